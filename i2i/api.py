@@ -1,0 +1,254 @@
+"""What a plugin author uses: the base classes, the records that hooks return, and the marker for hook functions.
+
+This module is the lowest of the package and imports no torch, so that reading a plugin table stays cheap.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import pluggy
+from pydantic import BaseModel, ConfigDict, model_serializer, model_validator
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+PLUGIN_API = 1
+"""Version of the hook specifications; it grows only when an old plugin would no longer work."""
+
+hookimpl = pluggy.HookimplMarker("i2i")
+"""Marks a module's function as an implementation of the hook of the same name."""
+
+
+class Config(BaseModel):
+    """Base of every component's options.
+
+    Annotated fields with defaults; a docstring under a field, or ``Field(description=...)``, is what
+    ``i2i config`` prints. Unknown keys are refused.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True, coerce_numbers_to_str=True
+    )
+
+
+class Choice(BaseModel):
+    """A component chosen by name, with its options beside the name: ``{name: unet, depth: 8}`` or just ``unet``.
+
+    Use the subclass of the wanted kind as a field's type. The options are checked against the chosen component's own
+    `Config` when a run is configured, so after that `options` holds all of them.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, coerce_numbers_to_str=True)
+    kind: ClassVar[str]
+    name: str
+
+    def __init__(self, name: str = "", /, **options: Any) -> None:
+        super().__init__(**({"name": name} if name else {}), **options)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_serializer
+    def _to_dict(self) -> dict[str, Any]:
+        return {"name": self.name, **self.options}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The chosen component's options, as given or, in a resolved configuration, all of them."""
+        return dict(self.model_extra or {})
+
+
+class GeneratorChoice(Choice):
+    """A generator by name."""
+
+    kind = "generator"
+
+
+class DiscriminatorChoice(Choice):
+    """A discriminator by name."""
+
+    kind = "discriminator"
+
+
+class LossChoice(Choice):
+    """A loss by name."""
+
+    kind = "loss"
+
+
+class DatasetChoice(Choice):
+    """A dataset layout by name."""
+
+    kind = "dataset"
+
+
+class TransformChoice(Choice):
+    """A transform by name."""
+
+    kind = "transform"
+
+
+@dataclass(frozen=True)
+class Component:
+    """What a hook returns: a named builder with its options.
+
+    Attributes:
+        name: what users type; unique among the components of one kind.
+        build: called as the hook's documentation says, the first argument an instance of `config`.
+        config: the component's options.
+        summary: one line for ``i2i plugins list``.
+        presets: for recipes only: named sets of values in the shape of a configuration file. The first one is the
+            default; one called ``samples`` is used, on top of it, when training starts without data.
+    """
+
+    name: str
+    build: Callable[..., Any]
+    config: type[Config] = Config
+    summary: str = ""
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One optimiser step within a training step: which networks learn, how often, from which losses.
+
+    Phases run in the order given. Phases that train the same networks share one optimiser and its moments, as lazy
+    regularisation needs.
+
+    Attributes:
+        name: handed to `Recipe.losses`; also the key under ``train.phases`` with which users override settings.
+        trains: names of the networks that this phase updates; all others are frozen meanwhile.
+        every: run in every n-th step only: the generator of a Wasserstein GAN with 5 critic steps has 5.
+        optimizer: settings that replace those of ``train.optimizer``, for instance ``{"lr": 4e-4}``.
+    """
+
+    name: str
+    trains: tuple[str, ...]
+    every: int = 1
+    optimizer: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Translator:
+    """What is exported and used for inference.
+
+    Attributes:
+        module: called with the tensors of `example` in their order; images are ``(N, C, H, W)`` float32 in [-1, 1].
+            Its attribute ``multiple`` (default 1), if there is one, names the number that height and width must be
+            divisible by; inputs of other sizes are padded by mirroring and the result is cropped.
+        example: the inputs by name: ``image``, and where the recipe has them ``label`` and ``noise``.
+    """
+
+    module: nn.Module
+    example: Mapping[str, Tensor]
+
+
+class Build(Protocol):
+    """Builds components by name inside `Recipe.networks`; options that the component does not know are refused.
+
+    The image size (height, width) of the training batches is passed on by itself; `size` replaces it.
+    """
+
+    def generator(
+        self, name: str | Choice, *, in_channels: int, out_channels: int, size: tuple[int, int] | None = None, **options: Any
+    ) -> nn.Module:
+        """Builds a generator."""
+
+    def discriminator(
+        self, name: str | Choice, *, in_channels: int, size: tuple[int, int] | None = None, **options: Any
+    ) -> nn.Module:
+        """Builds a discriminator."""
+
+    def loss(self, name: str | Choice, **options: Any) -> nn.Module:
+        """Builds a loss; put it among the networks when it has parameters, so that it moves to the device."""
+
+
+class ImagePool(Protocol):
+    """History of generated images (Shrivastava et al. 2017, arXiv:1612.07828, section 2.3); part of the checkpoint."""
+
+    def query(self, images: Tensor) -> Tensor:
+        """Returns a batch of the same shape, each image with probability 1/2 replaced by an older one."""
+
+
+class Context(Protocol):
+    """What the engine offers to a recipe during a step.
+
+    Attributes:
+        step: number of finished training steps; the first step sees 0.
+        steps: number of steps of the whole run.
+    """
+
+    step: int
+    steps: int
+
+    def rand(self, *shape: int) -> Tensor:
+        """Uniform numbers in [0, 1); the first dimension is the batch. The same after a resume, on any number of processes."""
+
+    def randn(self, *shape: int) -> Tensor:
+        """Standard normal numbers; otherwise as `rand`."""
+
+    def input_gradient(self, score: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """Gradient of the summed score with respect to `x`, itself differentiable, for gradient penalties.
+
+        Args:
+            score: ``(N, ...)`` -> logits of any shape.
+            x: ``(N, ...)``; detached before use.
+
+        Returns:
+            Tensor of the shape of `x`.
+        """
+
+    def pool(self, name: str, size: int) -> ImagePool:
+        """The image pool of that name, made empty at its first use."""
+
+    def log_images(self, name: str, images: Tensor) -> None:
+        """Adds images ``(N, C, H, W)`` in [-1, 1] to the next sample grid's folder and to TensorBoard."""
+
+
+class Recipe(ABC):
+    """A training method: which networks there are, in which order they learn, and from which losses.
+
+    A recipe computes; only the engine moves tensors, differentiates, averages and steps.
+
+    Attributes:
+        needs: keys that a batch must have; checked before the first step.
+    """
+
+    needs: frozenset[str] = frozenset({"source", "target"})
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @abstractmethod
+    def networks(self, build: Build, sample: dict[str, Tensor]) -> dict[str, nn.Module]:
+        """Builds the networks.
+
+        Args:
+            build: builds components by name.
+            sample: a batch as `losses` will see it: channels, size and labels can be read off it.
+        """
+
+    @abstractmethod
+    def phases(self) -> Sequence[Phase]:
+        """The phases of one training step, in order."""
+
+    def shared(self, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: Context) -> dict[str, Tensor]:
+        """Computes once what several phases use, such as the generator's output; added to the batch.
+
+        Called with gradients on. A phase that must not reach the networks behind a shared tensor detaches it.
+        """
+        return {}
+
+    @abstractmethod
+    def losses(self, phase: str, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: Context) -> dict[str, Tensor]:
+        """The phase's losses by name: scalars, already weighted; the engine minimises their sum."""
+
+    @abstractmethod
+    def translators(self, nets: Mapping[str, Any], sample: dict[str, Tensor]) -> dict[str, Translator]:
+        """What is exported, by name: ``default``, or for instance ``AtoB`` and ``BtoA``."""

@@ -1,0 +1,70 @@
+"""Builds components by name: what `Recipe.networks` gets as `build`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from i2i.api import Choice, Component
+from i2i.errors import ConfigError
+from i2i.plugins import Plugins, nearest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Builder:
+    """See `i2i.api.Build`.
+
+    Args:
+        plugins: where names are looked up.
+        size: (height, width) of the training images, passed on to networks.
+    """
+
+    def __init__(self, plugins: Plugins, size: tuple[int, int]) -> None:
+        self.plugins, self.size = plugins, size
+
+    def generator(
+        self, name: str | Choice, *, in_channels: int, out_channels: int, size: tuple[int, int] | None = None, **options: Any
+    ) -> nn.Module:
+        """Builds a generator.
+
+        Raises:
+            ConfigError: an option is unknown or does not fit, or the network cannot be built for that size.
+        """
+        return self._build("generator", name, options, in_channels=in_channels, out_channels=out_channels, size=size or self.size)
+
+    def discriminator(
+        self, name: str | Choice, *, in_channels: int, size: tuple[int, int] | None = None, **options: Any
+    ) -> nn.Module:
+        """Builds a discriminator; raises as `generator`."""
+        return self._build("discriminator", name, options, in_channels=in_channels, size=size or self.size)
+
+    def loss(self, name: str | Choice, **options: Any) -> nn.Module:
+        """Builds a loss; raises as `generator`."""
+        return self._build("loss", name, options)
+
+    def metric(self, name: str | Choice, **options: Any) -> Any:
+        """Builds a metric; raises as `generator`."""
+        return self._build("metric", name, options)
+
+    def _build(self, kind: str, name: str | Choice, options: dict[str, Any], **shape: Any) -> Any:
+        if isinstance(name, Choice):
+            name, options = name.name, name.options | options
+        component = self.plugins.get(kind, name)
+        config = _configured(kind, component, options)
+        try:
+            return component.build(config, **shape)
+        except ValueError as error:  # the component's word that its options and the images do not go together
+            raise ConfigError(f"{kind} '{name}': {error}") from error
+
+
+def _configured(kind: str, component: Component, options: dict[str, Any]) -> Any:
+    try:
+        return component.config(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        hint = nearest(key, component.config.model_fields) if first["type"] == "extra_forbidden" else ""
+        raise ConfigError(f"{kind} '{component.name}', option {key}: {first['msg'].lower()}{hint}") from error

@@ -1,0 +1,78 @@
+"""``i2i train`` and ``i2i config``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Recipe = Annotated[str | None, typer.Argument(help="What to train, such as pix2pix; see `i2i plugins list`.", show_default=False)]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="An option as KEY=VALUE; see `i2i config RECIPE`.", metavar="KEY=VALUE")]
+Preset = Annotated[str | None, typer.Option(help="One of the recipe's presets.")]
+
+
+def train(
+    context: typer.Context,
+    recipe: Recipe = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of images; without it, samples drawn by code.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; by default runs/RECIPE-NNN.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file, such as a run's config.yaml.")] = None,
+    sets: Sets = None,
+    preset: Preset = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the data, instead of steps.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or with the latest one.")] = False,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp64.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, do one step, write nothing.")] = False,
+) -> None:
+    """Train a model on a folder of images."""
+    from i2i.errors import ConfigError
+    from i2i.workflow import train as run
+
+    if steps is not None and epochs is not None:
+        raise ConfigError("--steps and --epochs exclude each other")
+    trained = run(
+        recipe,
+        data=data,
+        out=out,
+        config=config,
+        sets=sets or (),
+        preset=preset,
+        resume=resume,
+        dry_run=dry_run,
+        plugins=context.obj,
+        train_steps=steps,
+        train_epochs=epochs,
+        engine_device=device,
+        engine_precision=precision,
+        seed=seed,
+    )
+    if trained.run is None:
+        return
+    if trained.signal:
+        print(f"stopped at step {trained.step}, checkpoint saved; go on with: i2i train --resume --out {trained.run}", file=sys.stderr)
+        raise typer.Exit(128 + trained.signal)
+    if trained.exported:
+        for one in trained.exported:
+            print(f"exported {one.path} (differs from torch by {one.difference:.2f}/255 at most)", file=sys.stderr)
+        print(f"report: {trained.run / 'report.html'}", file=sys.stderr)
+        print(f"Next, translate images:\n  {trained.next_command()}")
+
+
+def config(
+    context: typer.Context,
+    recipe: Annotated[str, typer.Argument(help="The recipe.", show_default=False)],
+    sets: Sets = None,
+    preset: Preset = None,
+) -> None:
+    """Print every option with its default, meaning and type, as YAML that `train --config` takes."""
+    from i2i.config import resolve
+
+    resolved = resolve(context.obj, recipe, sets=sets or (), preset=preset, samples=False)
+    component = context.obj.get("recipe", recipe)
+    header = f"{recipe}: {component.summary}\nPresets: {', '.join(component.presets) or 'none'}\nUse: i2i train --config THIS_FILE --data FOLDER"
+    print(resolved.to_commented_yaml(context.obj, header), end="")

@@ -1,0 +1,115 @@
+"""Normalisation, upsampling and initialisation that the networks share."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+NormName = Literal["batch", "instance", "none"]
+UpsampleName = Literal["deconv", "resize"]
+
+
+class InstanceNorm2d(nn.Module):
+    """Instance normalisation (Ulyanov et al. 2016, arXiv:1607.08022, equation 4): group normalisation, a group a channel.
+
+    `torch.nn.InstanceNorm2d` is not used because on the CPU, with one image and a channels-last gradient, it returns a
+    wrong input gradient, and because it refuses 1x1 images, whose result is the bias.
+
+    Args:
+        channels: number of channels.
+        affine: learn a scale and a shift for each channel.
+        eps: added to the variance.
+    """
+
+    def __init__(self, channels: int, *, affine: bool = False, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.channels, self.eps = channels, eps
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises each channel of each image of ``(N, C, H, W)`` over its pixels."""
+        return torch.group_norm(x, self.channels, self.weight, self.bias, self.eps, torch.backends.cudnn.enabled)
+
+    def extra_repr(self) -> str:
+        """Channels, and whether there are learned parameters."""
+        return f"{self.channels}, affine={self.weight is not None}"
+
+
+def norm_layer(name: NormName, channels: int) -> nn.Module:
+    """The normalisation of that name; instance norm without parameters, as in CycleGAN."""
+    if name == "batch":
+        return nn.BatchNorm2d(channels)
+    return InstanceNorm2d(channels) if name == "instance" else nn.Identity()
+
+
+def upsample(name: UpsampleName, in_channels: int, out_channels: int, *, kernel: int, bias: bool) -> nn.Module:
+    """Doubles the size: a transposed convolution, or nearest-neighbour resizing and a 3x3 convolution.
+
+    The second leaves no checkerboard (Odena et al. 2016, doi:10.23915/distill.00003).
+
+    Args:
+        name: ``deconv`` or ``resize``.
+        in_channels: channels before.
+        out_channels: channels after.
+        kernel: kernel of the transposed convolution, 3 or 4.
+        bias: whether the convolution has a bias.
+    """
+    if name == "deconv":
+        return nn.ConvTranspose2d(in_channels, out_channels, kernel, 2, 1, output_padding=kernel % 2, bias=bias)
+    return nn.Sequential(
+        nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
+    )
+
+
+@torch.no_grad()
+def init_weights(module: nn.Module, std: float | None) -> nn.Module:
+    """Draws convolutions from N(0, std) and norm scales from N(1, std), with zero biases, as pix2pix does.
+
+    Args:
+        module: changed in place.
+        std: standard deviation, 0.02 in the paper; ``None`` keeps torch's own initialisation.
+
+    Returns:
+        The same module.
+    """
+    if std is None:
+        return module
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            layer.weight.normal_(0.0, std)
+        elif isinstance(layer, nn.BatchNorm2d | InstanceNorm2d) and layer.weight is not None:
+            layer.weight.normal_(1.0, std)
+        else:
+            continue
+        if layer.bias is not None:
+            layer.bias.zero_()
+    return module
+
+
+def for_inference(module: nn.Module, *, image_statistics: bool) -> nn.Module:
+    """A copy as it is used for translation: in evaluation mode, in float32, without gradients.
+
+    Args:
+        module: a trained network; left as it is.
+        image_statistics: replace batch norm by instance norm with the same scale and shift. That is what batch norm
+            computes when it trains on one image, and pix2pix uses at test time (arXiv:1611.07004, section 3.4).
+    """
+    copy = deepcopy(module)
+    if image_statistics:
+        if isinstance(copy, nn.BatchNorm2d):
+            copy = _as_instance_norm(copy)
+        for parent in list(copy.modules()):
+            for name, child in parent.named_children():
+                if isinstance(child, nn.BatchNorm2d):
+                    setattr(parent, name, _as_instance_norm(child))
+    return copy.float().eval().requires_grad_(False)
+
+
+def _as_instance_norm(norm: nn.BatchNorm2d) -> InstanceNorm2d:
+    replacement = InstanceNorm2d(norm.num_features, affine=norm.affine, eps=norm.eps)
+    replacement.weight, replacement.bias = norm.weight, norm.bias
+    return replacement

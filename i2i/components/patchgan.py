@@ -1,0 +1,71 @@
+"""PatchGAN and PixelGAN discriminators of pix2pix (Isola et al. 2017, arXiv:1611.07004, appendix 6.1.2)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+from i2i.api import Config
+from i2i.components.layers import NormName, init_weights, norm_layer
+
+
+class PatchConfig(Config):
+    """Options of the PatchGAN."""
+
+    filters: Annotated[int, Field(ge=1)] = 64
+    """Channels of the first layer; they double up to eight times that."""
+    layers: Annotated[int, Field(ge=1, le=8)] = 3
+    """Stride-2 layers; receptive fields of 16, 34, 70 and 142 pixels for 1 to 4."""
+    norm: NormName = "batch"
+    """Normalisation of all layers but the first and the last."""
+    init_std: float | None = 0.02
+    """Standard deviation of the initial weights; null: torch's own initialisation."""
+
+
+class PixelConfig(Config):
+    """Options of the PixelGAN."""
+
+    filters: Annotated[int, Field(ge=1)] = 64
+    """Channels of the first layer."""
+    norm: NormName = "batch"
+    """Normalisation of the second layer."""
+    init_std: float | None = 0.02
+    """Standard deviation of the initial weights; null: torch's own initialisation."""
+
+
+def build_patch(config: PatchConfig, *, in_channels: int, size: tuple[int, int]) -> nn.Module:
+    """Builds a PatchGAN: ``(N, in_channels, H, W)`` -> logits ``(N, 1, h, w)``, one for each overlapping patch.
+
+    Raises:
+        ValueError: images of that (height, width) are too small for so many layers.
+    """
+    if min(size) // 2**config.layers < 3:
+        raise ValueError(
+            f"a PatchGAN of {config.layers} layers needs images of at least {3 * 2**config.layers} pixels, "
+            f"got {size[0]}x{size[1]}: set fewer layers of the discriminator or a larger data.size"
+        )
+    bias = config.norm != "batch"  # batch norm's shift makes it redundant
+    width = config.filters
+    layers: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+    for layer in range(1, config.layers + 1):
+        previous, width = width, config.filters * min(2**layer, 8)
+        stride = 2 if layer < config.layers else 1
+        layers += [nn.Conv2d(previous, width, 4, stride, 1, bias=bias), norm_layer(config.norm, width), nn.LeakyReLU(0.2)]
+    layers += [nn.Conv2d(width, 1, 4, 1, 1)]
+    return init_weights(nn.Sequential(*layers), config.init_std)
+
+
+def build_pixel(config: PixelConfig, *, in_channels: int, size: tuple[int, int]) -> nn.Module:  # noqa: ARG001
+    """Builds a PixelGAN of 1x1 convolutions: ``(N, in_channels, H, W)`` -> logits ``(N, 1, H, W)``."""
+    width = config.filters
+    layers = (
+        nn.Conv2d(in_channels, width, 1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(width, 2 * width, 1, bias=config.norm != "batch"),
+        norm_layer(config.norm, 2 * width),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(2 * width, 1, 1, bias=config.norm != "batch"),
+    )
+    return init_weights(nn.Sequential(*layers), config.init_std)

@@ -1,0 +1,98 @@
+"""ResNet generator of CycleGAN (Zhu et al. 2017, arXiv:1703.10593, appendix 7.2; after Johnson et al. 2016).
+
+c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3 with reflection padding.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from i2i.api import Config
+from i2i.components.layers import NormName, UpsampleName, init_weights, norm_layer, upsample
+
+
+class ResNetConfig(Config):
+    """Options of the ResNet generator."""
+
+    filters: Annotated[int, Field(ge=1)] = 64
+    """Channels of the first layer."""
+    blocks: Annotated[int, Field(ge=0)] | None = None
+    """Residual blocks; null: 9 from 256 pixels on, else 6."""
+    norm: NormName = "instance"
+    """Normalisation of all layers but the last."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Chance that dropout inside the blocks zeroes a value during training."""
+    upsample: UpsampleName = "deconv"
+    """deconv as in the paper, or resize, which leaves no checkerboard."""
+    init_std: float | None = 0.02
+    """Standard deviation of the initial weights; null: torch's own initialisation."""
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with reflection padding, added to their input."""
+
+    def __init__(self, channels: int, norm: NormName, dropout: float, bias: bool) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            norm_layer(norm, channels),
+            nn.ReLU(),
+            nn.Dropout(dropout) if dropout else nn.Identity(),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            norm_layer(norm, channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` -> the same shape; H and W at least 2."""
+        return x + self.body(x)
+
+
+class ResNet(nn.Sequential):
+    """Two halvings, residual blocks, two doublings.
+
+    Args:
+        config: see `ResNetConfig`; `blocks` must be set.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+
+    Attributes:
+        multiple: height and width must be divisible by 4.
+        minimum: and at least 8, for the reflection padding in the blocks.
+    """
+
+    multiple = 4
+    minimum = 8
+
+    def __init__(self, config: ResNetConfig, in_channels: int, out_channels: int) -> None:
+        f, norm, bias = config.filters, config.norm, config.norm != "batch"
+        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(in_channels, f, 7, bias=bias), norm_layer(norm, f), nn.ReLU()]
+        for width in (2 * f, 4 * f):
+            layers += [nn.Conv2d(width // 2, width, 3, 2, 1, bias=bias), norm_layer(norm, width), nn.ReLU()]
+        layers += [ResidualBlock(4 * f, norm, config.dropout, bias) for _ in range(config.blocks or 0)]
+        for width in (2 * f, f):
+            layers += [upsample(config.upsample, 2 * width, width, kernel=3, bias=bias), norm_layer(norm, width), nn.ReLU()]
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(f, out_channels, 7), nn.Tanh()]
+        super().__init__(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in_channels, H, W)`` -> ``(N, out_channels, H, W)``, both in [-1, 1]."""
+        return super().forward(x)
+
+
+def build(config: ResNetConfig, *, in_channels: int, out_channels: int, size: tuple[int, int]) -> ResNet:
+    """Builds the ResNet for training images of that (height, width).
+
+    Raises:
+        ValueError: the size is not divisible by 4, or under 8.
+    """
+    if any(side % ResNet.multiple or side < ResNet.minimum for side in size):
+        raise ValueError(f"the ResNet needs sides of at least 8 divisible by 4, got {size[0]}x{size[1]}: change data.size")
+    blocks = config.blocks if config.blocks is not None else (9 if min(size) >= 256 else 6)
+    network = ResNet(config.model_copy(update={"blocks": blocks}), in_channels, out_channels)
+    init_weights(network, config.init_std)
+    return network

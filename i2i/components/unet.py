@@ -1,0 +1,113 @@
+"""U-Net generator of pix2pix (Isola et al. 2017, arXiv:1611.07004, appendix 6.1.1).
+
+The paper's dropout sits on decoder layers 1-3, the authors' later PyTorch code has it on 2-4: `dropout_layers` chooses.
+The paper's text puts batch norm on the 1x1 bottleneck, which zeroes it when one image trains; the erratum takes it
+away, and so does the default here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from i2i.api import Config
+from i2i.components.layers import NormName, UpsampleName, init_weights, norm_layer, upsample
+
+
+class UNetConfig(Config):
+    """Options of the U-Net."""
+
+    filters: Annotated[int, Field(ge=1)] = 64
+    """Channels of the first layer; they double up to eight times that."""
+    depth: Annotated[int, Field(ge=2, le=12)] | None = None
+    """Number of halvings; null: down to 1x1 for the training size, at most 8."""
+    norm: NormName = "batch"
+    """Normalisation of the inner layers."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Chance that dropout zeroes a value during training."""
+    dropout_layers: tuple[int, ...] = (2, 3, 4)
+    """Decoder layers with dropout, counted from the bottleneck; the four outermost layers never have it."""
+    bottleneck_norm: bool = False
+    """Normalise the bottleneck too, as the paper's text says before its erratum."""
+    upsample: UpsampleName = "deconv"
+    """deconv as in the paper, or resize, which leaves no checkerboard."""
+    init_std: float | None = 0.02
+    """Standard deviation of the initial weights; null: torch's own initialisation."""
+
+
+class UNet(nn.Module):
+    """Encoder of stride-2 convolutions, decoder of the same depth, each level joined with its mirror image.
+
+    Args:
+        config: see `UNetConfig`; `depth` must be set.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+
+    Attributes:
+        multiple: height and width must be divisible by this, ``2 ** depth``.
+    """
+
+    def __init__(self, config: UNetConfig, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        assert config.depth is not None
+        depth = config.depth
+        self.multiple = 2**depth
+        widths = [config.filters * min(2**level, 8) for level in range(depth)]
+        bias = config.norm != "batch"  # batch norm's shift makes it redundant
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        for level, width in enumerate(widths):
+            innermost = level == depth - 1
+            normed = level > 0 and (not innermost or config.bottleneck_norm)
+            self.down.append(
+                nn.Sequential(
+                    nn.Identity() if level == 0 else nn.LeakyReLU(0.2),
+                    nn.Conv2d(widths[level - 1] if level else in_channels, width, 4, 2, 1, bias=bias),
+                    norm_layer(config.norm if normed else "none", width),
+                )
+            )
+        for layer in range(1, depth):  # from the bottleneck outwards
+            width_in, width_out = widths[depth - layer], widths[depth - layer - 1]
+            has_dropout = layer in config.dropout_layers and layer <= depth - 4 and config.dropout > 0
+            self.up.append(
+                nn.Sequential(
+                    nn.ReLU(),
+                    upsample(config.upsample, width_in * (1 if layer == 1 else 2), width_out, kernel=4, bias=bias),
+                    norm_layer(config.norm, width_out),
+                    nn.Dropout(config.dropout) if has_dropout else nn.Identity(),
+                )
+            )
+        last = upsample(config.upsample, widths[0] * 2, out_channels, kernel=4, bias=True)
+        self.up.append(nn.Sequential(nn.ReLU(), last, nn.Tanh()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in_channels, H, W)`` -> ``(N, out_channels, H, W)``, both in [-1, 1]."""
+        skips = []
+        for down in self.down:
+            x = down(x)
+            skips.append(x)
+        x = self.up[0](skips.pop())
+        for up in list(self.up)[1:]:
+            x = up(torch.cat([skips.pop(), x], 1))
+        return x
+
+
+def build(config: UNetConfig, *, in_channels: int, out_channels: int, size: tuple[int, int]) -> UNet:
+    """Builds the U-Net for training images of that (height, width).
+
+    Raises:
+        ValueError: the size is not divisible by ``2 ** depth``.
+    """
+    depth = config.depth or max(2, min(8, int(math.log2(min(size)))))
+    if any(side % 2**depth for side in size):
+        fit = max(1, round(min(size) / 2**depth)) * 2**depth
+        raise ValueError(
+            f"a U-Net of depth {depth} needs sides divisible by {2**depth}, got {size[0]}x{size[1]}: "
+            f"set data.size={fit}, or a smaller depth of the generator"
+        )
+    network = UNet(config.model_copy(update={"depth": depth}), in_channels, out_channels)
+    init_weights(network, config.init_std)
+    return network

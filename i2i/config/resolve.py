@@ -1,0 +1,290 @@
+"""Layers of values -> one checked `RunConfig`.
+
+From weak to strong: the defaults of the models, the recipe's default preset, the chosen preset (``samples`` when there
+is no data), the file, each ``--set``, and the options of the command.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from i2i.api import Choice, Component, Config
+from i2i.config.sections import DataConfig, EngineConfig, TrainConfig
+from i2i.config.text import KeyPath, Layer, commented_yaml, parse_set, plain_yaml, read_yaml
+from i2i.errors import ConfigError
+from i2i.plugins import Plugins
+
+SHARED: dict[str, type[Config]] = {"data": DataConfig, "train": TrainConfig, "engine": EngineConfig}
+HEAD = {"recipe": str, "preset": str, "seed": int}
+SAMPLES = {
+    "data": {"size": 64},
+    "train": {"batch_size": 4, "steps": 200, "sample_every": 50, "checkpoint_every": 100},
+}
+"""What a recipe without a preset called ``samples`` trains on when there is no data."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run; written to the run folder and read back from there."""
+
+    recipe: str
+    preset: str
+    seed: int
+    data: DataConfig
+    train: TrainConfig
+    engine: EngineConfig
+    options: Config
+    """The recipe's own section."""
+
+    @property
+    def sections(self) -> dict[str, Config]:
+        """The sections by their name in the file."""
+        return {"data": self.data, "train": self.train, "engine": self.engine, self.recipe: self.options}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as plain nested values, as in the file."""
+        head = {"recipe": self.recipe, "preset": self.preset, "seed": self.seed}
+        return head | {name: section.model_dump(mode="json") for name, section in self.sections.items()}
+
+    def to_yaml(self) -> str:
+        """The file that ``--config`` takes."""
+        return plain_yaml(self.to_dict())
+
+    def to_commented_yaml(self, plugins: Plugins, header: str) -> str:
+        """The same with the meaning and type of every option above it."""
+        head = {"recipe": self.recipe, "preset": self.preset, "seed": self.seed}
+        return commented_yaml(header, head, self.sections, plugins)
+
+    def digest(self) -> str:
+        """SHA-256 of the values, in hexadecimal."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+def resolve(
+    plugins: Plugins,
+    recipe: str | None = None,
+    *,
+    preset: str | None = None,
+    file: Path | None = None,
+    sets: Sequence[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+    values: Mapping[str, Any] | None = None,
+    samples: bool = True,
+) -> RunConfig:
+    """Puts the layers together and checks them.
+
+    Args:
+        plugins: where recipes and components are looked up.
+        recipe: name of the recipe; may be left out when the file names it.
+        preset: one of the recipe's presets.
+        file: YAML with any part of the configuration.
+        sets: ``a.b=value`` texts.
+        overrides: the command's own options as dotted keys; ``None`` values count as not given.
+        values: nested values used like a file's, for the Python API.
+        samples: use the preset ``samples`` when no data is named.
+
+    Raises:
+        ConfigError: a key is unknown or a value does not fit; names the key, the nearest key and the place.
+        PluginError: the recipe or a chosen component is unknown.
+    """
+    user = [read_yaml(file)] if file else []
+    if values:
+        user.append(Layer(dict(values), "the given values"))
+    user += [parse_set(text) for text in sets]
+    user += [_override(key, value) for key, value in (overrides or {}).items() if value is not None]
+    name = _recipe_name(recipe, user)
+    component = plugins.get("recipe", name)
+    preset = preset or _last(user, "preset")
+    layers = [*_presets(component, preset, user, samples=samples), *user]
+    models = SHARED | {name: component.config}
+    tree: dict[str, Any] = {"recipe": name, "preset": preset or next(iter(component.presets), "default"), "seed": 0}
+    tree |= {section: _defaults(model, (section,)) for section, model in models.items()}
+    for layer in layers:
+        _check_sections(layer, models)
+        tree = _merge(tree, layer.values, models)
+    return _validated(tree, models, component, layers, plugins)
+
+
+def _recipe_name(recipe: str | None, user: Sequence[Layer]) -> str:
+    named = _last(user, "recipe")
+    if recipe and named and recipe != named:
+        raise ConfigError(f"recipe '{recipe}' was asked for, but the configuration is for '{named}'")
+    if not (recipe or named):
+        raise ConfigError("no recipe: name one, such as `i2i train pix2pix`, or give a --config file that has one")
+    return str(recipe or named)
+
+
+def _override(key: str, value: Any) -> Layer:
+    tree: Any = value
+    for part in reversed(key.split(".")):
+        tree = {part: tree}
+    return Layer(tree, f"option for {key}")
+
+
+def _last(layers: Sequence[Layer], *path: str) -> Any:
+    """The strongest value at `path`, or None."""
+    found = None
+    for layer in layers:
+        node: Any = layer.values
+        for key in path:
+            node = node.get(key) if isinstance(node, Mapping) else None
+        found = node if node is not None else found
+    return found
+
+
+def _presets(component: Component, preset: str | None, user: Sequence[Layer], *, samples: bool) -> Iterator[Layer]:
+    presets = component.presets
+    if preset and preset not in presets and preset != "default":
+        raise ConfigError(f"recipe '{component.name}' has no preset '{preset}'; it has: {', '.join(presets) or 'none'}")
+    chosen = [next(iter(presets), None), preset]
+    layout = _last(user, "data", "layout")
+    layout = layout.get("name") if isinstance(layout, Mapping) else layout
+    if samples and _last(user, "data", "root") is None and layout in (None, "auto"):
+        if "samples" not in presets:
+            yield Layer(dict(SAMPLES), "samples preset")
+        chosen.append("samples")
+    for name in dict.fromkeys(chosen):
+        if name in presets:
+            yield Layer(dict(presets[name]), f"preset {name} of {component.name}")
+
+
+def _defaults(model: type[Config], path: KeyPath) -> dict[str, Any]:
+    try:
+        return model().model_dump()
+    except ValidationError as error:
+        raise ConfigError(f"{'.'.join(path)}: the defaults of {model.__name__} do not fit: {error.errors()[0]['msg']}") from error
+
+
+def _check_sections(layer: Layer, models: Mapping[str, type[Config]]) -> None:
+    for key, value in layer.values.items():
+        if key not in models and key not in HEAD:
+            raise ConfigError(_unknown((key,), models, layer.place((key,))))
+        if key in models and not isinstance(value, Mapping):
+            raise ConfigError(_at(layer.place((key,)), f"{key} is a section: write {key}.OPTION, not {key} itself"))
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`; a choice that names another component forgets the options of the old one."""
+    merged = dict(base)
+    for key, value in over.items():
+        model, old = models.get(key), base.get(key)
+        if isinstance(model, type) and issubclass(model, Choice):
+            value = {"name": value} if isinstance(value, str) else value
+            if isinstance(value, Mapping) and isinstance(old, Mapping) and value.get("name", old["name"]) == old["name"]:
+                value = _merge(old, value, {})
+        elif isinstance(value, Mapping) and isinstance(old, Mapping):
+            value = _merge(old, value, _field_models(model))
+        merged[key] = value
+    return merged
+
+
+def _field_models(model: Any) -> dict[str, Any]:
+    is_model = isinstance(model, type) and issubclass(model, BaseModel)
+    return {name: info.annotation for name, info in model.model_fields.items()} if is_model else {}
+
+
+def _validated(
+    tree: dict[str, Any],
+    models: Mapping[str, type[Config]],
+    component: Component,
+    layers: Sequence[Layer],
+    plugins: Plugins,
+) -> RunConfig:
+    sections = {}
+    for name, model in models.items():
+        section = _parse(model, tree[name], (name,), models, layers)
+        sections[name] = _with_options(section, (name,), models, layers, plugins)
+    seed = tree["seed"]
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ConfigError(_at(_place(layers, ("seed",)), f"seed: expected an integer of at least 0, got {seed!r}"))
+    return RunConfig(
+        recipe=component.name,
+        preset=str(tree["preset"]),
+        seed=seed,
+        data=sections["data"],
+        train=sections["train"],
+        engine=sections["engine"],
+        options=sections[component.name],
+    )
+
+
+def _parse(
+    model: type[Config], values: Any, path: KeyPath, models: Mapping[str, type[Config]], layers: Sequence[Layer]
+) -> Any:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = (*path, *(str(part) for part in first["loc"] if not isinstance(part, int)))
+        place = _place(layers, where)
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(_unknown(where, models | {path[-1]: model}, place, prefix=path)) from None
+        message = first["msg"].removeprefix("Value error, ")
+        got = "" if isinstance(first["input"], Mapping) else f", got {first['input']!r}"
+        raise ConfigError(_at(place, f"{'.'.join(_known_part(where, model, path))}: {message[0].lower()}{message[1:]}{got}")) from None
+
+
+def _known_part(where: KeyPath, model: type[BaseModel], prefix: KeyPath) -> KeyPath:
+    """`where` without the names of union members that pydantic adds at the end."""
+    known = {".".join(key) for key in _keys(model, prefix)}
+    end = len(where)
+    while end > len(prefix) + 1 and ".".join(where[:end]) not in known:
+        end -= 1
+    return where[:end]
+
+
+def _with_options(
+    section: Any, path: KeyPath, models: Mapping[str, type[Config]], layers: Sequence[Layer], plugins: Plugins
+) -> Any:
+    """Replaces every choice in a section by one that holds all options of its component, checked."""
+    changed = {}
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, Choice) and value.name != "auto":
+            component = plugins.get(value.kind, value.name)
+            options = _parse(component.config, value.options, (*path, name), models, layers)
+            options = _with_options(options, (*path, name), models, layers, plugins)
+            changed[name] = type(value)(value.name, **options.model_dump())
+        elif isinstance(value, BaseModel) and not isinstance(value, Choice):
+            changed[name] = _with_options(value, (*path, name), models, layers, plugins)
+    return section.model_copy(update=changed)
+
+
+def _keys(model: type[BaseModel], prefix: KeyPath) -> Iterator[KeyPath]:
+    for name, annotation in _field_models(model).items():
+        yield (*prefix, name)
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from _keys(annotation, (*prefix, name))
+
+
+def _unknown(where: KeyPath, models: Mapping[str, type[Config]], place: str, prefix: KeyPath = ()) -> str:
+    if len(prefix) > 1:  # options of a chosen component
+        known = [".".join(key) for key in _keys(models[prefix[-1]], prefix)]
+    else:
+        known = [*HEAD, *(".".join(key) for name, model in models.items() for key in [(name,), *_keys(model, (name,))])]
+    key = ".".join(where)
+    same_end = [name for name in known if name.rpartition(".")[2] == where[-1]]
+    near = same_end[:1] or difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return _at(place, f"unknown key {key}{hint}")
+
+
+def _place(layers: Sequence[Layer], path: KeyPath) -> str:
+    """Where the strongest value at `path`, or at what holds it, was written."""
+    for end in range(len(path), 0, -1):
+        for layer in reversed(layers):
+            if place := layer.place(path[:end]):
+                return place
+    return ""
+
+
+def _at(place: str, message: str) -> str:
+    return f"{place}: {message}" if place else message

@@ -1,0 +1,151 @@
+"""The options that every recipe shares: ``data``, ``train`` and ``engine``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from i2i.api import Config, DatasetChoice, TransformChoice
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
+
+
+class DataConfig(Config):
+    """Where images come from and how they become training samples."""
+
+    root: str | None = None
+    """The data folder; without one, samples drawn by code are used."""
+    layout: DatasetChoice = DatasetChoice("auto")
+    """How the folder is organised: auto, or a dataset listed by `i2i plugins list`."""
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Which side is the source. A is the left half of a side-by-side file, or the first folder by name."""
+    size: Annotated[int, Field(ge=4)] = 256
+    """Height and width of the square training crop, in pixels."""
+    load_size: Annotated[int, Field(ge=4)] | None = None
+    """Size that images are resized to before the crop; null: size * 286 / 256, as in pix2pix."""
+    resize: Literal["stretch", "shorter", "none"] = "stretch"
+    """stretch: to load_size x load_size; shorter: the shorter side to load_size; none: crop at the original scale."""
+    source_channels: Literal[1, 3, 4] | None = None
+    """Channels of the source images; null: 1 if all of them are grey, else 3."""
+    target_channels: Literal[1, 3, 4] | None = None
+    """Channels of the target images; null: 1 if all of them are grey, else 3."""
+    transform: TransformChoice = TransformChoice("augment")
+    """Augmentation of the training samples; both images of a pair get the same random parameters."""
+    val_fraction: Fraction = 0.1
+    """Share of the images held out for validation when the folder has no validation split."""
+    workers: Count | None = None
+    """Loader processes; null: none on a CPU, up to 8 beside a GPU. The samples do not depend on it."""
+    cache_mb: Count = 1024
+    """Memory for decoded images, in MiB; what does not fit is decoded anew each time."""
+    check_files: Count = 2000
+    """How many files, spread evenly, are decoded before training to find damaged ones."""
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        if self.load_size is not None and self.load_size < self.size:
+            raise ValueError(f"load_size {self.load_size} is smaller than size {self.size}")
+        return self
+
+    @property
+    def resized(self) -> int:
+        """The size that images are resized to before the crop."""
+        return self.load_size or round(self.size * 286 / 256)
+
+
+class OptimizerConfig(Config):
+    """An optimiser of torch.optim."""
+
+    name: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    """The optimiser."""
+    lr: Annotated[float, Field(gt=0)] = 2e-4
+    """Learning rate at the start."""
+    betas: Betas = (0.5, 0.999)
+    """Decay of the moment estimates of adam and adamw."""
+    eps: Annotated[float, Field(gt=0)] = 1e-8
+    """Added to the denominator for stability."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Weight decay; decoupled for adamw."""
+    momentum: Fraction = 0.0
+    """Momentum of rmsprop and sgd."""
+
+
+class ScheduleConfig(Config):
+    """How the learning rate changes; the factor is a closed formula of the step."""
+
+    name: Literal["constant", "linear", "cosine", "step"] = "constant"
+    """linear and cosine fall from 1 towards 0 after `hold`; step multiplies by gamma every `every` steps."""
+    hold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the run at the full rate before linear or cosine decay starts."""
+    warmup: Count = 0
+    """Steps over which the rate first rises linearly from 0."""
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Factor of the step schedule."""
+    every: Positive = 50_000
+    """Steps between two falls of the step schedule."""
+
+
+class PhaseConfig(Config):
+    """Replaces settings of one phase; null leaves what the recipe and `train.optimizer` say."""
+
+    lr: Annotated[float, Field(gt=0)] | None = None
+    """Learning rate of this phase."""
+    betas: Betas | None = None
+    """Adam betas of this phase."""
+    every: Positive | None = None
+    """Run the phase in every n-th step only."""
+
+
+class TrainConfig(Config):
+    """How long, with what optimiser, and what is written when."""
+
+    batch_size: Positive = 1
+    """Images a step, over all processes together."""
+    accumulate: Positive = 1
+    """Batches whose gradients are averaged into one optimiser step."""
+    epochs: Annotated[float, Field(gt=0)] | None = 200
+    """Passes over the data; used when steps is null."""
+    steps: Positive | None = None
+    """Training steps; takes precedence over epochs."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """The optimiser of every phase."""
+    schedule: ScheduleConfig = ScheduleConfig()
+    """The learning rate's schedule."""
+    phases: dict[str, PhaseConfig] = {}
+    """Settings by phase: `train.phases.discriminator.lr`, or `.every` for k critic steps."""
+    ema: Fraction = 0.0
+    """Decay of the moving average of the exported networks' weights, such as 0.999; 0: off."""
+    log_every: Positive = 20
+    """Steps between two lines of metrics.jsonl."""
+    sample_every: Positive = 500
+    """Steps between two sample grids."""
+    sample_count: Positive = 6
+    """Validation images on a sample grid."""
+    val_images: Positive = 200
+    """Validation images used, the first ones by name."""
+    metrics: tuple[str, ...] = ("l1", "psnr")
+    """Metrics of the validation; the first one decides which checkpoint is the best."""
+    checkpoint_every: Positive = 1000
+    """Steps between two checkpoints, each with a validation; there is always one at the end."""
+    keep_last: Positive = 3
+    """Checkpoints kept, the best one besides."""
+
+
+class EngineConfig(Config):
+    """Where and in which precision the networks run."""
+
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    devices: Positive = 1
+    """Processes on this machine, one a device; `torchrun` sets it by itself."""
+    precision: Literal["auto", "fp32", "bf16", "fp64"] = "auto"
+    """auto: bf16 where the hardware multiplies in it (recent GPUs, CPUs with AMX), else fp32."""
+    threads: Positive | None = None
+    """CPU threads a process; null: torch's default."""
+    compile: bool = False
+    """Compile the networks with torch.compile."""
+    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    """auto: channels_last on GPUs, contiguous on CPUs."""

@@ -1,0 +1,196 @@
+"""YAML in and out: values with the lines they stand on, and a configuration as commented YAML."""
+
+from __future__ import annotations
+
+import io
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.representer import RoundTripRepresenter
+
+from i2i.api import Choice
+from i2i.errors import ConfigError
+from i2i.plugins import Plugins
+
+KeyPath = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Some values of a configuration, and where each of them was written."""
+
+    values: dict[str, Any]
+    origin: str = ""
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+
+    def place(self, path: KeyPath) -> str:
+        """Where the value at `path`, or what holds it, was written; empty when it is not from this layer."""
+        node: Any = self.values
+        for key in path:
+            if not isinstance(node, Mapping) or key not in node:
+                return ""
+            node = node[key]
+        return f"{self.origin} line {self.lines[path]}" if path in self.lines else self.origin
+
+
+def read_yaml(path: Path) -> Layer:
+    """Reads a YAML file of nested mappings.
+
+    Raises:
+        ConfigError: it cannot be read, is no YAML, or is no mapping.
+    """
+    try:
+        document = YAML().load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a text file in UTF-8") from error
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ConfigError(f"{path} line {line}: {' '.join(str(error.problem).split())}") from error
+    except (YAMLError, ValueError) as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+    if document is None:
+        document = CommentedMap()
+    if not isinstance(document, CommentedMap):
+        raise ConfigError(f"{path}: expected 'key: value' lines at the top, found a {type(document).__name__}")
+    lines: dict[KeyPath, int] = {}
+    return Layer(_plain(document, (), lines), str(path), lines)
+
+
+def parse_set(text: str) -> Layer:
+    """Parses one ``a.b=value``; the value is a YAML scalar or list, so ``1e-4`` is a number and ``null`` is none.
+
+    Raises:
+        ConfigError: there is no ``=``, no key, or the value is no YAML.
+    """
+    key, equals, value = text.partition("=")
+    path = tuple(part.strip() for part in key.split("."))
+    if not equals or not all(path):
+        raise ConfigError(f"--set {text}: expected KEY=VALUE, such as train.batch_size=4")
+    try:
+        parsed = _plain(YAML().load(value) if value.strip() else "", (), {})
+    except YAMLError as error:
+        raise ConfigError(f"--set {text}: the value is no valid YAML") from error
+    for part in reversed(path):
+        parsed = {part: parsed}
+    return Layer(parsed, f"--set {text}")
+
+
+def _plain(node: Any, path: KeyPath, lines: dict[KeyPath, int]) -> Any:
+    """ruamel's nodes as plain python values; notes the line of every key on the way."""
+    if isinstance(node, CommentedMap):
+        for key in node:
+            lines[(*path, str(key))] = node.lc.key(key)[0] + 1
+        return {str(key): _plain(value, (*path, str(key)), lines) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value, path, lines) for value in node]
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
+
+
+def plain_yaml(values: Mapping[str, Any]) -> str:
+    """Nested values as YAML without comments."""
+    return _dump(_commented_values(values))
+
+
+def _commented_values(values: Mapping[str, Any]) -> CommentedMap:
+    return CommentedMap((key, _commented_values(v) if isinstance(v, Mapping) else _flow(v)) for key, v in values.items())
+
+
+def commented_yaml(header: str, head: Mapping[str, Any], sections: Mapping[str, BaseModel], plugins: Plugins) -> str:
+    """A whole configuration as YAML in which a comment above each key says its meaning and type."""
+    document = CommentedMap(head)
+    document.yaml_set_start_comment(header)
+    for name, section in sections.items():
+        document[name] = _commented(section, plugins, indent=2)
+        summary = (type(section).__doc__ or "").strip().splitlines()
+        document.yaml_set_comment_before_after_key(name, before="\n" + (summary[0] if summary else ""))
+    return _dump(document)
+
+
+def _commented(model: BaseModel, plugins: Plugins, indent: int) -> CommentedMap:
+    node = CommentedMap()
+    for name, info in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, Choice):
+            node[name] = _commented_choice(value, plugins, indent + 2)
+        elif isinstance(value, BaseModel):
+            node[name] = _commented(value, plugins, indent + 2)
+        elif isinstance(value, dict):
+            node[name] = _commented_values({k: v.model_dump() if isinstance(v, BaseModel) else v for k, v in value.items()})
+        else:
+            node[name] = _flow(value)
+        node.yaml_set_comment_before_after_key(name, before=_comment(info), indent=indent)
+    return node
+
+
+def _commented_choice(choice: Choice, plugins: Plugins, indent: int) -> CommentedMap:
+    node = CommentedMap({"name": choice.name})
+    if choice.options:
+        model = plugins.get(choice.kind, choice.name).config(**choice.options)
+        options = _commented(model, plugins, indent)
+        for key, value in options.items():
+            node[key] = value
+            node.yaml_set_comment_before_after_key(key, before=_comment(type(model).model_fields[key]), indent=indent)
+    return node
+
+
+def _comment(info: FieldInfo) -> str:
+    meaning = " ".join((info.description or "").split())
+    return f"{meaning} ({type_text(info.annotation)})".strip()
+
+
+def type_text(annotation: Any) -> str:
+    """A field's type in words: ``integer``, ``number or null``, ``adam | adamw``."""
+    if isinstance(annotation, type) and issubclass(annotation, Choice):
+        return f"{annotation.kind} name, options below it"
+    if get_origin(annotation) is Literal:
+        return " | ".join(str(value) for value in get_args(annotation))
+    if get_origin(annotation) in (Union, types.UnionType):
+        return " or ".join(type_text(part) for part in get_args(annotation))
+    if get_origin(annotation) in (tuple, list):
+        parts = [type_text(part) for part in get_args(annotation) if part is not Ellipsis]
+        return "list of " + ", ".join(parts)
+    if get_origin(annotation) is not None and hasattr(annotation, "__metadata__"):
+        return type_text(get_args(annotation)[0])
+    names = {int: "integer", float: "number", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(annotation, "mapping")
+
+
+def _flow(value: Any) -> Any:
+    """Lists on one line; everything else unchanged."""
+    if isinstance(value, list | tuple):
+        sequence = CommentedSeq(_flow(item) for item in value)
+        sequence.fa.set_flow_style()
+        return sequence
+    return value
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes ``null`` where ruamel would leave the value empty."""
+
+    def represent_none(self, data: None) -> Any:
+        return self.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+_Representer.add_representer(type(None), _Representer.represent_none)
+
+
+def _dump(document: CommentedMap) -> str:
+    writer = YAML()
+    writer.width = 120
+    writer.Representer = _Representer
+    stream = io.StringIO()
+    writer.dump(document, stream)
+    return stream.getvalue()

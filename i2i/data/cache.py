@@ -1,0 +1,43 @@
+"""Decoded images kept in memory, up to a limit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from i2i.data.images import read_image
+
+
+class CachedReader:
+    """Reads images and keeps the decoded pixels until the memory limit is reached.
+
+    What is in the cache stays, rather than making room for newer images: training visits all images equally often, so
+    every replacement would evict what is needed sooner. Loader processes share, by fork, what was read before them.
+
+    Args:
+        limit_mb: memory for pixels, in MiB; 0 turns the cache off.
+    """
+
+    def __init__(self, limit_mb: int) -> None:
+        self._room = limit_mb * 2**20
+        self._images: dict[Path, np.ndarray] = {}
+
+    def __call__(self, path: Path) -> np.ndarray:
+        """Pixels ``(H, W, C)``, C in 1, 3, 4 (alpha last), uint8, uint16 or float32; not to be written to.
+
+        Raises:
+            DataError: the file cannot be read as an image.
+        """
+        if path in self._images:
+            return self._images[path]
+        picture = read_image(path)
+        pixels = picture.pixels
+        if picture.alpha is not None:
+            colour = np.repeat(pixels, 3, 2) if pixels.shape[2] == 1 else pixels
+            pixels = np.dstack([colour, picture.alpha])
+        pixels.setflags(write=False)
+        if pixels.nbytes <= self._room:
+            self._room -= pixels.nbytes
+            self._images[path] = pixels
+        return pixels

@@ -1,0 +1,172 @@
+"""From a raw sample to training tensors: direction, channels, resizing, cropping, augmentation.
+
+Everything random is drawn from ``numpy.random``, which the loader seeds for each sample.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from i2i.api import Config
+from i2i.config import DataConfig
+from i2i.data.images import to_dtype
+
+if TYPE_CHECKING:
+    from albumentations import Compose
+
+Sample = dict[str, Any]
+Chance = Annotated[float, Field(ge=0, le=1)]
+
+
+class AugmentConfig(Config):
+    """Augmentation of training samples; chances are for each sample."""
+
+    flip: Chance = 0.5
+    """Chance of a left-right flip."""
+    vertical_flip: Chance = 0.0
+    """Chance of an upside-down flip."""
+    rotate90: Chance = 0.0
+    """Chance of a rotation by a random multiple of 90 degrees."""
+    brightness: Chance = 0.0
+    """Largest change of brightness, as a share of the full range; half of the samples are changed."""
+    contrast: Chance = 0.0
+    """Largest relative change of contrast; half of the samples are changed."""
+
+
+class Augment:
+    """Flips, rotates and changes brightness and contrast, with the same parameters for every image of a sample.
+
+    Args:
+        config: see `AugmentConfig`.
+    """
+
+    def __init__(self, config: AugmentConfig) -> None:
+        albumentations = _albumentations()
+        steps = [
+            albumentations.HorizontalFlip(p=config.flip),
+            albumentations.VerticalFlip(p=config.vertical_flip),
+            albumentations.RandomRotate90(p=config.rotate90),
+        ]
+        if config.brightness or config.contrast:
+            steps.append(albumentations.RandomBrightnessContrast(config.brightness, config.contrast, p=0.5))
+        self.photometric = bool(config.brightness or config.contrast)
+        self.compose = _compose(steps)
+
+    def __call__(self, sample: Sample) -> Sample:
+        """Images ``(H, W, C)`` of equal height and width -> the same keys, the same dtypes except uint16 -> float32."""
+        if self.photometric:  # albumentations does not know 16 bit there
+            sample = _images(sample, lambda image: to_dtype(image, np.dtype(np.float32)) if image.dtype == np.uint16 else image)
+        return _apply(self.compose, sample)
+
+
+@dataclass
+class Pipeline:
+    """What a dataset gets as `transform`: from raw arrays to uint8 or float32 tensors ``(C, H, W)``.
+
+    uint8 stays uint8 (the engine scales it on the device); other types become float32 in [-1, 1].
+
+    Attributes:
+        config: the data section.
+        channels: wanted channels by key.
+        augment: the chosen transform, or None for validation, where the whole image is resized instead of cropped.
+    """
+
+    config: DataConfig
+    channels: dict[str, int]
+    augment: Callable[[Sample], Sample] | None
+
+    def __post_init__(self) -> None:
+        self.geometry = _geometry(self.config, random=self.augment is not None)
+
+    def __call__(self, sample: Sample) -> Sample:
+        """Applies all steps to one sample."""
+        sample = swapped(sample, self.config.direction)
+        sample = {key: with_channels(v, self.channels[key]) if is_image(v) else v for key, v in sample.items()}
+        sample = _apply(self.geometry, sample)
+        if self.augment is not None:
+            sample = self.augment(sample)
+        return _images(sample, _to_tensor)
+
+
+def is_image(value: Any) -> bool:
+    """Whether a sample's value is an image array."""
+    return isinstance(value, np.ndarray) and value.ndim == 3
+
+
+def swapped(sample: Sample, direction: str) -> Sample:
+    """Source and target exchanged when the direction is BtoA."""
+    if direction == "AtoB" or not {"source", "target"} <= sample.keys():
+        return sample
+    return sample | {"source": sample["target"], "target": sample["source"]}
+
+
+def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """An image ``(H, W, C)`` with 1 (luminance), 3 (RGB, alpha dropped) or 4 (opaque alpha added) channels."""
+    have = image.shape[2]
+    if have == channels:
+        return image
+    if channels == 1:
+        weights = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601 luma
+        grey = image[..., :3].astype(np.float32) @ weights
+        return (grey if image.dtype == np.float32 else np.rint(grey)).astype(image.dtype)[..., None]
+    colour = np.repeat(image, 3, 2) if have == 1 else image[..., :3]
+    if channels == 3:
+        return colour
+    opaque = 1.0 if image.dtype == np.float32 else np.iinfo(image.dtype).max
+    return np.dstack([colour, np.full(image.shape[:2], opaque, image.dtype)])
+
+
+def _geometry(config: DataConfig, *, random: bool) -> Compose:
+    """Resize and random crop for training; the whole image (or its centre) at the crop's size for validation."""
+    a = _albumentations()
+    size = config.size
+    method = {"interpolation": cv2.INTER_CUBIC, "area_for_downscale": "image"}
+    crop = a.RandomCrop(size, size, pad_if_needed=True, border_mode=cv2.BORDER_REFLECT_101)
+    if not random:
+        crop = a.CenterCrop(size, size, pad_if_needed=True, border_mode=cv2.BORDER_REFLECT_101)
+    resized = config.resized if random else size
+    if config.resize == "stretch":
+        return _compose([a.Resize(resized, resized, **method), crop])
+    if config.resize == "shorter":
+        return _compose([a.SmallestMaxSize(resized, **method), crop])
+    return _compose([crop])
+
+
+def _albumentations() -> Any:
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network at import
+    import albumentations
+
+    return albumentations
+
+
+def _compose(steps: list[Any]) -> Compose:
+    return _albumentations().Compose(steps, seed=0)
+
+
+def _apply(compose: Compose, sample: Sample) -> Sample:
+    """Runs albumentations with one set of random parameters over all images of a sample."""
+    images = {key: value for key, value in sample.items() if is_image(value)}
+    first, *others = images
+    compose.add_targets({key: "image" for key in others if key not in compose.additional_targets})
+    compose.set_random_seed(int(np.random.randint(2**31)))  # noqa: NPY002  the loader seeds the global generator
+    result = compose(image=images[first], **{key: images[key] for key in others})
+    return sample | {first: result["image"]} | {key: result[key] for key in others}
+
+
+def _images(sample: Sample, change: Callable[[np.ndarray], Any]) -> Sample:
+    return {key: change(value) if is_image(value) else value for key, value in sample.items()}
+
+
+def _to_tensor(image: np.ndarray) -> Any:
+    import torch
+
+    if image.dtype != np.uint8:
+        image = np.clip(to_dtype(image, np.dtype(np.float32)), 0, 1) * 2 - 1  # bicubic resizing overshoots
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

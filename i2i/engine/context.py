@@ -1,0 +1,115 @@
+"""What a recipe gets beside networks and batch: reproducible random numbers, gradients, image pools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class StepContext:
+    """See `i2i.api.Context`. All random numbers of a step are a function of (seed, step), so none need be saved.
+
+    Args:
+        seed: the run's seed.
+        steps: steps of the whole run.
+        device: where tensors are made.
+        dtype: their type.
+        rank: this process.
+        world: number of processes.
+    """
+
+    def __init__(self, seed: int, steps: int, device: torch.device, dtype: torch.dtype, rank: int = 0, world: int = 1) -> None:
+        self.step, self.steps = 0, steps
+        self.images: dict[str, Tensor] = {}
+        self.dtype = dtype
+        self._seed, self._device = seed, device
+        self._rank, self._world = rank, world
+        self._generator = torch.Generator(device)
+        self._pools: dict[str, Pool] = {}
+
+    def begin(self, step: int) -> None:
+        """Sets the step and seeds everything random in it: dropout too, differently in each process."""
+        self.step = step
+        self._generator.manual_seed(_number(self._seed, step, 0))
+        own = _number(self._seed, step, 1 + self._rank)
+        torch.manual_seed(own)
+        np.random.seed(own % 2**32)  # noqa: NPY002
+        for number, pool in enumerate(self._pools.values()):
+            pool.generator.manual_seed(_number(self._seed, step, 2 + self._world + number * self._world + self._rank))
+
+    def rand(self, *shape: int) -> Tensor:
+        """See `i2i.api.Context.rand`."""
+        return self._share(torch.rand, shape)
+
+    def randn(self, *shape: int) -> Tensor:
+        """See `i2i.api.Context.randn`."""
+        return self._share(torch.randn, shape)
+
+    def input_gradient(self, score: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """See `i2i.api.Context.input_gradient`."""
+        x = x.detach().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(score(x).sum(), x, create_graph=True)
+        return gradient
+
+    def pool(self, name: str, size: int) -> Pool:
+        """See `i2i.api.Context.pool`."""
+        if name not in self._pools:
+            self._pools[name] = Pool(size)
+            self._pools[name].generator.manual_seed(_number(self._seed, self.step, 2 + self._world + len(self._pools)))
+        return self._pools[name]
+
+    def log_images(self, name: str, images: Tensor) -> None:
+        """See `i2i.api.Context.log_images`."""
+        self.images[name] = images.detach()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The image pools."""
+        return {name: {"size": pool.size, "images": pool.images} for name, pool in self._pools.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Puts the image pools back."""
+        for name, values in state.items():
+            pool = self.pool(name, values["size"])
+            pool.images = [image.to(self._device) for image in values["images"]]
+
+    def _share(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
+        """This process's part of numbers drawn for the whole batch, so that their number changes nothing."""
+        whole = draw(shape[0] * self._world, *shape[1:], generator=self._generator, device=self._device, dtype=self.dtype)
+        return whole[self._rank * shape[0] : (self._rank + 1) * shape[0]]
+
+
+class Pool:
+    """See `i2i.api.ImagePool`.
+
+    Args:
+        size: images kept; 0 returns every batch as it is.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size, self.images = size, list[Tensor]()
+        self.generator = torch.Generator()
+
+    def query(self, images: Tensor) -> Tensor:
+        """See `i2i.api.ImagePool.query`; the pool keeps detached copies."""
+        if self.size == 0:
+            return images
+        answer = []
+        for image in images.detach():
+            if len(self.images) < self.size:
+                self.images.append(image.clone())
+                answer.append(image)
+            elif torch.rand((), generator=self.generator) < 0.5:
+                place = int(torch.randint(self.size, (), generator=self.generator))
+                answer.append(self.images[place])
+                self.images[place] = image.clone()
+            else:
+                answer.append(image)
+        return torch.stack(answer)
+
+
+def _number(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]) >> 1

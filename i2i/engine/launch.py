@@ -1,0 +1,83 @@
+"""Processes, device and precision, through lightning-fabric.
+
+Fabric launches, places and communicates. Its module wrappers are not used: under autocast they break
+`torch.autograd.grad`, and DDP cannot follow phases that touch only a part of a network.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+
+import torch
+from lightning_fabric import Fabric
+
+from i2i.config import EngineConfig
+from i2i.errors import ConfigError
+
+
+def launch(config: EngineConfig) -> Fabric:
+    """Starts the processes and returns this one's handle.
+
+    Under ``torchrun`` the numbers of processes and machines come from its environment, otherwise ``engine.devices``
+    processes are started on this machine.
+
+    Raises:
+        ConfigError: the device is unknown or not there.
+    """
+    device = _device(config.device)
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", config.devices))
+    world = int(os.environ.get("WORLD_SIZE", local))
+    if device == "cuda" and local > torch.cuda.device_count():
+        raise ConfigError(f"engine.devices={local}, but this machine has {torch.cuda.device_count()} CUDA devices")
+    if device == "cpu":
+        _keep_freed_memory()
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    fabric = Fabric(
+        accelerator=device,
+        devices=local,
+        num_nodes=max(1, world // local),
+        strategy="ddp" if world > 1 else "auto",
+        precision="32-true",  # the engine casts by itself: networks only, never losses or gradient penalties
+    )
+    fabric.launch()
+    if config.threads:
+        torch.set_num_threads(config.threads)  # the launcher sets its own number
+    return fabric
+
+
+def compute_dtype(config: EngineConfig, device: torch.device) -> torch.dtype:
+    """The type that the networks multiply in."""
+    if config.precision == "auto":
+        if device.type == "cuda":
+            fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            fast = device.type == "cpu" and getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False)
+        return torch.bfloat16 if fast else torch.float32
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}[config.precision]
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("engine.device=cuda, but torch finds no CUDA device here; see `i2i doctor`, or use cpu")
+    if name not in ("cpu", "cuda"):
+        raise ConfigError(f"engine.device: expected auto, cpu or cuda, got '{name}'")
+    return name
+
+
+def _keep_freed_memory() -> None:
+    """Stops glibc from giving freed tensors back to the system at every step, only to map them anew.
+
+    On a CPU that made eager training up to a third faster, with the same bits and no more memory.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    trim_threshold, top_pad, mmap_max = -1, -2, -4  # names of malloc.h
+    libc = ctypes.CDLL(None)
+    libc.mallopt(mmap_max, 0)
+    libc.mallopt(trim_threshold, 2**31 - 1)
+    libc.mallopt(top_pad, 64 * 2**20)

@@ -1,0 +1,125 @@
+"""Networks made ready for training: device, memory format, precision, compilation, batch norm over several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+
+from i2i.config import EngineConfig
+
+
+class Network:
+    """A network as a recipe sees it: calls run in the compute type and return float32, all else is the module's.
+
+    Autocast covers nothing but the network, so that losses and gradient penalties stay in float32.
+
+    Args:
+        module: the network itself.
+        call: what runs it; the module or its compiled form.
+        dtype: the compute type.
+    """
+
+    def __init__(self, module: nn.Module, call: Callable[..., Any], dtype: torch.dtype) -> None:
+        self.module, self._call, self._dtype = module, call, dtype
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        device = next(self.module.parameters()).device.type
+        with torch.autocast(device, self._dtype, enabled=self._dtype == torch.bfloat16):
+            return _float32(self._call(*args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.module, name)
+
+
+def place(modules: Mapping[str, nn.Module], config: EngineConfig, device: torch.device, dtype: torch.dtype, world: int) -> None:
+    """Moves the modules to the device, in place; batch norm then averages over all processes."""
+    channels_last = config.memory_format == "channels_last" or (config.memory_format == "auto" and device.type == "cuda")
+    memory_format = torch.channels_last if channels_last else torch.preserve_format
+    for module in modules.values():
+        module.to(device, torch.float64 if dtype == torch.float64 else None, memory_format=memory_format)
+        for layer in module.modules():
+            if world > 1 and type(layer) in (nn.BatchNorm1d, nn.BatchNorm2d):
+                layer.__class__ = _SyncBatchNorm  # same parameters, same state dict
+
+
+def for_recipe(modules: Mapping[str, nn.Module], config: EngineConfig, dtype: torch.dtype) -> dict[str, Any]:
+    """What is handed to the recipe: networks behind `Network`, modules without parameters (losses) as they are."""
+    nets: dict[str, Any] = {}
+    for name, module in modules.items():
+        has_parameters = next(module.parameters(), None) is not None
+        call = torch.compile(module) if config.compile and has_parameters else module
+        wrapped = has_parameters and (dtype == torch.bfloat16 or call is not module)
+        nets[name] = Network(module, call, dtype) if wrapped else module
+    return nets
+
+
+def average_gradients(parameters: Iterable[nn.Parameter], world: int) -> None:
+    """Averages the gradients that there are over all processes, in one message."""
+    grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if world == 1 or not grads:
+        return
+    flat = torch.cat([grad.reshape(-1) for grad in grads])
+    distributed.all_reduce(flat)
+    flat /= world
+    for grad, mean in zip(grads, flat.split([grad.numel() for grad in grads]), strict=True):
+        grad.copy_(mean.view_as(grad))
+
+
+def _float32(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
+    if isinstance(value, tuple | list):
+        return type(value)(_float32(item) for item in value)
+    return value
+
+
+class _SyncBatchNorm(nn.BatchNorm2d):
+    """Batch norm with the statistics of all processes' images.
+
+    `torch.nn.SyncBatchNorm` runs on GPUs only and cannot be differentiated twice, which gradient penalties need.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        axes = [0, *range(2, x.ndim)]
+        shape = [1, -1] + [1] * (x.ndim - 2)
+        world = distributed.get_world_size()
+        wide = x if x.dtype == torch.float64 else x.float()
+        mean = _AllReduce.apply(wide.mean(axes)) / world
+        centred = wide - mean.view(shape)
+        variance = _AllReduce.apply(centred.square().mean(axes)) / world
+        self._track(mean.detach(), variance.detach(), x.numel() // x.shape[1] * world)
+        y = centred * torch.rsqrt(variance + self.eps).view(shape)
+        if self.affine:
+            y = y * self.weight.view(shape) + self.bias.view(shape)
+        return y.to(x.dtype)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Any number of dimensions will do: this also stands in for the one-dimensional layer."""
+
+    def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked += 1
+        momentum = self.momentum if self.momentum is not None else 1.0 / float(self.num_batches_tracked)
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
+        unbiased = variance * count / max(1, count - 1)
+        self.running_var.lerp_(unbiased.to(self.running_var.dtype), momentum)
+
+
+class _AllReduce(torch.autograd.Function):
+    """Sum over all processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ARG004
+        total = x.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]  # noqa: ARG004
+        return _AllReduce.apply(grad)

@@ -1,0 +1,92 @@
+"""Optimisers and the learning rate as closed formulas of the step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from i2i.api import Phase
+from i2i.config import OptimizerConfig, ScheduleConfig, TrainConfig
+from i2i.errors import ConfigError, PluginError
+from i2i.plugins import nearest
+
+
+@dataclass
+class Player:
+    """A phase with what it takes to run it.
+
+    Attributes:
+        phase: the recipe's phase, `every` already as the user wants it.
+        parameters: what it trains.
+        optimizer: shared by the phases that train the same networks.
+        lr: the learning rate before the schedule.
+    """
+
+    phase: Phase
+    parameters: list[nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    lr: float
+
+
+def players(phases: list[Phase], networks: Mapping[str, nn.Module], config: TrainConfig, device: torch.device) -> list[Player]:
+    """One `Player` a phase, from strong to weak: ``train.phases``, the recipe's phase, ``train.optimizer``.
+
+    Raises:
+        ConfigError: ``train.phases`` names no phase of the recipe.
+        PluginError: a phase trains a network that there is not, or one without parameters.
+    """
+    names = [phase.name for phase in phases]
+    for name in config.phases:
+        if name not in names:
+            raise ConfigError(f"train.phases.{name}: no such phase{nearest(name, names)}; the recipe has {', '.join(names)}")
+    made: list[Player] = []
+    optimizers: dict[tuple[str, ...], torch.optim.Optimizer] = {}
+    for phase in phases:
+        for name in phase.trains:
+            if name not in networks:
+                raise PluginError(f"phase '{phase.name}' trains '{name}', but the networks are {', '.join(networks)}")
+        parameters = [p for name in phase.trains for p in networks[name].parameters()]
+        if not parameters:
+            raise PluginError(f"phase '{phase.name}' trains {phase.trains}, which has no parameters")
+        user = config.phases[phase.name].model_dump(exclude_none=True) if phase.name in config.phases else {}
+        every = user.pop("every", phase.every)
+        settings = OptimizerConfig(**(config.optimizer.model_dump() | dict(phase.optimizer) | user))
+        if phase.trains not in optimizers:
+            optimizers[phase.trains] = _optimizer(parameters, settings, device)
+        effective = Phase(phase.name, phase.trains, every, phase.optimizer)
+        made.append(Player(effective, parameters, optimizers[phase.trains], settings.lr))
+    return made
+
+
+def _optimizer(parameters: list[nn.Parameter], config: OptimizerConfig, device: torch.device) -> torch.optim.Optimizer:
+    fused: dict[str, Any] = {"fused": True} if device.type in ("cpu", "cuda") else {}
+    common = {"lr": config.lr, "weight_decay": config.weight_decay}
+    if config.name == "adam":
+        return torch.optim.Adam(parameters, betas=config.betas, eps=config.eps, **common, **fused)
+    if config.name == "adamw":
+        return torch.optim.AdamW(parameters, betas=config.betas, eps=config.eps, **common, **fused)
+    if config.name == "rmsprop":
+        return torch.optim.RMSprop(parameters, eps=config.eps, momentum=config.momentum, **common)
+    return torch.optim.SGD(parameters, momentum=config.momentum, **common, **fused)
+
+
+def rate_factor(step: int, steps: int, config: ScheduleConfig) -> float:
+    """The learning rate's factor at a step, counted from 0; above 0 at every step that trains.
+
+    With s the step, n the steps of the run and h = hold * n: linear ``(n - s) / (n - h)`` and cosine
+    ``(1 + cos(pi * (s - h) / (n - h))) / 2`` from step h on, 1 before; step ``gamma ** (s // every)``. While the
+    warm-up lasts, all are multiplied by ``(s + 1) / (warmup + 1)``.
+    """
+    factor = 1.0
+    hold = config.hold * steps
+    if config.name == "step":
+        factor = config.gamma ** (step // config.every)
+    elif config.name != "constant" and step > hold:
+        done = (step - hold) / (steps - hold)
+        factor = 1 - done if config.name == "linear" else (1 + math.cos(math.pi * done)) / 2
+    return factor * min(1.0, (step + 1) / (config.warmup + 1))

@@ -1,0 +1,208 @@
+"""Everything that training changes, one training step, and both ways between it and a checkpoint."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, distributed, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from i2i.api import Recipe, Translator
+from i2i.builder import Builder
+from i2i.components.layers import for_inference
+from i2i.config import RunConfig
+from i2i.data.loading import Data, to_device
+from i2i.engine.context import StepContext
+from i2i.engine.launch import compute_dtype
+from i2i.engine.networks import average_gradients, for_recipe, place
+from i2i.engine.optim import Player, players, rate_factor
+from i2i.errors import PluginError, RunError
+from i2i.plugins import Plugins
+from i2i.runs.checkpoint import Checkpoint
+
+Batch = dict[str, Tensor]
+
+
+@dataclass
+class Training:
+    """A run in memory.
+
+    Attributes:
+        config: the resolved configuration.
+        recipe: the training method.
+        modules: the networks themselves, which are saved.
+        nets: the same as the recipe sees them.
+        players: the phases with their optimisers.
+        averages: moving averages of the exported networks; empty without.
+        context: what the recipe gets beside networks and batch.
+        sample: one batch, for shapes.
+        value_type: of the source images, ``uint8`` or ``float32``.
+        steps: steps of the whole run.
+        epoch_length: training samples.
+        world: number of processes.
+        step: finished steps.
+    """
+
+    config: RunConfig
+    recipe: Recipe
+    modules: dict[str, nn.Module]
+    nets: dict[str, Any]
+    players: list[Player]
+    averages: dict[str, AveragedModel]
+    context: StepContext
+    sample: Batch
+    value_type: str
+    steps: int
+    epoch_length: int
+    world: int = 1
+    step: int = 0
+
+    def train_step(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
+        """Runs every phase that is due, on the same batches; returns the losses as ``loss/PHASE/NAME``."""
+        self.context.begin(self.step)
+        due = [player for player in self.players if self.step % player.phase.every == 0]
+        once = len(batches) == 1  # with accumulation, keeping all graphs would cost the memory that it is to save
+        if once:
+            self._learn_only(None)
+            batches = [batches[0] | self.recipe.shared(self.nets, batches[0], self.context)]
+        logs: dict[str, Tensor] = {}
+        for player in due:
+            self._learn_only(player)
+            player.optimizer.zero_grad(set_to_none=True)
+            for batch in batches:
+                whole = batch if once else batch | self.recipe.shared(self.nets, batch, self.context)
+                losses = self.recipe.losses(player.phase.name, self.nets, whole, self.context)
+                if not losses:
+                    raise PluginError(f"recipe '{self.config.recipe}' gives no losses in phase '{player.phase.name}'")
+                (torch.stack(list(losses.values())).sum() / len(batches)).backward()
+                for name, loss in losses.items():
+                    key = f"loss/{player.phase.name}/{name}"
+                    logs[key] = logs.get(key, 0.0) + loss.detach() / len(batches)
+            average_gradients(player.parameters, self.world)
+            self._step(player)
+        self.step += 1
+        for name, average in self.averages.items():
+            average.update_parameters(self.modules[name])
+        return logs
+
+    def translators(self) -> dict[str, Translator]:
+        """What would be exported now: copies in evaluation mode, averaged if there is averaging."""
+        newest = {name: self.averages[name].module if name in self.averages else m for name, m in self.modules.items()}
+        image_statistics = self.config.train.batch_size == 1
+        copies = {name: for_inference(module, image_statistics=image_statistics) for name, module in newest.items()}
+        return self.recipe.translators(copies, self.sample)
+
+    def rates(self) -> dict[str, float]:
+        """Learning rates of the next step by phase."""
+        factor = rate_factor(self.step, self.steps, self.config.train.schedule)
+        return {f"lr/{player.phase.name}": player.lr * factor for player in self.players}
+
+    def checkpoint(self) -> Checkpoint:
+        """Everything that exact continuation needs."""
+        optimizers = {"+".join(player.phase.trains): player.optimizer.state_dict() for player in self.players}
+        return Checkpoint(
+            step=self.step,
+            networks={name: module.state_dict() for name, module in self.modules.items()},
+            ema={name: average.state_dict() for name, average in self.averages.items()},
+            training={"optimizers": optimizers, "context": self.context.state_dict()},
+            state={
+                "config": self.config.to_dict(),
+                "sample": {key: {"shape": list(t.shape), "dtype": str(t.dtype)} for key, t in self.sample.items()},
+                "value_type": self.value_type,
+                "versions": {name: version(name) for name in ("i2i-toolkit", "torch", "numpy")}
+                | {"python": sys.version.split()[0]},
+            },
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Goes back to a checkpoint.
+
+        Raises:
+            RunError: it does not fit these networks or optimisers.
+        """
+        try:
+            for name, module in self.modules.items():
+                module.load_state_dict(checkpoint.networks.get(name, {}))
+            for name, average in self.averages.items():
+                average.load_state_dict(checkpoint.ema[name])
+            for player in self.players:
+                player.optimizer.load_state_dict(checkpoint.training["optimizers"]["+".join(player.phase.trains)])
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise RunError(f"the checkpoint of step {checkpoint.step} does not fit the configuration: {reason}") from error
+        self.context.load_state_dict(checkpoint.training["context"])
+        self.step = checkpoint.step
+
+    def _learn_only(self, player: Player | None) -> None:
+        """Freezes all networks but the player's; None: only those that no phase trains."""
+        learning = {id(p) for other in ([player] if player else self.players) for p in other.parameters}
+        for module in self.modules.values():
+            for parameter in module.parameters():
+                parameter.requires_grad_(id(parameter) in learning)
+
+    def _step(self, player: Player) -> None:
+        factor = rate_factor(self.step, self.steps, self.config.train.schedule)
+        for group in player.optimizer.param_groups:
+            group["lr"] = player.lr * factor
+        player.optimizer.step()
+
+
+def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Training:
+    """Builds networks and optimisers for a run at step 0.
+
+    Raises:
+        ConfigError: options do not fit each other or the images.
+        PluginError: the recipe contradicts itself.
+    """
+    train, world = config.train, fabric.world_size
+    dtype = compute_dtype(config.engine, fabric.device)
+    exact = torch.float64 if dtype == torch.float64 else torch.float32
+    recipe = plugins.get("recipe", config.recipe).build(config.options)
+    sample = to_device(data.sample(), torch.device("cpu"))
+    torch.manual_seed(config.seed)
+    modules = recipe.networks(Builder(plugins, _size(sample, config)), sample)
+    for module in modules.values():
+        module.train()
+    place(modules, config.engine, fabric.device, dtype, world)
+    if world > 1:
+        for module in modules.values():
+            for tensor in module.state_dict().values():
+                distributed.broadcast(tensor, 0)
+    steps = train.steps or max(1, round((train.epochs or 1) * len(data.train) / (train.batch_size * train.accumulate)))
+    on_device = to_device(data.sample(), fabric.device, exact)
+    averages = _averages(recipe, modules, on_device, train.ema)
+    return Training(
+        config=config,
+        recipe=recipe,
+        modules=modules,
+        nets=for_recipe(modules, config.engine, dtype),
+        players=players(list(recipe.phases()), modules, train, fabric.device),
+        averages=averages,
+        context=StepContext(config.seed, steps, fabric.device, exact, fabric.global_rank, world),
+        sample=on_device,
+        value_type=data.value_type,
+        steps=steps,
+        epoch_length=len(data.train),
+        world=world,
+    )
+
+
+def _size(sample: Batch, config: RunConfig) -> tuple[int, int]:
+    images = [tensor for tensor in sample.values() if tensor.ndim == 4]
+    return (images[0].shape[2], images[0].shape[3]) if images else (config.data.size, config.data.size)
+
+
+def _averages(recipe: Recipe, modules: Mapping[str, nn.Module], sample: Batch, decay: float) -> dict[str, AveragedModel]:
+    """A moving average (Yazıcı et al. 2019, arXiv:1806.04498) of each network that a translator uses."""
+    if decay == 0:
+        return {}
+    exported = {id(p) for t in recipe.translators(modules, sample).values() for p in t.module.parameters()}
+    used = {name: m for name, m in modules.items() if any(id(p) in exported for p in m.parameters())}
+    update = get_ema_multi_avg_fn(decay)
+    return {name: AveragedModel(module, multi_avg_fn=update, use_buffers=True) for name, module in used.items()}

@@ -1,0 +1,122 @@
+"""Looking at what was learned: metrics over the validation images, and grids of some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.utils import make_grid
+
+from i2i.api import Translator
+from i2i.builder import Builder
+from i2i.data.images import write_image
+from i2i.data.loading import SKIPPED, Samples, collate, to_device
+from i2i.plugins import Plugins
+
+Batch = dict[str, Tensor]
+
+
+class Validation:
+    """The validation images of a run; the same ones, in the same order, every time.
+
+    Args:
+        samples: validation samples; may be empty.
+        count: how many of them are used.
+        metrics: names of metric components.
+        plugins: where the metrics are looked up.
+        device: where the networks are.
+
+    Raises:
+        PluginError: a metric is unknown.
+    """
+
+    def __init__(self, samples: Samples, count: int, metrics: tuple[str, ...], plugins: Plugins, device: torch.device) -> None:
+        self.samples, self.count, self.device = samples, min(count, len(samples)), device
+        builder = Builder(plugins, (0, 0))
+        self.metrics = {name: builder.metric(name) for name in metrics}
+
+    def images(self, count: int) -> Iterator[Batch]:
+        """The first batches of one image each, ready for the networks."""
+        for index in range(min(count, self.count)):
+            batch = collate([self.samples[0, index]])
+            batch.pop(SKIPPED)
+            yield to_device(batch, self.device)
+
+    @torch.inference_mode()
+    def measure(self, translators: dict[str, Translator]) -> dict[str, float]:
+        """Metrics of the first translator's outputs against the targets; empty when there are no targets."""
+        translator = next(iter(translators.values()))
+        for metric in self.metrics.values():
+            metric.reset()
+        seen = 0
+        for batch in self.images(self.count):
+            if "target" not in batch or "source" not in batch:
+                continue
+            output = run(translator, batch)
+            for metric in self.metrics.values():
+                metric.update(output.float().cpu(), batch["target"].cpu())
+            seen += 1
+        return {name: float(metric.compute()) for name, metric in self.metrics.items()} if seen else {}
+
+    def score(self, measured: dict[str, float]) -> float | None:
+        """The first metric, negative if lower is better, so that of two checkpoints the higher score is the better one."""
+        for name, metric in self.metrics.items():
+            if name in measured:
+                return measured[name] if getattr(metric, "higher_is_better", False) else -measured[name]
+        return None
+
+    @torch.inference_mode()
+    def grid(self, translators: dict[str, Translator], count: int) -> np.ndarray | None:
+        """Rows of source | outputs | target as uint8 ``(H, W, 3)``; None when there are no validation images."""
+        cells: list[Tensor] = []
+        columns = 0
+        for batch in self.images(count):
+            outputs = [run(translator, batch) for translator in translators.values()]
+            row = [batch.get("source"), *outputs, batch.get("target")]
+            shown = [_viewable(image) for image in row if image is not None]
+            cells += shown
+            columns = len(shown)
+        if not cells:
+            return None
+        size = cells[0].shape[-2:]
+        same = [nn.functional.interpolate(cell[None], size, mode="nearest")[0] for cell in cells]
+        grid = make_grid(same, nrow=columns, padding=2, pad_value=1.0)
+        return (grid.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+
+
+def run(translator: Translator, batch: Batch) -> Tensor:
+    """The translator's output for a batch; inputs other than the image are taken from its example when not in the batch."""
+    inputs = [_input(name, batch, example) for name, example in translator.example.items()]
+    return translator.module(*inputs)
+
+
+def save_grid(path: Path, grid: np.ndarray) -> None:
+    """Writes a grid as PNG."""
+    path.parent.mkdir(exist_ok=True)
+    write_image(path, grid)
+
+
+def save_examples(folder: Path, validation: Validation, count: int) -> None:
+    """Writes validation inputs as image files, to try the exported model on."""
+    for number, batch in enumerate(validation.images(count)):
+        image = batch.get("source")
+        if image is None:
+            return
+        folder.mkdir(exist_ok=True)
+        pixels = ((image[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        write_image(folder / f"example-{number + 1}.png", pixels)
+
+
+def _input(name: str, batch: Batch, example: Tensor) -> Tensor:
+    key = {"image": "source", "label": "target_label"}.get(name, name)
+    value = batch.get(key, example)
+    return value.to(example.device)
+
+
+def _viewable(image: Tensor) -> Tensor:
+    """One image ``(1, C, H, W)`` in [-1, 1] as ``(3, H, W)`` in [0, 1] on the CPU."""
+    image = (image[0, :3].float().clamp(-1, 1).cpu() + 1) / 2
+    return image[:1].expand(3, -1, -1) if image.shape[0] < 3 else image

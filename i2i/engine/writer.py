@@ -1,0 +1,122 @@
+"""What the first process writes beside training: figures, grids, checkpoints."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torchvision.utils import make_grid
+
+from i2i.engine.log import Log, Reporter
+from i2i.engine.state import Training
+from i2i.engine.validate import Validation, save_examples, save_grid
+from i2i.errors import RunError, TrainingError
+from i2i.runs import checkpoint as checkpoints
+from i2i.runs.folder import RunFolder
+
+
+class Writer:
+    """What the first process writes beside training: figures, grids, checkpoints."""
+
+    def __init__(self, training: Training, validation: Validation, run: RunFolder, reporter: Reporter) -> None:
+        self.training, self.validation, self.run, self.reporter = training, validation, run, reporter
+        self.config = training.config.train
+        self.metrics: dict[str, float] = {}
+        self.losses: dict[str, torch.Tensor] = {}
+        self.said: set[str] = set()
+        _check_space(training, run)
+        self.log = Log(run, training.step)
+        self.since = time.monotonic()
+        self.since_step = training.step
+
+    def begin(self) -> None:
+        """The untrained networks' figures and grid, to see progress against."""
+        if self.training.step == 0:
+            save_examples(self.run.examples, self.validation, self.config.sample_count)
+            self.validate()
+            self.grid()
+        self.since = time.monotonic()
+
+    def after_step(self, losses: Mapping[str, torch.Tensor], named: set[str], *, stopping: bool) -> None:
+        """Whatever is due after a step."""
+        step, last = self.training.step, self.training.step == self.training.steps
+        self.losses.update(losses)
+        self.reporter.advance(step)
+        for line in sorted(named - self.said):
+            self.reporter.say(f"warning: left out {line}")
+        self.said |= named
+        if step % self.config.log_every == 0 or last:
+            self.figures()
+        if step % self.config.sample_every == 0 or last:
+            self.grid()
+        if last or stopping or step % self.config.checkpoint_every == 0:
+            if not stopping:
+                self.validate()
+            self.save()
+
+    def figures(self) -> None:
+        """Writes losses, rates and speed."""
+        values = {name: float(loss) for name, loss in self.losses.items()}
+        if bad := [name for name, value in values.items() if not math.isfinite(value)]:
+            raise TrainingError(
+                f"{bad[0]} is {values[bad[0]]} at step {self.training.step}; nothing of it was saved: "
+                "try a lower train.optimizer.lr, or engine.precision=fp32"
+            )
+        seconds = time.monotonic() - self.since
+        images = (self.training.step - self.since_step) * self.config.batch_size * self.config.accumulate
+        speed = {"images_per_second": images / seconds} if seconds > 0 and images else {}
+        epoch = self.training.step * self.config.batch_size * self.config.accumulate / self.training.epoch_length
+        self.log.write(self.training.step, {"epoch": epoch} | values | self.training.rates() | speed)
+        self.reporter.figures(values | speed)
+        self.since, self.since_step = time.monotonic(), self.training.step
+
+    def validate(self) -> None:
+        """Measures on the validation images."""
+        begin = time.monotonic()
+        measured = self.validation.measure(self.training.translators())
+        if measured:
+            self.metrics = measured
+            values = {f"val/{name}": value for name, value in measured.items()}
+            self.log.write(self.training.step, values)
+            text = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
+            self.reporter.say(f"validation at step {self.training.step}: {text}")
+        self.since += time.monotonic() - begin
+
+    def grid(self) -> None:
+        """Draws the sample grid."""
+        begin = time.monotonic()
+        grid = self.validation.grid(self.training.translators(), self.config.sample_count)
+        if grid is not None:
+            save_grid(self.run.samples / f"step-{self.training.step:07d}.png", grid)
+            self.log.images(self.training.step, "samples", grid)
+        for name, images in self.training.context.images.items():
+            self.log.images(self.training.step, name, _image_row(images))
+        self.since += time.monotonic() - begin
+
+    def save(self) -> None:
+        """Writes a checkpoint, then removes what is no longer needed."""
+        begin = time.monotonic()
+        if not all(math.isfinite(float(loss)) for loss in self.losses.values()):
+            self.figures()  # raises, before anything is saved
+        checkpoint = self.training.checkpoint()
+        checkpoint.state |= {"metrics": self.metrics, "score": self.validation.score(self.metrics)}
+        checkpoints.save(self.run.checkpoints, checkpoint)
+        checkpoints.prune(self.run.checkpoints, self.config.keep_last)
+        self.since += time.monotonic() - begin
+
+
+def _check_space(training: Training, run: RunFolder) -> None:
+    numbers = sum(p.numel() for module in training.modules.values() for p in module.parameters())
+    needed = numbers * 4 * 3 + sum(p.numel() * 4 for average in training.averages.values() for p in average.parameters())
+    free = shutil.disk_usage(run.path).free
+    if free < needed:
+        raise RunError(f"{run.path}: a checkpoint needs about {needed:,} bytes, {free:,} are free: make room or choose another --out")
+
+
+def _image_row(images: torch.Tensor) -> Any:
+    grid = make_grid((images[:8].float().clamp(-1, 1).cpu() + 1) / 2)
+    return (grid[:3] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()

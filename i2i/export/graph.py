@@ -1,0 +1,68 @@
+"""The deployed form of a translator: everything from pixels to pixels, as one module that can be traced for any size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+ValueType = Literal["uint8", "float32"]
+
+
+class Deployed(nn.Module):
+    """Pixels in, pixels out: scaling, mirror padding to what the network needs, cropping back, rounding.
+
+    Args:
+        module: the translator's module, ready for inference.
+        inputs: names of its inputs, in its order.
+        value_type: ``uint8`` images, or ``float32`` in [0, 1].
+
+    Attributes:
+        scale: how many times larger the output is than the input.
+    """
+
+    def __init__(self, module: nn.Module, inputs: Sequence[str], value_type: ValueType, scale: int = 1) -> None:
+        super().__init__()
+        self.module, self.inputs, self.value_type, self.scale = module, tuple(inputs), value_type, scale
+        self.multiple = int(getattr(module, "multiple", 1))
+        self.minimum = int(getattr(module, "minimum", 1))
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Images ``(N, H, W, C)`` of the value type -> ``(N, scale * H, scale * W, C')`` of the same type."""
+        values = dict(zip(self.inputs, inputs, strict=True))
+        height = width = None
+        if "image" in values:
+            image = values["image"].permute(0, 3, 1, 2).float()
+            image = image / 127.5 - 1 if self.value_type == "uint8" else image * 2 - 1
+            height, width = image.shape[2], image.shape[3]
+            values["image"] = self._padded(self._padded(image, 2), 3)
+        output = self.module(*(values[name].long() if name == "label" else values[name] for name in self.inputs))
+        if height is not None and width is not None:
+            output = output[:, :, : height * self.scale, : width * self.scale]
+        output = ((output.float().clamp(-1, 1) + 1) / 2).permute(0, 2, 3, 1)
+        return (output * 255).round().to(torch.uint8) if self.value_type == "uint8" else output
+
+    def _padded(self, image: Tensor, axis: int) -> Tensor:
+        """Mirrors the far side until the length is a multiple; also when the padding is longer than the image.
+
+        Gathering computed indices serves every length down to one pixel, where torch's reflection padding refuses.
+        """
+        length = image.shape[axis]
+        if self.multiple == 1 and self.minimum == 1:
+            return image
+        short = max(0, -(-self.minimum // self.multiple) - 1)  # pieces that the smallest allowed image has before its last
+        pieces = torch.sym_max(length - 1 - short * self.multiple, 0) // self.multiple + 1 + short
+        index = torch.arange(pieces * self.multiple, device=image.device)
+        around = index - torch.div(index, 2 * length, rounding_mode="floor") * (2 * length)
+        return image.index_select(axis, torch.minimum(around, 2 * length - 1 - around))
+
+
+def measure_scale(module: nn.Module, example: Sequence[Tensor], inputs: Sequence[str]) -> int:
+    """How many times larger the module's output is than its input image; 1 when it has no input image."""
+    if "image" not in inputs:
+        return 1
+    with torch.inference_mode():
+        output = module(*example)
+    return int(output.shape[-1] // example[list(inputs).index("image")].shape[-1])

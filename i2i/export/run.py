@@ -1,0 +1,126 @@
+"""Exporting a run: checkpoint -> translators -> ONNX -> check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from i2i.api import Translator
+from i2i.builder import Builder
+from i2i.components.layers import for_inference
+from i2i.config import RunConfig, resolve
+from i2i.errors import RunError
+from i2i.export.onnx_file import write_onnx
+from i2i.plugins import Plugins
+from i2i.runs import checkpoint as checkpoints
+from i2i.runs.folder import RunFolder, open_run
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One exported file.
+
+    Attributes:
+        path: the ONNX file.
+        translator: its name in the recipe.
+        step: training step of the checkpoint.
+        difference: largest difference between onnxruntime and torch that the check saw, in units of 1/255.
+    """
+
+    path: Path
+    translator: str
+    step: int
+    difference: float
+
+
+def export(
+    run: str | Path,
+    *,
+    out: str | Path | None = None,
+    checkpoint: str = "last",
+    translator: str | None = None,
+    plugins: Plugins | None = None,
+) -> list[Exported]:
+    """Exports a run's translators to ONNX.
+
+    Args:
+        run: the run folder.
+        out: the file to write; needs `translator` when the recipe has several. By default ``model.onnx`` or
+            ``model.NAME.onnx`` in the run folder.
+        checkpoint: ``last``, ``best`` by the first validation metric, or a step.
+        translator: export only this one.
+        plugins: where the recipe is looked up; by default the installed plugins.
+
+    Raises:
+        RunError: the run or checkpoint is not there or damaged.
+        ModelError: onnxruntime and torch differ by more than 1/255.
+        PluginError: the recipe's plugin is not there.
+    """
+    folder = open_run(Path(run))
+    plugins = plugins or Plugins()
+    path = _find(folder, checkpoint)
+    found = checkpoints.load(path, training=False)
+    config = resolve(plugins, values=found.state["config"])
+    translators = load_translators(found, config, plugins)
+    if translator is not None and translator not in translators:
+        raise RunError(f"{run}: no translator '{translator}'; it has {', '.join(translators)}")
+    chosen = {name: t for name, t in translators.items() if translator in (None, name)}
+    if out is not None and len(chosen) > 1:
+        raise RunError(f"{run}: has the translators {', '.join(chosen)}: choose one with --translator, or leave out -o")
+    exported = []
+    for name, one in chosen.items():
+        target = Path(out) if out is not None else folder.model(name)
+        facts = {"recipe": config.recipe, "translator": name, "config_digest": config.digest()}
+        difference = write_onnx(target, one, found.state["value_type"], facts)
+        exported.append(Exported(target, name, found.step, difference))
+    return exported
+
+
+def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plugins: Plugins) -> dict[str, Translator]:
+    """Rebuilds a checkpoint's networks, averaged ones where there are, as they are used for inference.
+
+    Raises:
+        RunError: the weights do not fit the networks that the configuration describes.
+    """
+    sample = {key: _example(spec) for key, spec in checkpoint.state["sample"].items()}
+    sizes = [tuple(tensor.shape[2:]) for tensor in sample.values() if tensor.ndim == 4]
+    recipe = plugins.get("recipe", config.recipe).build(config.options)
+    networks = recipe.networks(Builder(plugins, sizes[0] if sizes else (config.data.size,) * 2), sample)
+    for name, network in networks.items():
+        state = checkpoint.networks.get(name, {})
+        if name in checkpoint.ema:
+            averaged = checkpoint.ema[name]
+            state = {key.removeprefix("module."): t for key, t in averaged.items() if key.startswith("module.")}
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            raise RunError(f"the weights of '{name}' do not fit: {' '.join(str(error).split())[:300]}") from error
+        networks[name] = for_inference(network, image_statistics=config.train.batch_size == 1)
+    return recipe.translators(networks, sample)
+
+
+def _find(run: RunFolder, which: str) -> Path:
+    there = checkpoints.list_checkpoints(run.checkpoints)
+    if not there:
+        raise RunError(f"{run.path}: no checkpoint in it yet")
+    if which == "last":
+        return there[-1]
+    if which == "best":
+        return checkpoints.best(run.checkpoints) or there[-1]
+    path = run.checkpoints / f"step-{int(which):07d}" if which.isdigit() else None
+    if path not in there:
+        steps = ", ".join(str(int(path.name.removeprefix("step-"))) for path in there)
+        raise RunError(f"{run.path}: no checkpoint '{which}'; there are: last, best, {steps}")
+    return path
+
+
+def _example(spec: dict[str, object]) -> Tensor:
+    """A batch entry of the training's shape and type; random where that is an image, for nothing depends on its values."""
+    shape, dtype = spec["shape"], getattr(torch, str(spec["dtype"]).removeprefix("torch."))
+    generator = torch.Generator().manual_seed(0)
+    if dtype.is_floating_point:
+        return torch.rand(shape, generator=generator) * 2 - 1  # type: ignore[call-overload]
+    return torch.zeros(shape, dtype=dtype)  # type: ignore[call-overload]

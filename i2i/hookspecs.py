@@ -1,0 +1,79 @@
+"""The hooks that a plugin may implement; each returns components and does nothing else.
+
+A hook is called at most once a process, must be quick and must not fail for want of a device, a network or data.
+Images are ``(N, C, H, W)`` float32 in [-1, 1], RGB, unless a hook says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pluggy
+
+from i2i.api import Component
+
+hookspec = pluggy.HookspecMarker("i2i")
+
+
+@hookspec
+def i2i_generators() -> Sequence[Component]:  # type: ignore[empty-body]
+    """Networks that make images.
+
+    ``build(config, *, in_channels, out_channels, size) -> nn.Module``; `size` is the (height, width) of the training
+    images. The module maps ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)`` in [-1, 1]. If height and width
+    must be divisible by some number, the module says so in an attribute ``multiple``.
+    """
+
+
+@hookspec
+def i2i_discriminators() -> Sequence[Component]:  # type: ignore[empty-body]
+    """Networks that judge images.
+
+    ``build(config, *, in_channels, size) -> nn.Module`` from images to logits of any shape, without a sigmoid, or to a
+    tuple: the logits, then intermediate features.
+    """
+
+
+@hookspec
+def i2i_losses() -> Sequence[Component]:  # type: ignore[empty-body]
+    """Losses: ``build(config) -> nn.Module`` whose call returns a float32 scalar, the mean over the batch.
+
+    An adversarial loss is called as ``loss(player, real=logits, fake=logits)``, `player` being ``"discriminator"`` or
+    ``"generator"``; the generator's may ignore `real`.
+    """
+
+
+@hookspec
+def i2i_datasets() -> Sequence[Component]:  # type: ignore[empty-body]
+    """Datasets: ``build(config, *, root, split, transform) -> torch.utils.data.Dataset`` of dictionaries.
+
+    `root` is the data folder or ``None`` for samples drawn by code, `split` is ``"train"`` or ``"val"``, `transform` is
+    to be called once with each whole sample. Keys are ``source``, ``target``, ``label``, ``target_label``; images are
+    arrays ``(H, W, C)``, uint8, uint16 or float32 in [0, 1], before the transform. If `build` has a method
+    ``detect(root) -> bool``, ``data.layout=auto`` asks it whether a folder is of this kind. An optional method
+    ``files(index) -> list[Path]`` names the files behind a sample. A sample that cannot be read raises
+    `i2i.DataError`; training goes on without it.
+    """
+
+
+@hookspec
+def i2i_transforms() -> Sequence[Component]:  # type: ignore[empty-body]
+    """Transforms: ``build(config, *, data, split)`` returns a callable on samples; `data` is the run's data section.
+
+    One call sees the whole sample, so that a pair shares its random parameters. Random numbers come from ``numpy.random``
+    or ``random``, which i2i seeds for each sample.
+    """
+
+
+@hookspec
+def i2i_metrics() -> Sequence[Component]:  # type: ignore[empty-body]
+    """Metrics in the protocol of torchmetrics: ``build(config)`` returns an object with update, compute and reset.
+
+    ``update(output, target)`` sees images ``(N, C, H, W)`` in [-1, 1]; `compute` returns a scalar. An attribute
+    ``higher_is_better`` tells which of two values is the better one.
+    """
+
+
+@hookspec
+def i2i_recipes() -> Sequence[Component]:  # type: ignore[empty-body]
+    """Training methods: ``build(config) -> i2i.Recipe``; the name is what ``i2i train NAME`` trains."""

@@ -1,0 +1,15 @@
+"""Image metrics, from torchmetrics, for validation and evaluation."""
+
+from i2i.api import Component, hookimpl
+
+
+@hookimpl
+def i2i_metrics() -> list[Component]:
+    """Mean absolute error, PSNR and SSIM."""
+    from i2i.metrics import pixels
+
+    return [
+        Component("l1", pixels.l1, summary="Mean absolute error, images in [-1, 1]"),
+        Component("psnr", pixels.psnr, summary="Peak signal-to-noise ratio in dB, over all pixels together"),
+        Component("ssim", pixels.ssim, summary="Structural similarity (Wang et al. 2004)"),
+    ]

@@ -1,0 +1,155 @@
+"""The `train` command as a function: run folder, training, export, report."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from i2i.config import RunConfig, resolve
+from i2i.errors import RunError
+from i2i.plugins import Plugins
+from i2i.runs.folder import RunFolder, latest_run, new_run
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from i2i.export.run import Exported
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a call of `train` left behind.
+
+    Attributes:
+        run: the run folder; None after a dry run.
+        step: finished steps.
+        metrics: the last validation.
+        exported: the ONNX files.
+        signal: number of the signal that stopped it early; 0 when it finished.
+    """
+
+    run: Path | None
+    step: int
+    metrics: Mapping[str, float]
+    exported: Sequence[Exported] = ()
+    signal: int = 0
+
+    def next_command(self) -> str:
+        """The command that translates the run's examples with the trained model."""
+        assert self.run is not None
+        examples = RunFolder(self.run).examples
+        words = ["i2i", "translate", str(self.run), str(examples) if examples.is_dir() else "FOLDER", "-o", str(self.run / "translated")]
+        if len(self.exported) > 1:
+            words[3:3] = ["--translator", self.exported[0].translator]
+        return shlex.join(words)
+
+
+def train(
+    recipe: str | None = None,
+    *,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    config: str | Path | None = None,
+    sets: Sequence[str] = (),
+    preset: str | None = None,
+    resume: bool = False,
+    dry_run: bool = False,
+    plugins: Plugins | None = None,
+    **options: Any,
+) -> Trained:
+    """Trains, exports and reports; the Python form of ``i2i train``.
+
+    Args:
+        recipe: what to train; may be left out when `config` or the resumed run names it.
+        data: the data folder; without one, samples drawn by code.
+        out: the run folder; by default the next free ``runs/RECIPE-NNN``.
+        config: YAML file with any part of the configuration.
+        sets: texts such as ``"train.batch_size=4"``.
+        preset: one of the recipe's presets.
+        resume: go on with the run in `out`, or the latest one; a run that was never begun is begun.
+        dry_run: check everything and do one step in memory, writing nothing.
+        plugins: where components are looked up; by default the installed plugins.
+        options: dotted keys with underscores for dots: ``train_steps=100``; None counts as not given.
+
+    Raises:
+        UserError: something asked for cannot be done; its subclasses say what.
+    """
+    plugins = plugins or Plugins()
+    overrides = {key.replace("_", ".", 1): value for key, value in options.items()}
+    if data is not None:
+        overrides["data.root"] = str(data)
+    run = _resumed(recipe, Path(out) if out else None) if resume else None
+    file = run.config if run is not None and config is None else (Path(config) if config else None)
+    if overrides.get("train.epochs") is not None:
+        sets = [*sets, "train.steps=null"]
+    resolved = resolve(plugins, recipe, preset=preset, file=file, sets=sets, overrides=overrides)
+
+    from i2i.engine import launch  # heavy: only when there is something to train
+    from i2i.engine import train as run_engine
+
+    fabric = launch(resolved.engine)
+    if dry_run:
+        outcome = run_engine(resolved, plugins, fabric, None)
+        return Trained(None, outcome.step, outcome.metrics)
+    run = _shared_run(fabric, run, resolved, Path(out) if out else None)
+    lock = run.lock() if fabric.is_global_zero else None
+    try:
+        if fabric.is_global_zero:
+            _write_config(run, resolved)
+        outcome = run_engine(resolved, plugins, fabric, run)
+        if not fabric.is_global_zero:
+            return Trained(run.path, outcome.step, outcome.metrics, signal=outcome.signal)
+        exported = [] if outcome.signal else _finish(run, resolved, plugins, outcome)
+        return Trained(run.path, outcome.step, outcome.metrics, exported, outcome.signal)
+    finally:
+        if lock:
+            lock.release()
+
+
+def _resumed(recipe: str | None, out: Path | None) -> RunFolder | None:
+    """The run to go on with; None when it has not even written its configuration yet."""
+    run = RunFolder(out) if out else latest_run(recipe)
+    if run is None and recipe is None:
+        raise RunError("nothing to resume: there is no run in runs/; name a recipe or --out RUN")
+    return run if run is not None and run.exists() else None
+
+
+def _shared_run(fabric: Fabric, run: RunFolder | None, config: RunConfig, out: Path | None) -> RunFolder:
+    """The run folder, made by the first process and told to the others."""
+    if run is None and fabric.is_global_zero:
+        run = new_run(config.recipe, out)
+    return RunFolder(Path(fabric.broadcast(str(run.path) if run else "")))
+
+
+def _write_config(run: RunFolder, config: RunConfig) -> None:
+    try:
+        run.write(run.config, config.to_yaml())
+    except OSError as error:
+        raise RunError(f"{run.config}: cannot write: {error.strerror or error}") from error
+
+
+def _finish(run: RunFolder, config: RunConfig, plugins: Plugins, outcome: Any) -> list[Exported]:
+    """Exports the last checkpoint and writes summary and report."""
+    from i2i.export.run import export
+    from i2i.report import write_report
+
+    begin = time.monotonic()
+    exported = export(run.path, plugins=plugins)
+    summary = outcome.facts | {
+        "recipe": config.recipe,
+        "steps": outcome.step,
+        "seconds of training": round(outcome.seconds, 1),
+        "seconds of export": round(time.monotonic() - begin, 1),
+        **{f"validation {name}": round(value, 5) for name, value in outcome.metrics.items()},
+        **{f"parity of {one.path.name}": f"{one.difference:.2f}/255" for one in exported},
+    }
+    try:
+        run.write_summary(summary)
+        write_report([run.path], run.report)
+    except OSError as error:
+        raise RunError(f"{run.path}: the model is exported, but the report cannot be written: {error.strerror}") from error
+    return exported
