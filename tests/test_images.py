@@ -58,14 +58,14 @@ def png(pixels, colour_type, extra=b"", tail=b""):
     return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
 
 
-def tiff(pixels, orientation=1, photometric=None, extra=2):
+def tiff(pixels, orientation=1, photometric=None, extra=2, planar=1):
     """An uncompressed TIFF of any type."""
     height, width, channels = pixels.shape
     tags = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
     tags[256], tags[257], tags[259], tags[273] = width, height, 1, (0,)
     tags[258] = (pixels.dtype.itemsize * 8,) * channels
     tags[262] = photometric if photometric is not None else (1 if channels == 1 else 2)
-    tags[274], tags[277], tags[278], tags[279], tags[284] = orientation, channels, height, (pixels.nbytes,), 1
+    tags[274], tags[277], tags[278], tags[279], tags[284] = orientation, channels, height, (pixels.nbytes,), planar
     tags[339] = ({"u": 1, "i": 2, "f": 3}[pixels.dtype.kind],) * channels
     if channels == 4:
         tags[338] = extra
@@ -286,6 +286,7 @@ def test_the_fourth_channel_of_a_tiff_is_alpha_only_where_it_says_so(stored):
 def test_what_has_no_range_is_refused(stored):
     assert "not read" in refusal(stored(tiff(noise(4, 4, 1).astype(np.int32))))
     assert "not read" in refusal(stored(tiff(noise(4, 4, 4, dtype=np.uint16), photometric=5)))
+    assert "plane" in refusal(stored(tiff(noise(4, 4, 3, dtype=np.uint16), planar=2)))
     floats = noise(4, 4, 3, dtype=np.float32)
     floats[1, 1] = np.nan
     assert "finite" in refusal(stored(tiff(floats)))
@@ -349,7 +350,7 @@ def test_luma_is_that_of_rec_601(stored):
         luma = pixels.astype(np.float64) @ [0.299, 0.587, 0.114]
         got = read_image(stored(encode(pixels)), channels=1).pixels[..., 0]
         assert got.dtype == dtype
-        assert np.abs(got - luma).max() <= (1e-6 if dtype == np.float32 else 1)
+        assert np.abs(got - luma).max() <= {np.uint8: 1, np.uint16: 2, np.float32: 1e-6}[dtype]
 
 
 def test_cmyk_becomes_rgb(stored):
@@ -466,8 +467,8 @@ def test_a_pillow_image_follows_the_same_rules():
     assert from_pillow(Image.new("1", (5, 4), 1)).pixels.max() == 255
     assert from_pillow(Image.new("RGBA", (5, 4)), channels=3).pixels.shape == (4, 5, 3)
     assert from_pillow(Image.new("F", (5, 4), 0.5)).pixels.dtype == np.float32
-    with pytest.raises(DataError):
-        from_pillow(Image.new("LAB", (5, 4)))
+    with pytest.raises(DataError, match="32 bits"):
+        from_pillow(Image.new("I", (5, 4), 70_000))
 
 
 def test_bit_depths_convert_exactly_there_and_back():

@@ -88,6 +88,8 @@ def _by_opencv(file: BinaryIO, header: Header) -> np.ndarray:
     if header.format == "PNG":
         data = _png_essentials(file)
     else:
+        if header.format == "TIFF":
+            _refuse_other_tiff(tiff_tags(file))
         file.seek(0)
         data = file.read()
     array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -130,18 +132,23 @@ def _from_maximum(values: np.ndarray, maximum: int) -> np.ndarray:
     return ((values.astype(np.uint32) * 65535 + maximum // 2) // maximum).astype(np.uint16)
 
 
-def _tiff_meaning(array: np.ndarray, tags: Mapping[int, Any]) -> np.ndarray:
-    """Applies what OpenCV leaves undone: which colours, which end is white, and what the fourth channel is."""
+def _refuse_other_tiff(tags: Mapping[int, Any]) -> None:
     kind, bits, colours = tags.get(339, (1,))[0], tags.get(258, (1,))[0], tags.get(262)
     if (kind, bits) not in ((1, 16), (3, 32), (3, 64)) or colours not in (0, 1, 2):
         raise Unfit(f"TIFF with {bits} bits, sample format {kind} and photometric interpretation {colours} is not read")
+    if tags.get(284, 1) != 1 and tags.get(277, 1) > 1:  # OpenCV would mix the planes up in silence
+        raise Unfit("TIFF of more than 8 bits with a plane a colour is not read")
+
+
+def _tiff_meaning(array: np.ndarray, tags: Mapping[int, Any]) -> np.ndarray:
+    """Applies what OpenCV leaves undone: which type, which end is white, and what the fourth channel is."""
+    kind, extra = tags.get(339, (1,))[0], tags.get(338, (0,))[0]
     if kind == 3:
         array = array.astype(np.float32)
-    elif colours == 0:  # white is zero
+    elif tags.get(262) == 0:  # white is zero
         array = 65535 - array
     if array.shape[2] < 4:
         return array
-    extra = tags.get(338, (0,))[0]
     if extra == 1:  # colours are multiplied by alpha
         full, alpha = (1.0 if kind == 3 else 65535.0), array[..., 3:].astype(np.float64)
         colour = np.minimum(array[..., :3] * (full / np.maximum(alpha, full / 65535)), full)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import UnidentifiedImageError
 
-from i2i.errors import DataError
+from i2i.errors import DataError, UserError
 
 _LONGEST_REASON = 160  # characters; some decoders report whole source lines
 
@@ -40,10 +40,10 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def named(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turns every exception raised inside into a `DataError` of one line that begins with the path."""
+    """Turns what is raised inside, but for our own errors, into a `DataError` of one line that begins with the path."""
     try:
         yield
-    except DataError:
+    except UserError:
         raise
     except Exception as error:
         raise DataError(f"{shown(path)}: {reason(error)}") from error

@@ -103,7 +103,8 @@ class TwoFolders:
         self.transform, self.read = transform, read
         found = _folder_pair(root, split, config)
         self.has_splits = found is not None
-        folder_a, folder_b = found or _folder_pair(root, "", config) or _no_folders(root)
+        whole = found or _folder_pair(root, "", config) or _folder_pair(root, "train", config)
+        folder_a, folder_b = whole or _no_folders(root)
         images_a, images_b = _by_stem(folder_a), _by_stem(folder_b)
         names = sorted(images_a.keys() & images_b.keys())
         self.pairs = [(images_a[name], images_b[name]) for name in names]

@@ -88,14 +88,8 @@ PAPER = {
     "pix2pix": {"generator": {"name": "unet", "dropout_layers": [1, 2, 3]}},
 }
 SAMPLES = {
-    "data": {"size": 64},
-    "train": {
-        "batch_size": 4,
-        "steps": 300,
-        "sample_every": 50,
-        "checkpoint_every": 100,
-        "val_images": 24,
-    },
+    "data": {"size": 128},
+    "train": {"batch_size": 2, "steps": 800, "sample_every": 200, "checkpoint_every": 200},
     "pix2pix": {"generator": {"filters": 32}, "discriminator": {"filters": 32}},
 }
 

@@ -1,0 +1,261 @@
+"""An exported model: one ONNX file that says in its metadata what it takes and gives."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from contextlib import redirect_stdout, suppress
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+from i2i.data.image_errors import Unfit, named, shown
+from i2i.data.images import Picture, from_pillow, read_image, to_channels, to_dtype
+from i2i.errors import DataError, ModelError, UserError
+from i2i.translate.metadata import Metadata, read_metadata
+
+_SILENT = 4  # onnxruntime's severity "fatal"
+_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray
+
+
+def load(path: str | os.PathLike[str], *, translator: str | None = None, device: str = "auto") -> Model:
+    """Loads an exported model.
+
+    Args:
+        path: an ``.onnx`` file, or a run folder with ``model.onnx`` or several ``model.NAME.onnx``.
+        translator: which of several to take, such as ``AtoB``.
+        device: ``cpu``, ``cuda``, or ``auto``: CUDA where it works.
+
+    Raises:
+        ModelError: nothing there, more than one to choose from, no ONNX file of i2i, or no CUDA although asked for.
+        UserError: `device` is unknown.
+    """
+    file = find_model(path, translator)
+    try:
+        session = _session(file, device)
+        metadata = read_metadata(session)
+    except UserError as error:
+        raise type(error)(f"{shown(file)}: {error}") from error
+    if translator not in (None, metadata.translator):
+        raise ModelError(f"{shown(file)}: translates {metadata.translator!r}, not {translator!r}")
+    return Model(session, metadata, file)
+
+
+def find_model(path: str | os.PathLike[str], translator: str | None = None) -> Path:
+    """The model file that a path means: the file itself, or the one in a run folder.
+
+    Raises:
+        ModelError: there is none, or several and `translator` names none of them.
+    """
+    place = Path(path)
+    if place.is_file():
+        return place
+    if not place.is_dir():
+        raise ModelError(f"{shown(place)}: {'not a regular file' if place.exists() else 'no such file or folder'}")
+    candidates = [place / "model.onnx", *sorted(place.glob("model.*.onnx"))]
+    files = {file.name[6:-5]: file for file in candidates if file.is_file()}  # by translator, "" for model.onnx
+    if not files:
+        raise ModelError(f"{shown(place)}: holds no model.onnx; make one with: i2i export {shown(place)}")
+    if translator is None and (len(files) == 1 or "" in files):
+        return files.get("") or next(iter(files.values()))
+    if translator in files:
+        return files[translator]
+    if translator is not None and "" in files:
+        return files[""]  # its metadata have the name; `load` compares
+    raise ModelError(f"{shown(place)}: name a translator, one of: {', '.join(files)}")
+
+
+class Model:
+    """An exported model, ready to translate; safe to use from several threads.
+
+    Attributes:
+        info: what the file's metadata say, parsed and checked.
+        path: the file.
+        provider: onnxruntime's execution provider in use, such as ``CPUExecutionProvider``.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, info: Metadata, path: Path) -> None:
+        self.info = info
+        self.path = path
+        self.provider: str = session.get_providers()[0]
+        self._session = session
+        self._inputs = {node.name: node for node in session.get_inputs()}
+
+    @property
+    def recipe(self) -> str:
+        """Name of the recipe that trained it."""
+        return self.info.recipe
+
+    @property
+    def scale(self) -> int:
+        """Output size over input size."""
+        return self.info.scale
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Number of channels of the input and of the output."""
+        return self.info.channels_in, self.info.channels_out
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the labels that `translate` can be told; empty where it takes none or they have no names."""
+        return self.info.labels
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The file's metadata under ``i2i.``, as they stand there, without that prefix."""
+        return dict(self.info.raw)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of input and output: uint8, or float32 in [0, 1]."""
+        return np.dtype(self.info.value_type)
+
+    def translate(self, image: ImageLike, *, label: str | int | None = None) -> np.ndarray:
+        """Translates one image.
+
+        Args:
+            image: a path; an image that Pillow opened, whose EXIF orientation is applied as for a path; or an array
+                ``(H, W)`` or ``(H, W, C)``, uint8, uint16 or floating point in [0, 1]. Grey, RGB and RGBA are converted
+                to what the model takes, and so is the bit depth.
+            label: name or number of the target, for models that have labels.
+
+        Returns:
+            Array ``(scale H, scale W, C)`` of type `dtype`. Alpha of the input is left out.
+
+        Raises:
+            DataError: the image cannot be read or converted.
+            ModelError: the model fails.
+            UserError: the label is missing, unknown, or of no use.
+        """
+        with named("image" if isinstance(image, Image.Image | np.ndarray) else image):
+            pixels = self.prepare(self._picture(image))
+        return self.translate_batch(pixels[np.newaxis], label=label)[0]
+
+    def translate_batch(self, images: np.ndarray, *, label: str | int | None = None) -> np.ndarray:
+        """Translates images of one size.
+
+        Args:
+            images: ``(N, H, W, C)`` in the channels and `dtype` of the model, floats in [0, 1].
+            label: the target of all of them.
+
+        Returns:
+            Array ``(N, scale H, scale W, C)`` of type `dtype`.
+
+        Raises:
+            DataError: shape or type do not fit the model.
+            ModelError: the model fails, or gives something else than its metadata say.
+            UserError: the label is missing, unknown, or of no use.
+        """
+        if (
+            images.ndim != 4
+            or images.shape[3] != self.info.channels_in
+            or images.dtype != self.dtype
+            or not images.size
+        ):
+            wanted = f"{self.dtype} of shape (N, H, W, {self.info.channels_in})"
+            raise DataError(f"the model takes {wanted}, not {images.dtype} of shape {images.shape}")
+        feeds: dict[str, np.ndarray] = {"image": np.ascontiguousarray(images)}
+        if (index := self.label_index(label)) is not None:
+            feeds["label"] = np.full(len(images), index, np.int32)
+        if "noise" in self._inputs:
+            feeds["noise"] = self._noise(images.shape)
+        try:
+            (result,) = self._session.run(["image_out"], feeds)
+        except Exception as error:  # onnxruntime raises types of its own, and RuntimeError
+            raise ModelError(f"{shown(self.path)}: the model failed: {_last_words(error)}") from error
+        count, height, width, _ = images.shape
+        expected = (count, height * self.scale, width * self.scale, self.info.channels_out)
+        if result.shape != expected:
+            raise ModelError(f"{shown(self.path)}: gave shape {result.shape} where its metadata promise {expected}")
+        return result
+
+    def prepare(self, picture: Picture) -> np.ndarray:
+        """The picture's pixels ``(H, W, C)`` in the channels and type that the model takes.
+
+        Raises:
+            Unfit: it has a number of channels that cannot be converted.
+        """
+        return to_dtype(to_channels(picture.pixels, self.info.channels_in, picture.alpha), self.dtype)
+
+    def label_index(self, label: str | int | None) -> int | None:
+        """The number of a label given by name or number; None for models without labels.
+
+        Raises:
+            UserError: the label is missing, unknown, or of no use.
+        """
+        if "label" not in self._inputs:
+            if label is not None:
+                raise UserError(f"{shown(self.path)}: the model has no labels; leave the label out")
+            return None
+        known = ", ".join(self.labels) or "a number"
+        if label is None:
+            raise UserError(f"{shown(self.path)}: the model needs a label: {known}")
+        if label in self.labels:
+            return self.labels.index(str(label))
+        index = int(label) if str(label).isascii() and str(label).isdigit() else -1
+        if index < 0 or (self.labels and index >= len(self.labels)):
+            raise UserError(f"{shown(self.path)}: unknown label {label!r}; the model knows: {known}")
+        return index
+
+    def _picture(self, image: ImageLike) -> Picture:
+        if isinstance(image, Image.Image):
+            return from_pillow(image)
+        if not isinstance(image, np.ndarray):
+            return read_image(image)
+        if image.ndim not in (2, 3) or not image.size:
+            raise Unfit(f"an array of shape {image.shape} is no image")
+        pixels = image if image.ndim == 3 else image[..., np.newaxis]
+        return Picture(pixels, pixels[..., 3] if pixels.shape[2] == 4 else None, None, "")
+
+    def _noise(self, images: tuple[int, ...]) -> np.ndarray:
+        """Standard normal numbers, the same for each image, so that a result depends on nothing but its input."""
+        known: dict[Any, int] = dict(zip(self._inputs["image"].shape, images, strict=True))
+        named_sizes = self._inputs["noise"].shape[1:]
+        sizes = [size if isinstance(size, int) else known.get(size, 0) for size in named_sizes]
+        if 0 in sizes:
+            raise ModelError(f"{shown(self.path)}: the size of the noise is not known: {named_sizes}")
+        noise = np.random.default_rng(0).standard_normal(sizes, dtype=np.float32)
+        return np.repeat(noise[np.newaxis], images[0], axis=0)
+
+
+def _session(file: Path, device: str) -> onnxruntime.InferenceSession:
+    """Opens the file on the device; a CUDA provider that does not load is only noticed by its absence afterwards."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise UserError(f"unknown device {device!r}; known are auto, cpu, cuda")
+    cuda = device != "cpu" and _CUDA in onnxruntime.get_available_providers() and _has_gpu()
+    if device == "cuda" and not cuda:
+        raise ModelError("no CUDA device, or onnxruntime is built without CUDA; see: i2i doctor")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _SILENT
+    onnxruntime.set_default_logger_severity(_SILENT)  # the loader of providers writes outside of the session's log
+    if cuda and hasattr(onnxruntime, "preload_dlls"):
+        with redirect_stdout(StringIO()), suppress(Exception):  # the libraries that come as nvidia-* packages
+            onnxruntime.preload_dlls()
+    try:
+        session = onnxruntime.InferenceSession(file, options, providers=[_CUDA, _CPU] if cuda else [_CPU])
+    except Exception as error:
+        raise ModelError(f"not an ONNX file that onnxruntime can load ({_last_words(error)})") from error
+    if device == "cuda" and _CUDA not in session.get_providers():
+        raise ModelError("onnxruntime cannot load its CUDA provider; see: i2i doctor")
+    return session
+
+
+def _last_words(error: Exception) -> str:
+    """What onnxruntime has to say, without the codes and names that it begins with."""
+    text = " ".join(str(error).split()).rpartition(" failed:")[2].rpartition("Status Message:")[2]
+    return text.strip()[-160:] or type(error).__name__
+
+
+def _has_gpu() -> bool:
+    """Asks the driver, so that machines without a GPU need not load gigabytes of CUDA libraries to find out."""
+    with suppress(OSError, AttributeError):
+        return bool(ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1").cuInit(0) == 0)
+    return False
