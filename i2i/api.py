@@ -8,10 +8,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import pluggy
-from pydantic import BaseModel, ConfigDict, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,33 +36,43 @@ class Config(BaseModel):
     )
 
 
-class Choice(BaseModel):
+@dataclass(frozen=True)
+class Choice:
     """A component chosen by name, with its options beside the name: ``{name: unet, depth: 8}`` or just ``unet``.
 
-    Use the subclass of the wanted kind as a field's type. The options are checked against the chosen component's own
-    `Config` when a run is configured, so after that `options` holds all of them.
+    Use the subclass of the wanted kind as a field's type: ``generator: GeneratorChoice = GeneratorChoice("unet")``. The
+    options are checked against the chosen component's own `Config` when a run is configured; after that `options` holds
+    all of them.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True, coerce_numbers_to_str=True)
     kind: ClassVar[str]
     name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
-    def __init__(self, name: str = "", /, **options: Any) -> None:
-        super().__init__(**({"name": name} if name else {}), **options)
-
-    @model_validator(mode="before")
     @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
+    def parse(cls, value: Any) -> Self:
+        """Reads a name, or a mapping with ``name`` and options.
 
-    @model_serializer
-    def _to_dict(self) -> dict[str, Any]:
+        Raises:
+            ValueError: it is something else.
+        """
+        if isinstance(value, Choice):
+            value = value.to_dict()
+        if isinstance(value, str):
+            return cls(value)
+        if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+            raise ValueError(f"expected the name of a {cls.kind}, or a mapping with name and options")
+        return cls(value["name"], {key: option for key, option in value.items() if key != "name"})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The mapping that `parse` takes."""
         return {"name": self.name, **self.options}
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """The chosen component's options, as given or, in a resolved configuration, all of them."""
-        return dict(self.model_extra or {})
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls.parse, serialization=core_schema.plain_serializer_function_ser_schema(Choice.to_dict)
+        )
 
 
 class GeneratorChoice(Choice):
@@ -156,7 +167,13 @@ class Build(Protocol):
     """
 
     def generator(
-        self, name: str | Choice, *, in_channels: int, out_channels: int, size: tuple[int, int] | None = None, **options: Any
+        self,
+        name: str | Choice,
+        *,
+        in_channels: int,
+        out_channels: int,
+        size: tuple[int, int] | None = None,
+        **options: Any,
     ) -> nn.Module:
         """Builds a generator."""
 
@@ -188,7 +205,7 @@ class Context(Protocol):
     steps: int
 
     def rand(self, *shape: int) -> Tensor:
-        """Uniform numbers in [0, 1); the first dimension is the batch. The same after a resume, on any number of processes."""
+        """Uniform numbers in [0, 1), the batch first; the same after a resume, and on any number of processes."""
 
     def randn(self, *shape: int) -> Tensor:
         """Standard normal numbers; otherwise as `rand`."""

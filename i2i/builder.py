@@ -26,14 +26,22 @@ class Builder:
         self.plugins, self.size = plugins, size
 
     def generator(
-        self, name: str | Choice, *, in_channels: int, out_channels: int, size: tuple[int, int] | None = None, **options: Any
+        self,
+        name: str | Choice,
+        *,
+        in_channels: int,
+        out_channels: int,
+        size: tuple[int, int] | None = None,
+        **options: Any,
     ) -> nn.Module:
         """Builds a generator.
 
         Raises:
             ConfigError: an option is unknown or does not fit, or the network cannot be built for that size.
         """
-        return self._build("generator", name, options, in_channels=in_channels, out_channels=out_channels, size=size or self.size)
+        return self._build(
+            "generator", name, options, in_channels=in_channels, out_channels=out_channels, size=size or self.size
+        )
 
     def discriminator(
         self, name: str | Choice, *, in_channels: int, size: tuple[int, int] | None = None, **options: Any
@@ -50,14 +58,14 @@ class Builder:
         return self._build("metric", name, options)
 
     def _build(self, kind: str, name: str | Choice, options: dict[str, Any], **shape: Any) -> Any:
-        if isinstance(name, Choice):
-            name, options = name.name, name.options | options
-        component = self.plugins.get(kind, name)
+        choice = name if isinstance(name, Choice) else Choice(name)
+        options = dict(choice.options) | options
+        component = self.plugins.get(kind, choice.name)
         config = _configured(kind, component, options)
         try:
             return component.build(config, **shape)
         except ValueError as error:  # the component's word that its options and the images do not go together
-            raise ConfigError(f"{kind} '{name}': {error}") from error
+            raise ConfigError(f"{kind} '{choice.name}': {error}") from error
 
 
 def _configured(kind: str, component: Component, options: dict[str, Any]) -> Any:

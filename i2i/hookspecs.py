@@ -45,23 +45,26 @@ def i2i_losses() -> Sequence[Component]:  # type: ignore[empty-body]
 
 @hookspec
 def i2i_datasets() -> Sequence[Component]:  # type: ignore[empty-body]
-    """Datasets: ``build(config, *, root, split, transform) -> torch.utils.data.Dataset`` of dictionaries.
+    """Datasets: ``build(config, *, root, split, transform)`` returns an object with ``__len__`` and ``__getitem__``.
 
     `root` is the data folder or ``None`` for samples drawn by code, `split` is ``"train"`` or ``"val"``, `transform` is
-    to be called once with each whole sample. Keys are ``source``, ``target``, ``label``, ``target_label``; images are
-    arrays ``(H, W, C)``, uint8, uint16 or float32 in [0, 1], before the transform. If `build` has a method
-    ``detect(root) -> bool``, ``data.layout=auto`` asks it whether a folder is of this kind. An optional method
-    ``files(index) -> list[Path]`` names the files behind a sample. A sample that cannot be read raises
-    `i2i.DataError`; training goes on without it.
+    to be called once with each whole sample: a dictionary with some of ``source``, ``target``, ``label`` and
+    ``target_label``; images are arrays ``(H, W, C)``, uint8, uint16 or float32 in [0, 1]. A sample that cannot be read
+    raises `i2i.DataError`; training goes on without it.
+
+    Optional: a keyword ``read`` in the signature gets a cached reader of image files, ``read(path) -> array``; a static
+    method ``detect(root) -> bool`` says for ``data.layout=auto`` whether a folder is of this kind; an attribute
+    ``has_splits`` that is false asks i2i to hold some training samples out, by ``key(index) -> str``; an attribute
+    ``problems`` lists files left out, a line each.
     """
 
 
 @hookspec
 def i2i_transforms() -> Sequence[Component]:  # type: ignore[empty-body]
-    """Transforms: ``build(config, *, data, split)`` returns a callable on samples; `data` is the run's data section.
+    """Transforms: ``build(config)`` returns a callable from sample to sample; it runs after resizing and cropping.
 
-    One call sees the whole sample, so that a pair shares its random parameters. Random numbers come from ``numpy.random``
-    or ``random``, which i2i seeds for each sample.
+    One call sees the whole sample, so that a pair shares its random parameters. Random numbers come from
+    ``numpy.random`` or ``random``, which i2i seeds for each sample. Validation samples are not transformed.
     """
 
 

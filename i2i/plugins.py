@@ -76,7 +76,9 @@ class Plugins:
         manager.add_hookspecs(hookspecs)
         found = [_load(name) for name in self._extra]
         entry_points = _entry_points() if self._autoload else ()
-        found += [_load_entry_point(entry_point) for entry_point in entry_points if entry_point.name not in self._disable]
+        found += [
+            _load_entry_point(entry_point) for entry_point in entry_points if entry_point.name not in self._disable
+        ]
         for plugin in found:
             if not plugin.error:
                 _register(manager, plugin)
@@ -139,7 +141,7 @@ def _entry_points() -> Iterator[importlib.metadata.EntryPoint]:
                 continue
             seen.add(name)
             yield from (point for point in distribution.entry_points if point.group == "i2i")
-        except Exception:  # noqa: S112, PERF203  an unrelated package's broken metadata is not ours to report
+        except Exception:  # noqa: S112  an unrelated package's broken metadata is not ours to report
             continue
 
 

@@ -42,7 +42,14 @@ class Trained:
         """The command that translates the run's examples with the trained model."""
         assert self.run is not None
         examples = RunFolder(self.run).examples
-        words = ["i2i", "translate", str(self.run), str(examples) if examples.is_dir() else "FOLDER", "-o", str(self.run / "translated")]
+        words = [
+            "i2i",
+            "translate",
+            str(self.run),
+            str(examples) if examples.is_dir() else "FOLDER",
+            "-o",
+            str(self.run / "translated"),
+        ]
         if len(self.exported) > 1:
             words[3:3] = ["--translator", self.exported[0].translator]
         return shlex.join(words)
@@ -151,5 +158,7 @@ def _finish(run: RunFolder, config: RunConfig, plugins: Plugins, outcome: Any) -
         run.write_summary(summary)
         write_report([run.path], run.report)
     except OSError as error:
-        raise RunError(f"{run.path}: the model is exported, but the report cannot be written: {error.strerror}") from error
+        raise RunError(
+            f"{run.path}: the model is exported, but the report cannot be written: {error.strerror}"
+        ) from error
     return exported

@@ -118,7 +118,9 @@ def test_instance_norm_and_its_gradient_match_float64(memory_format, batch):
 def test_instance_norm_of_one_pixel_is_its_bias():
     norm = InstanceNorm2d(4, affine=True)
     nn.init.normal_(norm.bias)
-    torch.testing.assert_close(norm(torch.randn(2, 4, 1, 1)), norm.bias.view(1, 4, 1, 1).expand(2, 4, 1, 1), atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        norm(torch.randn(2, 4, 1, 1)), norm.bias.view(1, 4, 1, 1).expand(2, 4, 1, 1), atol=1e-3, rtol=0
+    )
 
 
 def test_inference_form_repeats_batch_norm_that_trains_on_one_image():

@@ -1,5 +1,6 @@
 """From YAML, --set and presets to one checked configuration."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -71,16 +72,20 @@ def test_a_wrong_set_names_key_and_place(text, message):
 
 def test_a_wrong_file_names_the_line(tmp_path):
     path = written(tmp_path, "recipe: pix2pix\ntrain:\n  steps: 10\n  bacth_size: 3\n")
-    with pytest.raises(ConfigError, match=r"given.yaml line 4: unknown key train.bacth_size; did you mean train.batch_size\?"):
+    with pytest.raises(
+        ConfigError, match=r"given.yaml line 4: unknown key train.bacth_size; did you mean train.batch_size\?"
+    ):
         resolve(PLUGINS, file=path)
     path = written(tmp_path, "recipe: pix2pix\npix2pix:\n  generator:\n    name: unet\n    filters: many\n")
-    with pytest.raises(ConfigError, match=r"given.yaml line 5: pix2pix.generator.filters: input should be a valid integer"):
+    with pytest.raises(
+        ConfigError, match=r"given.yaml line 5: pix2pix.generator.filters: input should be a valid integer"
+    ):
         resolve(PLUGINS, file=path)
 
 
 @pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "a: 1\na: 2\n", "\x00"])
 def test_a_file_that_is_no_mapping_is_named(tmp_path, text):
-    with pytest.raises(ConfigError, match="given.yaml"):
+    with pytest.raises(ConfigError, match=r"given\.yaml"):
         resolve(PLUGINS, "pix2pix", file=written(tmp_path, text))
 
 
@@ -94,14 +99,18 @@ def test_unknown_names_of_components_and_recipes():
 
 
 def test_another_component_forgets_the_options_of_the_old_one():
-    options = pix2pix("pix2pix.generator.dropout_layers=[1]", "pix2pix.generator=resnet", "pix2pix.generator.blocks=2").options
+    options = pix2pix(
+        "pix2pix.generator.dropout_layers=[1]", "pix2pix.generator=resnet", "pix2pix.generator.blocks=2"
+    ).options
     assert options.generator.options["blocks"] == 2
     assert "dropout_layers" not in options.generator.options
 
 
 def test_later_layers_win(tmp_path):
     path = written(tmp_path, "recipe: pix2pix\ntrain: {batch_size: 2, steps: 5}\n")
-    config = resolve(PLUGINS, file=path, sets=["train.batch_size=3"], overrides={"train.steps": 9, "train.epochs": None})
+    config = resolve(
+        PLUGINS, file=path, sets=["train.batch_size=3"], overrides={"train.steps": 9, "train.epochs": None}
+    )
     assert (config.train.batch_size, config.train.steps) == (3, 9)
 
 
@@ -117,7 +126,7 @@ def test_printed_configuration_is_taken_back_unchanged(tmp_path, name):
 @pytest.mark.parametrize("name", PLUGINS.table("recipe"))
 def test_every_printed_option_has_its_meaning_above_it(name):
     lines = resolve(PLUGINS, name, samples=False).to_commented_yaml(PLUGINS, "header").splitlines()
-    for above, line in zip(lines, lines[1:], strict=False):
+    for above, line in pairwise(lines):
         if line.startswith(" ") and not line.lstrip().startswith(("#", "name:")):
             assert above.lstrip().startswith(("#", "name:")), line
 
@@ -132,7 +141,12 @@ def test_presets_of_pix2pix_differ_where_paper_and_reference_differ():
         assert config.options.generator.options["bottleneck_norm"] is False
         assert (config.options.l1, config.options.discriminator_weight) == (100.0, 0.5)
         assert (config.train.optimizer.lr, config.train.optimizer.betas) == (2e-4, (0.5, 0.999))
-        assert (config.train.epochs, config.train.batch_size, config.data.size, config.data.resized) == (200, 1, 256, 286)
+        assert (config.train.epochs, config.train.batch_size, config.data.size, config.data.resized) == (
+            200,
+            1,
+            256,
+            286,
+        )
 
 
 def test_samples_preset_serves_only_when_there_is_no_data():
@@ -157,8 +171,10 @@ def test_there_is_a_shipped_configuration_for_every_preset():
 
 def test_choice_is_a_name_or_a_mapping():
     class Options(i2i.Config):
-        generator: i2i.GeneratorChoice = i2i.GeneratorChoice("unet", depth=3)
+        generator: i2i.GeneratorChoice = i2i.GeneratorChoice("unet", {"depth": 3})
 
     assert Options().generator.options == {"depth": 3}
     assert Options(generator="resnet").generator.name == "resnet"
-    assert Options(generator={"name": "resnet", "blocks": 2}).model_dump() == {"generator": {"name": "resnet", "blocks": 2}}
+    assert Options(generator={"name": "resnet", "blocks": 2}).model_dump() == {
+        "generator": {"name": "resnet", "blocks": 2}
+    }

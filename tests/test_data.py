@@ -47,7 +47,14 @@ def test_pair_gets_the_same_resize_crop_flip_and_brightness(plugins, tmp_path):
     for index in range(4):
         image = rng.integers(0, 256, (50, 44, 3), np.uint8)
         save(tmp_path / f"{index}.png", np.hstack([image, image]))
-    transform = {"name": "augment", "flip": 0.5, "vertical_flip": 0.5, "rotate90": 0.5, "brightness": 0.3, "contrast": 0.3}
+    transform = {
+        "name": "augment",
+        "flip": 0.5,
+        "vertical_flip": 0.5,
+        "rotate90": 0.5,
+        "brightness": 0.3,
+        "contrast": 0.3,
+    }
     data = opened(plugins, tmp_path, transform=transform, layout="side-by-side")
     seen = [data.train[epoch, index] for epoch in range(8) for index in range(len(data.train))]
     assert all(torch.equal(sample["source"], sample["target"]) for sample in seen)

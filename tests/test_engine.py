@@ -60,7 +60,9 @@ def test_linear_decay_over_100_and_100_epochs_never_trains_an_epoch_at_zero():
     config, epoch = ScheduleConfig(name="linear", hold=0.5), 40
     factors = [rate_factor(step, 200 * epoch, config) for step in range(200 * epoch)]
     assert factors[: 100 * epoch + 1] == [1.0] * (100 * epoch + 1)
-    assert all(later < earlier for earlier, later in zip(factors[100 * epoch :], factors[100 * epoch + 1 :], strict=False))
+    assert all(
+        later < earlier for earlier, later in zip(factors[100 * epoch :], factors[100 * epoch + 1 :], strict=False)
+    )
     assert factors[-1] == pytest.approx(1 / (100 * epoch))
 
 
@@ -99,7 +101,14 @@ def test_critic_steps_of_a_third_party_recipe(pairs_root):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_gradient_penalty_works_in_every_precision(pairs_root, precision):
-    run = training(Plugins([WGAN]), pairs_root, f"engine.precision={precision}", "data.size=64", "data.load_size=64", recipe="wgan-gp")
+    run = training(
+        Plugins([WGAN]),
+        pairs_root,
+        f"engine.precision={precision}",
+        "data.size=64",
+        "data.load_size=64",
+        recipe="wgan-gp",
+    )
     losses = run.train_step([batch(size=64)])
     assert all(loss.dtype == torch.float32 and loss.isfinite() for loss in losses.values())
 
@@ -119,7 +128,10 @@ def test_accumulated_batches_equal_one_large_batch(plugins, pairs_root):
     parts = [{key: value[i : i + 2] for key, value in whole.items()} for i in (0, 2)]
     one = training(plugins, pairs_root, *quiet, "engine.precision=fp64")
     two = training(plugins, pairs_root, *quiet, "engine.precision=fp64", "train.accumulate=2")
-    double = lambda b: {key: value.double() for key, value in b.items()}
+
+    def double(b):
+        return {key: value.double() for key, value in b.items()}
+
     for _ in range(3):
         losses_one, losses_two = one.train_step([double(whole)]), two.train_step([double(b) for b in parts])
     for name in losses_one:
@@ -142,7 +154,12 @@ def test_moving_average_follows_its_formula_and_serves_inference(plugins, pairs_
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])
 def test_optimisers_match_torch(name):
-    made = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}
+    made = {
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+        "rmsprop": torch.optim.RMSprop,
+        "sgd": torch.optim.SGD,
+    }
     networks = {"net": nn.Linear(3, 2)}
     copy = nn.Linear(3, 2)
     copy.load_state_dict(networks["net"].state_dict())
@@ -169,8 +186,15 @@ def test_phases_that_train_the_same_networks_share_an_optimiser():
 
 def test_settings_by_phase_are_checked():
     networks = {"d": nn.Linear(2, 1)}
-    with pytest.raises(ConfigError, match=r"train.phases.discriminater: no such phase \(did you mean 'discriminator'\?\)"):
-        players([i2i.Phase("discriminator", trains=("d",))], networks, TrainConfig(phases={"discriminater": {}}), torch.device("cpu"))
+    with pytest.raises(
+        ConfigError, match=r"train.phases.discriminater: no such phase \(did you mean 'discriminator'\?\)"
+    ):
+        players(
+            [i2i.Phase("discriminator", trains=("d",))],
+            networks,
+            TrainConfig(phases={"discriminater": {}}),
+            torch.device("cpu"),
+        )
     with pytest.raises(PluginError, match="trains 'g', but the networks are d"):
         players([i2i.Phase("generator", trains=("g",))], networks, TrainConfig(), torch.device("cpu"))
 
@@ -234,7 +258,16 @@ def test_dry_run_writes_nothing(pairs_root, tmp_path, monkeypatch):
 def test_training_writes_the_whole_run_folder(pairs_root, tmp_path):
     trained = i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, train_steps=4)
     names = {path.name for path in trained.run.iterdir() if not path.name.startswith(".")}
-    assert names >= {"config.yaml", "checkpoints", "samples", "examples", "metrics.jsonl", "tensorboard", "model.onnx", "report.html"}
+    assert names >= {
+        "config.yaml",
+        "checkpoints",
+        "samples",
+        "examples",
+        "metrics.jsonl",
+        "tensorboard",
+        "model.onnx",
+        "report.html",
+    }
     lines = [json.loads(line) for line in (trained.run / "metrics.jsonl").read_text().splitlines()]
     losses = [line for line in lines if "loss/generator/l1" in line]
     assert [line["step"] for line in losses] == [1, 2, 3, 4]

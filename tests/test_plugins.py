@@ -104,7 +104,7 @@ def test_plugin_from_a_file_and_its_errors(tmp_path):
     assert Plugins([str(good)]).get("generator", "extra")
     bad = tmp_path / "extra_broken.py"
     bad.write_text("1 / 0")
-    with pytest.raises(PluginError, match="extra_broken.py: ZeroDivisionError"):
+    with pytest.raises(PluginError, match=r"extra_broken\.py: ZeroDivisionError"):
         Plugins([str(bad)]).table("generator")
     with pytest.raises(PluginError, match="no such file"):
         Plugins([str(tmp_path / "absent.py")]).table("generator")

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2i import charts
 from i2i.errors import RunError
-from i2i.report import write_report
+from i2i.report import charts, write_report
 
 VOID = {"meta", "img", "br", "hr", "link", "input", "line", "circle", "polyline", "polygon"}
 

@@ -1,4 +1,5 @@
 """WGAN-GP for paired folders (Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1)."""
+
 import torch
 from torch.nn.functional import l1_loss
 
@@ -19,7 +20,10 @@ class WassersteinPix2Pix(i2i.Recipe):
         }
 
     def phases(self):
-        return [i2i.Phase(name="critic", trains=("critic",)), i2i.Phase(name="generator", trains=("generator",), every=5)]
+        return [
+            i2i.Phase(name="critic", trains=("critic",)),
+            i2i.Phase(name="generator", trains=("generator",), every=5),
+        ]
 
     def losses(self, phase, nets, batch, ctx):
         fake, real = nets["generator"](batch["source"]), batch["target"]

@@ -10,7 +10,6 @@ import typer
 
 from i2i.cli import deploy, inspect, train
 from i2i.errors import UserError
-from i2i.plugins import Plugins
 
 app = typer.Typer(
     name="i2i",
@@ -25,10 +24,12 @@ app = typer.Typer(
 @app.callback()
 def _options(
     context: typer.Context,
-    plugin: Annotated[list[str] | None, typer.Option("--plugin", "-p", help="Load a plugin from a module or a .py file.")] = None,
+    plugin: Annotated[
+        list[str] | None, typer.Option("--plugin", "-p", help="Load a plugin from a module or a .py file.")
+    ] = None,
     disable: Annotated[list[str] | None, typer.Option("--disable", help="Leave out an installed plugin.")] = None,
 ) -> None:
-    context.obj = Plugins(plugin or (), disable or ())
+    context.obj = {"extra": plugin or (), "disable": disable or ()}
 
 
 app.command("train")(train.train)
@@ -37,7 +38,7 @@ app.command("translate")(deploy.translate)
 app.command("export")(deploy.export)
 app.command("report")(inspect.report)
 app.command("doctor")(inspect.doctor)
-app.add_typer(inspect.plugins, name="plugins")
+app.add_typer(inspect.app, name="plugins")
 
 
 def main() -> NoReturn:

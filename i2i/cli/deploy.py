@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from i2i.cli.common import plugins_of, printable
+
 if TYPE_CHECKING:
     from i2i.translate.folder import Result
 
@@ -19,27 +21,33 @@ Translator = Annotated[str | None, typer.Option(help="Which of a run's translato
 def export(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(help="The run folder.", show_default=False)],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="The file to write; by default model.onnx in the run.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The file to write; by default model.onnx in the run.")
+    ] = None,
     checkpoint: Annotated[str, typer.Option(help="last, best, or a step.")] = "last",
     translator: Translator = None,
 ) -> None:
     """Export a run to ONNX and check it against torch."""
     from i2i.export import export as run_export
 
-    for one in run_export(run, out=out, checkpoint=checkpoint, translator=translator, plugins=context.obj):
+    for one in run_export(run, out=out, checkpoint=checkpoint, translator=translator, plugins=plugins_of(context)):
         print(f"{one.path}: {one.translator}, step {one.step}, differs from torch by {one.difference:.2f}/255 at most")
 
 
 def translate(
     model: Annotated[Path, typer.Argument(help="An .onnx file or a run folder.", show_default=False)],
-    inputs: Annotated[list[str], typer.Argument(help="Images, folders, or patterns.", metavar="INPUT...", show_default=False)],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Images, folders, or patterns.", metavar="INPUT...", show_default=False)
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.", show_default=False)],
     translator: Translator = None,
     label: Annotated[str | None, typer.Option(help="Target label, where the model has labels.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images of equal size translated together.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
-    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave results that exist as they are.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave results that exist as they are.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all results.")] = False,
 ) -> None:
     """Translate images with a trained model; needs no torch."""
@@ -60,27 +68,29 @@ def translate(
     for result in shown:
         done.append(result)
         if result.status == "failed":
-            print(f"failed: {_printable(result.reason)}", file=sys.stderr)
+            print(f"failed: {printable(result.reason)}", file=sys.stderr)
     summary = _summary(done, time.monotonic() - begin)
     if as_json:
         print(json.dumps(summary | {"results": [_record(result) for result in done]}))
     counts = ", ".join(f"{summary[status]} {status}" for status in ("written", "skipped", "failed") if summary[status])
-    print(f"{counts}, {summary['images_per_second']:.3g} images/s, in {_printable(str(out))}", file=sys.stderr)
+    print(f"{counts}, {summary['images_per_second']:.3g} images/s, in {printable(str(out))}", file=sys.stderr)
     if summary["failed"]:
         raise typer.Exit(1 if summary["written"] or summary["skipped"] else 2)
 
 
 def _summary(results: list[Result], seconds: float) -> dict[str, Any]:
     counts = {status: sum(result.status == status for result in results) for status in ("written", "skipped", "failed")}
-    return counts | {"seconds": round(seconds, 3), "images_per_second": round(counts["written"] / max(seconds, 1e-9), 3)}
+    return counts | {
+        "seconds": round(seconds, 3),
+        "images_per_second": round(counts["written"] / max(seconds, 1e-9), 3),
+    }
 
 
 def _record(result: Result) -> dict[str, Any]:
-    record = {"input": str(result.input), "output": str(result.output) if result.output else None, "status": result.status}
+    record: dict[str, Any] = {
+        "input": str(result.input),
+        "output": str(result.output) if result.output else None,
+        "status": result.status,
+    }
     record |= {"reason": result.reason} if result.reason else {"width": result.width, "height": result.height}
     return record | {"seconds": round(result.seconds, 4)}
-
-
-def _printable(text: str) -> str:
-    """Text without control codes, which a file name could send to the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -6,39 +6,45 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-plugins = typer.Typer(help="Look at the plugins.", no_args_is_help=True, rich_markup_mode=None)
+from i2i.cli.common import plugins_of
+
+if TYPE_CHECKING:
+    from i2i.plugins import Plugins
+
+app = typer.Typer(help="Look at the plugins.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@plugins.command("list")
+@app.command("list")
 def list_plugins(context: typer.Context) -> None:
     """List every plugin with what it gives, or why it cannot be used."""
-    for plugin in context.obj.all:
+    found = plugins_of(context)
+    for plugin in found.all:
         source = f"{plugin.distribution} {plugin.version}" if plugin.distribution else plugin.origin
         print(f"{plugin.name}  ({source})")
         if plugin.error:
             print(f"  not loaded: {plugin.error}")
         for kind, component in plugin.components:
             print(f"  {kind:14} {component.name:14} {component.summary}")
-    for line in _conflicts(context):
+    for line in _conflicts(found):
         print(f"conflict: {line}")
 
 
-def _conflicts(context: typer.Context) -> list[str]:
+def _conflicts(plugins: Plugins) -> list[str]:
     from i2i.plugins import KINDS
 
     lines = []
     for kind in KINDS:
-        for name, givers in context.obj.table(kind).items():
+        for name, givers in plugins.table(kind).items():
             if len(givers) > 1:
                 lines.append(f"{kind} '{name}' is given by {' and '.join(str(plugin) for plugin, _ in givers)}")
     return lines
 
 
-@plugins.command("show")
+@app.command("show")
 def show_plugin(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="A plugin or a component.", show_default=False)],
@@ -47,11 +53,12 @@ def show_plugin(
     from i2i.errors import PluginError
     from i2i.plugins import nearest
 
-    known = {plugin.name for plugin in context.obj.all}
-    known |= {component.name for plugin in context.obj.all for _, component in plugin.components}
+    found = plugins_of(context).all
+    known = {plugin.name for plugin in found}
+    known |= {component.name for plugin in found for _, component in plugin.components}
     if name not in known:
         raise PluginError(f"no plugin or component '{name}'{nearest(name, known)}; `i2i plugins list` lists them")
-    for plugin in context.obj.all:
+    for plugin in found:
         components = [(k, c) for k, c in plugin.components if name in (plugin.name, c.name)]
         if plugin.name != name and not components:
             continue
@@ -73,12 +80,15 @@ def _options(model: type) -> list[str]:
     lines = []
     for name, field in model.model_fields.items():  # type: ignore[attr-defined]
         default = field.get_default(call_default_factory=True)
-        lines.append(f"{name} = {default}  ({type_text(field.annotation)})  {' '.join((field.description or '').split())}".rstrip())
+        meaning = " ".join((field.description or "").split())
+        lines.append(f"{name} = {default}  ({type_text(field.annotation)})  {meaning}".rstrip())
     return lines
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders; several are compared.", metavar="RUN...", show_default=False)],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders; several are compared.", metavar="RUN...", show_default=False)
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="The page to write.")] = Path("report.html"),
 ) -> None:
     """Write one HTML page about one run or several."""
@@ -94,9 +104,10 @@ def report(
 def doctor(context: typer.Context) -> None:
     """Show versions, devices, providers and plugins, and what is wrong with them."""
     print(f"i2i {_version('i2i-toolkit')}, Python {sys.version.split()[0]}, {platform.platform()}")
-    names = "torch torchvision lightning-fabric albumentations kornia onnx onnxruntime-gpu onnxruntime numpy pillow".split()
+    names = ("torch", "torchvision", "lightning-fabric", "albumentations", "onnx", "onnxruntime-gpu", "onnxruntime")
     print("packages: " + ", ".join(f"{name} {_version(name)}" for name in names if _version(name)))
-    problems = [f"plugin {plugin}: {plugin.error}" for plugin in context.obj.failed()] + _conflicts(context)
+    found = plugins_of(context)
+    problems = [f"plugin {plugin}: {plugin.error}" for plugin in found.failed()] + _conflicts(found)
     try:
         import torch
 

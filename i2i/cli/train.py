@@ -8,8 +8,15 @@ from typing import Annotated
 
 import typer
 
-Recipe = Annotated[str | None, typer.Argument(help="What to train, such as pix2pix; see `i2i plugins list`.", show_default=False)]
-Sets = Annotated[list[str] | None, typer.Option("--set", help="An option as KEY=VALUE; see `i2i config RECIPE`.", metavar="KEY=VALUE")]
+from i2i.cli.common import plugins_of
+
+Recipe = Annotated[
+    str | None, typer.Argument(help="What to train, such as pix2pix; see `i2i plugins list`.", show_default=False)
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="An option as KEY=VALUE; see `i2i config RECIPE`.", metavar="KEY=VALUE"),
+]
 Preset = Annotated[str | None, typer.Option(help="One of the recipe's presets.")]
 
 
@@ -23,7 +30,9 @@ def train(
     preset: Preset = None,
     steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the data, instead of steps.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or with the latest one.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, or with the latest one.")
+    ] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp64.")] = None,
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
@@ -44,7 +53,7 @@ def train(
         preset=preset,
         resume=resume,
         dry_run=dry_run,
-        plugins=context.obj,
+        plugins=plugins_of(context),
         train_steps=steps,
         train_epochs=epochs,
         engine_device=device,
@@ -54,7 +63,10 @@ def train(
     if trained.run is None:
         return
     if trained.signal:
-        print(f"stopped at step {trained.step}, checkpoint saved; go on with: i2i train --resume --out {trained.run}", file=sys.stderr)
+        print(
+            f"stopped at step {trained.step}, checkpoint saved; go on with: i2i train --resume --out {trained.run}",
+            file=sys.stderr,
+        )
         raise typer.Exit(128 + trained.signal)
     if trained.exported:
         for one in trained.exported:
@@ -72,7 +84,9 @@ def config(
     """Print every option with its default, meaning and type, as YAML that `train --config` takes."""
     from i2i.config import resolve
 
-    resolved = resolve(context.obj, recipe, sets=sets or (), preset=preset, samples=False)
-    component = context.obj.get("recipe", recipe)
-    header = f"{recipe}: {component.summary}\nPresets: {', '.join(component.presets) or 'none'}\nUse: i2i train --config THIS_FILE --data FOLDER"
-    print(resolved.to_commented_yaml(context.obj, header), end="")
+    plugins = plugins_of(context)
+    resolved = resolve(plugins, recipe, sets=sets or (), preset=preset, samples=False)
+    component = plugins.get("recipe", recipe)
+    presets = ", ".join(component.presets) or "none"
+    header = f"{recipe}: {component.summary}\nPresets: {presets}\nUse: i2i train --config THIS_FILE --data FOLDER"
+    print(resolved.to_commented_yaml(plugins, header), end="")

@@ -20,7 +20,9 @@ def i2i_discriminators() -> list[Component]:
     from i2i.components import patchgan
 
     return [
-        Component("patch", patchgan.build_patch, patchgan.PatchConfig, "PatchGAN: one logit for each overlapping patch"),
+        Component(
+            "patch", patchgan.build_patch, patchgan.PatchConfig, "PatchGAN: one logit for each overlapping patch"
+        ),
         Component("pixel", patchgan.build_pixel, patchgan.PixelConfig, "PixelGAN: one logit for each pixel"),
     ]
 

@@ -13,7 +13,9 @@ UpsampleName = Literal["deconv", "resize"]
 
 
 class InstanceNorm2d(nn.Module):
-    """Instance normalisation (Ulyanov et al. 2016, arXiv:1607.08022, equation 4): group normalisation, a group a channel.
+    """Instance normalisation (Ulyanov et al. 2016, arXiv:1607.08022, equation 4).
+
+    It is group normalisation with a group for each channel.
 
     `torch.nn.InstanceNorm2d` is not used because on the CPU, with one image and a channels-last gradient, it returns a
     wrong input gradient, and because it refuses 1x1 images, whose result is the bias.

@@ -52,12 +52,16 @@ def build_patch(config: PatchConfig, *, in_channels: int, size: tuple[int, int])
     for layer in range(1, config.layers + 1):
         previous, width = width, config.filters * min(2**layer, 8)
         stride = 2 if layer < config.layers else 1
-        layers += [nn.Conv2d(previous, width, 4, stride, 1, bias=bias), norm_layer(config.norm, width), nn.LeakyReLU(0.2)]
+        layers += [
+            nn.Conv2d(previous, width, 4, stride, 1, bias=bias),
+            norm_layer(config.norm, width),
+            nn.LeakyReLU(0.2),
+        ]
     layers += [nn.Conv2d(width, 1, 4, 1, 1)]
     return init_weights(nn.Sequential(*layers), config.init_std)
 
 
-def build_pixel(config: PixelConfig, *, in_channels: int, size: tuple[int, int]) -> nn.Module:  # noqa: ARG001
+def build_pixel(config: PixelConfig, *, in_channels: int, size: tuple[int, int]) -> nn.Module:
     """Builds a PixelGAN of 1x1 convolutions: ``(N, in_channels, H, W)`` -> logits ``(N, 1, H, W)``."""
     width = config.filters
     layers = (

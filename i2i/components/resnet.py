@@ -70,12 +70,21 @@ class ResNet(nn.Sequential):
 
     def __init__(self, config: ResNetConfig, in_channels: int, out_channels: int) -> None:
         f, norm, bias = config.filters, config.norm, config.norm != "batch"
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(in_channels, f, 7, bias=bias), norm_layer(norm, f), nn.ReLU()]
+        layers: list[nn.Module] = [
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(in_channels, f, 7, bias=bias),
+            norm_layer(norm, f),
+            nn.ReLU(),
+        ]
         for width in (2 * f, 4 * f):
             layers += [nn.Conv2d(width // 2, width, 3, 2, 1, bias=bias), norm_layer(norm, width), nn.ReLU()]
         layers += [ResidualBlock(4 * f, norm, config.dropout, bias) for _ in range(config.blocks or 0)]
         for width in (2 * f, f):
-            layers += [upsample(config.upsample, 2 * width, width, kernel=3, bias=bias), norm_layer(norm, width), nn.ReLU()]
+            layers += [
+                upsample(config.upsample, 2 * width, width, kernel=3, bias=bias),
+                norm_layer(norm, width),
+                nn.ReLU(),
+            ]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(f, out_channels, 7), nn.Tanh()]
         super().__init__(*layers)
 
@@ -91,7 +100,9 @@ def build(config: ResNetConfig, *, in_channels: int, out_channels: int, size: tu
         ValueError: the size is not divisible by 4, or under 8.
     """
     if any(side % ResNet.multiple or side < ResNet.minimum for side in size):
-        raise ValueError(f"the ResNet needs sides of at least 8 divisible by 4, got {size[0]}x{size[1]}: change data.size")
+        raise ValueError(
+            f"the ResNet needs sides of at least 8 divisible by 4, got {size[0]}x{size[1]}: change data.size"
+        )
     blocks = config.blocks if config.blocks is not None else (9 if min(size) >= 256 else 6)
     network = ResNet(config.model_copy(update={"blocks": blocks}), in_channels, out_channels)
     init_weights(network, config.init_std)

@@ -24,7 +24,7 @@ from i2i.plugins import Plugins
 
 SHARED: dict[str, type[Config]] = {"data": DataConfig, "train": TrainConfig, "engine": EngineConfig}
 HEAD = {"recipe": str, "preset": str, "seed": int}
-SAMPLES = {
+SAMPLES: dict[str, Any] = {
     "data": {"size": 64},
     "train": {"batch_size": 4, "steps": 200, "sample_every": 50, "checkpoint_every": 100},
 }
@@ -103,9 +103,10 @@ def resolve(
     name = _recipe_name(recipe, user)
     component = plugins.get("recipe", name)
     preset = preset or _last(user, "preset")
-    layers = [*_presets(component, preset, user, samples=samples), *user]
+    presets = _presets(component, preset, user, samples=samples)
+    layers = [*presets.values(), *user]
     models = SHARED | {name: component.config}
-    tree: dict[str, Any] = {"recipe": name, "preset": preset or next(iter(component.presets), "default"), "seed": 0}
+    tree: dict[str, Any] = {"recipe": name, "preset": next(reversed(presets), "default"), "seed": 0}
     tree |= {section: _defaults(model, (section,)) for section, model in models.items()}
     for layer in layers:
         _check_sections(layer, models)
@@ -140,27 +141,29 @@ def _last(layers: Sequence[Layer], *path: str) -> Any:
     return found
 
 
-def _presets(component: Component, preset: str | None, user: Sequence[Layer], *, samples: bool) -> Iterator[Layer]:
+def _presets(component: Component, preset: str | None, user: Sequence[Layer], *, samples: bool) -> dict[str, Layer]:
+    """The presets that apply, weakest first: the default one, the chosen one, and without data the samples."""
     presets = component.presets
     if preset and preset not in presets and preset != "default":
         raise ConfigError(f"recipe '{component.name}' has no preset '{preset}'; it has: {', '.join(presets) or 'none'}")
-    chosen = [next(iter(presets), None), preset]
+    chosen = [next((name for name in presets if name != "samples"), "default"), preset or "default"]
     layout = _last(user, "data", "layout")
     layout = layout.get("name") if isinstance(layout, Mapping) else layout
     if samples and _last(user, "data", "root") is None and layout in (None, "auto"):
-        if "samples" not in presets:
-            yield Layer(dict(SAMPLES), "samples preset")
+        presets = {"samples": SAMPLES} | dict(presets)
         chosen.append("samples")
-    for name in dict.fromkeys(chosen):
-        if name in presets:
-            yield Layer(dict(presets[name]), f"preset {name} of {component.name}")
+    return {
+        name: Layer(dict(presets[name]), f"preset {name} of {component.name}") for name in chosen if name in presets
+    }
 
 
 def _defaults(model: type[Config], path: KeyPath) -> dict[str, Any]:
     try:
         return model().model_dump()
     except ValidationError as error:
-        raise ConfigError(f"{'.'.join(path)}: the defaults of {model.__name__} do not fit: {error.errors()[0]['msg']}") from error
+        raise ConfigError(
+            f"{'.'.join(path)}: the defaults of {model.__name__} do not fit: {error.errors()[0]['msg']}"
+        ) from error
 
 
 def _check_sections(layer: Layer, models: Mapping[str, type[Config]]) -> None:
@@ -178,7 +181,11 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any], models: Mapping[str
         model, old = models.get(key), base.get(key)
         if isinstance(model, type) and issubclass(model, Choice):
             value = {"name": value} if isinstance(value, str) else value
-            if isinstance(value, Mapping) and isinstance(old, Mapping) and value.get("name", old["name"]) == old["name"]:
+            if (
+                isinstance(value, Mapping)
+                and isinstance(old, Mapping)
+                and value.get("name", old["name"]) == old["name"]
+            ):
                 value = _merge(old, value, {})
         elif isinstance(value, Mapping) and isinstance(old, Mapping):
             value = _merge(old, value, _field_models(model))
@@ -226,10 +233,12 @@ def _parse(
         where = (*path, *(str(part) for part in first["loc"] if not isinstance(part, int)))
         place = _place(layers, where)
         if first["type"] == "extra_forbidden":
-            raise ConfigError(_unknown(where, models | {path[-1]: model}, place, prefix=path)) from None
+            raise ConfigError(_unknown(where, dict(models) | {path[-1]: model}, place, prefix=path)) from None
         message = first["msg"].removeprefix("Value error, ")
         got = "" if isinstance(first["input"], Mapping) else f", got {first['input']!r}"
-        raise ConfigError(_at(place, f"{'.'.join(_known_part(where, model, path))}: {message[0].lower()}{message[1:]}{got}")) from None
+        raise ConfigError(
+            _at(place, f"{'.'.join(_known_part(where, model, path))}: {message[0].lower()}{message[1:]}{got}")
+        ) from None
 
 
 def _known_part(where: KeyPath, model: type[BaseModel], prefix: KeyPath) -> KeyPath:
@@ -250,10 +259,10 @@ def _with_options(
         value = getattr(section, name)
         if isinstance(value, Choice) and value.name != "auto":
             component = plugins.get(value.kind, value.name)
-            options = _parse(component.config, value.options, (*path, name), models, layers)
+            options = _parse(component.config, dict(value.options), (*path, name), models, layers)
             options = _with_options(options, (*path, name), models, layers, plugins)
-            changed[name] = type(value)(value.name, **options.model_dump())
-        elif isinstance(value, BaseModel) and not isinstance(value, Choice):
+            changed[name] = type(value)(value.name, options.model_dump())
+        elif isinstance(value, BaseModel):
             changed[name] = _with_options(value, (*path, name), models, layers, plugins)
     return section.model_copy(update=changed)
 

@@ -114,7 +114,7 @@ class TrainConfig(Config):
     """The optimiser of every phase."""
     schedule: ScheduleConfig = ScheduleConfig()
     """The learning rate's schedule."""
-    phases: dict[str, PhaseConfig] = {}
+    phases: dict[str, PhaseConfig] = Field(default_factory=dict)
     """Settings by phase: `train.phases.discriminator.lr`, or `.every` for k critic steps."""
     ema: Fraction = 0.0
     """Decay of the moving average of the exported networks' weights, such as 0.999; 0: off."""

@@ -86,7 +86,7 @@ def parse_set(text: str) -> Layer:
 
 
 def _plain(node: Any, path: KeyPath, lines: dict[KeyPath, int]) -> Any:
-    """ruamel's nodes as plain python values; notes the line of every key on the way."""
+    """Makes ruamel's nodes plain python values; notes the line of every key on the way."""
     if isinstance(node, CommentedMap):
         for key in node:
             lines[(*path, str(key))] = node.lc.key(key)[0] + 1
@@ -105,7 +105,9 @@ def plain_yaml(values: Mapping[str, Any]) -> str:
 
 
 def _commented_values(values: Mapping[str, Any]) -> CommentedMap:
-    return CommentedMap((key, _commented_values(v) if isinstance(v, Mapping) else _flow(v)) for key, v in values.items())
+    return CommentedMap(
+        (key, _commented_values(v) if isinstance(v, Mapping) else _flow(v)) for key, v in values.items()
+    )
 
 
 def commented_yaml(header: str, head: Mapping[str, Any], sections: Mapping[str, BaseModel], plugins: Plugins) -> str:
@@ -128,7 +130,9 @@ def _commented(model: BaseModel, plugins: Plugins, indent: int) -> CommentedMap:
         elif isinstance(value, BaseModel):
             node[name] = _commented(value, plugins, indent + 2)
         elif isinstance(value, dict):
-            node[name] = _commented_values({k: v.model_dump() if isinstance(v, BaseModel) else v for k, v in value.items()})
+            node[name] = _commented_values(
+                {k: v.model_dump() if isinstance(v, BaseModel) else v for k, v in value.items()}
+            )
         else:
             node[name] = _flow(value)
         node.yaml_set_comment_before_after_key(name, before=_comment(info), indent=indent)

@@ -51,7 +51,7 @@ class Samples(Dataset):
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
         """The sample at (epoch, position); one that cannot be read is replaced by the next that can."""
         epoch, position = place
-        skipped = []
+        skipped: list[str] = []
         for offset in range(len(self.indices)):
             index = self.indices[(position + offset) % len(self.indices)]
             try:
@@ -117,7 +117,9 @@ def open_data(config: DataConfig, plugins: Plugins, *, needs: Iterable[str], see
         "train": build(split="train", transform=Pipeline(config, channels, transform)),
         "val": build(split="val" if _has_splits(raw["val"]) else "train", transform=Pipeline(config, channels, None)),
     }
-    eight_bit = all(image.dtype == np.uint8 for look in looks for key, image in look.items() if key == "source" and is_image(image))
+    eight_bit = all(
+        image.dtype == np.uint8 for look in looks for key, image in look.items() if key == "source" and is_image(image)
+    )
     return Data(
         train=Samples(ready["train"], train, seed),
         val=Samples(ready["val"], val, seed),
@@ -138,7 +140,9 @@ def _layout(config: DataConfig, plugins: Plugins, root: Path | None) -> str:
     fitting = [n for n, c in components.items() if (detect := getattr(c.build, "detect", None)) and detect(root)]
     if not fitting:
         able = ", ".join(name for name, component in components.items() if hasattr(component.build, "detect"))
-        raise DataError(f"{root}: found no layout in it ({able}): set data.layout, or see `i2i plugins list` for layouts")
+        raise DataError(
+            f"{root}: found no layout in it ({able}): set data.layout, or see `i2i plugins list` for layouts"
+        )
     return fitting[0]
 
 
@@ -181,7 +185,9 @@ def _check(dataset: Any, indices: list[int], config: DataConfig, where: Any) -> 
     alone = len(getattr(dataset, "problems", []))
     if (len(bad) + alone) * 2 > len(checked) + alone:
         first = next(iter(bad.values()), None) or dataset.problems[0]
-        raise DataError(f"{where}: {len(bad) + alone} of {len(checked) + alone} samples cannot be used; the first: {first}")
+        raise DataError(
+            f"{where}: {len(bad) + alone} of {len(checked) + alone} samples cannot be used; the first: {first}"
+        )
     return [index for index in indices if index not in bad], list(bad.values()), looks
 
 
@@ -210,14 +216,14 @@ class _seeded:  # noqa: N801  a context manager, used like a function
         self.seed = int(np.random.SeedSequence(parts).generate_state(1)[0])
 
     def __enter__(self) -> None:
-        self.states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+        self.states = random.getstate(), np.random.get_state(), torch.get_rng_state()
         random.seed(self.seed)
-        np.random.seed(self.seed)  # noqa: NPY002
+        np.random.seed(self.seed)
         torch.random.default_generator.manual_seed(self.seed)
 
     def __exit__(self, *exception: object) -> None:
         random.setstate(self.states[0])
-        np.random.set_state(self.states[1])  # noqa: NPY002
+        np.random.set_state(self.states[1])
         torch.set_rng_state(self.states[2])
 
 
@@ -258,7 +264,7 @@ def batches(samples: Samples, order: Order, workers: int, *, pin_memory: bool = 
     """Batches in that order, read ahead by `workers` processes (0: in this one)."""
     loader = DataLoader(
         samples,
-        batch_sampler=order,  # type: ignore[arg-type]  any iterable of lists will do
+        batch_sampler=order,
         num_workers=workers,
         collate_fn=collate,
         pin_memory=pin_memory,

@@ -44,7 +44,9 @@ class SideBySide:
         folder = _split_folder(root, split)
         files = find_images(folder or root)
         self.has_splits = folder is not None
-        self.paths = [path for path in files if not any(part in _SPLIT_NAMES for part in path.relative_to(folder or root).parts)]
+        self.paths = [
+            path for path in files if not any(part in _SPLIT_NAMES for part in path.relative_to(folder or root).parts)
+        ]
         self.problems: list[str] = []
 
     @staticmethod
@@ -69,7 +71,9 @@ class SideBySide:
         image = self.read(self.paths[index])
         width = image.shape[1]
         if width % 2:
-            raise DataError(f"{self.paths[index]}: a side-by-side pair needs an even width, this is {width} pixels wide")
+            raise DataError(
+                f"{self.paths[index]}: a side-by-side pair needs an even width, this is {width} pixels wide"
+            )
         return self.transform({"source": image[:, : width // 2], "target": image[:, width // 2 :]})
 
 
@@ -110,7 +114,9 @@ class TwoFolders:
         self.pairs = [(images_a[name], images_b[name]) for name in names]
         alone = [images_a[name] for name in sorted(images_a.keys() - images_b.keys())]
         alone += [images_b[name] for name in sorted(images_b.keys() - images_a.keys())]
-        self.problems = [f"{path}: no partner in {folder_b if path.is_relative_to(folder_a) else folder_a}" for path in alone]
+        self.problems = [
+            f"{path}: no partner in {folder_b if path.is_relative_to(folder_a) else folder_a}" for path in alone
+        ]
 
     @staticmethod
     def detect(root: Path) -> bool:
@@ -148,7 +154,9 @@ def held_out(keys: Sequence[str], fraction: float) -> set[int]:
     """
     if fraction == 0 or len(keys) < 2:
         return set()
-    ranked = sorted(range(len(keys)), key=lambda index: hashlib.sha256(keys[index].encode(errors="surrogateescape")).digest())
+    ranked = sorted(
+        range(len(keys)), key=lambda index: hashlib.sha256(keys[index].encode(errors="surrogateescape")).digest()
+    )
     return set(ranked[: min(max(1, round(fraction * len(keys))), len(keys) - 1)])
 
 
@@ -173,7 +181,9 @@ def _folder_pair(root: Path, split: str, config: FoldersConfig) -> tuple[Path, P
         pair = _named(root, split, config.source, config.target)
         if pair is None and not split:
             missing = next((n for n in (config.source, config.target) if not (root / n).is_dir()), config.source)
-            raise DataError(f"{root / missing}: no such folder (data.layout.source and .target name folders in data.root)")
+            raise DataError(
+                f"{root / missing}: no such folder (data.layout.source and .target name folders in data.root)"
+            )
         return pair
     for name in SPLITS.get(split, ("",)):
         if (pair := _named(root, name, "A", "B", suffix=True)) is not None:
@@ -209,7 +219,9 @@ def _named(root: Path, split: str, a: str, b: str, *, suffix: bool = False) -> t
 
 
 def _no_folders(root: Path) -> tuple[Path, Path]:
-    raise DataError(f"{root}: expected two folders with the same file names; name them with data.layout.source and .target")
+    raise DataError(
+        f"{root}: expected two folders with the same file names; name them with data.layout.source and .target"
+    )
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

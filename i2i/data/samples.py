@@ -45,7 +45,7 @@ class Facades:
         self,
         config: FacadesConfig,
         *,
-        root: Path | None = None,  # noqa: ARG002  part of the hook's signature
+        root: Path | None = None,
         split: str,
         transform: Callable[[dict[str, Any]], dict[str, Any]],
     ) -> None:

@@ -62,7 +62,9 @@ class Augment:
     def __call__(self, sample: Sample) -> Sample:
         """Images ``(H, W, C)`` of equal height and width -> the same keys, the same dtypes except uint16 -> float32."""
         if self.photometric:  # albumentations does not know 16 bit there
-            sample = _images(sample, lambda image: to_dtype(image, np.dtype(np.float32)) if image.dtype == np.uint16 else image)
+            sample = _images(
+                sample, lambda image: to_dtype(image, np.dtype(np.float32)) if image.dtype == np.uint16 else image
+            )
         return _apply(self.compose, sample)
 
 
@@ -155,7 +157,7 @@ def _apply(compose: Compose, sample: Sample) -> Sample:
     images = {key: value for key, value in sample.items() if is_image(value)}
     first, *others = images
     compose.add_targets({key: "image" for key in others if key not in compose.additional_targets})
-    compose.set_random_seed(int(np.random.randint(2**31)))  # noqa: NPY002  the loader seeds the global generator
+    compose.set_random_seed(int(np.random.randint(2**31)))
     result = compose(image=images[first], **{key: images[key] for key in others})
     return sample | {first: result["image"]} | {key: result[key] for key in others}
 

@@ -22,7 +22,9 @@ class StepContext:
         world: number of processes.
     """
 
-    def __init__(self, seed: int, steps: int, device: torch.device, dtype: torch.dtype, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self, seed: int, steps: int, device: torch.device, dtype: torch.dtype, rank: int = 0, world: int = 1
+    ) -> None:
         self.step, self.steps = 0, steps
         self.images: dict[str, Tensor] = {}
         self.dtype = dtype
@@ -37,7 +39,7 @@ class StepContext:
         self._generator.manual_seed(_number(self._seed, step, 0))
         own = _number(self._seed, step, 1 + self._rank)
         torch.manual_seed(own)
-        np.random.seed(own % 2**32)  # noqa: NPY002
+        np.random.seed(own % 2**32)
         for number, pool in enumerate(self._pools.values()):
             pool.generator.manual_seed(_number(self._seed, step, 2 + self._world + number * self._world + self._rank))
 
@@ -78,7 +80,9 @@ class StepContext:
 
     def _share(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         """This process's part of numbers drawn for the whole batch, so that their number changes nothing."""
-        whole = draw(shape[0] * self._world, *shape[1:], generator=self._generator, device=self._device, dtype=self.dtype)
+        whole = draw(
+            shape[0] * self._world, *shape[1:], generator=self._generator, device=self._device, dtype=self.dtype
+        )
         return whole[self._rank * shape[0] : (self._rank + 1) * shape[0]]
 
 

@@ -54,7 +54,8 @@ def compute_dtype(config: EngineConfig, device: torch.device) -> torch.dtype:
         if device.type == "cuda":
             fast = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
-            fast = device.type == "cpu" and getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False)
+            capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+            fast = device.type == "cpu" and bool(capabilities.get("amx_bf16"))
         return torch.bfloat16 if fast else torch.float32
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}[config.precision]
 

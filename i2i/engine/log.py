@@ -85,7 +85,12 @@ class Reporter:
         self.enabled, self.steps, self.step = enabled, steps, step
         self.begin = time.monotonic()
         self.first = step
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+        )
         live = enabled and self.console.is_terminal
         self.bar = Progress(*columns, TimeRemainingColumn(), console=self.console) if live else None
 
@@ -95,7 +100,9 @@ class Reporter:
             self.task = self.bar.add_task("training", total=self.steps, completed=self.step, figures="")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.bar:
             self.bar.stop()
 
@@ -107,7 +114,9 @@ class Reporter:
 
     def figures(self, values: Mapping[str, Any]) -> None:
         """Shows the newest losses and speed."""
-        losses = " ".join(f"{k.removeprefix('loss/')} {v:.3g}" for k, v in values.items() if k.startswith(("loss/", "val/")))
+        losses = " ".join(
+            f"{k.removeprefix('loss/')} {v:.3g}" for k, v in values.items() if k.startswith(("loss/", "val/"))
+        )
         speed = f" {values['images_per_second']:.3g} images/s" if "images_per_second" in values else ""
         if self.bar:
             self.bar.update(self.task, figures=speed)

@@ -1,4 +1,4 @@
-"""Networks made ready for training: device, memory format, precision, compilation, batch norm over several processes."""
+"""Networks made ready for training: device, memory format, precision, compilation, synchronised batch norm."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Network:
     def __init__(self, module: nn.Module, call: Callable[..., Any], dtype: torch.dtype) -> None:
         self.module, self._call, self._dtype = module, call, dtype
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102  the class says it
         device = next(self.module.parameters()).device.type
         with torch.autocast(device, self._dtype, enabled=self._dtype == torch.bfloat16):
             return _float32(self._call(*args, **kwargs))
@@ -34,12 +34,17 @@ class Network:
         return getattr(self.module, name)
 
 
-def place(modules: Mapping[str, nn.Module], config: EngineConfig, device: torch.device, dtype: torch.dtype, world: int) -> None:
+def place(
+    modules: Mapping[str, nn.Module], config: EngineConfig, device: torch.device, dtype: torch.dtype, world: int
+) -> None:
     """Moves the modules to the device, in place; batch norm then averages over all processes."""
-    channels_last = config.memory_format == "channels_last" or (config.memory_format == "auto" and device.type == "cuda")
+    channels_last = config.memory_format == "channels_last" or (
+        config.memory_format == "auto" and device.type == "cuda"
+    )
     memory_format = torch.channels_last if channels_last else torch.preserve_format
     for module in modules.values():
-        module.to(device, torch.float64 if dtype == torch.float64 else None, memory_format=memory_format)
+        module.to(device, torch.float64 if dtype == torch.float64 else torch.float32)
+        module.to(memory_format=memory_format)
         for layer in module.modules():
             if world > 1 and type(layer) in (nn.BatchNorm1d, nn.BatchNorm2d):
                 layer.__class__ = _SyncBatchNorm  # same parameters, same state dict
@@ -83,6 +88,7 @@ class _SyncBatchNorm(nn.BatchNorm2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        """As in one process, with the mean and variance over all of them while training."""
         if not self.training:
             return super().forward(x)
         axes = [0, *range(2, x.ndim)]
@@ -115,11 +121,11 @@ class _AllReduce(torch.autograd.Function):
     """Sum over all processes; its gradient is the sum of theirs."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ARG004
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         total = x.clone()
         distributed.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]  # noqa: ARG004
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         return _AllReduce.apply(grad)

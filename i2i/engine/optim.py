@@ -33,7 +33,9 @@ class Player:
     lr: float
 
 
-def players(phases: list[Phase], networks: Mapping[str, nn.Module], config: TrainConfig, device: torch.device) -> list[Player]:
+def players(
+    phases: list[Phase], networks: Mapping[str, nn.Module], config: TrainConfig, device: torch.device
+) -> list[Player]:
     """One `Player` a phase, from strong to weak: ``train.phases``, the recipe's phase, ``train.optimizer``.
 
     Raises:
@@ -43,7 +45,9 @@ def players(phases: list[Phase], networks: Mapping[str, nn.Module], config: Trai
     names = [phase.name for phase in phases]
     for name in config.phases:
         if name not in names:
-            raise ConfigError(f"train.phases.{name}: no such phase{nearest(name, names)}; the recipe has {', '.join(names)}")
+            raise ConfigError(
+                f"train.phases.{name}: no such phase{nearest(name, names)}; the recipe has {', '.join(names)}"
+            )
     made: list[Player] = []
     optimizers: dict[tuple[str, ...], torch.optim.Optimizer] = {}
     for phase in phases:
@@ -65,7 +69,7 @@ def players(phases: list[Phase], networks: Mapping[str, nn.Module], config: Trai
 
 def _optimizer(parameters: list[nn.Parameter], config: OptimizerConfig, device: torch.device) -> torch.optim.Optimizer:
     fused: dict[str, Any] = {"fused": True} if device.type in ("cpu", "cuda") else {}
-    common = {"lr": config.lr, "weight_decay": config.weight_decay}
+    common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     if config.name == "adam":
         return torch.optim.Adam(parameters, betas=config.betas, eps=config.eps, **common, **fused)
     if config.name == "adamw":

@@ -135,7 +135,9 @@ class Training:
                 player.optimizer.load_state_dict(checkpoint.training["optimizers"]["+".join(player.phase.trains)])
         except (KeyError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:300]
-            raise RunError(f"the checkpoint of step {checkpoint.step} does not fit the configuration: {reason}") from error
+            raise RunError(
+                f"the checkpoint of step {checkpoint.step} does not fit the configuration: {reason}"
+            ) from error
         self.context.load_state_dict(checkpoint.training["context"])
         self.step = checkpoint.step
 
@@ -198,7 +200,9 @@ def _size(sample: Batch, config: RunConfig) -> tuple[int, int]:
     return (images[0].shape[2], images[0].shape[3]) if images else (config.data.size, config.data.size)
 
 
-def _averages(recipe: Recipe, modules: Mapping[str, nn.Module], sample: Batch, decay: float) -> dict[str, AveragedModel]:
+def _averages(
+    recipe: Recipe, modules: Mapping[str, nn.Module], sample: Batch, decay: float
+) -> dict[str, AveragedModel]:
     """A moving average (Yazıcı et al. 2019, arXiv:1806.04498) of each network that a translator uses."""
     if decay == 0:
         return {}

@@ -67,7 +67,11 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder | 
     facts = _facts(training, fabric)
     if run is None:
         _announce(Reporter(1, 0, enabled=fabric.is_global_zero), training, data, facts)
-        _ready(training, fabric, training.train_step(_next_batches(_loader(training, data, fabric), training, fabric, set())))
+        _ready(
+            training,
+            fabric,
+            training.train_step(_next_batches(_loader(training, data, fabric), training, fabric, set())),
+        )
         return Outcome(1, training.steps, time.monotonic() - begin, facts=facts)
     damaged = _resume(training, run)
     stop = Stop(fabric)
@@ -111,10 +115,14 @@ def _loader(training: Training, data: Data, fabric: Fabric) -> Iterator[dict[str
     )
     on_gpu = fabric.device.type == "cuda"
     workers = training.config.data.workers
-    return batches(data.train, order, (min(8, _cores()) if on_gpu else 0) if workers is None else workers, pin_memory=on_gpu)
+    return batches(
+        data.train, order, (min(8, _cores()) if on_gpu else 0) if workers is None else workers, pin_memory=on_gpu
+    )
 
 
-def _next_batches(loader: Iterator[dict[str, Any]], training: Training, fabric: Fabric, named: set[str]) -> list[dict[str, Any]]:
+def _next_batches(
+    loader: Iterator[dict[str, Any]], training: Training, fabric: Fabric, named: set[str]
+) -> list[dict[str, Any]]:
     """The batches of one optimiser step on the device; notes samples that had to be replaced."""
     ready = []
     for _ in range(training.config.train.accumulate):
@@ -151,7 +159,9 @@ def _ready(training: Training, fabric: Fabric, losses: Mapping[str, torch.Tensor
 def _announce(reporter: Reporter, training: Training, data: Data, facts: Mapping[str, Any]) -> None:
     for problem in data.problems:
         reporter.say(f"warning: left out {problem}")
-    reporter.say(f"{training.config.recipe}: {len(data.train)} training and {len(data.val)} validation samples ({data.layout})")
+    reporter.say(
+        f"{training.config.recipe}: {len(data.train)} training and {len(data.val)} validation samples ({data.layout})"
+    )
     reporter.say(", ".join(f"{key} {value}" for key, value in facts.items()))
     start = f"from step {training.step} " if training.step else ""
     reporter.say(f"training {start}to step {training.steps}")
@@ -164,7 +174,11 @@ def _facts(training: Training, fabric: Fabric) -> dict[str, Any]:
         if next(module.parameters(), None) is not None
     }
     device = torch.cuda.get_device_name() if fabric.device.type == "cuda" else str(fabric.device)
-    return {"device": device, "processes": fabric.world_size, **{f"{name} parameters": text for name, text in parameters.items()}}
+    return {
+        "device": device,
+        "processes": fabric.world_size,
+        **{f"{name} parameters": text for name, text in parameters.items()},
+    }
 
 
 def _cores() -> int:

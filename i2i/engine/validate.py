@@ -33,7 +33,9 @@ class Validation:
         PluginError: a metric is unknown.
     """
 
-    def __init__(self, samples: Samples, count: int, metrics: tuple[str, ...], plugins: Plugins, device: torch.device) -> None:
+    def __init__(
+        self, samples: Samples, count: int, metrics: tuple[str, ...], plugins: Plugins, device: torch.device
+    ) -> None:
         self.samples, self.count, self.device = samples, min(count, len(samples)), device
         builder = Builder(plugins, (0, 0))
         self.metrics = {name: builder.metric(name) for name in metrics}
@@ -62,7 +64,7 @@ class Validation:
         return {name: float(metric.compute()) for name, metric in self.metrics.items()} if seen else {}
 
     def score(self, measured: dict[str, float]) -> float | None:
-        """The first metric, negative if lower is better, so that of two checkpoints the higher score is the better one."""
+        """The first metric, negated if lower is better: of two checkpoints the higher score is the better one."""
         for name, metric in self.metrics.items():
             if name in measured:
                 return measured[name] if getattr(metric, "higher_is_better", False) else -measured[name]
@@ -88,7 +90,7 @@ class Validation:
 
 
 def run(translator: Translator, batch: Batch) -> Tensor:
-    """The translator's output for a batch; inputs other than the image are taken from its example when not in the batch."""
+    """The translator's output for a batch; inputs that the batch does not have are taken from the example."""
     inputs = [_input(name, batch, example) for name, example in translator.example.items()]
     return translator.module(*inputs)
 

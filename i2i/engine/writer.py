@@ -111,10 +111,13 @@ class Writer:
 
 def _check_space(training: Training, run: RunFolder) -> None:
     numbers = sum(p.numel() for module in training.modules.values() for p in module.parameters())
-    needed = numbers * 4 * 3 + sum(p.numel() * 4 for average in training.averages.values() for p in average.parameters())
+    needed = numbers * 4 * 3 + sum(
+        p.numel() * 4 for average in training.averages.values() for p in average.parameters()
+    )
     free = shutil.disk_usage(run.path).free
     if free < needed:
-        raise RunError(f"{run.path}: a checkpoint needs about {needed:,} bytes, {free:,} are free: make room or choose another --out")
+        what = f"a checkpoint needs about {needed:,} bytes, {free:,} are free"
+        raise RunError(f"{run.path}: no disk space: {what}; make room or choose another --out")
 
 
 def _image_row(images: torch.Tensor) -> Any:

@@ -1,4 +1,4 @@
-"""The deployed form of a translator: everything from pixels to pixels, as one module that can be traced for any size."""
+"""The deployed form of a translator: everything from pixels to pixels, as one module traceable for any size."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ class Deployed(nn.Module):
         length = image.shape[axis]
         if self.multiple == 1 and self.minimum == 1:
             return image
-        short = max(0, -(-self.minimum // self.multiple) - 1)  # pieces that the smallest allowed image has before its last
+        short = max(
+            0, -(-self.minimum // self.multiple) - 1
+        )  # pieces that the smallest allowed image has before its last
         pieces = torch.sym_max(length - 1 - short * self.multiple, 0) // self.multiple + 1 + short
         index = torch.arange(pieces * self.multiple, device=image.device)
         around = index - torch.div(index, 2 * length, rounding_mode="floor") * (2 * length)

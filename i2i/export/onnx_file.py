@@ -69,9 +69,8 @@ def write_onnx(path: Path, translator: Translator, value_type: ValueType, facts:
 
 def _traced(deployed: Deployed, example: list[Tensor]) -> onnx.ModelProto:
     """The graph with dynamic batch, height and width, without the source paths that the tracer notes."""
-    shapes: list[dict[int, str]] = []
-    for name in deployed.inputs:
-        shapes.append({0: "batch", 1: "height", 2: "width"} if name == "image" else {0: "batch"})
+    image = {0: "batch", 1: "height", 2: "width"}
+    shapes = [image if name == "image" else {0: "batch"} for name in deployed.inputs]
     try:
         with _quiet(), torch.inference_mode():
             program = torch.onnx.export(
@@ -93,7 +92,9 @@ def _traced(deployed: Deployed, example: list[Tensor]) -> onnx.ModelProto:
     del model.graph.metadata_props[:], model.metadata_props[:]
     for value in [*model.graph.value_info, *model.graph.initializer]:
         del value.metadata_props[:]
-    for dimension, name in zip(model.graph.output[0].type.tensor_type.shape.dim, ("batch", "height_out", "width_out"), strict=False):
+    for dimension, name in zip(
+        model.graph.output[0].type.tensor_type.shape.dim, ("batch", "height_out", "width_out"), strict=False
+    ):
         dimension.dim_param = name
     return model
 
@@ -119,7 +120,9 @@ def _metadata(deployed: Deployed, translator: Translator, facts: Mapping[str, st
     }
 
 
-def _deployed_inputs(translator: Translator, value_type: ValueType, *, batch: int, size: tuple[int, int] | None = None) -> list[Tensor]:
+def _deployed_inputs(
+    translator: Translator, value_type: ValueType, *, batch: int, size: tuple[int, int] | None = None
+) -> list[Tensor]:
     """Random images of a size (by default that of the example), and the other inputs, each repeated to the batch."""
     generator = torch.Generator().manual_seed(batch)
     tensors = []

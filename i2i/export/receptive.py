@@ -9,26 +9,32 @@ from torch import Tensor, nn
 
 from i2i.components.layers import InstanceNorm2d
 
+NEUTRAL = (InstanceNorm2d, nn.InstanceNorm2d, nn.BatchNorm2d, nn.GroupNorm, nn.Tanh, nn.Sigmoid)
+"""Layers without a reach of their own; saturated activations would flatten the gradient to zero."""
+
 LARGEST = 512
 """Side of the largest probe image; a field that reaches its border counts as global."""
 
 
 def receptive_field(module: nn.Module, channels: int) -> int | None:
-    """Side in pixels of the square of input pixels that can change one output pixel; None if that is the whole image.
+    """Side in pixels of the centred square outside of which no input pixel changes an output pixel.
 
     Measured on a copy with positive weights and without normalisation, so that nothing cancels and only the reach of
     the layers counts. Statistics over the whole image, as instance norm takes, are therefore not part of it: see
     `has_global_statistics`.
+
+    Returns:
+        Twice the largest reach plus one; None when it is the whole image.
     """
     probe = _transparent(module)
     multiple = int(getattr(module, "multiple", 1))
     side = max(64, multiple * 2)
     while side <= LARGEST:
-        extent = _extent(probe, channels, side)
-        if extent is None:
+        reach = _reach(probe, channels, side, multiple)
+        if reach is None:
             return None
-        if extent < side - 2:
-            return extent
+        if reach < side // 2 - multiple:
+            return 2 * reach + 1
         side *= 2
     return None
 
@@ -42,9 +48,7 @@ def _transparent(module: nn.Module) -> nn.Module:
     probe = deepcopy(module).float().eval()
     for parent in list(probe.modules()):
         for name, child in parent.named_children():
-            if isinstance(child, InstanceNorm2d | nn.InstanceNorm2d | nn.BatchNorm2d | nn.GroupNorm):
-                setattr(parent, name, nn.Identity())
-            elif isinstance(child, nn.Tanh | nn.Sigmoid):  # they would flatten the gradient to zero
+            if isinstance(child, NEUTRAL):
                 setattr(parent, name, nn.Identity())
     with torch.no_grad():
         for parameter in probe.parameters():
@@ -52,19 +56,24 @@ def _transparent(module: nn.Module) -> nn.Module:
     return probe
 
 
-def _extent(probe: nn.Module, channels: int, side: int) -> int | None:
-    """Largest extent over the output pixels around the centre; None when the module takes no such image."""
+def _reach(probe: nn.Module, channels: int, side: int, multiple: int) -> int | None:
+    """Largest distance from an output pixel near the centre to an input pixel that changes it; None if none does.
+
+    Where the network has strides the reach differs between neighbours, with `multiple` as the period.
+    """
     image = torch.ones(1, channels, side, side, requires_grad=True)
     try:
         output: Tensor = probe(image)
-    except (RuntimeError, ValueError, TypeError):
+    except (RuntimeError, ValueError, TypeError):  # it takes more than an image, or no image of that size
         return None
-    largest = 0
-    middle = output.shape[2] // 2
-    # where strides are, the field differs between neighbouring pixels
-    for offset in range(0, min(8, output.shape[2] // 4)):
-        (gradient,) = torch.autograd.grad(output[0, :, middle + offset, middle + offset].sum(), image, retain_graph=True)
-        rows = gradient[0].abs().sum((0, 2)).nonzero()
-        if len(rows):
-            largest = max(largest, int(rows.max() - rows.min()) + 1)
-    return largest or None
+    scale = output.shape[2] // side
+    start, reach = side // 2 // multiple * multiple, 0
+    period = max(multiple, 4)
+    for offset in sorted({round(i * (period - 1) / 15) for i in range(16)}):
+        place = start + offset
+        (gradient,) = torch.autograd.grad(output[0, :, place * scale, place * scale].sum(), image, retain_graph=True)
+        rows = gradient[0].sum((0, 2)).nonzero()
+        if len(rows) == 0:
+            return None
+        reach = max(reach, place - int(rows.min()), int(rows.max()) - place)
+    return reach

@@ -86,9 +86,9 @@ def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plug
         RunError: the weights do not fit the networks that the configuration describes.
     """
     sample = {key: _example(spec) for key, spec in checkpoint.state["sample"].items()}
-    sizes = [tuple(tensor.shape[2:]) for tensor in sample.values() if tensor.ndim == 4]
+    sizes = [(tensor.shape[2], tensor.shape[3]) for tensor in sample.values() if tensor.ndim == 4]
     recipe = plugins.get("recipe", config.recipe).build(config.options)
-    networks = recipe.networks(Builder(plugins, sizes[0] if sizes else (config.data.size,) * 2), sample)
+    networks = recipe.networks(Builder(plugins, sizes[0] if sizes else (config.data.size, config.data.size)), sample)
     for name, network in networks.items():
         state = checkpoint.networks.get(name, {})
         if name in checkpoint.ema:
@@ -118,7 +118,7 @@ def _find(run: RunFolder, which: str) -> Path:
 
 
 def _example(spec: dict[str, object]) -> Tensor:
-    """A batch entry of the training's shape and type; random where that is an image, for nothing depends on its values."""
+    """A batch entry of the training's shape and type; nothing depends on its values."""
     shape, dtype = spec["shape"], getattr(torch, str(spec["dtype"]).removeprefix("torch."))
     generator = torch.Generator().manual_seed(0)
     if dtype.is_floating_point:

@@ -23,8 +23,8 @@ from PIL import Image
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from i2i.report import charts
 from i2i.errors import RunError
+from i2i.report import charts
 
 SHOWN_SAMPLES = 8
 """The first and the last sample grid, and evenly spaced ones between."""

@@ -54,7 +54,9 @@ class Pix2Pix(i2i.Recipe):
         """The translated image serves both phases, for the generator does not change in between."""
         return {"fake": nets["generator"](batch["source"])}
 
-    def losses(self, phase: str, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context) -> dict[str, Tensor]:
+    def losses(
+        self, phase: str, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context
+    ) -> dict[str, Tensor]:
         """Equations 1 and 4 of the paper."""
         import torch
 
@@ -76,18 +78,18 @@ class Pix2Pix(i2i.Recipe):
         return {"default": i2i.Translator(module=nets["generator"], example={"image": sample["source"][:1]})}
 
 
-REFERENCE = {
+REFERENCE: dict[str, Any] = {
     "train": {
         "epochs": 200,
         "optimizer": {"name": "adam", "lr": 2e-4, "betas": [0.5, 0.999]},
         "schedule": {"name": "linear", "hold": 0.5},
     },
 }
-PAPER = {
+PAPER: dict[str, Any] = {
     "train": {"schedule": {"name": "constant"}},
     "pix2pix": {"generator": {"name": "unet", "dropout_layers": [1, 2, 3]}},
 }
-SAMPLES = {
+SAMPLES: dict[str, Any] = {
     "data": {"size": 128},
     "train": {"batch_size": 2, "steps": 800, "sample_every": 200, "checkpoint_every": 200},
     "pix2pix": {"generator": {"filters": 32}, "discriminator": {"filters": 32}},

@@ -1,0 +1,22 @@
+"""What several commands need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from i2i.plugins import Plugins
+
+
+def plugins_of(context: typer.Context) -> Plugins:
+    """The plugins as the options before the command ask for them."""
+    from i2i.plugins import Plugins
+
+    return Plugins(**context.obj)
+
+
+def printable(text: str) -> str:
+    """Text without control codes, which a file name could send to the terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
