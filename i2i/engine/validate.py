@@ -39,6 +39,8 @@ class Validation:
         self.samples, self.count, self.device = samples, min(count, len(samples)), device
         builder = Builder(plugins, (0, 0))
         self.metrics = {name: builder.metric(name) for name in metrics}
+        for metric in self.metrics.values():
+            metric.distributed_available_fn = _alone  # torchmetrics would wait for processes that do not validate
 
     def images(self, count: int) -> Iterator[Batch]:
         """The first batches of one image each, ready for the networks."""
@@ -110,6 +112,10 @@ def save_examples(folder: Path, validation: Validation, count: int) -> None:
         folder.mkdir(exist_ok=True)
         pixels = ((image[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
         write_image(folder / f"example-{number + 1}.png", pixels)
+
+
+def _alone() -> bool:
+    return False
 
 
 def _input(name: str, batch: Batch, example: Tensor) -> Tensor:

@@ -1,0 +1,33 @@
+"""Run by every process of the tests of distributed training: trains and writes this process's weights and buffers."""
+
+import sys
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from i2i.config import resolve
+from i2i.data.loading import open_data
+from i2i.engine import launch
+from i2i.engine.state import setup
+from i2i.engine.train import _loader, _next_batches
+from i2i.plugins import Plugins
+
+
+def final_state(recipe: str, plugin: str, sets: list[str]) -> tuple[int, dict[str, Tensor]]:
+    """This process's rank, and its weights and buffers after training."""
+    plugins = Plugins([plugin] if plugin else [])
+    config = resolve(plugins, recipe, sets=sets)
+    fabric = launch(config.engine)
+    data = open_data(config.data, plugins, needs={"source", "target"}, seed=config.seed)
+    training = setup(config, plugins, data, fabric)
+    loader = _loader(training, data, fabric)
+    while training.step < training.steps:
+        training.train_step(_next_batches(loader, training, fabric, set()))
+    state = {f"{name}/{key}": t for name, m in training.modules.items() for key, t in m.state_dict().items()}
+    return fabric.global_rank, {key: tensor.clone().contiguous() for key, tensor in state.items()}
+
+
+if __name__ == "__main__":
+    rank, state = final_state(sys.argv[2], sys.argv[3], sys.argv[4:])
+    save_file(state, Path(sys.argv[1]) / f"{rank}.safetensors")
