@@ -1,5 +1,6 @@
 """Run by every process of the tests of distributed training: trains and writes this process's weights and buffers."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -29,5 +30,7 @@ def final_state(recipe: str, plugin: str, sets: list[str]) -> tuple[int, dict[st
 
 
 if __name__ == "__main__":
-    rank, state = final_state(sys.argv[2], sys.argv[3], sys.argv[4:])
-    save_file(state, Path(sys.argv[1]) / f"{rank}.safetensors")
+    out = Path(sys.argv[1])
+    for name, words in json.loads(sys.argv[2]).items():
+        rank, state = final_state(*words)
+        save_file(state, out / f"{name}-{rank}.safetensors")
