@@ -21,5 +21,6 @@ from .errors import PluginError as PluginError
 from .errors import RunError as RunError
 from .errors import TrainingError as TrainingError
 from .errors import UserError as UserError
+from .export import export as export
 from .translate import load as load
 from .workflow import train as train

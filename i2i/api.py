@@ -14,6 +14,8 @@ import pluggy
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from i2i.errors import PluginError
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -144,6 +146,13 @@ class Phase:
     every: int = 1
     optimizer: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if isinstance(self.trains, str) or not all(isinstance(name, str) for name in self.trains):
+            raise PluginError(f"phase '{self.name}': trains must be a tuple of names, such as ('generator',)")
+        object.__setattr__(self, "trains", tuple(self.trains))
+        if self.every < 1:
+            raise PluginError(f"phase '{self.name}': every must be at least 1, not {self.every}")
+
 
 @dataclass(frozen=True)
 class Translator:
@@ -225,7 +234,7 @@ class Context(Protocol):
         """The image pool of that name, made empty at its first use."""
 
     def log_images(self, name: str, images: Tensor) -> None:
-        """Adds images ``(N, C, H, W)`` in [-1, 1] to the next sample grid's folder and to TensorBoard."""
+        """Shows images ``(N, C, H, W)`` in [-1, 1] in TensorBoard, beside the next sample grid."""
 
 
 class Recipe(ABC):

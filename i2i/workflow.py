@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -10,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i2i.config import RunConfig, resolve
-from i2i.errors import RunError
+from i2i.errors import RunError, TrainingError, UserError
 from i2i.plugins import Plugins
 from i2i.runs.folder import RunFolder, latest_run, new_run
 
 if TYPE_CHECKING:
+    from filelock import FileLock
     from lightning_fabric import Fabric
 
     from i2i.export.run import Exported
@@ -80,7 +82,7 @@ def train(
         resume: go on with the run in `out`, or the latest one; a run that was never begun is begun.
         dry_run: check everything and do one step in memory, writing nothing.
         plugins: where components are looked up; by default the installed plugins.
-        options: dotted keys with underscores for dots: ``train_steps=100``; None counts as not given.
+        options: dotted keys with an underscore for the first dot: ``train_steps=100``; None counts as not given.
 
     Raises:
         UserError: something asked for cannot be done; its subclasses say what.
@@ -105,8 +107,6 @@ def train(
     run = _shared_run(fabric, run, resolved, Path(out) if out else None)
     lock = run.lock() if fabric.is_global_zero else None
     try:
-        if fabric.is_global_zero:
-            _write_config(run, resolved)
         outcome = run_engine(resolved, plugins, fabric, run)
         if not fabric.is_global_zero:
             return Trained(run.path, outcome.step, outcome.metrics, signal=outcome.signal)
@@ -114,7 +114,7 @@ def train(
         return Trained(run.path, outcome.step, outcome.metrics, exported, outcome.signal)
     finally:
         if lock:
-            lock.release()
+            _leave(run, lock)
 
 
 def _resumed(recipe: str | None, out: Path | None) -> RunFolder | None:
@@ -132,11 +132,14 @@ def _shared_run(fabric: Fabric, run: RunFolder | None, config: RunConfig, out: P
     return RunFolder(Path(fabric.broadcast(str(run.path) if run else "")))
 
 
-def _write_config(run: RunFolder, config: RunConfig) -> None:
-    try:
-        run.write(run.config, config.to_yaml())
-    except OSError as error:
-        raise RunError(f"{run.config}: cannot write: {error.strerror or error}") from error
+def _leave(run: RunFolder, lock: FileLock) -> None:
+    """Frees the run; a folder in which nothing was begun goes."""
+    lock.release()
+    if not run.exists():
+        for path in run.path.glob(".*"):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            run.path.rmdir()
 
 
 def _finish(run: RunFolder, config: RunConfig, plugins: Plugins, outcome: Any) -> list[Exported]:
@@ -145,20 +148,22 @@ def _finish(run: RunFolder, config: RunConfig, plugins: Plugins, outcome: Any) -
     from i2i.report import write_report
 
     begin = time.monotonic()
-    exported = export(run.path, plugins=plugins)
     summary = outcome.facts | {
         "recipe": config.recipe,
         "steps": outcome.step,
         "seconds of training": round(outcome.seconds, 1),
-        "seconds of export": round(time.monotonic() - begin, 1),
         **{f"validation {name}": round(value, 5) for name, value in outcome.metrics.items()},
-        **{f"parity of {one.path.name}": f"{one.difference:.2f}/255" for one in exported},
     }
     try:
-        run.write_summary(summary)
-        write_report([run.path], run.report)
-    except OSError as error:
-        raise RunError(
-            f"{run.path}: the model is exported, but the report cannot be written: {error.strerror}"
-        ) from error
+        exported = export(run.path, plugins=plugins)
+        summary["seconds of export"] = round(time.monotonic() - begin, 1)
+        summary |= {f"parity of {one.path.name}": f"{one.difference:.2f}/255" for one in exported}
+    except UserError as error:
+        raise TrainingError(f"{run.path}: trained, but not exported: {error}") from error
+    finally:
+        try:
+            run.write_summary(summary)
+            write_report([run.path], run.report)
+        except OSError as error:
+            raise TrainingError(f"{run.path}: trained, but the report cannot be written: {error.strerror}") from error
     return exported

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from i2i.builder import Builder
-from i2i.components.layers import InstanceNorm2d, for_inference
+from i2i.components.inference import for_inference
+from i2i.components.layers import InstanceNorm2d
 from i2i.plugins import Plugins
 
 PLUGINS = Plugins()

@@ -169,6 +169,20 @@ def test_there_is_a_shipped_configuration_for_every_preset():
     assert wanted <= {path.stem for path in CONFIGS}
 
 
+def test_a_third_partys_recipe_without_data_can_be_repeated(tmp_path):
+    plugins = Plugins([str(Path(__file__).parent / "wgan.py")])
+    config = resolve(plugins, "wgan-gp")
+    assert (config.preset, config.train.steps) == ("samples", 200)
+    assert resolve(plugins, file=written(tmp_path, config.to_yaml())) == config
+
+
+def test_yaml_merge_keys_work(tmp_path):
+    path = written(tmp_path, "recipe: pix2pix\ntrain: &t {batch_size: 2}\nengine: {}\n")
+    assert resolve(PLUGINS, file=path).train.batch_size == 2
+    text = "recipe: pix2pix\ntrain:\n  optimizer: &o {lr: 0.1}\n  phases: {generator: {<<: *o}}\n"
+    assert resolve(PLUGINS, file=written(tmp_path, text)).train.phases["generator"].lr == 0.1
+
+
 def test_choice_is_a_name_or_a_mapping():
     class Options(i2i.Config):
         generator: i2i.GeneratorChoice = i2i.GeneratorChoice("unet", {"depth": 3})

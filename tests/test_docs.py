@@ -28,7 +28,7 @@ def test_every_command_and_option_in_the_readme_exists():
         assert set(re.findall(r"(?<=\s)--[a-z-]+", rest)) <= known, (name, rest)
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#\"]+)\)", README))))
 def test_every_link_in_the_readme_leads_somewhere(target):
     assert target.startswith("https://") or (ROOT / target).exists()
 

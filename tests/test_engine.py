@@ -199,6 +199,74 @@ def test_settings_by_phase_are_checked():
         players([i2i.Phase("generator", trains=("g",))], networks, TrainConfig(), torch.device("cpu"))
 
 
+def test_tied_and_frozen_parameters():
+    networks = {"a": nn.Linear(2, 1), "b": nn.Linear(2, 1)}
+    networks["b"].weight = networks["a"].weight
+    networks["b"].bias.requires_grad_(False)
+    [player] = players([i2i.Phase("p", trains=["a", "b"])], networks, TrainConfig(), torch.device("cpu"))
+    assert [id(p) for p in player.parameters] == [id(networks["a"].weight), id(networks["a"].bias)]
+
+
+@pytest.mark.parametrize("values", [{"trains": "critic"}, {"trains": ("g",), "every": 0}])
+def test_phases_are_checked(values):
+    with pytest.raises(PluginError, match="phase 'p'"):
+        i2i.Phase("p", **values)
+
+
+class Backbone(i2i.Recipe):
+    """A frozen network in evaluation mode inside a trained one, spectral norm, and what else plugins bring."""
+
+    def networks(self, build, sample):
+        frozen = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)).eval().requires_grad_(False)
+        trained = nn.Sequential(
+            nn.Conv2d(3, 3, 1).requires_grad_(False), torch.nn.utils.spectral_norm(nn.Conv2d(3, 3, 1))
+        )
+        return {"frozen": frozen, "trained": trained}
+
+    def phases(self):
+        return [i2i.Phase("p", trains=("trained",))]
+
+    def losses(self, phase, nets, batch, ctx):
+        error = (nets["frozen"](nets["trained"](batch["source"])) - batch["target"]).abs()
+        return {"error": error.mean() if self.config.scalar else error.mean((1, 2, 3))}
+
+    def translators(self, nets, sample):
+        return {"default": i2i.Translator(nets["trained"], {"image": sample["source"][:1]})}
+
+
+class BackboneConfig(i2i.Config):
+    """Options."""
+
+    scalar: bool = True
+    """Whether the loss is one."""
+
+
+@pytest.fixture
+def backbone():
+    plugins = Plugins()
+    giver = next(plugin for plugin in plugins.all if plugin.name == "components")
+    giver.components.append(("recipe", i2i.Component("backbone", Backbone, BackboneConfig)))
+    return plugins
+
+
+def test_frozen_parts_stay_as_the_recipe_gave_them(backbone, pairs_root):
+    run = training(backbone, pairs_root, recipe="backbone")
+    frozen, inner = weights(run.modules["frozen"]), weights(run.modules["trained"][0])
+    statistics = run.modules["frozen"][1].running_mean.clone()
+    for _ in range(3):
+        run.train_step([batch()])
+    assert torch.equal(weights(run.modules["frozen"]), frozen)
+    assert torch.equal(weights(run.modules["trained"][0]), inner)
+    assert torch.equal(run.modules["frozen"][1].running_mean, statistics)
+    assert run.translators()["default"].module(torch.zeros(1, 3, 8, 8)).shape == (1, 3, 8, 8)  # spectral norm is copied
+
+
+def test_a_loss_that_is_no_scalar_is_named(backbone, pairs_root):
+    run = training(backbone, pairs_root, "backbone.scalar=false", recipe="backbone")
+    with pytest.raises(PluginError, match=r"recipe 'backbone', phase 'p': loss 'error' must be a scalar tensor"):
+        run.train_step([batch()])
+
+
 def context(rank=0, world=1, seed=0):
     return StepContext(seed, 10, torch.device("cpu"), torch.float32, rank, world)
 
@@ -281,6 +349,21 @@ def test_saved_configuration_repeats_the_run(pairs_root, tmp_path):
     again = i2i.train(config=first.run / "config.yaml", out=tmp_path / "b")
     files = [next((run / "checkpoints").glob("*")) / "networks.safetensors" for run in (first.run, again.run)]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_resume_that_does_not_fit_leaves_the_run_as_it_was(pairs_root, tmp_path):
+    run = i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, train_steps=2).run
+    before = (run / "config.yaml").read_text()
+    with pytest.raises(i2i.RunError, match="does not fit the configuration"):
+        i2i.train(out=run, resume=True, sets=["pix2pix.generator.filters=4"])
+    assert (run / "config.yaml").read_text() == before
+
+
+def test_nothing_is_left_of_a_run_that_could_not_begin(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(i2i.DataError):
+        i2i.train("pix2pix", data=tmp_path / "absent", sets=TINY)
+    assert list(tmp_path.glob("runs/*")) == []
 
 
 def test_best_and_last_checkpoints_are_kept(pairs_root, tmp_path):

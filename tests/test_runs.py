@@ -84,6 +84,23 @@ def test_pruning_keeps_the_last_and_the_best(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {f"step-000000{n}" for n in (1, 3, 4)}
 
 
+def test_steps_beyond_seven_digits_keep_their_order(tmp_path):
+    for step in (9_999_999, 10_000_000):
+        checkpoints.save(tmp_path, made(step))
+    assert checkpoints.load_newest(tmp_path)[0].step == 10_000_000
+
+
+def test_damaged_checkpoints_are_set_aside_and_never_pruned_for(tmp_path):
+    for step in (200, 300):
+        checkpoints.save(tmp_path, made(step))
+    (tmp_path / "step-0000300" / "training.pt").write_bytes(b"")
+    found, _ = checkpoints.load_newest(tmp_path)
+    checkpoints.set_aside_after(tmp_path, found.step)
+    checkpoints.save(tmp_path, made(250))
+    checkpoints.prune(tmp_path, keep_last=1)
+    assert checkpoints.load_newest(tmp_path)[0].step == 250
+
+
 def test_left_over_temporaries_are_cleared(tmp_path):
     (tmp_path / ".step-0000009.123.tmp").mkdir(parents=True)
     (tmp_path / ".step-0000009.123.tmp" / "half").write_text("x")

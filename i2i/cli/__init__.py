@@ -43,7 +43,7 @@ app.add_typer(inspect.app, name="plugins")
 
 def main() -> NoReturn:
     """Runs the command line; a `UserError` becomes one line on stderr and its exit code."""
-    # Before torch comes: OpenMP threads that spin while they wait made steps 13 times slower beside one other busy process.
+    # Before torch comes: OpenMP threads that spin while they wait made steps 13 times slower beside one busy process.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         sys.exit(app(standalone_mode=False) or 0)

@@ -15,8 +15,3 @@ def plugins_of(context: typer.Context) -> Plugins:
     from i2i.plugins import Plugins
 
     return Plugins(**context.obj)
-
-
-def printable(text: str) -> str:
-    """Text without control codes, which a file name could send to the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from i2i.cli.common import plugins_of, printable
+from i2i.cli.common import plugins_of
 
 if TYPE_CHECKING:
     from i2i.translate.folder import Result
@@ -54,6 +54,7 @@ def translate(
     from rich.console import Console
     from rich.progress import track
 
+    from i2i.data.image_errors import shown
     from i2i.translate import load
     from i2i.translate.folder import translate_folder
 
@@ -63,17 +64,17 @@ def translate(
         loaded, inputs, out, batch=batch, overwrite=overwrite, skip_existing=skip_existing, label=label
     )
     console = Console(stderr=True, highlight=False)
-    shown = track(results, "translating", console=console, transient=True) if console.is_terminal else results
+    progress = track(results, "translating", console=console, transient=True) if console.is_terminal else results
     done: list[Result] = []
-    for result in shown:
+    for result in progress:
         done.append(result)
         if result.status == "failed":
-            print(f"failed: {printable(result.reason)}", file=sys.stderr)
+            print(f"failed: {shown(result.reason)}", file=sys.stderr)
     summary = _summary(done, time.monotonic() - begin)
     if as_json:
         print(json.dumps(summary | {"results": [_record(result) for result in done]}))
     counts = ", ".join(f"{summary[status]} {status}" for status in ("written", "skipped", "failed") if summary[status])
-    print(f"{counts}, {summary['images_per_second']:.3g} images/s, in {printable(str(out))}", file=sys.stderr)
+    print(f"{counts}, {summary['images_per_second']:.3g} images/s, in {shown(out)}", file=sys.stderr)
     if summary["failed"]:
         raise typer.Exit(1 if summary["written"] or summary["skipped"] else 2)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Literal
 
 import torch
@@ -90,28 +89,3 @@ def init_weights(module: nn.Module, std: float | None) -> nn.Module:
         if layer.bias is not None:
             layer.bias.zero_()
     return module
-
-
-def for_inference(module: nn.Module, *, image_statistics: bool) -> nn.Module:
-    """A copy as it is used for translation: in evaluation mode, in float32, without gradients.
-
-    Args:
-        module: a trained network; left as it is.
-        image_statistics: replace batch norm by instance norm with the same scale and shift. That is what batch norm
-            computes when it trains on one image, and pix2pix uses at test time (arXiv:1611.07004, section 3.4).
-    """
-    copy = deepcopy(module)
-    if image_statistics:
-        if isinstance(copy, nn.BatchNorm2d):
-            copy = _as_instance_norm(copy)
-        for parent in list(copy.modules()):
-            for name, child in parent.named_children():
-                if isinstance(child, nn.BatchNorm2d):
-                    setattr(parent, name, _as_instance_norm(child))
-    return copy.float().eval().requires_grad_(False)
-
-
-def _as_instance_norm(norm: nn.BatchNorm2d) -> InstanceNorm2d:
-    replacement = InstanceNorm2d(norm.num_features, affine=norm.affine, eps=norm.eps)
-    replacement.weight, replacement.bias = norm.weight, norm.bias
-    return replacement

@@ -1,8 +1,8 @@
 """U-Net generator of pix2pix (Isola et al. 2017, arXiv:1611.07004, appendix 6.1.1).
 
 The paper's dropout sits on decoder layers 1-3, the authors' later PyTorch code has it on 2-4: `dropout_layers` chooses.
-The paper's text puts batch norm on the 1x1 bottleneck, which zeroes it when one image trains; the erratum takes it
-away, and so does the default here.
+The paper's text puts batch norm on the 1x1 bottleneck, which leaves nothing of it when one image trains; the erratum
+takes it away, and so does the default here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class UNetConfig(Config):
     dropout_layers: tuple[int, ...] = (2, 3, 4)
     """Decoder layers with dropout, counted from the bottleneck; the four outermost layers never have it."""
     bottleneck_norm: bool = False
-    """Normalise the bottleneck too, as the paper's text says before its erratum."""
+    """Normalise the bottleneck too, as before the paper's erratum; batch norm then needs batches of 2 or more."""
     upsample: UpsampleName = "deconv"
     """deconv as in the paper, or resize, which leaves no checkerboard."""
     init_std: float | None = 0.02

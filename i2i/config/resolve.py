@@ -12,14 +12,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from i2i.api import Choice, Component, Config
 from i2i.config.sections import DataConfig, EngineConfig, TrainConfig
 from i2i.config.text import KeyPath, Layer, commented_yaml, parse_set, plain_yaml, read_yaml
-from i2i.errors import ConfigError
+from i2i.errors import ConfigError, PluginError
 from i2i.plugins import Plugins
 
 SHARED: dict[str, type[Config]] = {"data": DataConfig, "train": TrainConfig, "engine": EngineConfig}
@@ -105,6 +105,8 @@ def resolve(
     preset = preset or _last(user, "preset")
     presets = _presets(component, preset, user, samples=samples)
     layers = [*presets.values(), *user]
+    if name in SHARED or name in HEAD:
+        raise PluginError(f"a recipe cannot be called '{name}': that is a section which all recipes share")
     models = SHARED | {name: component.config}
     tree: dict[str, Any] = {"recipe": name, "preset": next(reversed(presets), "default"), "seed": 0}
     tree |= {section: _defaults(model, (section,)) for section, model in models.items()}
@@ -143,14 +145,13 @@ def _last(layers: Sequence[Layer], *path: str) -> Any:
 
 def _presets(component: Component, preset: str | None, user: Sequence[Layer], *, samples: bool) -> dict[str, Layer]:
     """The presets that apply, weakest first: the default one, the chosen one, and without data the samples."""
-    presets = component.presets
+    presets = dict(component.presets) | ({} if "samples" in component.presets else {"samples": SAMPLES})
     if preset and preset not in presets and preset != "default":
-        raise ConfigError(f"recipe '{component.name}' has no preset '{preset}'; it has: {', '.join(presets) or 'none'}")
+        raise ConfigError(f"recipe '{component.name}' has no preset '{preset}'; it has: {', '.join(presets)}")
     chosen = [next((name for name in presets if name != "samples"), "default"), preset or "default"]
     layout = _last(user, "data", "layout")
     layout = layout.get("name") if isinstance(layout, Mapping) else layout
     if samples and _last(user, "data", "root") is None and layout in (None, "auto"):
-        presets = {"samples": SAMPLES} | dict(presets)
         chosen.append("samples")
     return {
         name: Layer(dict(presets[name]), f"preset {name} of {component.name}") for name in chosen if name in presets
@@ -179,7 +180,7 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any], models: Mapping[str
     merged = dict(base)
     for key, value in over.items():
         model, old = models.get(key), base.get(key)
-        if isinstance(model, type) and issubclass(model, Choice):
+        if any(isinstance(kind, type) and issubclass(kind, Choice) for kind in (model, *get_args(model))):
             value = {"name": value} if isinstance(value, str) else value
             if (
                 isinstance(value, Mapping)

@@ -89,7 +89,8 @@ def _plain(node: Any, path: KeyPath, lines: dict[KeyPath, int]) -> Any:
     """Makes ruamel's nodes plain python values; notes the line of every key on the way."""
     if isinstance(node, CommentedMap):
         for key in node:
-            lines[(*path, str(key))] = node.lc.key(key)[0] + 1
+            if key in (node.lc.data or {}):  # keys that a YAML merge brought have no line of their own
+                lines[(*path, str(key))] = node.lc.key(key)[0] + 1
         return {str(key): _plain(value, (*path, str(key)), lines) for key, value in node.items()}
     if isinstance(node, list):
         return [_plain(value, path, lines) for value in node]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from i2i.data.images import read_image
+from i2i.data.images import read_image, to_channels
 
 
 class CachedReader:
@@ -23,6 +24,9 @@ class CachedReader:
         self._room = limit_mb * 2**20
         self._images: dict[Path, np.ndarray] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_images": {}}  # for processes that are not forked, sending them costs more than decoding
+
     def __call__(self, path: Path) -> np.ndarray:
         """Pixels ``(H, W, C)``, C in 1, 3, 4 (alpha last), uint8, uint16 or float32; not to be written to.
 
@@ -34,8 +38,7 @@ class CachedReader:
         picture = read_image(path)
         pixels = picture.pixels
         if picture.alpha is not None:
-            colour = np.repeat(pixels, 3, 2) if pixels.shape[2] == 1 else pixels
-            pixels = np.dstack([colour, picture.alpha])
+            pixels = to_channels(pixels, 4, picture.alpha)
         pixels.setflags(write=False)
         if pixels.nbytes <= self._room:
             self._room -= pixels.nbytes

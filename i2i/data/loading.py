@@ -68,7 +68,7 @@ class Data:
 
     Attributes:
         train: training samples.
-        val: validation samples, whole images; may be empty.
+        val: validation samples, resized or cropped at the centre; may be empty.
         value_type: ``uint8`` when the source images have 8 bits, else ``float32``.
         layout: name of the dataset component.
         problems: one line for each file that was left out.
@@ -108,22 +108,19 @@ def open_data(config: DataConfig, plugins: Plugins, *, needs: Iterable[str], see
     where = root or layout
     if not train:
         raise DataError(f"{where}: no training samples found (data.layout is {layout})")
-    train, problems, looks = _check(raw["train"], train, config, where)
-    _check_keys(looks, needs, where, layout)
-    channels = _channels(looks, config)
+    train, problems, seen = _check(raw["train"], train, config, where)
+    _check_keys(seen, needs, where, layout)
+    channels = _channels(seen, config)
     augment = plugins.get("transform", config.transform.name)
     transform = augment.build(augment.config(**config.transform.options))
     ready = {
         "train": build(split="train", transform=Pipeline(config, channels, transform)),
         "val": build(split="val" if _has_splits(raw["val"]) else "train", transform=Pipeline(config, channels, None)),
     }
-    eight_bit = all(
-        image.dtype == np.uint8 for look in looks for key, image in look.items() if key == "source" and is_image(image)
-    )
     return Data(
         train=Samples(ready["train"], train, seed),
         val=Samples(ready["val"], val, seed),
-        value_type="uint8" if eight_bit else "float32",
+        value_type="uint8" if seen.get("source", Seen(np.uint8)).dtype == np.uint8 else "float32",
         layout=layout,
         problems=[*getattr(raw["train"], "problems", []), *problems],
     )
@@ -143,6 +140,8 @@ def _layout(config: DataConfig, plugins: Plugins, root: Path | None) -> str:
         raise DataError(
             f"{root}: found no layout in it ({able}): set data.layout, or see `i2i plugins list` for layouts"
         )
+    if len(fitting) > 1:
+        raise DataError(f"{root}: could be {' or '.join(fitting)}: choose with --set data.layout={fitting[0]}")
     return fitting[0]
 
 
@@ -163,8 +162,24 @@ def _split(train: Any, val: Any, fraction: float) -> tuple[list[int], list[int]]
     return [index for index in range(len(train)) if index not in keep_out], sorted(keep_out)
 
 
-def _check(dataset: Any, indices: list[int], config: DataConfig, where: Any) -> tuple[list[int], list[str], list[dict]]:
-    """Reads samples, evenly spread, and leaves out those that fail; also returns a few good raw ones."""
+@dataclass
+class Seen:
+    """What the checked samples have under one key: the widest type and the most channels; no type if no image."""
+
+    dtype: Any = None
+    channels: int = 1
+
+    def add(self, value: Any) -> None:
+        """Takes one more sample's value in."""
+        if is_image(value):
+            self.dtype = value.dtype if self.dtype in (None, np.uint8) else self.dtype
+            self.channels = max(self.channels, min(value.shape[2], 3))
+
+
+def _check(
+    dataset: Any, indices: list[int], config: DataConfig, where: Any
+) -> tuple[list[int], list[str], dict[str, Seen]]:
+    """Reads samples, evenly spread, and leaves out those that fail; also says what the good ones look like."""
     stride = max(1, -(-len(indices) // max(1, config.check_files)))
 
     def look(index: int) -> tuple[int, dict[str, Any] | None, str]:
@@ -173,40 +188,34 @@ def _check(dataset: Any, indices: list[int], config: DataConfig, where: Any) -> 
         except DataError as error:
             return index, None, str(error)
 
-    looks: list[dict[str, Any]] = []
+    seen: dict[str, Seen] = {}
     bad: dict[int, str] = {}
     checked = indices[::stride]
     with ThreadPoolExecutor() as pool:
         for index, sample, problem in pool.map(look, checked):
             if sample is None:
                 bad[index] = problem
-            elif len(looks) < 32:
-                looks.append(swapped(sample, config.direction))
+            for key, value in swapped(sample or {}, config.direction).items():
+                seen.setdefault(key, Seen()).add(value)
     alone = len(getattr(dataset, "problems", []))
     if (len(bad) + alone) * 2 > len(checked) + alone:
         first = next(iter(bad.values()), None) or dataset.problems[0]
-        raise DataError(
-            f"{where}: {len(bad) + alone} of {len(checked) + alone} samples cannot be used; the first: {first}"
-        )
-    return [index for index in indices if index not in bad], list(bad.values()), looks
+        total = len(checked) + alone
+        raise DataError(f"{where}: {len(bad) + alone} of {total} samples cannot be used; the first: {first}")
+    return [index for index in indices if index not in bad], list(bad.values()), seen
 
 
-def _check_keys(looks: list[dict[str, Any]], needs: Iterable[str], where: Any, layout: str) -> None:
-    missing = sorted(set(needs) - looks[0].keys())
+def _check_keys(seen: dict[str, Seen], needs: Iterable[str], where: Any, layout: str) -> None:
+    missing = sorted(set(needs) - seen.keys())
     if missing:
-        has = ", ".join(looks[0])
+        has = ", ".join(seen)
         raise DataError(f"{where}: the recipe needs {', '.join(missing)}, but layout {layout} gives {has}")
 
 
-def _channels(looks: list[dict[str, Any]], config: DataConfig) -> dict[str, int]:
-    """Channels by key: as configured, else 1 if every looked-at image is grey, else 3."""
-    natural: dict[str, int] = {}
-    for look in looks:
-        for key, value in look.items():
-            if is_image(value):
-                natural[key] = max(natural.get(key, 1), min(value.shape[2], 3))
+def _channels(seen: dict[str, Seen], config: DataConfig) -> dict[str, int]:
+    """Channels by key: as configured, else 1 if every checked image is grey, else 3."""
     asked = {"source": config.source_channels, "target": config.target_channels}
-    return {key: asked.get(key) or count for key, count in natural.items()}
+    return {key: asked.get(key) or one.channels for key, one in seen.items() if one.dtype is not None}
 
 
 class _seeded:  # noqa: N801  a context manager, used like a function
@@ -296,5 +305,5 @@ def to_device(batch: dict[str, Any], device: torch.device, dtype: torch.dtype = 
 
 def _scaled(value: Tensor, dtype: torch.dtype) -> Tensor:
     if value.dtype == torch.uint8:
-        return value.to(dtype) / 127.5 - 1
+        return value.to(dtype) / 127.5 - 1 if value.ndim == 4 else value.long()
     return value.to(dtype) if value.is_floating_point() else value

@@ -18,7 +18,10 @@ from i2i.api import Config
 from i2i.data.images import find_images, image_info
 from i2i.errors import DataError
 
-SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation", "test")}
+SPLITS = {
+    "train": ("train", "training", "Train"),
+    "val": ("val", "valid", "validation", "test", "Val", "Test"),
+}
 NAMES_A = ("A", "a", "source", "input", "inputs", "src")
 NAMES_B = ("B", "b", "target", "output", "outputs", "tgt")
 Reader = Callable[[Path], np.ndarray]
@@ -51,8 +54,11 @@ class SideBySide:
 
     @staticmethod
     def detect(root: Path) -> bool:
-        """Whether most of the first images are at least 1.5 times as wide as high, with an even width."""
-        files = find_images(_split_folder(root, "train") or root)[:8]
+        """Whether most of the first images are about twice as wide as high, and lie in no folders but the splits'."""
+        folder = _split_folder(root, "train") or root
+        if any(path.is_dir() and path.name not in _SPLIT_NAMES for path in folder.iterdir()):
+            return False
+        files = find_images(folder)[:8]
         wide = [_is_wide(path) for path in files]
         return bool(files) and sum(wide) * 2 > len(files)
 
@@ -108,13 +114,15 @@ class TwoFolders:
         found = _folder_pair(root, split, config)
         self.has_splits = found is not None
         whole = found or _folder_pair(root, "", config) or _folder_pair(root, "train", config)
-        folder_a, folder_b = whole or _no_folders(root)
+        folder_a, folder_b = whole or _no_folders(root, config)
         images_a, images_b = _by_stem(folder_a), _by_stem(folder_b)
         names = sorted(images_a.keys() & images_b.keys())
         self.pairs = [(images_a[name], images_b[name]) for name in names]
+        doubled = [path for folder in (folder_a, folder_b) for path in _doubled(folder)]
         alone = [images_a[name] for name in sorted(images_a.keys() - images_b.keys())]
         alone += [images_b[name] for name in sorted(images_b.keys() - images_a.keys())]
-        self.problems = [
+        self.problems = [f"{path}: another file has its name with another ending" for path in doubled]
+        self.problems += [
             f"{path}: no partner in {folder_b if path.is_relative_to(folder_a) else folder_a}" for path in alone
         ]
 
@@ -148,16 +156,17 @@ class TwoFolders:
 
 
 def held_out(keys: Sequence[str], fraction: float) -> set[int]:
-    """Indices of the samples held out for validation: those with the smallest hashes of their keys.
+    """Indices of the samples held out for validation: those whose key's hash is below `fraction` of its range.
 
-    At least one and never all of them, when there are two or more and the fraction is not 0.
+    Of two or more samples at least one and never all, when the fraction is not 0.
     """
     if fraction == 0 or len(keys) < 2:
         return set()
-    ranked = sorted(
-        range(len(keys)), key=lambda index: hashlib.sha256(keys[index].encode(errors="surrogateescape")).digest()
-    )
-    return set(ranked[: min(max(1, round(fraction * len(keys))), len(keys) - 1)])
+    hashes = [int.from_bytes(hashlib.sha256(key.encode(errors="surrogateescape")).digest()) / 2**256 for key in keys]
+    chosen = {index for index, value in enumerate(hashes) if value < fraction}
+    if not chosen:
+        return {hashes.index(min(hashes))}
+    return chosen - {hashes.index(max(hashes))} if len(chosen) == len(keys) else chosen
 
 
 _SPLIT_NAMES = frozenset(name for names in SPLITS.values() for name in names)
@@ -168,7 +177,7 @@ def _is_wide(path: Path) -> bool:
         info = image_info(path)
     except DataError:
         return False
-    return info.width >= 1.5 * info.height and info.width % 2 == 0
+    return 1.8 * info.height <= info.width <= 3 * info.height and info.width % 2 == 0
 
 
 def _split_folder(root: Path, split: str) -> Path | None:
@@ -178,13 +187,7 @@ def _split_folder(root: Path, split: str) -> Path | None:
 def _folder_pair(root: Path, split: str, config: FoldersConfig) -> tuple[Path, Path] | None:
     """The A and B folders of a split; an empty `split` means a folder without splits."""
     if config.source and config.target:
-        pair = _named(root, split, config.source, config.target)
-        if pair is None and not split:
-            missing = next((n for n in (config.source, config.target) if not (root / n).is_dir()), config.source)
-            raise DataError(
-                f"{root / missing}: no such folder (data.layout.source and .target name folders in data.root)"
-            )
-        return pair
+        return _named(root, split, config.source, config.target)
     for name in SPLITS.get(split, ("",)):
         if (pair := _named(root, name, "A", "B", suffix=True)) is not None:
             return pair
@@ -218,10 +221,18 @@ def _named(root: Path, split: str, a: str, b: str, *, suffix: bool = False) -> t
     return None
 
 
-def _no_folders(root: Path) -> tuple[Path, Path]:
+def _no_folders(root: Path, config: FoldersConfig) -> tuple[Path, Path]:
+    for name in (config.source, config.target):
+        if name and not (root / name).is_dir():
+            raise DataError(f"{root / name}: no such folder (data.layout.source and .target name folders in data.root)")
     raise DataError(
         f"{root}: expected two folders with the same file names; name them with data.layout.source and .target"
     )
+
+
+def _doubled(folder: Path) -> list[Path]:
+    """Files whose place `_by_stem` gives to another one."""
+    return sorted(set(find_images(folder)) - set(_by_stem(folder).values()))
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

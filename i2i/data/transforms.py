@@ -16,7 +16,7 @@ from pydantic import Field
 
 from i2i.api import Config
 from i2i.config import DataConfig
-from i2i.data.images import to_dtype
+from i2i.data.images import to_channels, to_dtype
 
 if TYPE_CHECKING:
     from albumentations import Compose
@@ -90,7 +90,7 @@ class Pipeline:
     def __call__(self, sample: Sample) -> Sample:
         """Applies all steps to one sample."""
         sample = swapped(sample, self.config.direction)
-        sample = {key: with_channels(v, self.channels[key]) if is_image(v) else v for key, v in sample.items()}
+        sample = {key: to_channels(v, self.channels[key]) if is_image(v) else v for key, v in sample.items()}
         sample = _apply(self.geometry, sample)
         if self.augment is not None:
             sample = self.augment(sample)
@@ -107,22 +107,6 @@ def swapped(sample: Sample, direction: str) -> Sample:
     if direction == "AtoB" or not {"source", "target"} <= sample.keys():
         return sample
     return sample | {"source": sample["target"], "target": sample["source"]}
-
-
-def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
-    """An image ``(H, W, C)`` with 1 (luminance), 3 (RGB, alpha dropped) or 4 (opaque alpha added) channels."""
-    have = image.shape[2]
-    if have == channels:
-        return image
-    if channels == 1:
-        weights = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601 luma
-        grey = image[..., :3].astype(np.float32) @ weights
-        return (grey if image.dtype == np.float32 else np.rint(grey)).astype(image.dtype)[..., None]
-    colour = np.repeat(image, 3, 2) if have == 1 else image[..., :3]
-    if channels == 3:
-        return colour
-    opaque = 1.0 if image.dtype == np.float32 else np.iinfo(image.dtype).max
-    return np.dstack([colour, np.full(image.shape[:2], opaque, image.dtype)])
 
 
 def _geometry(config: DataConfig, *, random: bool) -> Compose:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -40,8 +41,9 @@ class StepContext:
         own = _number(self._seed, step, 1 + self._rank)
         torch.manual_seed(own)
         np.random.seed(own % 2**32)
-        for number, pool in enumerate(self._pools.values()):
-            pool.generator.manual_seed(_number(self._seed, step, 2 + self._world + number * self._world + self._rank))
+        random.seed(own)
+        for name in self._pools:
+            self._seed_pool(name)
 
     def rand(self, *shape: int) -> Tensor:
         """See `i2i.api.Context.rand`."""
@@ -61,7 +63,7 @@ class StepContext:
         """See `i2i.api.Context.pool`."""
         if name not in self._pools:
             self._pools[name] = Pool(size)
-            self._pools[name].generator.manual_seed(_number(self._seed, self.step, 2 + self._world + len(self._pools)))
+            self._seed_pool(name)
         return self._pools[name]
 
     def log_images(self, name: str, images: Tensor) -> None:
@@ -77,6 +79,9 @@ class StepContext:
         for name, values in state.items():
             pool = self.pool(name, values["size"])
             pool.images = [image.to(self._device) for image in values["images"]]
+
+    def _seed_pool(self, name: str) -> None:
+        self._pools[name].generator.manual_seed(_number(self._seed, self.step, 1 + self._rank, *name.encode()))
 
     def _share(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         """This process's part of numbers drawn for the whole batch, so that their number changes nothing."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.utils._pytree import tree_map
 
 from i2i.config import EngineConfig
 
@@ -28,7 +29,7 @@ class Network:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102  the class says it
         device = next(self.module.parameters()).device.type
         with torch.autocast(device, self._dtype, enabled=self._dtype == torch.bfloat16):
-            return _float32(self._call(*args, **kwargs))
+            return tree_map(_float32, self._call(*args, **kwargs))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.module, name)
@@ -41,10 +42,11 @@ def place(
     channels_last = config.memory_format == "channels_last" or (
         config.memory_format == "auto" and device.type == "cuda"
     )
-    memory_format = torch.channels_last if channels_last else torch.preserve_format
     for module in modules.values():
         module.to(device, torch.float64 if dtype == torch.float64 else torch.float32)
-        module.to(memory_format=memory_format)
+        for parameter in module.parameters():
+            if channels_last and parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         for layer in module.modules():
             if world > 1 and type(layer) in (nn.BatchNorm1d, nn.BatchNorm2d):
                 layer.__class__ = _SyncBatchNorm  # same parameters, same state dict
@@ -76,8 +78,6 @@ def average_gradients(parameters: Iterable[nn.Parameter], world: int) -> None:
 def _float32(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
-    if isinstance(value, tuple | list):
-        return type(value)(_float32(item) for item in value)
     return value
 
 

@@ -38,11 +38,15 @@ def players(
 ) -> list[Player]:
     """One `Player` a phase, from strong to weak: ``train.phases``, the recipe's phase, ``train.optimizer``.
 
+    Phases that train the same networks share the optimiser of the first one, each with its own learning rate.
+
     Raises:
         ConfigError: ``train.phases`` names no phase of the recipe.
-        PluginError: a phase trains a network that there is not, or one without parameters.
+        PluginError: a phase trains a network that there is not, or one without parameters, or names are not unique.
     """
     names = [phase.name for phase in phases]
+    if len(set(names)) < len(names):
+        raise PluginError(f"two phases have one name: {', '.join(names)}")
     for name in config.phases:
         if name not in names:
             raise ConfigError(
@@ -54,9 +58,10 @@ def players(
         for name in phase.trains:
             if name not in networks:
                 raise PluginError(f"phase '{phase.name}' trains '{name}', but the networks are {', '.join(networks)}")
-        parameters = [p for name in phase.trains for p in networks[name].parameters()]
+        trained = [p for name in phase.trains for p in networks[name].parameters() if p.requires_grad]
+        parameters = list(dict.fromkeys(trained))  # tied weights are one parameter
         if not parameters:
-            raise PluginError(f"phase '{phase.name}' trains {phase.trains}, which has no parameters")
+            raise PluginError(f"phase '{phase.name}' trains {phase.trains}, which has no parameters to train")
         user = config.phases[phase.name].model_dump(exclude_none=True) if phase.name in config.phases else {}
         every = user.pop("every", phase.every)
         settings = OptimizerConfig(**(config.optimizer.model_dump() | dict(phase.optimizer) | user))

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from i2i.api import Recipe, Translator
 from i2i.builder import Builder
-from i2i.components.layers import for_inference
+from i2i.components.inference import inference_translators
 from i2i.config import RunConfig
 from i2i.data.loading import Data, to_device
 from i2i.engine.context import StepContext
@@ -78,8 +78,7 @@ class Training:
             for batch in batches:
                 whole = batch if once else batch | self.recipe.shared(self.nets, batch, self.context)
                 losses = self.recipe.losses(player.phase.name, self.nets, whole, self.context)
-                if not losses:
-                    raise PluginError(f"recipe '{self.config.recipe}' gives no losses in phase '{player.phase.name}'")
+                self._check_losses(player, losses)
                 (torch.stack(list(losses.values())).sum() / len(batches)).backward()
                 for name, loss in losses.items():
                     key = f"loss/{player.phase.name}/{name}"
@@ -94,9 +93,7 @@ class Training:
     def translators(self) -> dict[str, Translator]:
         """What would be exported now: copies in evaluation mode, averaged if there is averaging."""
         newest = {name: self.averages[name].module if name in self.averages else m for name, m in self.modules.items()}
-        image_statistics = self.config.train.batch_size == 1
-        copies = {name: for_inference(module, image_statistics=image_statistics) for name, module in newest.items()}
-        return self.recipe.translators(copies, self.sample)
+        return inference_translators(self.recipe, newest, self.sample, self.config)
 
     def rates(self) -> dict[str, float]:
         """Learning rates of the next step by phase."""
@@ -141,8 +138,17 @@ class Training:
         self.context.load_state_dict(checkpoint.training["context"])
         self.step = checkpoint.step
 
+    def _check_losses(self, player: Player, losses: Mapping[str, Tensor]) -> None:
+        where = f"recipe '{self.config.recipe}', phase '{player.phase.name}'"
+        if not losses:
+            raise PluginError(f"{where}: gives no losses")
+        for name, loss in losses.items():
+            if not isinstance(loss, Tensor) or loss.ndim != 0:
+                got = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+                raise PluginError(f"{where}: loss '{name}' must be a scalar tensor, not {got}")
+
     def _learn_only(self, player: Player | None) -> None:
-        """Freezes all networks but the player's; None: only those that no phase trains."""
+        """Freezes everything but what the player trains; None: but what any player trains."""
         learning = {id(p) for other in ([player] if player else self.players) for p in other.parameters}
         for module in self.modules.values():
             for parameter in module.parameters():
@@ -169,8 +175,9 @@ def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Tr
     sample = to_device(data.sample(), torch.device("cpu"))
     torch.manual_seed(config.seed)
     modules = recipe.networks(Builder(plugins, _size(sample, config)), sample)
-    for module in modules.values():
-        module.train()
+    phases = list(recipe.phases())
+    for name in {name for phase in phases for name in phase.trains} & modules.keys():
+        modules[name].train()  # the others stay as the recipe gives them, such as a feature network in eval mode
     place(modules, config.engine, fabric.device, dtype, world)
     if world > 1:
         for module in modules.values():
@@ -184,7 +191,7 @@ def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Tr
         recipe=recipe,
         modules=modules,
         nets=for_recipe(modules, config.engine, dtype),
-        players=players(list(recipe.phases()), modules, train, fabric.device),
+        players=players(phases, modules, train, fabric.device),
         averages=averages,
         context=StepContext(config.seed, steps, fabric.device, exact, fabric.global_rank, world),
         sample=on_device,

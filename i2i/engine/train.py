@@ -73,19 +73,20 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder | 
             training.train_step(_next_batches(_loader(training, data, fabric), training, fabric, set())),
         )
         return Outcome(1, training.steps, time.monotonic() - begin, facts=facts)
-    damaged = _resume(training, run)
+    damaged, metrics = _resume(training, run)
     stop = Stop(fabric)
     with Reporter(training.steps, training.step, enabled=fabric.is_global_zero) as reporter, stop:
         for line in damaged:
             reporter.say(f"warning: {line}; the checkpoint before it is used")
         _announce(reporter, training, data, facts)
-        writer = Writer(training, validation, run, reporter) if fabric.is_global_zero else None
+        writer = Writer(training, validation, run, reporter, metrics) if fabric.is_global_zero else None
         if writer:
+            checkpoints.set_aside_after(run.checkpoints, training.step)
             writer.begin()
         _loop(training, data, fabric, writer, stop)
     if writer:
         writer.log.close()
-    metrics = writer.metrics if writer else {}
+        metrics = writer.metrics
     return Outcome(training.step, training.steps, time.monotonic() - begin, stop.number, metrics, facts)
 
 
@@ -132,13 +133,15 @@ def _next_batches(
     return ready
 
 
-def _resume(training: Training, run: RunFolder) -> list[str]:
+def _resume(training: Training, run: RunFolder) -> tuple[list[str], dict[str, float]]:
+    """Goes on from the newest whole checkpoint, if any; returns what was damaged, and the validation saved with it."""
     found, damaged = checkpoints.load_newest(run.checkpoints)
     if found:
         training.restore(found)
-    elif damaged:
+        return damaged, found.state["metrics"]
+    if damaged:
         raise RunError(f"{run.path}: no whole checkpoint is left; {damaged[0]}")
-    return damaged
+    return [], {}
 
 
 def _needs(config: RunConfig, plugins: Plugins) -> frozenset[str]:

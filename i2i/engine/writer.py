@@ -22,13 +22,24 @@ from i2i.runs.folder import RunFolder
 class Writer:
     """What the first process writes beside training: figures, grids, checkpoints."""
 
-    def __init__(self, training: Training, validation: Validation, run: RunFolder, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        training: Training,
+        validation: Validation,
+        run: RunFolder,
+        reporter: Reporter,
+        metrics: Mapping[str, float],
+    ) -> None:
         self.training, self.validation, self.run, self.reporter = training, validation, run, reporter
         self.config = training.config.train
-        self.metrics: dict[str, float] = {}
+        self.metrics = dict(metrics)
         self.losses: dict[str, torch.Tensor] = {}
         self.said: set[str] = set()
         _check_space(training, run)
+        try:  # only now: a resume whose settings do not fit must leave the old configuration
+            run.write(run.config, training.config.to_yaml())
+        except OSError as error:
+            raise RunError(f"{run.config}: cannot write: {error.strerror or error}") from error
         self.log = Log(run, training.step)
         self.since = time.monotonic()
         self.since_step = training.step
@@ -43,6 +54,14 @@ class Writer:
 
     def after_step(self, losses: Mapping[str, torch.Tensor], named: set[str], *, stopping: bool) -> None:
         """Whatever is due after a step."""
+        try:
+            self._after_step(losses, named, stopping=stopping)
+        except OSError as error:
+            raise TrainingError(
+                f"{self.run.path}: cannot write: {error.strerror or error}; go on with --resume"
+            ) from error
+
+    def _after_step(self, losses: Mapping[str, torch.Tensor], named: set[str], *, stopping: bool) -> None:
         step, last = self.training.step, self.training.step == self.training.steps
         self.losses.update(losses)
         self.reporter.advance(step)
@@ -56,23 +75,29 @@ class Writer:
         if last or stopping or step % self.config.checkpoint_every == 0:
             if not stopping:
                 self.validate()
-            self.save()
+            self.save(validated=not stopping)
 
     def figures(self) -> None:
         """Writes losses, rates and speed."""
-        values = {name: float(loss) for name, loss in self.losses.items()}
-        if bad := [name for name, value in values.items() if not math.isfinite(value)]:
-            raise TrainingError(
-                f"{bad[0]} is {values[bad[0]]} at step {self.training.step}; nothing of it was saved: "
-                "try a lower train.optimizer.lr, or engine.precision=fp32"
-            )
+        values = self._finite()
         seconds = time.monotonic() - self.since
         images = (self.training.step - self.since_step) * self.config.batch_size * self.config.accumulate
         speed = {"images_per_second": images / seconds} if seconds > 0 and images else {}
         epoch = self.training.step * self.config.batch_size * self.config.accumulate / self.training.epoch_length
         self.log.write(self.training.step, {"epoch": epoch} | values | self.training.rates() | speed)
         self.reporter.figures(values | speed)
+        self.losses.clear()  # a phase that does not run until the next line has no figure there
         self.since, self.since_step = time.monotonic(), self.training.step
+
+    def _finite(self) -> dict[str, float]:
+        """The newest losses as numbers; stops the run when one is none, before anything of it is saved."""
+        values = {name: float(loss) for name, loss in self.losses.items()}
+        if bad := [name for name, value in values.items() if not math.isfinite(value)]:
+            raise TrainingError(
+                f"{bad[0]} is {values[bad[0]]} at step {self.training.step}; nothing of it was saved: "
+                "try a lower train.optimizer.lr, or engine.precision=fp32"
+            )
+        return values
 
     def validate(self) -> None:
         """Measures on the validation images."""
@@ -97,13 +122,13 @@ class Writer:
             self.log.images(self.training.step, name, _image_row(images))
         self.since += time.monotonic() - begin
 
-    def save(self) -> None:
+    def save(self, *, validated: bool) -> None:
         """Writes a checkpoint, then removes what is no longer needed."""
         begin = time.monotonic()
-        if not all(math.isfinite(float(loss)) for loss in self.losses.values()):
-            self.figures()  # raises, before anything is saved
+        self._finite()
         checkpoint = self.training.checkpoint()
-        checkpoint.state |= {"metrics": self.metrics, "score": self.validation.score(self.metrics)}
+        metrics = self.metrics if validated else {}
+        checkpoint.state |= {"metrics": metrics, "score": self.validation.score(metrics)}
         checkpoints.save(self.run.checkpoints, checkpoint)
         checkpoints.prune(self.run.checkpoints, self.config.keep_last)
         self.since += time.monotonic() - begin

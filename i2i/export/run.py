@@ -10,7 +10,7 @@ from torch import Tensor
 
 from i2i.api import Translator
 from i2i.builder import Builder
-from i2i.components.layers import for_inference
+from i2i.components.inference import inference_translators
 from i2i.config import RunConfig, resolve
 from i2i.errors import RunError
 from i2i.export.onnx_file import write_onnx
@@ -98,8 +98,7 @@ def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plug
             network.load_state_dict(state)
         except RuntimeError as error:
             raise RunError(f"the weights of '{name}' do not fit: {' '.join(str(error).split())[:300]}") from error
-        networks[name] = for_inference(network, image_statistics=config.train.batch_size == 1)
-    return recipe.translators(networks, sample)
+    return inference_translators(recipe, networks, sample, config)
 
 
 def _find(run: RunFolder, which: str) -> Path:

@@ -1,0 +1,58 @@
+"""Networks as they are used for translation, in validation and in export alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from i2i.api import Recipe, Translator
+from i2i.components.layers import InstanceNorm2d
+from i2i.config import RunConfig
+
+
+def inference_translators(
+    recipe: Recipe, networks: Mapping[str, nn.Module], sample: dict[str, Tensor], config: RunConfig
+) -> dict[str, Translator]:
+    """The recipe's translators on copies of the networks that they use; see `for_inference`.
+
+    Batch norm that trained on one image at a time goes on using that image's statistics.
+    """
+    image_statistics = config.train.batch_size == 1
+    return {
+        name: replace(translator, module=for_inference(translator.module, image_statistics=image_statistics))
+        for name, translator in recipe.translators(networks, sample).items()
+    }
+
+
+def for_inference(module: nn.Module, *, image_statistics: bool) -> nn.Module:
+    """A copy as it is used for translation: in evaluation mode, in float32, without gradients.
+
+    Args:
+        module: a trained network; left as it is.
+        image_statistics: replace batch norm by instance norm with the same scale and shift. That is what batch norm
+            computes when it trains on one image, and pix2pix uses at test time (arXiv:1611.07004, section 3.4).
+    """
+    copy = deepcopy(module, _computed(module))
+    if image_statistics:
+        if isinstance(copy, nn.BatchNorm2d):
+            copy = _as_instance_norm(copy)
+        for parent in list(copy.modules()):
+            for name, child in parent.named_children():
+                if isinstance(child, nn.BatchNorm2d):
+                    setattr(parent, name, _as_instance_norm(child))
+    return copy.float().eval().requires_grad_(False)
+
+
+def _computed(module: nn.Module) -> dict[int, Tensor]:
+    """For deepcopy: detached copies of tensors that were computed from parameters, as spectral norm keeps them."""
+    values = [value for layer in module.modules() for value in vars(layer).values() if isinstance(value, Tensor)]
+    return {id(value): value.detach().clone() for value in values if not value.is_leaf}
+
+
+def _as_instance_norm(norm: nn.BatchNorm2d) -> InstanceNorm2d:
+    replacement = InstanceNorm2d(norm.num_features, affine=norm.affine, eps=norm.eps)
+    replacement.weight, replacement.bias = norm.weight, norm.bias
+    return replacement
