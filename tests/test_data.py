@@ -104,7 +104,7 @@ def test_unpaired_photos_are_not_taken_for_side_by_side_pairs(plugins, tmp_path)
 
 def test_colour_is_noticed_wherever_it_is(plugins, tmp_path):
     for index in range(40):
-        save(tmp_path / "A" / f"{index:02d}.png", stamp(9, channels=1) if index < 36 else stamp(9))
+        save(tmp_path / "A" / f"{index:02d}.png", stamp(9)[..., 0] if index < 36 else stamp(9))
         save(tmp_path / "B" / f"{index:02d}.png", stamp(1))
     assert opened(plugins, tmp_path).sample()["source"].shape[1] == 3
 
