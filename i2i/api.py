@@ -163,10 +163,16 @@ class Translator:
             Its attribute ``multiple`` (default 1), if there is one, names the number that height and width must be
             divisible by; inputs of other sizes are padded by mirroring and the result is cropped.
         example: the inputs by name: ``image``, and where the recipe has them ``label`` and ``noise``.
+        source: key of the batch that holds the input image in validation: ``target`` for a translator back.
+        target: key of the image that the output should equal; None when there is none, as with unpaired images.
+        labels: names of the label values, stored in the exported file.
     """
 
     module: nn.Module
     example: Mapping[str, Tensor]
+    source: str = "source"
+    target: str | None = "target"
+    labels: Sequence[str] = ()
 
 
 class Build(Protocol):

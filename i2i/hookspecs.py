@@ -53,9 +53,9 @@ def i2i_datasets() -> Sequence[Component]:  # type: ignore[empty-body]
     raises `i2i.DataError`; training goes on without it.
 
     Optional: a keyword ``read`` in the signature gets a cached reader of image files, ``read(path) -> array``; a static
-    method ``detect(root) -> bool`` says for ``data.layout=auto`` whether a folder is of this kind; an attribute
-    ``has_splits`` that is false asks i2i to hold some training samples out, by ``key(index) -> str``; an attribute
-    ``problems`` lists files left out, a line each.
+    method ``detect(root) -> bool`` says for ``data.layout=auto`` whether a folder is of this kind. Attributes:
+    ``paired = False`` gives every image of a sample its own crop and augmentation; ``has_splits = False`` asks i2i to
+    hold some training samples out, by ``key(index) -> str``; ``problems`` lists files left out, a line each.
     """
 
 

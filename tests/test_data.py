@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+import i2i
 from conftest import save
 from i2i.config import DataConfig
 from i2i.data.cache import CachedReader
 from i2i.data.loading import SKIPPED, Order, batches, open_data, to_device
 from i2i.data.paired import held_out
 from i2i.errors import DataError
+from i2i.plugins import Plugins
 
 NEEDS = frozenset({"source", "target"})
 
@@ -112,6 +114,32 @@ def test_colour_is_noticed_wherever_it_is(plugins, tmp_path):
 def test_two_endings_of_one_name_are_told(plugins, folders_root):
     save(folders_root / "A" / "0.jpg", stamp(1))
     assert any("another file has its name" in line for line in opened(plugins, folders_root).problems)
+
+
+class Unpaired:
+    """Source and target that do not belong together, of unequal sizes."""
+
+    paired = False
+
+    def __init__(self, config, *, root=None, split, transform):
+        self.transform = transform
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        ramp = np.arange(60 * 50 * 3, dtype=np.uint32).reshape(60, 50, 3).astype(np.uint8)
+        return self.transform({"source": ramp, "target": ramp[:45], "label": index})
+
+
+def test_images_that_are_no_pair_get_their_own_crops():
+    plugins = Plugins()
+    next(p for p in plugins.all if p.name == "data").components.append(("dataset", i2i.Component("unpaired", Unpaired)))
+    data = opened(plugins, None, layout="unpaired", resize="none")
+    samples = [data.train[epoch, 0] for epoch in range(6)]
+    assert all(sample["source"].shape == sample["target"].shape == (3, 32, 32) for sample in samples)
+    assert any(not torch.equal(sample["source"], sample["target"]) for sample in samples)
+    assert as_batches(data.train, 1)[0]["label"].dtype == torch.int64
 
 
 def test_labels_in_eight_bits_stay_labels():

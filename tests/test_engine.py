@@ -12,11 +12,12 @@ from torch import nn
 
 import i2i
 from conftest import TINY
-from i2i.config import OptimizerConfig, ScheduleConfig, TrainConfig, resolve
+from i2i.config import DataConfig, OptimizerConfig, ScheduleConfig, TrainConfig, resolve
 from i2i.data.loading import open_data
 from i2i.engine.context import Pool, StepContext
 from i2i.engine.optim import players, rate_factor
 from i2i.engine.state import setup
+from i2i.engine.validate import Validation
 from i2i.errors import ConfigError, PluginError, TrainingError
 from i2i.plugins import Plugins
 
@@ -265,6 +266,21 @@ def test_a_loss_that_is_no_scalar_is_named(backbone, pairs_root):
     run = training(backbone, pairs_root, "backbone.scalar=false", recipe="backbone")
     with pytest.raises(PluginError, match=r"recipe 'backbone', phase 'p': loss 'error' must be a scalar tensor"):
         run.train_step([batch()])
+
+
+def test_a_translator_back_is_validated_on_the_images_it_translates(pairs_root):
+    samples = open_data(DataConfig(root=str(pairs_root), size=32), Plugins(), needs=(), seed=0).val
+    validation = Validation(samples, 2, ("l1",), Plugins(), torch.device("cpu"))
+    example = {"image": torch.zeros(1, 3, 32, 32)}
+    same = nn.Identity()
+    back = i2i.Translator(same, example, source="target", target="target")
+    unpaired = i2i.Translator(same, example, target=None)
+    noise = i2i.Translator(same, {"noise": torch.zeros(1, 3, 32, 32)})
+    assert validation.measure({"BtoA": back}) == {"l1": 0.0}
+    assert validation.measure({"AtoB": unpaired}) == {}
+    assert validation.measure({"default": noise}) == {}
+    assert validation.measure({"AtoB": unpaired, "forth": i2i.Translator(same, example)})["l1"] > 0
+    assert validation.grid({"AtoB": unpaired, "BtoA": back}, 2).shape[1] == 5 * 34 + 2
 
 
 def context(rank=0, world=1, seed=0):

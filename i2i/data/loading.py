@@ -113,9 +113,12 @@ def open_data(config: DataConfig, plugins: Plugins, *, needs: Iterable[str], see
     channels = _channels(seen, config)
     augment = plugins.get("transform", config.transform.name)
     transform = augment.build(augment.config(**config.transform.options))
+    paired = bool(getattr(raw["train"], "paired", True))
     ready = {
-        "train": build(split="train", transform=Pipeline(config, channels, transform)),
-        "val": build(split="val" if _has_splits(raw["val"]) else "train", transform=Pipeline(config, channels, None)),
+        "train": build(split="train", transform=Pipeline(config, channels, transform, paired)),
+        "val": build(
+            split="val" if _has_splits(raw["val"]) else "train", transform=Pipeline(config, channels, None, paired)
+        ),
     }
     return Data(
         train=Samples(ready["train"], train, seed),

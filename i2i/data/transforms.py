@@ -78,11 +78,13 @@ class Pipeline:
         config: the data section.
         channels: wanted channels by key.
         augment: the chosen transform, or None for validation, where the whole image is resized instead of cropped.
+        paired: whether the images of a sample share their random parameters.
     """
 
     config: DataConfig
     channels: dict[str, int]
     augment: Callable[[Sample], Sample] | None
+    paired: bool = True
 
     def __post_init__(self) -> None:
         self.geometry = _geometry(self.config, random=self.augment is not None)
@@ -91,10 +93,15 @@ class Pipeline:
         """Applies all steps to one sample."""
         sample = swapped(sample, self.config.direction)
         sample = {key: to_channels(v, self.channels[key]) if is_image(v) else v for key, v in sample.items()}
-        sample = _apply(self.geometry, sample)
-        if self.augment is not None:
-            sample = self.augment(sample)
+        if self.paired:
+            sample = self._changed(sample)
+        else:
+            sample |= {key: self._changed({key: value})[key] for key, value in sample.items() if is_image(value)}
         return _images(sample, _to_tensor)
+
+    def _changed(self, sample: Sample) -> Sample:
+        sample = _apply(self.geometry, sample)
+        return sample if self.augment is None else self.augment(sample)
 
 
 def is_image(value: Any) -> bool:
@@ -139,6 +146,8 @@ def _compose(steps: list[Any]) -> Compose:
 def _apply(compose: Compose, sample: Sample) -> Sample:
     """Runs albumentations with one set of random parameters over all images of a sample."""
     images = {key: value for key, value in sample.items() if is_image(value)}
+    if not images:
+        return sample
     first, *others = images
     compose.add_targets({key: "image" for key in others if key not in compose.additional_targets})
     compose.set_random_seed(int(np.random.randint(2**31)))

@@ -51,17 +51,19 @@ class Validation:
 
     @torch.inference_mode()
     def measure(self, translators: dict[str, Translator]) -> dict[str, float]:
-        """Metrics of the first translator's outputs against the targets; empty when there are no targets."""
-        translator = next(iter(translators.values()))
+        """Metrics of the first translator that has targets; empty when none has."""
+        translator = next((t for t in translators.values() if t.target and "image" in t.example), None)
+        if translator is None or translator.target is None:
+            return {}
         for metric in self.metrics.values():
             metric.reset()
         seen = 0
         for batch in self.images(self.count):
-            if "target" not in batch or "source" not in batch:
+            if translator.target not in batch:
                 continue
             output = run(translator, batch)
             for metric in self.metrics.values():
-                metric.update(output.float().cpu(), batch["target"].cpu())
+                metric.update(output.float().cpu(), batch[translator.target].cpu())
             seen += 1
         return {name: float(metric.compute()) for name, metric in self.metrics.items()} if seen else {}
 
@@ -74,12 +76,14 @@ class Validation:
 
     @torch.inference_mode()
     def grid(self, translators: dict[str, Translator], count: int) -> np.ndarray | None:
-        """Rows of source | outputs | target as uint8 ``(H, W, 3)``; None when there are no validation images."""
+        """Source | output | target for each translator, a row an image: uint8 ``(H, W, 3)``; None without images."""
         cells: list[Tensor] = []
         columns = 0
         for batch in self.images(count):
-            outputs = [run(translator, batch) for translator in translators.values()]
-            row = [batch.get("source"), *outputs, batch.get("target")]
+            row: list[Tensor | None] = []
+            for translator in translators.values():
+                source = batch.get(translator.source) if "image" in translator.example else None
+                row += [source, run(translator, batch), batch.get(translator.target or "")]
             shown = [_viewable(image) for image in row if image is not None]
             cells += shown
             columns = len(shown)
@@ -93,7 +97,8 @@ class Validation:
 
 def run(translator: Translator, batch: Batch) -> Tensor:
     """The translator's output for a batch; inputs that the batch does not have are taken from the example."""
-    inputs = [_input(name, batch, example) for name, example in translator.example.items()]
+    keys = {"image": translator.source, "label": "target_label"}
+    inputs = [batch.get(keys.get(n, n), example).to(example.device) for n, example in translator.example.items()]
     return translator.module(*inputs)
 
 
@@ -116,12 +121,6 @@ def save_examples(folder: Path, validation: Validation, count: int) -> None:
 
 def _alone() -> bool:
     return False
-
-
-def _input(name: str, batch: Batch, example: Tensor) -> Tensor:
-    key = {"image": "source", "label": "target_label"}.get(name, name)
-    value = batch.get(key, example)
-    return value.to(example.device)
 
 
 def _viewable(image: Tensor) -> Tensor:

@@ -113,7 +113,7 @@ def _metadata(deployed: Deployed, translator: Translator, facts: Mapping[str, st
         "channels_in": str(channels),
         "channels_out": str(output.shape[1]),
         "value_type": deployed.value_type,
-        "labels": json.dumps([]),
+        "labels": json.dumps(list(translator.labels)),
         "receptive_field": str(field) if field else "global",
         "global_statistics": json.dumps(has_global_statistics(deployed.module)),
         **facts,

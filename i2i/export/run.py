@@ -109,11 +109,10 @@ def _find(run: RunFolder, which: str) -> Path:
         return there[-1]
     if which == "best":
         return checkpoints.best(run.checkpoints) or there[-1]
-    path = run.checkpoints / f"step-{int(which):07d}" if which.isdigit() else None
-    if path not in there:
-        steps = ", ".join(str(int(path.name.removeprefix("step-"))) for path in there)
-        raise RunError(f"{run.path}: no checkpoint '{which}'; there are: last, best, {steps}")
-    return path
+    by_step = {str(int(path.name.removeprefix("step-"))): path for path in there}
+    if which not in by_step:
+        raise RunError(f"{run.path}: no checkpoint '{which}'; there are: last, best, {', '.join(by_step)}")
+    return by_step[which]
 
 
 def _example(spec: dict[str, object]) -> Tensor:
