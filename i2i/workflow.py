@@ -136,8 +136,8 @@ def _leave(run: RunFolder, lock: FileLock) -> None:
     """Frees the run; a folder in which nothing was begun goes."""
     lock.release()
     if not run.exists():
-        for path in run.path.glob(".*"):
-            path.unlink(missing_ok=True)
+        for name in (".lock", ".owner"):
+            (run.path / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             run.path.rmdir()
 

@@ -1,0 +1,142 @@
+"""A run folder: its files, its lock, and writing that is never half done. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from i2i.errors import RunError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names of the files of one run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        """Folder of the sample grids."""
+        return self.path / "samples"
+
+    @property
+    def examples(self) -> Path:
+        """A few validation inputs as files, to try the model on."""
+        return self.path / "examples"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line: losses, rates, validation."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def summary(self) -> Path:
+        """Figures of the whole run."""
+        return self.path / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        """The report page."""
+        return self.path / "report.html"
+
+    def model(self, translator: str) -> Path:
+        """The exported model of a translator."""
+        return self.path / ("model.onnx" if translator == "default" else f"model.{translator}.onnx")
+
+    def exists(self) -> bool:
+        """Whether a run has been started here."""
+        return self.config.is_file()
+
+    def write(self, path: Path, text: str) -> None:
+        """Writes a text file of the run as a whole or not at all."""
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+
+    def write_summary(self, values: Mapping[str, Any]) -> None:
+        """Writes the figures of the run."""
+        self.write(self.summary, json.dumps(dict(values), indent=2) + "\n")
+
+    def lock(self) -> FileLock:
+        """Takes the run for this process until it ends, however it ends.
+
+        Raises:
+            RunError: another training is using it, or the folder cannot be written to.
+        """
+        lock, owner = FileLock(self.path / ".lock", timeout=0), self.path / ".owner"
+        try:
+            lock.acquire()
+            owner.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+        except Timeout as error:
+            who = owner.read_text(encoding="utf-8") if owner.is_file() else "another process"
+            raise RunError(f"{self.path}: in use by {who}; wait for it, or choose another --out") from error
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot write there: {error.strerror or error}") from error
+        return lock
+
+
+def new_run(recipe: str, out: Path | None, *, root: Path = Path("runs")) -> RunFolder:
+    """Makes the folder for a new run: `out`, or the next free ``runs/RECIPE-NNN``.
+
+    Raises:
+        RunError: it holds something already, or cannot be made.
+    """
+    try:
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            if [path for path in out.iterdir() if not path.name.startswith(".")]:
+                raise RunError(f"{out}: not empty; add --resume to go on with the run there, or choose another --out")
+            return RunFolder(out)
+        root.mkdir(parents=True, exist_ok=True)
+        number = max((_number(path, recipe) for path in root.iterdir()), default=0)
+        while True:
+            number += 1
+            try:
+                (root / f"{recipe}-{number:03d}").mkdir()
+            except FileExistsError:  # another process was faster
+                continue
+            return RunFolder(root / f"{recipe}-{number:03d}")
+    except OSError as error:
+        raise RunError(f"{out or root}: cannot make the run folder: {error.strerror or error}") from error
+
+
+def latest_run(recipe: str | None, *, root: Path = Path("runs")) -> RunFolder | None:
+    """The run of that recipe with the highest number, or of any recipe the one changed last."""
+    runs = [path for path in root.glob("*") if RunFolder(path).exists() and (recipe is None or _number(path, recipe))]
+    key = (lambda path: _number(path, recipe)) if recipe else (lambda path: path.stat().st_mtime)
+    return RunFolder(max(runs, key=key)) if runs else None
+
+
+def open_run(path: Path) -> RunFolder:
+    """The run folder at `path`.
+
+    Raises:
+        RunError: there is none.
+    """
+    run = RunFolder(path)
+    if not run.exists():
+        raise RunError(f"{path}: not a run folder (no config.yaml in it)" if path.is_dir() else f"{path}: no such run folder")
+    return run
+
+
+def _number(path: Path, recipe: str) -> int:
+    match = re.fullmatch(re.escape(recipe) + r"-(\d+)", path.name)
+    return int(match[1]) if match else 0
