@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from i2i.api import Choice, Component
-from i2i.errors import ConfigError
+from i2i.errors import ConfigError, PluginError, UserError
 from i2i.plugins import Plugins, nearest
 
 if TYPE_CHECKING:
@@ -64,8 +64,13 @@ class Builder:
         config = _configured(kind, component, options)
         try:
             return component.build(config, **shape)
+        except UserError:
+            raise
         except ValueError as error:  # the component's word that its options and the images do not go together
             raise ConfigError(f"{kind} '{choice.name}': {error}") from error
+        except (Exception, SystemExit) as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise PluginError(f"{kind} '{choice.name}' cannot be built: {reason} (I2I_DEBUG=1 shows where)") from error
 
 
 def _configured(kind: str, component: Component, options: dict[str, Any]) -> Any:

@@ -105,6 +105,9 @@ def train(
         outcome = run_engine(resolved, plugins, fabric, None)
         return Trained(None, outcome.step, outcome.metrics)
     run = _shared_run(fabric, run, resolved, Path(out) if out else None)
+    if resolved.data.root and run.path.resolve().is_relative_to(Path(resolved.data.root).expanduser().resolve()):
+        _leave(run, None)
+        raise RunError(f"{run.path}: inside the data folder, where its images would become data: choose another --out")
     lock = run.lock() if fabric.is_global_zero else None
     try:
         outcome = run_engine(resolved, plugins, fabric, run)
@@ -132,9 +135,10 @@ def _shared_run(fabric: Fabric, run: RunFolder | None, config: RunConfig, out: P
     return RunFolder(Path(fabric.broadcast(str(run.path) if run else "")))
 
 
-def _leave(run: RunFolder, lock: FileLock) -> None:
+def _leave(run: RunFolder, lock: FileLock | None) -> None:
     """Frees the run; a folder in which nothing was begun goes."""
-    lock.release()
+    if lock:
+        lock.release()
     if not run.exists():
         for name in (".lock", ".owner"):
             (run.path / name).unlink(missing_ok=True)

@@ -264,6 +264,15 @@ def test_a_file_that_breaks_later_is_replaced_and_named(plugins, pairs_root, tmp
     assert all(len(batch["source"]) == 2 for batch in seen)
 
 
+def test_damaged_validation_images_are_left_out(plugins, pairs_root, tmp_path):
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+        for path in (pairs_root / split).iterdir():
+            (tmp_path / split / path.name).write_bytes(path.read_bytes() if split == "train" else b"junk")
+    data = opened(plugins, tmp_path, layout="side-by-side")
+    assert (len(data.train), len(data.val), len(data.problems)) == (10, 0, 4)
+
+
 def test_more_than_half_bad_stops_before_training(plugins, pairs_root, tmp_path):
     (tmp_path / "train").mkdir()
     for number, path in enumerate(sorted((pairs_root / "train").iterdir())):

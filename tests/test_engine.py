@@ -375,6 +375,31 @@ def test_a_resume_that_does_not_fit_leaves_the_run_as_it_was(pairs_root, tmp_pat
     assert (run / "config.yaml").read_text() == before
 
 
+def test_another_optimiser_does_not_resume(pairs_root, tmp_path):
+    run = i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, train_steps=2).run
+    with pytest.raises(i2i.RunError, match=r"another train\.optimizer\.name"):
+        i2i.train(out=run, resume=True, sets=["train.optimizer.name=sgd"], train_steps=3)
+    with pytest.raises(i2i.RunError, match="has done 2 steps already"):
+        i2i.train(out=run, resume=True, train_steps=1)
+    assert i2i.train(out=run, resume=True, train_steps=3).step == 3
+
+
+def test_a_run_inside_its_data_is_refused(folders_root):
+    with pytest.raises(i2i.RunError, match="inside the data folder"):
+        i2i.train("pix2pix", data=folders_root, out=folders_root / "run", sets=TINY, train_steps=1)
+    assert not (folders_root / "run").exists()
+
+
+def test_a_component_that_cannot_be_built_is_named(tmp_path, pairs_root):
+    (tmp_path / "leaver.py").write_text(
+        "import sys\nimport i2i\n\n\n@i2i.hookimpl\ndef i2i_generators():\n"
+        "    return [i2i.Component('leaver', lambda config, **shape: sys.exit(0))]\n"
+    )
+    plugins = Plugins([str(tmp_path / "leaver.py")])
+    with pytest.raises(PluginError, match="generator 'leaver' cannot be built: SystemExit: 0"):
+        i2i.train("pix2pix", data=pairs_root, sets=[*TINY, "pix2pix.generator=leaver"], dry_run=True, plugins=plugins)
+
+
 def test_nothing_is_left_of_a_run_that_could_not_begin(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(i2i.DataError):

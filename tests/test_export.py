@@ -132,6 +132,13 @@ def test_wrong_choices_are_one_line(run, tmp_path):
         i2i.export(tmp_path / "absent")
 
 
+def test_a_file_that_is_no_model_is_not_replaced(run):
+    before = (run / "config.yaml").read_bytes()
+    with pytest.raises(RunError, match=r"must end in \.onnx"):
+        i2i.export(run, out=run / "config.yaml")
+    assert (run / "config.yaml").read_bytes() == before
+
+
 def test_the_package_itself_can_be_called(run, tmp_path):
     import i2i.export.graph
 

@@ -638,3 +638,10 @@ def test_real_images_decode_as_pillow_does():
         if picture.icc is None and "icc_profile" not in image.info:
             assert np.array_equal(picture.pixels, expected), path
         assert image_info(path).width == picture.pixels.shape[1]
+
+
+def test_a_link_to_itself_hides_no_other_image(tmp_path):
+    write_image(tmp_path / "good.png", np.zeros((4, 4, 3), np.uint8))
+    (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    assert tmp_path / "good.png" in find_images(tmp_path)

@@ -46,7 +46,7 @@ def main() -> NoReturn:
     # Before torch comes: OpenMP threads that spin while they wait made steps 13 times slower beside one busy process.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
     except UserError as error:
         _fail(error, error.exit_code)
     except typer.Exit as error:
@@ -63,10 +63,17 @@ def main() -> NoReturn:
             raise
         reason = " ".join(str(error).split())[:500]
         _fail(f"unexpected {type(error).__name__}: {reason} (I2I_DEBUG=1 shows where)", 2)
+    except SystemExit as error:  # neither typer nor i2i raises it inside the app
+        _fail(f"a plugin tried to end the program (SystemExit: {error})", 2)
+    sys.exit(code)
 
 
 def _fail(message: object, code: int) -> NoReturn:
+    """Says one line, in the first of several processes, and leaves."""
+    from i2i.data.image_errors import shown
+
     if os.environ.get("I2I_DEBUG", "") not in ("", "0") and isinstance(message, UserError):
         raise message
-    print(f"i2i: error: {message}", file=sys.stderr)
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(f"i2i: error: {shown(str(message))}", file=sys.stderr)
     sys.exit(code)

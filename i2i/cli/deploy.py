@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from i2i.cli.common import plugins_of
+from i2i.errors import UserError
 
 if TYPE_CHECKING:
     from i2i.translate.folder import Result
@@ -75,8 +76,10 @@ def translate(
         print(json.dumps(summary | {"results": [_record(result) for result in done]}))
     counts = ", ".join(f"{summary[status]} {status}" for status in ("written", "skipped", "failed") if summary[status])
     print(f"{counts}, {summary['images_per_second']:.3g} images/s, in {shown(out)}", file=sys.stderr)
+    if summary["failed"] and not summary["written"] and not summary["skipped"]:
+        raise UserError(f"none of {summary['failed']} images could be translated, see the reasons above")
     if summary["failed"]:
-        raise typer.Exit(1 if summary["written"] or summary["skipped"] else 2)
+        raise typer.Exit(1)
 
 
 def _summary(results: list[Result], seconds: float) -> dict[str, Any]:

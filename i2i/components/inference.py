@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from i2i.api import Recipe, Translator
 from i2i.components.layers import InstanceNorm2d
 from i2i.config import RunConfig
+from i2i.errors import PluginError
 
 
 def inference_translators(
@@ -19,11 +21,22 @@ def inference_translators(
     """The recipe's translators on copies of the networks that they use; see `for_inference`.
 
     Batch norm that trained on one image at a time goes on using that image's statistics.
+
+    Raises:
+        PluginError: the recipe gives no translators, or one that is not usable.
     """
     image_statistics = config.train.batch_size == 1
+    translators = recipe.translators(networks, sample)
+    if not isinstance(translators, Mapping) or not translators:
+        raise PluginError(f"recipe '{config.recipe}': translators must give at least one i2i.Translator by name")
+    for name, translator in translators.items():
+        if not isinstance(translator, Translator) or not translator.example or not re.fullmatch(r"[\w-]+", name):
+            raise PluginError(
+                f"recipe '{config.recipe}': translator '{name}' needs a plain name, a module and an example"
+            )
     return {
         name: replace(translator, module=for_inference(translator.module, image_statistics=image_statistics))
-        for name, translator in recipe.translators(networks, sample).items()
+        for name, translator in translators.items()
     }
 
 

@@ -103,6 +103,8 @@ def resolve(
     name = _recipe_name(recipe, user)
     component = plugins.get("recipe", name)
     preset = preset or _last(user, "preset")
+    if preset is not None and not isinstance(preset, str):
+        raise ConfigError(_at(_place(user, ("preset",)), f"preset: expected a name, got {preset!r}"))
     presets = _presets(component, preset, user, samples=samples)
     layers = [*presets.values(), *user]
     if name in SHARED or name in HEAD:
@@ -211,8 +213,10 @@ def _validated(
         section = _parse(model, tree[name], (name,), models, layers)
         sections[name] = _with_options(section, (name,), models, layers, plugins)
     seed = tree["seed"]
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise ConfigError(_at(_place(layers, ("seed",)), f"seed: expected an integer of at least 0, got {seed!r}"))
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        raise ConfigError(
+            _at(_place(layers, ("seed",)), f"seed: expected an integer from 0 to 2**63 - 1, got {seed!r}")
+        )
     return RunConfig(
         recipe=component.name,
         preset=str(tree["preset"]),
@@ -232,7 +236,7 @@ def _parse(
     except ValidationError as error:
         first = error.errors()[0]
         where = (*path, *(str(part) for part in first["loc"] if not isinstance(part, int)))
-        place = _place(layers, where)
+        place = _place(layers, where) if first["loc"] else ""  # else it is about several options
         if first["type"] == "extra_forbidden":
             raise ConfigError(_unknown(where, dict(models) | {path[-1]: model}, place, prefix=path)) from None
         message = first["msg"].removeprefix("Value error, ")
@@ -281,6 +285,7 @@ def _unknown(where: KeyPath, models: Mapping[str, type[Config]], place: str, pre
     else:
         known = [*HEAD, *(".".join(key) for name, model in models.items() for key in [(name,), *_keys(model, (name,))])]
     key = ".".join(where)
+    known = [name for name in known if not key.startswith(name + ".")]
     same_end = [name for name in known if name.rpartition(".")[2] == where[-1]]
     near = same_end[:1] or difflib.get_close_matches(key, known, n=1, cutoff=0.4)
     hint = f"; did you mean {near[0]}?" if near else ""

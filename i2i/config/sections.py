@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from i2i.api import Config, DatasetChoice, TransformChoice
 
@@ -23,9 +23,9 @@ class DataConfig(Config):
     """How the folder is organised: auto, or a dataset listed by `i2i plugins list`."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """Which side is the source. A is the left half of a side-by-side file, or the first folder by name."""
-    size: Annotated[int, Field(ge=4)] = 256
+    size: Annotated[int, Field(ge=4, le=16384)] = 256
     """Height and width of the square training crop, in pixels."""
-    load_size: Annotated[int, Field(ge=4)] | None = None
+    load_size: Annotated[int, Field(ge=4, le=32768)] | None = None
     """Size that images are resized to before the crop; null: size * 286 / 256, as in pix2pix."""
     resize: Literal["stretch", "shorter", "none"] = "stretch"
     """stretch: to load_size x load_size; shorter: the shorter side to load_size; none: crop at the original scale."""
@@ -37,18 +37,19 @@ class DataConfig(Config):
     """Augmentation of the training samples; both images of a pair get the same random parameters."""
     val_fraction: Fraction = 0.1
     """Share of the images held out for validation when the folder has no validation split."""
-    workers: Count | None = None
+    workers: Annotated[int, Field(ge=0, le=256)] | None = None
     """Loader processes; null: none on a CPU, up to 8 beside a GPU. The samples do not depend on it."""
     cache_mb: Count = 1024
     """Memory for decoded images, in MiB; what does not fit is decoded anew each time."""
     check_files: Count = 2000
     """How many files, spread evenly, are decoded before training to find damaged ones."""
 
-    @model_validator(mode="after")
-    def _crop_fits(self) -> Self:
-        if self.load_size is not None and self.load_size < self.size:
-            raise ValueError(f"load_size {self.load_size} is smaller than size {self.size}")
-        return self
+    @field_validator("load_size")
+    @classmethod
+    def _crop_fits(cls, load_size: int | None, info: ValidationInfo) -> int | None:
+        if load_size is not None and load_size < info.data.get("size", 0):
+            raise ValueError(f"load_size {load_size} is smaller than size {info.data['size']}")
+        return load_size
 
     @property
     def resized(self) -> int:
@@ -143,7 +144,7 @@ class EngineConfig(Config):
     """Processes on this machine, one a device; `torchrun` sets it by itself."""
     precision: Literal["auto", "fp32", "bf16", "fp64"] = "auto"
     """auto: bf16 where the hardware multiplies in it (recent GPUs, CPUs with AMX), else fp32."""
-    threads: Positive | None = None
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads a process; null: torch's default."""
     compile: bool = False
     """Compile the networks with torch.compile."""

@@ -22,6 +22,9 @@ from i2i.plugins import Plugins
 
 KeyPath = tuple[str, ...]
 
+DEEPEST, MOST_KEYS = 8, 10_000
+"""Bounds of a configuration; real ones are 5 deep and have 80 keys."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -56,6 +59,8 @@ def read_yaml(path: Path) -> Layer:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise ConfigError(f"{path} line {line}: {' '.join(str(error.problem).split())}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deep for a configuration") from error
     except (YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
     if document is None:
@@ -78,26 +83,30 @@ def parse_set(text: str) -> Layer:
         raise ConfigError(f"--set {text}: expected KEY=VALUE, such as train.batch_size=4")
     try:
         parsed = _plain(YAML().load(value) if value.strip() else "", (), {})
-    except YAMLError as error:
+    except (YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"--set {text}: the value is no valid YAML") from error
     for part in reversed(path):
         parsed = {part: parsed}
     return Layer(parsed, f"--set {text}")
 
 
-def _plain(node: Any, path: KeyPath, lines: dict[KeyPath, int]) -> Any:
+def _plain(node: Any, path: KeyPath, lines: dict[KeyPath, int], depth: int = 0) -> Any:
     """Makes ruamel's nodes plain python values; notes the line of every key on the way."""
+    if depth > DEEPEST or len(lines) > MOST_KEYS:  # an alias may hold itself, or grow without end
+        raise ConfigError(f"{'.'.join(path[:3])}: nested too deep or too large for a configuration")
     if isinstance(node, CommentedMap):
         for key in node:
             if key in (node.lc.data or {}):  # keys that a YAML merge brought have no line of their own
                 lines[(*path, str(key))] = node.lc.key(key)[0] + 1
-        return {str(key): _plain(value, (*path, str(key)), lines) for key, value in node.items()}
+        return {str(key): _plain(value, (*path, str(key)), lines, depth + 1) for key, value in node.items()}
     if isinstance(node, list):
-        return [_plain(value, path, lines) for value in node]
+        if len(node) > MOST_KEYS:
+            raise ConfigError(f"{'.'.join(path)}: {len(node)} items are too many")
+        return [_plain(value, (*path, str(place)), lines, depth + 1) for place, value in enumerate(node)]
     for kind in (bool, int, float, str):
         if isinstance(node, kind):
             return kind(node)
-    return node
+    return node if node is None else str(node)
 
 
 def plain_yaml(values: Mapping[str, Any]) -> str:

@@ -169,11 +169,18 @@ def find_images(root: str | os.PathLike[str]) -> list[Path]:
                 path = folder / entry.name
                 if entry.name.startswith("."):
                     continue
-                if entry.is_dir():
+                if _is_folder(entry):
                     (links if entry.is_symlink() else folders).append(path)
                 elif path.suffix.lower() in READABLE:
                     found.append(path)
     return sorted(found, key=natural_order)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself: reading it as a file will name it
+        return False
 
 
 def natural_order(path: Path) -> list[list[tuple[int, int, str]]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from i2i.config import DataConfig
 from i2i.data.cache import CachedReader
+from i2i.data.images import find_images
 from i2i.data.paired import held_out
 from i2i.data.transforms import Pipeline, is_image, swapped
 from i2i.errors import DataError
@@ -109,6 +110,8 @@ def open_data(config: DataConfig, plugins: Plugins, *, needs: Iterable[str], see
     if not train:
         raise DataError(f"{where}: no training samples found (data.layout is {layout})")
     train, problems, seen = _check(raw["train"], train, config, where)
+    bad = {i: problem for i, _, problem in _read(_val_of(raw), val, config.check_files) if problem}
+    val, problems = [index for index in val if index not in bad], [*problems, *bad.values()]
     _check_keys(seen, needs, where, layout)
     channels = _channels(seen, config)
     augment = plugins.get("transform", config.transform.name)
@@ -138,6 +141,8 @@ def _layout(config: DataConfig, plugins: Plugins, root: Path | None) -> str:
         return "facades"
     components = {name: plugins.get("dataset", name) for name in plugins.table("dataset")}
     fitting = [n for n, c in components.items() if (detect := getattr(c.build, "detect", None)) and detect(root)]
+    if not fitting and not find_images(root):
+        raise DataError(f"{root}: no images in it")
     if not fitting:
         able = ", ".join(name for name, component in components.items() if hasattr(component.build, "detect"))
         raise DataError(
@@ -155,6 +160,11 @@ def _required(plugins: Plugins, layout: str) -> set[str]:
 
 def _has_splits(dataset: Any) -> bool:
     return bool(getattr(dataset, "has_splits", True)) and len(dataset) > 0
+
+
+def _val_of(raw: Mapping[str, Any]) -> Any:
+    """The dataset that the validation samples are taken from."""
+    return raw["val" if _has_splits(raw["val"]) else "train"]
 
 
 def _split(train: Any, val: Any, fraction: float) -> tuple[list[int], list[int]]:
@@ -179,32 +189,37 @@ class Seen:
             self.channels = max(self.channels, min(value.shape[2], 3))
 
 
-def _check(
-    dataset: Any, indices: list[int], config: DataConfig, where: Any
-) -> tuple[list[int], list[str], dict[str, Seen]]:
-    """Reads samples, evenly spread, and leaves out those that fail; also says what the good ones look like."""
-    stride = max(1, -(-len(indices) // max(1, config.check_files)))
+def _read(dataset: Any, indices: list[int], limit: int) -> Iterator[tuple[int, dict[str, Any], str]]:
+    """Reads at most about `limit` samples, evenly spread: index, sample, and what is wrong with it."""
 
-    def look(index: int) -> tuple[int, dict[str, Any] | None, str]:
+    def look(index: int) -> tuple[int, dict[str, Any], str]:
         try:
             return index, dataset[index], ""
         except DataError as error:
-            return index, None, str(error)
+            return index, {}, str(error)
 
+    stride = max(1, -(-len(indices) // max(1, limit)))
+    with ThreadPoolExecutor() as pool:
+        yield from pool.map(look, indices[::stride])
+
+
+def _check(
+    dataset: Any, indices: list[int], config: DataConfig, where: Any
+) -> tuple[list[int], list[str], dict[str, Seen]]:
+    """Leaves out training samples that cannot be read; also says what the good ones look like."""
     seen: dict[str, Seen] = {}
     bad: dict[int, str] = {}
-    checked = indices[::stride]
-    with ThreadPoolExecutor() as pool:
-        for index, sample, problem in pool.map(look, checked):
-            if sample is None:
-                bad[index] = problem
-            for key, value in swapped(sample or {}, config.direction).items():
-                seen.setdefault(key, Seen()).add(value)
-    alone = len(getattr(dataset, "problems", []))
-    if (len(bad) + alone) * 2 > len(checked) + alone:
+    checked = len(getattr(dataset, "problems", []))
+    alone = checked
+    for index, sample, problem in _read(dataset, indices, config.check_files):
+        checked += 1
+        if problem:
+            bad[index] = problem
+        for key, value in swapped(sample, config.direction).items():
+            seen.setdefault(key, Seen()).add(value)
+    if (len(bad) + alone) * 2 > checked:
         first = next(iter(bad.values()), None) or dataset.problems[0]
-        total = len(checked) + alone
-        raise DataError(f"{where}: {len(bad) + alone} of {total} samples cannot be used; the first: {first}")
+        raise DataError(f"{where}: {len(bad) + alone} of {checked} samples cannot be used; the first: {first}")
     return [index for index in indices if index not in bad], list(bad.values()), seen
 
 

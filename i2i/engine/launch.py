@@ -7,6 +7,7 @@ Fabric launches, places and communicates. Its module wrappers are not used: unde
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import platform
 
@@ -26,6 +27,7 @@ def launch(config: EngineConfig) -> Fabric:
     Raises:
         ConfigError: the device is unknown or not there.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its banner says what i2i says too
     device = _device(config.device)
     local = int(os.environ.get("LOCAL_WORLD_SIZE", config.devices))
     world = int(os.environ.get("WORLD_SIZE", local))

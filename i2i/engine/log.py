@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from i2i.errors import TrainingError
+from i2i.errors import RunError, TrainingError
 from i2i.runs.folder import RunFolder
 
 
@@ -30,8 +30,11 @@ class Log:
         from torch.utils.tensorboard import SummaryWriter
 
         self.path = run.metrics
-        _drop_after(self.path, step)
-        self.board = SummaryWriter(str(run.path / "tensorboard"), purge_step=step + 1 if step else None)
+        try:
+            _drop_after(self.path, step)
+            self.board = SummaryWriter(str(run.path / "tensorboard"), purge_step=step + 1 if step else None)
+        except OSError as error:
+            raise RunError(f"{error.filename or self.path}: cannot write: {error.strerror or error}") from error
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Adds one line.
@@ -60,7 +63,7 @@ def _drop_after(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             if step and json.loads(line)["step"] <= step:
                 kept.append(line + "\n")

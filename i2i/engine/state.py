@@ -127,14 +127,21 @@ class Training:
             for name, module in self.modules.items():
                 module.load_state_dict(checkpoint.networks.get(name, {}))
             for name, average in self.averages.items():
+                if name not in checkpoint.ema:
+                    raise ValueError("it was trained without train.ema")
                 average.load_state_dict(checkpoint.ema[name])
             for player in self.players:
-                player.optimizer.load_state_dict(checkpoint.training["optimizers"]["+".join(player.phase.trains)])
+                saved = checkpoint.training["optimizers"]["+".join(player.phase.trains)]
+                if saved["param_groups"][0].keys() != player.optimizer.param_groups[0].keys():
+                    raise ValueError("it was trained with another train.optimizer.name")
+                player.optimizer.load_state_dict(saved)
         except (KeyError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:300]
             raise RunError(
                 f"the checkpoint of step {checkpoint.step} does not fit the configuration: {reason}"
             ) from error
+        if checkpoint.step > self.steps:
+            raise RunError(f"the run has done {checkpoint.step} steps already: ask for more than {self.steps}")
         self.context.load_state_dict(checkpoint.training["context"])
         self.step = checkpoint.step
 
@@ -175,7 +182,12 @@ def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Tr
     sample = to_device(data.sample(), torch.device("cpu"))
     torch.manual_seed(config.seed)
     modules = recipe.networks(Builder(plugins, _size(sample, config)), sample)
+    for name, module in modules.items():
+        if not isinstance(module, nn.Module):
+            raise PluginError(f"recipe '{config.recipe}': network '{name}' is a {type(module).__name__}, no nn.Module")
     phases = list(recipe.phases())
+    if not phases:
+        raise PluginError(f"recipe '{config.recipe}' has no phases")
     for name in {name for phase in phases for name in phase.trains} & modules.keys():
         modules[name].train()  # the others stay as the recipe gives them, such as a feature network in eval mode
     place(modules, config.engine, fabric.device, dtype, world)

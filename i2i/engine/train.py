@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -155,6 +156,10 @@ def _check_world(config: RunConfig, fabric: Fabric) -> None:
 
 
 def _ready(training: Training, fabric: Fabric, losses: Mapping[str, torch.Tensor]) -> None:
+    training.translators()
+    for name, loss in losses.items():
+        if not math.isfinite(loss):
+            raise RunError(f"{name} is {float(loss)} in the first step")
     text = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
     Reporter(1, 0, enabled=fabric.is_global_zero).say(f"one step done, nothing written: {text}")
 

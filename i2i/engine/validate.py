@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,7 +71,7 @@ class Validation:
     def score(self, measured: dict[str, float]) -> float | None:
         """The first metric, negated if lower is better: of two checkpoints the higher score is the better one."""
         for name, metric in self.metrics.items():
-            if name in measured:
+            if math.isfinite(measured.get(name, math.nan)):
                 return measured[name] if getattr(metric, "higher_is_better", False) else -measured[name]
         return None
 

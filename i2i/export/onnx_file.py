@@ -63,7 +63,8 @@ def write_onnx(path: Path, translator: Translator, value_type: ValueType, facts:
     except OSError as error:
         raise RunError(f"{path}: cannot write the model: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return difference
 
 

@@ -55,10 +55,12 @@ def export(
         plugins: where the recipe is looked up; by default the installed plugins.
 
     Raises:
-        RunError: the run or checkpoint is not there or damaged.
+        RunError: the run or checkpoint is not there or damaged, or `out` is no name for an ONNX file.
         ModelError: onnxruntime and torch differ by more than 1/255.
         PluginError: the recipe's plugin is not there.
     """
+    if out is not None and Path(out).suffix != ".onnx":
+        raise RunError(f"{out}: the file to write must end in .onnx")
     folder = open_run(Path(run))
     plugins = plugins or Plugins()
     path = _find(folder, checkpoint)

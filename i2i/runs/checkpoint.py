@@ -1,7 +1,7 @@
 """Checkpoints: folders that are complete or not there at all, and that can run no code when they are loaded.
 
-``networks.safetensors`` and ``ema.safetensors`` hold state dicts with the network's name before each key,
-``training.pt`` optimisers and image pools (loaded with ``weights_only=True``), ``state.json`` the step, the configuration
+``networks.safetensors`` and ``ema.safetensors`` hold state dicts, each key behind its network's name. ``training.pt``
+has optimisers and image pools and is loaded with ``weights_only=True``. ``state.json`` has the step, the configuration
 and a SHA-256 of each of the other files. Everything is written under a temporary name, synced to the disk and renamed.
 """
 
@@ -58,7 +58,9 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     """
     final = folder / f"step-{checkpoint.step:07d}"
     temporary = folder / f".{final.name}.{os.getpid()}.tmp"
-    needed = sum(t.numel() * t.element_size() for t in _tensors([checkpoint.networks, checkpoint.ema, checkpoint.training]))
+    needed = sum(
+        t.numel() * t.element_size() for t in _tensors([checkpoint.networks, checkpoint.ema, checkpoint.training])
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for left_over in folder.glob(".step-*.tmp"):
@@ -69,11 +71,12 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
             shutil.rmtree(final)
         temporary.rename(final)
         _sync(folder)
-    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have words of their own for a full disk
+    except (OSError, RuntimeError, SafetensorError) as error:  # each library has its own for a full disk
         free = shutil.disk_usage(folder if folder.exists() else folder.parent).free
         shutil.rmtree(temporary, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise TrainingError(
-            f"{final}: cannot save the checkpoint: {getattr(error, 'strerror', None) or error}; it needs {needed:,} bytes, {free:,} are free; "
+            f"{final}: cannot save the checkpoint: {reason}; it needs {needed:,} bytes, {free:,} are free; "
             "the checkpoints before it are whole: make room and go on with --resume"
         ) from error
     return final

@@ -133,7 +133,9 @@ def open_run(path: Path) -> RunFolder:
     """
     run = RunFolder(path)
     if not run.exists():
-        raise RunError(f"{path}: not a run folder (no config.yaml in it)" if path.is_dir() else f"{path}: no such run folder")
+        raise RunError(
+            f"{path}: not a run folder (no config.yaml in it)" if path.is_dir() else f"{path}: no such run folder"
+        )
     return run
 
 

@@ -69,7 +69,7 @@ def read_metadata(session: onnxruntime.InferenceSession) -> Metadata:
         channels_out=_count(raw, "channels_out"),
         value_type=raw.get("value_type", ""),
         labels=_labels(raw.get("labels", "[]")),
-        receptive_field=int(text) if (text := raw.get("receptive_field", "")).isdigit() and int(text) else None,
+        receptive_field=int(text) if _is_count(text := raw.get("receptive_field", "")) else None,
         config_digest=raw.get("config_digest", ""),
         raw=raw,
     )
@@ -79,9 +79,13 @@ def read_metadata(session: onnxruntime.InferenceSession) -> Metadata:
 
 def _count(raw: Mapping[str, str], key: str, default: int | None = None) -> int:
     text = raw.get(key, "" if default is None else str(default))
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
+    if not _is_count(text):
         raise ModelError(f"its metadata are damaged: i2i.{key} is {text[:40]!r}, not a whole number from 1")
     return int(text)
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0
 
 
 def _labels(text: str) -> tuple[str, ...]:
