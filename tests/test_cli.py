@@ -98,7 +98,7 @@ def test_translate_goes_on_after_a_failure_and_says_so(run, tmp_path, cli):
         (["train"], "no recipe"),
         (["train", "pix2pix", "--config", "absent.yaml"], "absent.yaml"),
         (["train", "pix2pix", "--data", "absent"], "absent: no such folder"),
-        (["train", "pix2pix", "--data", "empty"], "found no layout"),
+        (["train", "pix2pix", "--data", "empty"], "no images in it"),
         (["train", "pix2pix", "--out", "full"], "not empty; add --resume"),
         (["train", "pix2pix", "--out", "file/run"], "cannot make the run folder"),
         (["train", "pix2pix", "--device", "cuda:77"], "expected auto, cpu or cuda"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -99,33 +99,26 @@ def open_data(config: DataConfig, plugins: Plugins, *, needs: Iterable[str], see
     if root is not None and not root.is_dir():
         raise DataError(f"{root}: {'not a folder' if root.exists() else 'no such folder'} (data.root)")
     layout = _layout(config, plugins, root)
-    component = plugins.get("dataset", layout)
-    options = component.config(**(config.layout.options if config.layout.name == layout else {}))
-    build = partial(component.build, options, root=root)
-    if "read" in inspect.signature(component.build).parameters:
-        build = partial(build, read=CachedReader(config.cache_mb))
+    build = _builder(config, plugins, root, layout)
     raw = {split: build(split=split, transform=dict) for split in ("train", "val")}
     train, val = _split(raw["train"], raw["val"], config.val_fraction)
     where = root or layout
     if not train:
         raise DataError(f"{where}: no training samples found (data.layout is {layout})")
     train, problems, seen = _check(raw["train"], train, config, where)
-    bad = {i: problem for i, _, problem in _read(_val_of(raw), val, config.check_files) if problem}
+    val_split = "val" if _has_splits(raw["val"]) else "train"
+    bad = {i: problem for i, _, problem in _read(raw[val_split], val, config.check_files) if problem}
     val, problems = [index for index in val if index not in bad], [*problems, *bad.values()]
     _check_keys(seen, needs, where, layout)
     channels = _channels(seen, config)
     augment = plugins.get("transform", config.transform.name)
     transform = augment.build(augment.config(**config.transform.options))
     paired = bool(getattr(raw["train"], "paired", True))
-    ready = {
-        "train": build(split="train", transform=Pipeline(config, channels, transform, paired)),
-        "val": build(
-            split="val" if _has_splits(raw["val"]) else "train", transform=Pipeline(config, channels, None, paired)
-        ),
-    }
+    train_set = build(split="train", transform=Pipeline(config, channels, transform, paired))
+    val_set = build(split=val_split, transform=Pipeline(config, channels, None, paired))
     return Data(
-        train=Samples(ready["train"], train, seed),
-        val=Samples(ready["val"], val, seed),
+        train=Samples(train_set, train, seed),
+        val=Samples(val_set, val, seed),
         value_type="uint8" if seen.get("source", Seen(np.uint8)).dtype == np.uint8 else "float32",
         layout=layout,
         problems=[*getattr(raw["train"], "problems", []), *problems],
@@ -139,7 +132,7 @@ def _layout(config: DataConfig, plugins: Plugins, root: Path | None) -> str:
         return config.layout.name
     if root is None:
         return "facades"
-    components = {name: plugins.get("dataset", name) for name in plugins.table("dataset")}
+    components = {name: givers[0][1] for name, givers in plugins.table("dataset").items()}
     fitting = [n for n, c in components.items() if (detect := getattr(c.build, "detect", None)) and detect(root)]
     if not fitting and not find_images(root):
         raise DataError(f"{root}: no images in it")
@@ -153,6 +146,16 @@ def _layout(config: DataConfig, plugins: Plugins, root: Path | None) -> str:
     return fitting[0]
 
 
+def _builder(config: DataConfig, plugins: Plugins, root: Path | None, layout: str) -> Callable[..., Any]:
+    """Builds the dataset for a split and transform; both splits share one cache."""
+    component = plugins.get("dataset", layout)
+    options = component.config(**(config.layout.options if config.layout.name == layout else {}))
+    build = partial(component.build, options, root=root)
+    if "read" in inspect.signature(component.build).parameters:
+        return partial(build, read=CachedReader(config.cache_mb))
+    return build
+
+
 def _required(plugins: Plugins, layout: str) -> set[str]:
     parameters = inspect.signature(plugins.get("dataset", layout).build).parameters.values()
     return {parameter.name for parameter in parameters if parameter.default is parameter.empty}
@@ -160,11 +163,6 @@ def _required(plugins: Plugins, layout: str) -> set[str]:
 
 def _has_splits(dataset: Any) -> bool:
     return bool(getattr(dataset, "has_splits", True)) and len(dataset) > 0
-
-
-def _val_of(raw: Mapping[str, Any]) -> Any:
-    """The dataset that the validation samples are taken from."""
-    return raw["val" if _has_splits(raw["val"]) else "train"]
 
 
 def _split(train: Any, val: Any, fraction: float) -> tuple[list[int], list[int]]:
