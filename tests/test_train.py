@@ -1,0 +1,117 @@
+"""`i2i.train` as a whole: what a run folder holds, what repeats it, what stops it."""
+
+import json
+
+import numpy as np
+import pytest
+
+import i2i
+from conftest import TINY
+from i2i.errors import PluginError, TrainingError
+from i2i.plugins import Plugins
+
+
+def test_dry_run_writes_nothing(pairs_root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trained = i2i.train("pix2pix", data=pairs_root, sets=TINY, dry_run=True)
+    assert (trained.run, trained.step) == (None, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_training_writes_the_whole_run_folder(pairs_root, tmp_path):
+    trained = i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, train_steps=4)
+    names = {path.name for path in trained.run.iterdir() if not path.name.startswith(".")}
+    assert names >= {
+        "config.yaml",
+        "checkpoints",
+        "samples",
+        "examples",
+        "metrics.jsonl",
+        "tensorboard",
+        "model.onnx",
+        "report.html",
+    }
+    lines = [json.loads(line) for line in (trained.run / "metrics.jsonl").read_text().splitlines()]
+    losses = [line for line in lines if "loss/generator/l1" in line]
+    assert [line["step"] for line in losses] == [1, 2, 3, 4]
+    assert [line["step"] for line in lines if "val/l1" in line] == [0, 4]
+    assert all(np.isfinite(v) for line in lines for v in line.values())
+    assert sorted(path.name for path in (trained.run / "samples").iterdir()) == ["step-0000000.png", "step-0000004.png"]
+
+
+def test_saved_configuration_repeats_the_run(pairs_root, tmp_path):
+    first = i2i.train("pix2pix", data=pairs_root, out=tmp_path / "a", sets=TINY, train_steps=3)
+    again = i2i.train(config=first.run / "config.yaml", out=tmp_path / "b")
+    files = [next((run / "checkpoints").glob("*")) / "networks.safetensors" for run in (first.run, again.run)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_resume_that_does_not_fit_leaves_the_run_as_it_was(pairs_root, tmp_path):
+    run = i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, train_steps=2).run
+    before = (run / "config.yaml").read_text()
+    with pytest.raises(i2i.RunError, match="does not fit the configuration"):
+        i2i.train(out=run, resume=True, sets=["pix2pix.generator.filters=4"])
+    assert (run / "config.yaml").read_text() == before
+
+
+def test_another_optimiser_does_not_resume(pairs_root, tmp_path):
+    run = i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, train_steps=2).run
+    with pytest.raises(i2i.RunError, match=r"another train\.optimizer\.name"):
+        i2i.train(out=run, resume=True, sets=["train.optimizer.name=sgd"], train_steps=3)
+    with pytest.raises(i2i.RunError, match="has done 2 steps already"):
+        i2i.train(out=run, resume=True, train_steps=1)
+    assert i2i.train(out=run, resume=True, train_steps=3).step == 3
+
+
+def test_a_run_inside_its_data_is_refused(folders_root):
+    with pytest.raises(i2i.RunError, match="inside the data folder"):
+        i2i.train("pix2pix", data=folders_root, out=folders_root / "run", sets=TINY, train_steps=1)
+    assert not (folders_root / "run").exists()
+
+
+def test_a_component_that_cannot_be_built_is_named(tmp_path, pairs_root):
+    (tmp_path / "leaver.py").write_text(
+        "import sys\nimport i2i\n\n\n@i2i.hookimpl\ndef i2i_generators():\n"
+        "    return [i2i.Component('leaver', lambda config, **shape: sys.exit(0))]\n"
+    )
+    plugins = Plugins([str(tmp_path / "leaver.py")])
+    with pytest.raises(PluginError, match="generator 'leaver' cannot be built: SystemExit: 0"):
+        i2i.train("pix2pix", data=pairs_root, sets=[*TINY, "pix2pix.generator=leaver"], dry_run=True, plugins=plugins)
+
+
+def test_nothing_is_left_of_a_run_that_could_not_begin(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(i2i.DataError):
+        i2i.train("pix2pix", data=tmp_path / "absent", sets=TINY)
+    assert list(tmp_path.glob("runs/*")) == []
+
+
+def test_best_and_last_checkpoints_are_kept(pairs_root, tmp_path):
+    sets = [*TINY, "train.checkpoint_every=1", "train.keep_last=2", "train.optimizer.lr=0.01"]
+    trained = i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=sets, train_steps=8)
+    lines = [json.loads(line) for line in (trained.run / "metrics.jsonl").read_text().splitlines()]
+    errors = {line["step"]: line["val/l1"] for line in lines if "val/l1" in line and line["step"] > 0}
+    best = min(errors, key=errors.get)
+    kept = {int(path.name.removeprefix("step-")) for path in (trained.run / "checkpoints").iterdir()}
+    assert kept == {best, 7, 8}
+    [exported] = i2i.export(trained.run, out=tmp_path / "best.onnx", checkpoint="best")
+    assert exported.step == best
+
+
+def test_loss_that_is_not_finite_stops_the_run_and_is_not_saved(pairs_root, tmp_path):
+    sets = [*TINY, "train.optimizer.lr=1e30", "train.log_every=100"]
+    with pytest.raises(TrainingError, match=r"loss/.* is nan at step \d+; nothing of it was saved"):
+        i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=sets, train_steps=6)
+    assert not list((tmp_path / "run").glob("checkpoints/*"))
+
+
+def test_a_corrupt_image_is_named_and_training_goes_on(pairs_root, tmp_path, capfd):
+    for path in pairs_root.rglob("*.png"):
+        copy = tmp_path / "data" / path.relative_to(pairs_root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    (tmp_path / "data" / "train" / "05.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    trained = i2i.train("pix2pix", data=tmp_path / "data", out=tmp_path / "run", sets=TINY, train_steps=2)
+    assert trained.step == 2
+    assert "warning: left out" in (err := capfd.readouterr().err)
+    assert "05.png" in err
