@@ -43,8 +43,8 @@ app.add_typer(inspect.app, name="plugins")
 
 def main() -> NoReturn:
     """Runs the command line; a `UserError` becomes one line on stderr and its exit code."""
-    # Before torch comes: OpenMP threads spin long while they wait. Beside one other busy process that took a training step
-    # from 0.07 s to 2 s; with brief spinning to 0.18 s, and a quiet machine is as fast as before.
+    # Before torch comes: OpenMP threads spin long while they wait. Beside one other busy process that took a training
+    # step from 0.07 s to 2 s; with brief spinning to 0.18 s, and a quiet machine is as fast as before.
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     try:
         code = app(standalone_mode=False) or 0
