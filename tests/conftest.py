@@ -16,6 +16,8 @@ import torch
 
 from i2i.data.facades import draw_facade
 from i2i.plugins import Plugins
+from image_files import stored  # noqa: F401  a fixture
+from small_models import model, photos  # noqa: F401  fixtures
 
 ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)  # two threads on a busy machine were ten times slower

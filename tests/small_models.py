@@ -1,0 +1,140 @@
+"""Models made by hand, small enough to see through, and images for them."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from i2i.data.images import write_image
+from i2i.translate import load
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("I2I_DATA", ROOT / ".." / "shared" / "data"))
+TYPES = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT}
+
+
+def node(kind, inputs, output, **attributes):
+    return helper.make_node(kind, inputs, [output], **attributes)
+
+
+GRAPHS = {  # nodes from `image` to `image_out`, constants, channels in and out, scale
+    "identity": ([node("Identity", ["image"], "image_out")], {}, 3, 3, 1),
+    "identity-1": ([node("Identity", ["image"], "image_out")], {}, 1, 1, 1),
+    "identity-4": ([node("Identity", ["image"], "image_out")], {}, 4, 4, 1),
+    "invert": ([node("BitwiseNot", ["image"], "image_out")], {}, 3, 3, 1),
+    "triple": ([node("Concat", ["image"] * 3, "image_out", axis=3)], {}, 1, 3, 1),
+    "pair": ([node("Concat", ["image"] * 2, "image_out", axis=3)], {}, 1, 2, 1),
+    "red": (
+        [node("Slice", ["image", "zero", "one", "axis"], "image_out")],
+        {"zero": [0], "one": [1], "axis": [3]},
+        3,
+        1,
+        1,
+    ),
+    "double": (
+        [
+            node(
+                "Resize",
+                ["image", "", "scales"],
+                "image_out",
+                mode="nearest",
+                nearest_mode="floor",
+                coordinate_transformation_mode="asymmetric",
+            )
+        ],
+        {"scales": np.array([1, 2, 2, 1], np.float32)},
+        3,
+        3,
+        2,
+    ),
+    "labelled": (
+        [
+            node("Cast", ["label"], "small", to=TensorProto.UINT8),
+            node("Unsqueeze", ["small", "axes"], "wide"),
+            node("Add", ["image", "wide"], "image_out"),
+        ],
+        {"axes": [1, 2, 3]},
+        3,
+        3,
+        1,
+    ),
+    "noisy": ([node("Add", ["image", "noise"], "image_out")], {}, 3, 3, 1),
+    "to-nan": ([node("Div", ["image", "none"], "image_out")], {"none": np.zeros(1, np.float32)}, 3, 3, 1),
+}
+
+
+def metadata_of(graph, value_type, labels):
+    _, _, channels_in, channels_out, scale = GRAPHS[graph]
+    return {
+        "i2i.version": "0.1.0",
+        "i2i.recipe": "test",
+        "i2i.translator": "default",
+        "i2i.scale": str(scale),
+        "i2i.multiple": "1",
+        "i2i.channels_in": str(channels_in),
+        "i2i.channels_out": str(channels_out),
+        "i2i.value_type": value_type,
+        "i2i.labels": json.dumps(labels),
+        "i2i.receptive_field": "1",
+        "i2i.config_digest": "0" * 8,
+    }
+
+
+def make_model(path, graph, value_type="uint8", labels=(), metadata=None, dynamic=True):
+    nodes, constants, channels_in, channels_out, _ = GRAPHS[graph]
+    kind, size = TYPES[value_type], ["N", "H", "W"] if dynamic else [1, 8, 8]
+    inputs = [helper.make_tensor_value_info("image", kind, [*size, channels_in])]
+    if graph == "labelled":
+        inputs.append(helper.make_tensor_value_info("label", TensorProto.INT32, ["N"]))
+    if graph == "noisy":
+        inputs.append(helper.make_tensor_value_info("noise", TensorProto.FLOAT, ["N", "H", "W", 1]))
+    output = helper.make_tensor_value_info("image_out", kind, ["N", "H2", "W2", channels_out])
+    held = [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", inputs, [output], held),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=10,
+    )
+    helper.set_model_props(model, metadata_of(graph, value_type, list(labels)) if metadata is None else metadata)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Loads a model with one of the graphs above."""
+
+    def make(graph="invert", value_type="uint8", **options):
+        name = f"{graph}-{value_type}.onnx"
+        return load(make_model(tmp_path / "models" / name, graph, value_type, **options), device="cpu")
+
+    return make
+
+
+def noise(*shape, dtype=np.uint8, seed=0):
+    rng = np.random.default_rng(seed)
+    if np.dtype(dtype).kind == "f":
+        return rng.random(shape, dtype=np.float32)
+    return rng.integers(0, np.iinfo(dtype).max + 1, shape).astype(dtype)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of images: nested, of two sizes."""
+    for n, name in enumerate(["1.png", "2.png", "10.png", "sub/3.png", "sub/deep/4.png"]):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, noise(8 if n < 3 else 6, 9, 3, seed=n))
+    return tmp_path / "in"
+
+
+def tree(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+# Models

@@ -1,0 +1,330 @@
+"""What translating folders promises."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import i2i.translate.folder as folder_module
+from i2i.data.images import find_images, read_image, write_image
+from i2i.errors import ModelError, UserError
+from i2i.translate.folder import translate_folder
+from small_models import DATA, ROOT, make_model, noise, tree
+
+
+def test_a_folder_is_translated_with_its_structure(model, photos, tmp_path):
+    results = list(translate_folder(model(), [photos], tmp_path / "out"))
+    names = ["1.png", "2.png", "10.png", "sub/3.png", "sub/deep/4.png"]
+    assert [result.output for result in results] == [tmp_path / "out" / name for name in names]
+    assert [result.input for result in results] == [photos / name for name in names]
+    assert {result.status for result in results} == {"written"}
+    assert [(result.width, result.height) for result in results] == [(9, 8)] * 3 + [(9, 6)] * 2
+    assert all(result.seconds > 0 and not result.reason for result in results)
+    assert tree(tmp_path / "out") == sorted(names)
+    for result in results:
+        assert np.array_equal(read_image(result.output).pixels, 255 - read_image(result.input).pixels)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 64])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_batches_and_threads_change_neither_results_nor_order(model, photos, tmp_path, batch, workers):
+    sizes = []
+    invert = model()
+    run = invert.translate_batch
+    invert.translate_batch = lambda images, **options: sizes.append(len(images)) or run(images, **options)
+    results = list(translate_folder(invert, photos, tmp_path / "out", batch=batch, workers=workers))
+    assert [result.input.name for result in results] == ["1.png", "2.png", "10.png", "3.png", "4.png"]
+    for result in results:
+        assert np.array_equal(read_image(result.output).pixels, 255 - read_image(result.input).pixels)
+    assert sizes == {1: [1] * 5, 2: [2, 1, 2], 3: [3, 2], 64: [3, 2]}[batch]
+
+
+def test_files_and_globs_are_inputs_too(model, photos, tmp_path):
+    for inputs, names in (
+        ([photos / "1.png", photos / "sub" / "3.png"], ["1.png", "3.png"]),
+        ([f"{photos}/*.png"], ["1.png", "10.png", "2.png"]),
+        ([f"{photos}/**/*.png"], ["1.png", "10.png", "2.png", "sub/3.png", "sub/deep/4.png"]),
+        ([f"{photos}/s*"], ["sub/3.png", "sub/deep/4.png"]),
+        ([photos / "1.png", photos, f"{photos}/*.png"], ["1.png", "10.png", "2.png", "sub/3.png", "sub/deep/4.png"]),
+    ):
+        out = tmp_path / f"out{len(list(tmp_path.iterdir()))}"
+        assert all(result.status == "written" for result in translate_folder(model(), inputs, out))
+        assert tree(out) == names
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_a_file(model, tmp_path):
+    write_image(tmp_path / "a[1].png", noise(4, 4, 3))
+    assert [r.status for r in translate_folder(model(), [str(tmp_path / "a[1].png")], tmp_path / "out")] == ["written"]
+
+
+def test_formats_are_kept_where_they_hold_the_result(model, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.jpg", "b.webp", "c.bmp", "d.tif", "e.png", "f.npy"):
+        write_image(tmp_path / "in" / name, noise(4, 4, 3))
+    Image.fromarray(noise(4, 4, 3)).save(tmp_path / "in/g.gif")
+    Image.fromarray(noise(4, 4, 3)).save(tmp_path / "in/h.ppm")
+    list(translate_folder(model(), tmp_path / "in", tmp_path / "out8"))
+    assert tree(tmp_path / "out8") == ["a.jpg", "b.webp", "c.bmp", "d.tif", "e.png", "f.npy", "g.png", "h.png"]
+    list(translate_folder(model("identity", "float32"), tmp_path / "in", tmp_path / "deep"))
+    assert tree(tmp_path / "deep") == ["a.png", "b.png", "c.png", "d.tif", "e.png", "f.npy", "g.png", "h.png"]
+    assert read_image(tmp_path / "deep/a.png").pixels.dtype == np.uint16
+    assert read_image(tmp_path / "deep/d.tif").pixels.dtype == np.float32
+    list(translate_folder(model("identity-4"), tmp_path / "in", tmp_path / "four"))
+    assert tree(tmp_path / "four")[:3] == ["a.png", "b.webp", "c.png"]
+    results = list(translate_folder(model("pair"), tmp_path / "in", tmp_path / "two"))
+    assert {result.output.suffix for result in results} == {".npy"}
+    assert np.load(results[0].output).shape == (4, 4, 2)
+
+
+def test_16_bits_stay_exact_through_a_float_model(model, tmp_path):
+    write_image(tmp_path / "a.png", noise(9, 9, 3, dtype=np.uint16))
+    list(translate_folder(model("identity", "float32"), tmp_path / "a.png", tmp_path / "out"))
+    assert np.array_equal(read_image(tmp_path / "out/a.png").pixels, noise(9, 9, 3, dtype=np.uint16))
+
+
+def test_inputs_that_come_to_one_name_are_all_kept(model, tmp_path):
+    for folder in ("a", "b", "c"):
+        (tmp_path / folder).mkdir()
+        write_image(tmp_path / folder / "x.png", noise(4, 4, 3, seed=ord(folder)))
+    Image.fromarray(noise(4, 4, 3, seed=1)).save(tmp_path / "a/x.gif")
+    Image.fromarray(noise(4, 4, 3, seed=2)).save(tmp_path / "a/x_gif.png")
+    inputs = [tmp_path / folder for folder in "abc"]
+    results = {
+        result.output.name: result.input for result in translate_folder(model("identity"), inputs, tmp_path / "out")
+    }
+    assert results == {
+        "x.png": tmp_path / "a/x.png",
+        "x_gif_2.png": tmp_path / "a/x.gif",
+        "x_gif.png": tmp_path / "a/x_gif.png",
+        "x_png.png": tmp_path / "b/x.png",
+        "x_png_2.png": tmp_path / "c/x.png",
+    }
+    for name, source in results.items():
+        assert np.array_equal(read_image(tmp_path / "out" / name).pixels, read_image(source).pixels)
+
+
+def test_nothing_is_written_over_without_leave(model, photos, tmp_path):
+    out = tmp_path / "out"
+    (out / "sub").mkdir(parents=True)
+    (out / "2.png").write_bytes(b"mine")
+    (out / "sub/3.png").write_bytes(b"mine")
+    with pytest.raises(UserError) as caught:
+        translate_folder(model(), photos, out)  # before the first result is asked for
+    assert str(caught.value) == (
+        f"{out / '2.png'}: exists already, 2 of 5 outputs do; add --overwrite or --skip-existing"
+    )
+    assert tree(out) == ["2.png", "sub/3.png"]
+    results = list(translate_folder(model(), photos, out, skip_existing=True))
+    assert [result.status for result in results] == ["written", "skipped", "written", "skipped", "written"]
+    assert (out / "2.png").read_bytes() == b"mine"
+    assert {result.status for result in translate_folder(model(), photos, out, overwrite=True)} == {"written"}
+    assert np.array_equal(read_image(out / "2.png").pixels, 255 - read_image(photos / "2.png").pixels)
+    with pytest.raises(UserError, match="exclude"):
+        translate_folder(model(), photos, out, overwrite=True, skip_existing=True)
+
+
+def test_inputs_are_never_written_over(model, photos, tmp_path):
+    before = {name: (photos / name).read_bytes() for name in tree(photos)}
+    link = tmp_path / "link"
+    link.symlink_to(photos)
+    for inputs, out in (
+        ([photos], photos),
+        ([photos], link),
+        ([photos / "1.png"], photos),
+        ([photos / "1.png"], photos / "sub" / ".."),
+        ([f"{photos}/*.png"], photos),
+        ([photos / "sub"], photos / "sub"),
+    ):
+        with pytest.raises(UserError, match="choose another output folder"):
+            translate_folder(model(), inputs, out, overwrite=True)
+    assert {name: (photos / name).read_bytes() for name in tree(photos)} == before
+
+
+def test_an_input_behind_a_link_is_not_written_over(model, photos, tmp_path):
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/1.png").symlink_to(photos / "1.png")
+    with pytest.raises(UserError, match="would be written over"):
+        translate_folder(model(), [tmp_path / "links/1.png"], photos, overwrite=True)
+
+
+def test_outputs_inside_the_input_folder_are_not_read_again(model, photos):
+    out = photos / "translated"
+    for options in ({}, {"overwrite": True}, {"skip_existing": True}):
+        for inputs in (photos, f"{photos}/*", f"{photos}/**/*.png"):
+            if inputs is photos or options:
+                results = list(translate_folder(model(), inputs, out, **options))
+                assert len(results) == 5, inputs
+    assert tree(out) == ["1.png", "10.png", "2.png", "sub/3.png", "sub/deep/4.png"]
+
+
+def test_a_failure_is_told_and_the_rest_goes_on(model, photos, tmp_path):
+    (photos / "2.png").write_bytes((photos / "2.png").read_bytes()[:-30])
+    (photos / "3.jpg").write_text("no image")
+    results = list(translate_folder(model(), [photos, tmp_path / "missing.png"], tmp_path / "out", batch=4))
+    failed = {result.input.name: result.reason for result in results if result.status == "failed"}
+    assert set(failed) == {"2.png", "3.jpg", "missing.png"}
+    assert failed["3.jpg"] == f"{photos / '3.jpg'}: not an image in a known format"
+    assert sum(result.status == "written" for result in results) == 4
+    assert tree(tmp_path / "out") == ["1.png", "10.png", "sub/3.png", "sub/deep/4.png"]
+
+
+def test_a_result_that_cannot_be_written_is_a_failure(model, photos, tmp_path):
+    results = list(translate_folder(model("to-nan", "float32"), photos, tmp_path / "out"))
+    assert {result.status for result in results} == {"failed"}
+    assert all(str(result.input) in result.reason and "not finite" in result.reason for result in results)
+    assert tree(tmp_path / "out") == []
+
+
+def test_a_batch_that_fails_is_tried_again_image_by_image(model, photos, tmp_path):
+    invert = model()
+    run = invert.translate_batch
+
+    def small_only(images, **options):
+        if len(images) > 1:
+            raise ModelError("no memory")
+        return run(images, **options)
+
+    invert.translate_batch = small_only
+    assert {r.status for r in translate_folder(invert, photos, tmp_path / "out", batch=3)} == {"written"}
+
+
+def test_alpha_is_put_back_where_it_means_something(model, tmp_path):
+    pixels = noise(6, 8, 4)
+    write_image(tmp_path / "in.png", pixels)
+    list(translate_folder(model(), tmp_path / "in.png", tmp_path / "same"))
+    assert np.array_equal(
+        np.asarray(Image.open(tmp_path / "same/in.png")), np.dstack([255 - pixels[..., :3], pixels[..., 3]])
+    )
+    list(translate_folder(model("double"), tmp_path / "in.png", tmp_path / "double"))
+    double = read_image(tmp_path / "double/in.png")
+    assert double.alpha.shape == (12, 16)
+    assert abs(double.alpha.mean() - pixels[..., 3].mean()) < 3
+    list(translate_folder(model("red"), tmp_path / "in.png", tmp_path / "red"))
+    assert np.array_equal(read_image(tmp_path / "red/in.png").alpha, pixels[..., 3])
+    list(translate_folder(model("identity", "float32"), tmp_path / "in.png", tmp_path / "deep"))
+    assert np.array_equal(read_image(tmp_path / "deep/in.png").alpha, pixels[..., 3].astype(int) * 257)
+
+
+def test_opaque_alpha_is_left_out(model, tmp_path):
+    write_image(tmp_path / "in.png", np.dstack([noise(6, 8, 3), np.full((6, 8), 255, np.uint8)]))
+    list(translate_folder(model(), tmp_path / "in.png", tmp_path / "out"))
+    assert Image.open(tmp_path / "out/in.png").mode == "RGB"
+
+
+def test_a_model_that_makes_alpha_keeps_its_own(model, tmp_path):
+    write_image(tmp_path / "in.png", noise(6, 8, 4))
+    list(translate_folder(model("identity-4"), tmp_path / "in.png", tmp_path / "out"))
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out/in.png")), noise(6, 8, 4))
+
+
+def test_nothing_to_do_or_nowhere_to_write_is_told_at_once(model, photos, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    for inputs in ([tmp_path / "empty"], [tmp_path / "nowhere"], [f"{photos}/*.gif"], []):
+        with pytest.raises(UserError, match="no images found"):
+            translate_folder(model(), inputs, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match="cannot be written"):
+            translate_folder(model(), photos, out)
+    with pytest.raises(UserError, match="is a folder"):
+        translate_folder(model(), photos / "1.png", tmp_path / "result.png")
+    with pytest.raises(UserError, match="label"):
+        translate_folder(model("labelled", labels=["a"]), photos, tmp_path / "out", label="b")
+
+
+def test_closing_half_way_leaves_whole_files_only(model, tmp_path):
+    (tmp_path / "in").mkdir()
+    for n in range(40):
+        write_image(tmp_path / f"in/{n}.png", noise(5, 5, 3, seed=n))
+    results = translate_folder(model(), tmp_path / "in", tmp_path / "out", workers=2)
+    next(results)
+    results.close()
+    written = tree(tmp_path / "out")
+    assert 1 <= len(written) < 40
+    for name in written:
+        assert np.array_equal(
+            read_image(tmp_path / "out" / name).pixels, 255 - read_image(tmp_path / "in" / name).pixels
+        )
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("i2i-image")]
+
+
+def test_an_interrupt_leaves_no_partial_file(model, tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    for n in range(20):
+        write_image(tmp_path / f"in/{n}.png", noise(5, 5, 3, seed=n))
+    invert = model()
+    run, calls = invert.translate_batch, []
+
+    def interrupted(images, **options):
+        calls.append(1)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return run(images, **options)
+
+    invert.translate_batch = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        list(translate_folder(invert, tmp_path / "in", tmp_path / "out"))
+    assert all(name.endswith(".png") and read_image(tmp_path / "out" / name) for name in tree(tmp_path / "out"))
+
+
+def test_what_is_held_at_once_does_not_grow_with_the_number_of_files(model, tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    for n in range(60):
+        write_image(tmp_path / f"in/{n}.png", noise(5, 5, 3, seed=n))
+    lock, alive, most = threading.Lock(), 0, 0
+
+    def counted_read(path, **options):
+        nonlocal alive, most
+        with lock:
+            alive += 1
+            most = max(most, alive)
+        return read_image(path, **options)
+
+    def slow_write(path, pixels, **options):
+        nonlocal alive
+        time.sleep(0.003)
+        write_image(path, pixels, **options)
+        with lock:
+            alive -= 1
+
+    monkeypatch.setattr(folder_module, "read_image", counted_read)
+    monkeypatch.setattr(folder_module, "write_image", slow_write)
+    assert len(list(translate_folder(model(), tmp_path / "in", tmp_path / "out", workers=2, batch=2))) == 60
+    assert most <= 16
+
+
+def test_translating_imports_neither_torch_nor_onnx_nor_plugins(tmp_path):
+    path = make_model(tmp_path / "model.onnx", "invert")
+    write_image(tmp_path / "a.png", noise(4, 4, 3))
+    code = (
+        "import sys; from i2i.translate import load; from i2i.translate.folder import translate_folder\n"
+        "model, image, out = sys.argv[1:]\n"
+        "print([result.status for result in translate_folder(load(model), image, out)])\n"
+        "print(sorted({'torch', 'onnx', 'typer', 'i2i.plugins', 'i2i_pix2pix', 'torchvision'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(tmp_path / "a.png"), str(tmp_path / "out")],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.stdout.split("\n")[:2] == ["['written']", "[]"]
+    assert done.stderr == ""
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not DATA.is_dir(), reason="I2I_DATA names no folder")
+def test_real_folders_come_through_unchanged(model, tmp_path):
+    files = find_images(DATA / "emoji")[::200]
+    results = list(translate_folder(model("identity"), files, tmp_path / "out", batch=8))
+    assert {result.status for result in results} == {"written"}
+    for result in results:
+        before, after = read_image(result.input, channels=3), read_image(result.output, channels=3)
+        assert np.array_equal(before.pixels, after.pixels)
