@@ -6,6 +6,7 @@ from .api import Config as Config
 from .api import Context as Context
 from .api import DatasetChoice as DatasetChoice
 from .api import DiscriminatorChoice as DiscriminatorChoice
+from .api import FeaturesChoice as FeaturesChoice
 from .api import GeneratorChoice as GeneratorChoice
 from .api import ImagePool as ImagePool
 from .api import LossChoice as LossChoice
@@ -14,6 +15,9 @@ from .api import Recipe as Recipe
 from .api import TransformChoice as TransformChoice
 from .api import Translator as Translator
 from .api import hookimpl as hookimpl
+from .components.adversary import Adversary as Adversary
+from .components.adversary import AdversaryConfig as AdversaryConfig
+from .components.minibatch import minibatch_layer as minibatch_layer
 from .errors import ConfigError as ConfigError
 from .errors import DataError as DataError
 from .errors import ModelError as ModelError

@@ -100,6 +100,12 @@ class LossChoice(Choice):
     kind = "loss"
 
 
+class FeaturesChoice(Choice):
+    """A feature network by name."""
+
+    kind = "features"
+
+
 class DatasetChoice(Choice):
     """A dataset layout by name."""
 
@@ -144,12 +150,19 @@ class Phase:
         trains: names of the networks that this phase updates; all others are frozen meanwhile.
         every: run in every n-th step only: the generator of a Wasserstein GAN with 5 critic steps has 5.
         optimizer: settings that replace those of ``train.optimizer``, for instance ``{"lr": 4e-4}``.
+        start: share of the run after which the phase begins: stages of a training are phases with bounds.
+        stop: share of the run at which it ends.
+        clip_weights: after each of the phase's steps the weights that it trains are clipped to [-c, c], as the critic's
+            of a Wasserstein GAN are (Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1).
     """
 
     name: str
     trains: tuple[str, ...]
     every: int = 1
     optimizer: Mapping[str, Any] = field(default_factory=dict)
+    start: float = 0.0
+    stop: float = 1.0
+    clip_weights: float | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.trains, str) or not all(isinstance(name, str) for name in self.trains):
@@ -157,6 +170,12 @@ class Phase:
         object.__setattr__(self, "trains", tuple(self.trains))
         if self.every < 1:
             raise PluginError(f"phase '{self.name}': every must be at least 1, not {self.every}")
+        if not 0 <= self.start < self.stop <= 1:
+            raise PluginError(f"phase '{self.name}': 0 <= start < stop <= 1 must hold, not {self.start}, {self.stop}")
+
+    def due(self, step: int, steps: int) -> bool:
+        """Whether the phase runs in a step, counted from 0, of a run of that many steps."""
+        return self.start * steps <= step < max(self.stop * steps, 1) and step % self.every == 0
 
 
 @dataclass(frozen=True)
@@ -184,7 +203,12 @@ class Build(Protocol):
     """Builds components by name inside `Recipe.networks`; options that the component does not know are refused.
 
     The image size (height, width) of the training batches is passed on by itself; `size` replaces it.
+
+    Attributes:
+        labels: names of the data's classes, in the order of their numbers; empty without classes.
     """
+
+    labels: tuple[str, ...]
 
     def generator(
         self,
@@ -204,6 +228,12 @@ class Build(Protocol):
 
     def loss(self, name: str | Choice, **options: Any) -> nn.Module:
         """Builds a loss; put it among the networks when it has parameters, so that it moves to the device."""
+
+    def features(self, name: str | Choice, **options: Any) -> nn.Module:
+        """Builds a feature network, to be put among the networks: it is never trained and not saved.
+
+        When networks are built for inference only, which needs no losses, it is an empty module and nothing is loaded.
+        """
 
 
 class ImagePool(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -11,7 +13,7 @@ from i2i.errors import ConfigError, PluginError, UserError
 from i2i.plugins import Plugins, nearest
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 class Builder:
@@ -20,10 +22,14 @@ class Builder:
     Args:
         plugins: where names are looked up.
         size: (height, width) of the training images, passed on to networks.
+        labels: names of the data's classes.
+        inference: build no feature networks, which only losses use.
     """
 
-    def __init__(self, plugins: Plugins, size: tuple[int, int]) -> None:
-        self.plugins, self.size = plugins, size
+    def __init__(
+        self, plugins: Plugins, size: tuple[int, int], labels: Sequence[str] = (), *, inference: bool = False
+    ) -> None:
+        self.plugins, self.size, self.labels, self.inference = plugins, size, tuple(labels), inference
 
     def generator(
         self,
@@ -53,15 +59,35 @@ class Builder:
         """Builds a loss; raises as `generator`."""
         return self._build("loss", name, options)
 
-    def metric(self, name: str | Choice, **options: Any) -> Any:
-        """Builds a metric; raises as `generator`."""
-        return self._build("metric", name, options)
+    def features(self, name: str | Choice, **options: Any) -> nn.Module:
+        """Builds a feature network, frozen and unsaved; raises as `generator`."""
+        from torch import nn
 
-    def _build(self, kind: str, name: str | Choice, options: dict[str, Any], **shape: Any) -> Any:
+        return nn.Identity() if self.inference else _frozen(self._build("features", name, options))
+
+    def metric(self, name: str | Choice, *, scale: int = 1, **options: Any) -> Any:
+        """Builds a metric, told the scale if it wants to know; raises as `generator`."""
+        return self._build("metric", name, options, optional={"scale": scale})
+
+    def transform(self, name: str | Choice, *, scale: int = 1, **options: Any) -> Any:
+        """Builds a transform, told the scale if it wants to know; raises as `generator`."""
+        return self._build("transform", name, options, optional={"scale": scale})
+
+    def _build(
+        self,
+        kind: str,
+        name: str | Choice,
+        options: dict[str, Any],
+        optional: dict[str, Any] | None = None,
+        **shape: Any,
+    ) -> Any:
         choice = name if isinstance(name, Choice) else Choice(name)
         options = dict(choice.options) | options
         component = self.plugins.get(kind, choice.name)
         config = _configured(kind, component, options)
+        if optional:
+            wanted = inspect.signature(component.build).parameters
+            shape |= {key: value for key, value in optional.items() if key in wanted}
         try:
             return component.build(config, **shape)
         except UserError:
@@ -71,6 +97,22 @@ class Builder:
         except (Exception, SystemExit) as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             raise PluginError(f"{kind} '{choice.name}' cannot be built: {reason} (I2I_DEBUG=1 shows where)") from error
+
+
+def image_size(sample: Mapping[str, Tensor], default: int) -> tuple[int, int]:
+    """(height, width) of a batch's source images, else of its targets; `default` squared when it has no images."""
+    images = [sample[key] for key in ("source", "target") if key in sample and sample[key].ndim == 4]
+    return (images[0].shape[2], images[0].shape[3]) if images else (default, default)
+
+
+def _frozen(module: nn.Module) -> nn.Module:
+    """Makes every weight a buffer that no checkpoint holds: it moves with the module, and is never trained."""
+    for layer in module.modules():
+        own = [*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)]
+        for name, tensor in own:
+            delattr(layer, name)
+            layer.register_buffer(name, tensor.detach(), persistent=False)
+    return module.eval()
 
 
 def _configured(kind: str, component: Component, options: dict[str, Any]) -> Any:

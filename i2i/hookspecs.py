@@ -20,8 +20,12 @@ def i2i_generators() -> Sequence[Component]:  # type: ignore[empty-body]
     """Networks that make images.
 
     ``build(config, *, in_channels, out_channels, size) -> nn.Module``; `size` is the (height, width) of the training
-    images. The module maps ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)`` in [-1, 1]. If height and width
-    must be divisible by some number, the module says so in an attribute ``multiple``.
+    images. The module maps ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)`` in [-1, 1].
+
+    Optional attributes of the module: ``multiple`` and ``minimum``, the number that height and width must be divisible
+    by, and the least; ``scale``, how many times larger the output is (the super-resolution networks); ``inputs``, the
+    names of what it is called with when that is not one image, such as ``("noise", "label")``: `in_channels` is then
+    the length of the noise ``(N, Z)``, and labels are integers ``(N,)``.
     """
 
 
@@ -39,7 +43,19 @@ def i2i_losses() -> Sequence[Component]:  # type: ignore[empty-body]
     """Losses: ``build(config) -> nn.Module`` whose call returns a float32 scalar, the mean over the batch.
 
     An adversarial loss is called as ``loss(player, real=logits, fake=logits)``, `player` being ``"discriminator"`` or
-    ``"generator"``; the generator's may ignore `real`.
+    ``"generator"``. The generator's call has `real` only if the loss has a true attribute ``compares``.
+
+    A penalty on the discriminator is called as ``penalty(score, real=images, fake=images, ctx=context)``, `score` being
+    the discriminator as a function of images; an attribute ``every`` makes it lazy, computed in every n-th step only.
+    An attribute ``per_image`` says that it looks at one image's gradient, which batch norm would mix with the others'.
+    """
+
+
+@hookspec
+def i2i_features() -> Sequence[Component]:  # type: ignore[empty-body]
+    """Feature networks for perceptual losses: ``build(config) -> nn.Module``, pretrained and never trained further.
+
+    The module maps images ``(N, C, H, W)`` in [-1, 1] to a list of feature maps.
     """
 
 
@@ -54,8 +70,11 @@ def i2i_datasets() -> Sequence[Component]:  # type: ignore[empty-body]
 
     Optional: a keyword ``read`` in the signature gets a cached reader of image files, ``read(path) -> array``; a static
     method ``detect(root) -> bool`` says for ``data.layout=auto`` whether a folder is of this kind. Attributes:
-    ``paired = False`` gives every image of a sample its own crop and augmentation; ``has_splits = False`` asks i2i to
-    hold some training samples out, by ``key(index) -> str``; ``problems`` lists files left out, a line each.
+    ``gives``, on the class, is the set of keys that its samples have, so that ``auto`` leaves out layouts that the
+    recipe cannot use; ``labels`` are the names of the classes that ``label`` numbers; ``paired = False`` gives every
+    image of a sample its own crop and augmentation; ``has_splits = False`` asks i2i to hold some training samples out,
+    by ``key(index) -> str``; ``problems`` lists files left out, a line each. A dataset whose `root` may be left out is
+    drawn by code and serves trainings without data.
     """
 
 
@@ -64,7 +83,10 @@ def i2i_transforms() -> Sequence[Component]:  # type: ignore[empty-body]
     """Transforms: ``build(config)`` returns a callable from sample to sample; it runs after resizing and cropping.
 
     One call sees the whole sample, so that a pair shares its random parameters. Random numbers come from
-    ``numpy.random`` or ``random``, which i2i seeds for each sample. Validation samples are not transformed.
+    ``numpy.random`` or ``random``, which i2i seeds for each sample.
+
+    ``data.transform`` augments training samples. ``data.degrade`` comes last, in validation too, and makes the source
+    out of the target where there is none; a keyword ``scale`` in the signature of its `build` gets ``data.scale``.
     """
 
 
@@ -73,7 +95,8 @@ def i2i_metrics() -> Sequence[Component]:  # type: ignore[empty-body]
     """Metrics in the protocol of torchmetrics: ``build(config)`` returns an object with update, compute and reset.
 
     ``update(output, target)`` sees images ``(N, C, H, W)`` in [-1, 1]; `compute` returns a scalar. An attribute
-    ``higher_is_better`` tells which of two values is the better one.
+    ``higher_is_better`` tells which of two values is the better one. A keyword ``scale`` in the signature of `build`
+    gets ``data.scale``, by which super-resolution crops the border.
     """
 
 

@@ -29,6 +29,7 @@ KINDS = {
     "generator": "i2i_generators",
     "discriminator": "i2i_discriminators",
     "loss": "i2i_losses",
+    "features": "i2i_features",
     "dataset": "i2i_datasets",
     "transform": "i2i_transforms",
     "metric": "i2i_metrics",

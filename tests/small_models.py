@@ -63,6 +63,39 @@ GRAPHS = {  # nodes from `image` to `image_out`, constants, channels in and out,
         1,
     ),
     "noisy": ([node("Add", ["image", "noise"], "image_out")], {}, 3, 3, 1),
+    "dream": (  # float32: a value z of the noise becomes 0.5 + z / 16
+        [
+            node("Mul", ["noise", "factor"], "around"),
+            node("Add", ["around", "middle"], "values"),
+            node("Reshape", ["values", "size"], "image_out"),
+        ],
+        {"factor": np.float32(1 / 16), "middle": np.float32(0.5), "size": [-1, 8, 8, 3]},
+        0,
+        3,
+        1,
+    ),
+    "dream-of": (  # uint8: z becomes 128 + 16 z; the last of the 64 pixels is the label's number
+        [
+            node("Mul", ["noise", "factor"], "around"),
+            node("Add", ["around", "middle"], "values"),
+            node("Cast", ["label"], "number", to=TensorProto.FLOAT),
+            node("Unsqueeze", ["number", "axes"], "last"),
+            node("Concat", ["values", "last"], "all", axis=1),
+            node("Cast", ["all"], "bytes", to=TensorProto.UINT8),
+            node("Reshape", ["bytes", "size"], "image_out"),
+        ],
+        {"factor": np.float32(16), "middle": np.float32(128), "axes": [1], "size": [-1, 8, 8, 1]},
+        0,
+        1,
+        1,
+    ),
+    "dream-of-nan": (
+        [node("Div", ["noise", "none"], "bad"), node("Reshape", ["bad", "size"], "image_out")],
+        {"none": np.zeros(1, np.float32), "size": [-1, 8, 8, 3]},
+        0,
+        3,
+        1,
+    ),
     "to-nan": ([node("Div", ["image", "none"], "image_out")], {"none": np.zeros(1, np.float32)}, 3, 3, 1),
 }
 
@@ -87,11 +120,14 @@ def metadata_of(graph, value_type, labels):
 def make_model(path, graph, value_type="uint8", labels=(), metadata=None, dynamic=True):
     nodes, constants, channels_in, channels_out, _ = GRAPHS[graph]
     kind, size = TYPES[value_type], ["N", "H", "W"] if dynamic else [1, 8, 8]
-    inputs = [helper.make_tensor_value_info("image", kind, [*size, channels_in])]
-    if graph == "labelled":
+    inputs = [helper.make_tensor_value_info("image", kind, [*size, channels_in])] if channels_in else []
+    if "label" in {name for each in nodes for name in each.input}:
         inputs.append(helper.make_tensor_value_info("label", TensorProto.INT32, ["N"]))
     if graph == "noisy":
         inputs.append(helper.make_tensor_value_info("noise", TensorProto.FLOAT, ["N", "H", "W", 1]))
+    if not channels_in:
+        values = 63 if graph == "dream-of" else 192
+        inputs.append(helper.make_tensor_value_info("noise", TensorProto.FLOAT, ["N", values]))
     output = helper.make_tensor_value_info("image_out", kind, ["N", "H2", "W2", channels_out])
     held = [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
     model = helper.make_model(

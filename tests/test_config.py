@@ -48,7 +48,7 @@ def test_set_is_typed(text, get, value):
     ("text", "message"),
     [
         ("data.sise=3", "unknown key data.sise; did you mean data.size?"),
-        ("l1=3", "unknown key l1; did you mean pix2pix.l1?"),
+        ("filters=3", "unknown key filters"),
         ("trian.steps=3", "unknown key trian; did you mean train?"),
         ("pix2pix.generator.filter=3", "unknown key pix2pix.generator.filter; did you mean pix2pix.generator.filters?"),
         ("train.phases.discriminator.rate=3", "unknown key train.phases.discriminator.rate"),
@@ -139,7 +139,7 @@ def test_presets_of_pix2pix_differ_where_paper_and_reference_differ():
     assert (paper.train.schedule.name, reference.train.schedule.name) == ("constant", "linear")
     for config in (paper, reference):
         assert config.options.generator.options["bottleneck_norm"] is False
-        assert (config.options.l1, config.options.discriminator_weight) == (100.0, 0.5)
+        assert (config.options.l1, config.options.adversary.discriminator_weight) == (100.0, 0.5)
         assert (config.train.optimizer.lr, config.train.optimizer.betas) == (2e-4, (0.5, 0.999))
         assert (config.train.epochs, config.train.batch_size, config.data.size, config.data.resized) == (
             200,

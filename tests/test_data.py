@@ -7,9 +7,10 @@ import torch
 import i2i
 from conftest import save
 from i2i.config import DataConfig
+from i2i.data.batches import SKIPPED, Order, batches, to_device
 from i2i.data.cache import CachedReader
-from i2i.data.loading import SKIPPED, Order, batches, open_data, to_device
-from i2i.data.paired import held_out
+from i2i.data.layouts import held_out
+from i2i.data.loading import open_data
 from i2i.errors import DataError
 from i2i.plugins import Plugins
 
@@ -100,8 +101,7 @@ def test_unpaired_photos_are_not_taken_for_side_by_side_pairs(plugins, tmp_path)
     for index in range(4):
         save(tmp_path / "trainA" / f"a{index}.png", stamp(1, (40, 80)))
         save(tmp_path / "trainB" / f"b{index}.png", stamp(2, (40, 80)))
-    with pytest.raises(DataError, match="found no layout"):
-        opened(plugins, tmp_path)
+    assert opened(plugins, tmp_path).layout == "unpaired"
 
 
 def test_colour_is_noticed_wherever_it_is(plugins, tmp_path):
@@ -134,8 +134,8 @@ class Unpaired:
 
 def test_images_that_are_no_pair_get_their_own_crops():
     plugins = Plugins()
-    next(p for p in plugins.all if p.name == "data").components.append(("dataset", i2i.Component("unpaired", Unpaired)))
-    data = opened(plugins, None, layout="unpaired", resize="none")
+    next(p for p in plugins.all if p.name == "data").components.append(("dataset", i2i.Component("two", Unpaired)))
+    data = opened(plugins, None, layout="two", resize="none")
     samples = [data.train[epoch, 0] for epoch in range(6)]
     assert all(sample["source"].shape == sample["target"].shape == (3, 32, 32) for sample in samples)
     assert any(not torch.equal(sample["source"], sample["target"]) for sample in samples)
@@ -303,8 +303,10 @@ def test_no_usable_folder_is_one_line(plugins, tmp_path, make):
 
 
 def test_missing_keys_are_told_before_training(plugins):
-    with pytest.raises(DataError, match="the recipe needs label, but layout facades gives source, target"):
+    with pytest.raises(DataError, match="no samples drawn by code have label, source: give --data DIR"):
         open_data(DataConfig(size=32), plugins, needs={"source", "label"}, seed=0)
+    with pytest.raises(DataError, match="the recipe needs label, but layout facades gives source, target"):
+        open_data(DataConfig(size=32, layout="facades"), plugins, needs={"label"}, seed=0)
 
 
 def test_cache_keeps_to_its_limit(tmp_path):

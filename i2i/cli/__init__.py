@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from i2i.cli import deploy, inspect, train
+from i2i.cli import deploy, generate, inspect, train
 from i2i.errors import UserError
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ def _options(
 app.command("train")(train.train)
 app.command("config")(train.config)
 app.command("translate")(deploy.translate)
+app.command("generate")(generate.generate)
 app.command("export")(deploy.export)
 app.command("report")(inspect.report)
 app.command("doctor")(inspect.doctor)

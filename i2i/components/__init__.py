@@ -29,10 +29,17 @@ def i2i_discriminators() -> list[Component]:
 
 @hookimpl
 def i2i_losses() -> list[Component]:
-    """Adversarial objectives."""
-    from i2i.components import adversarial
+    """Adversarial objectives, and penalties on the discriminator's gradient."""
+    from i2i.components import adversarial as a
+    from i2i.components import penalties as p
 
     return [
-        Component("vanilla", adversarial.NonSaturating, summary="Non-saturating GAN loss on logits"),
-        Component("lsgan", adversarial.LeastSquares, summary="Least-squares GAN loss"),
+        Component("vanilla", a.NonSaturating, a.SmoothingConfig, "Non-saturating GAN loss"),
+        Component("minimax", a.Minimax, a.SmoothingConfig, "GAN loss with the saturating generator"),
+        Component("lsgan", a.LeastSquares, a.SmoothingConfig, "Least-squares GAN loss"),
+        Component("hinge", a.Hinge, summary="Hinge GAN loss"),
+        Component("wasserstein", a.Wasserstein, summary="Wasserstein distance by a critic"),
+        Component("relativistic", a.Relativistic, a.RelativisticConfig, "Relativistic average GAN loss"),
+        Component("gradient-penalty", p.GradientPenalty, p.GradientPenaltyConfig, "Penalty of WGAN-GP"),
+        Component("r1", p.R1, p.R1Config, "Penalty on the gradient at real images, lazy"),
     ]

@@ -1,48 +1,154 @@
-"""Adversarial losses on logits, called as ``loss(player, real=logits, fake=logits)``."""
+"""Adversarial losses on logits, called as ``loss(player, real=logits, fake=logits)``.
+
+Each returns a scalar, the mean over all logits. With D = sigmoid(logit) for those that think in probabilities.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import relu, softplus
 
 from i2i.api import Config
 
 Player = Literal["discriminator", "generator"]
 
 
+class SmoothingConfig(Config):
+    """Options of the losses that have a target for real images."""
+
+    smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """One-sided label smoothing: real images get the target 1 - smoothing (Salimans et al. 2016, section 3.4)."""
+
+
+class RelativisticConfig(SmoothingConfig):
+    """Options of the relativistic average loss."""
+
+    base: Literal["vanilla", "lsgan", "hinge"] = "vanilla"
+    """The loss that is made relativistic: vanilla gives RaSGAN, lsgan RaLSGAN, hinge RaHingeGAN."""
+
+
 class NonSaturating(nn.Module):
     """GAN loss with the non-saturating generator (Goodfellow et al. 2014, arXiv:1406.2661, equation 1 and section 3).
 
-    With D = sigmoid(logit): the discriminator minimises ``-log D(real) - log(1 - D(fake))``, the generator
-    ``-log D(fake)``.
+    The discriminator minimises ``-log D(real) - log(1 - D(fake))``, the generator ``-log D(fake)``. With smoothing s
+    the first term is ``-(1 - s) log D(real) - s log(1 - D(real))`` (Salimans et al. 2016, arXiv:1606.03498, 3.4).
     """
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: SmoothingConfig) -> None:
         super().__init__()
+        self.smoothing = config.smoothing
 
     def forward(self, player: Player, *, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """The player's loss: a scalar, the mean over all logits. The generator's does not need `real`."""
+        """The player's loss; the generator's does not need `real`."""
         if player == "generator":
             return softplus(-fake).mean()
         assert real is not None
-        return softplus(-real).mean() + softplus(fake).mean()
+        return _cross_entropy(real, self.smoothing).mean() + softplus(fake).mean()
+
+
+class Minimax(nn.Module):
+    """The game with one value for both players (Goodfellow et al. 2014, arXiv:1406.2661, equation 1).
+
+    As `NonSaturating`, but the generator minimises ``log(1 - D(fake))``, whose gradient vanishes where the
+    discriminator is sure.
+    """
+
+    def __init__(self, config: SmoothingConfig) -> None:
+        super().__init__()
+        self.smoothing = config.smoothing
+
+    def forward(self, player: Player, *, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """The player's loss; the generator's does not need `real`."""
+        if player == "generator":
+            return -softplus(fake).mean()
+        assert real is not None
+        return _cross_entropy(real, self.smoothing).mean() + softplus(fake).mean()
 
 
 class LeastSquares(nn.Module):
     """Least-squares GAN (Mao et al. 2017, arXiv:1611.04076, equation 9 times 2): targets 1 for real, 0 for fake.
 
-    The discriminator minimises ``(D(real) - 1)^2 + D(fake)^2``, the generator ``(D(fake) - 1)^2``.
+    The discriminator minimises ``(D(real) - 1)^2 + D(fake)^2``, the generator ``(D(fake) - 1)^2``; D is the logit.
     """
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: SmoothingConfig) -> None:
         super().__init__()
+        self.target = 1 - config.smoothing
 
     def forward(self, player: Player, *, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """The player's loss: a scalar, the mean over all logits. The generator's does not need `real`."""
+        """The player's loss; the generator's does not need `real`."""
         if player == "generator":
             return torch.square(fake - 1).mean()
         assert real is not None
-        return torch.square(real - 1).mean() + torch.square(fake).mean()
+        return torch.square(real - self.target).mean() + torch.square(fake).mean()
+
+
+class Hinge(nn.Module):
+    """Hinge loss (Lim and Ye 2017, arXiv:1705.02894; Miyato et al. 2018, arXiv:1802.05957, equations 16 and 17).
+
+    The discriminator minimises ``max(0, 1 - D(real)) + max(0, 1 + D(fake))``, the generator ``-D(fake)``.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+
+    def forward(self, player: Player, *, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """The player's loss; the generator's does not need `real`."""
+        if player == "generator":
+            return -fake.mean()
+        assert real is not None
+        return relu(1 - real).mean() + relu(1 + fake).mean()
+
+
+class Wasserstein(nn.Module):
+    """Wasserstein distance by a critic (Arjovsky et al. 2017, arXiv:1701.07875, equation 2).
+
+    The critic minimises ``D(fake) - D(real)``, the generator ``-D(fake)``. It measures a distance only while something
+    keeps the critic Lipschitz: a gradient penalty, clipped weights or spectral norm.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+
+    def forward(self, player: Player, *, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """The player's loss; the generator's does not need `real`."""
+        if player == "generator":
+            return -fake.mean()
+        assert real is not None
+        return fake.mean() - real.mean()
+
+
+class Relativistic(nn.Module):
+    """Relativistic average GAN (Jolicoeur-Martineau 2018, arXiv:1807.00734, equations 10 and 11).
+
+    Judges how much more real an image is than the average of the other kind: the base loss sees
+    ``real - mean(fake)`` and ``fake - mean(real)``, and the generator plays the discriminator's part with the kinds
+    exchanged. The averages are over the images of one process.
+
+    Attributes:
+        compares: the generator's loss needs the real images' logits.
+    """
+
+    compares = True
+
+    def __init__(self, config: RelativisticConfig) -> None:
+        super().__init__()
+        smoothing = SmoothingConfig(smoothing=config.smoothing)
+        losses = {"vanilla": NonSaturating, "lsgan": LeastSquares, "hinge": Hinge}
+        self.base = losses[config.base](smoothing)
+
+    def forward(self, player: Player, *, fake: Tensor, real: Tensor) -> Tensor:
+        """The player's loss."""
+        real, fake = real - fake.mean(), fake - real.mean()
+        if player == "generator":
+            real, fake = fake, real
+        return self.base("discriminator", real=real, fake=fake)
+
+
+def _cross_entropy(real: Tensor, smoothing: float) -> Tensor:
+    """``-(1 - s) log D(real) - s log(1 - D(real))`` for each logit; softplus(-x) is -log sigmoid(x)."""
+    return (1 - smoothing) * softplus(-real) + smoothing * softplus(real)

@@ -40,6 +40,30 @@ class InstanceNorm2d(nn.Module):
         return f"{self.channels}, affine={self.weight is not None}"
 
 
+class Critic(nn.Sequential):
+    """A discriminator of layers in a row, which can also give its features.
+
+    Args:
+        layers: the layers; the last one gives the logits.
+        features: whether to return the activations too.
+    """
+
+    def __init__(self, *layers: nn.Module, features: bool = False) -> None:
+        super().__init__(*layers)
+        self.features = features
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """``(N, C, H, W)`` -> logits, or a tuple of logits and the output of every activation."""
+        if not self.features:
+            return super().forward(x)
+        features = []
+        for layer in self:
+            x = layer(x)
+            if isinstance(layer, nn.LeakyReLU):
+                features.append(x)
+        return x, *features
+
+
 def norm_layer(name: NormName, channels: int) -> nn.Module:
     """The normalisation of that name; instance norm without parameters, as in CycleGAN."""
     if name == "batch":

@@ -8,7 +8,8 @@ from pydantic import Field
 from torch import nn
 
 from i2i.api import Config
-from i2i.components.layers import NormName, init_weights, norm_layer
+from i2i.components.layers import Critic, NormName, init_weights, norm_layer
+from i2i.components.minibatch import MinibatchName, minibatch_layer
 
 
 class PatchConfig(Config):
@@ -20,6 +21,10 @@ class PatchConfig(Config):
     """Stride-2 layers; receptive fields of 16, 34, 70 and 142 pixels for 1 to 4."""
     norm: NormName = "batch"
     """Normalisation of all layers but the first and the last."""
+    minibatch: MinibatchName = "none"
+    """Statistics over the batch before the last layer, against mode collapse: none, std or discrimination."""
+    features: bool = False
+    """Return the activations beside the logits, for feature matching."""
     init_std: float | None = 0.02
     """Standard deviation of the initial weights; null: torch's own initialisation."""
 
@@ -31,6 +36,8 @@ class PixelConfig(Config):
     """Channels of the first layer."""
     norm: NormName = "batch"
     """Normalisation of the second layer."""
+    features: bool = False
+    """Return the activations beside the logits, for feature matching."""
     init_std: float | None = 0.02
     """Standard deviation of the initial weights; null: torch's own initialisation."""
 
@@ -57,8 +64,9 @@ def build_patch(config: PatchConfig, *, in_channels: int, size: tuple[int, int])
             norm_layer(config.norm, width),
             nn.LeakyReLU(0.2),
         ]
-    layers += [nn.Conv2d(width, 1, 4, 1, 1)]
-    return init_weights(nn.Sequential(*layers), config.init_std)
+    minibatch = minibatch_layer(config.minibatch, width)
+    layers += [minibatch, nn.Conv2d(minibatch.out_channels, 1, 4, 1, 1)]  # type: ignore[arg-type]
+    return init_weights(Critic(*layers, features=config.features), config.init_std)
 
 
 def build_pixel(config: PixelConfig, *, in_channels: int, size: tuple[int, int]) -> nn.Module:
@@ -72,4 +80,4 @@ def build_pixel(config: PixelConfig, *, in_channels: int, size: tuple[int, int])
         nn.LeakyReLU(0.2),
         nn.Conv2d(2 * width, 1, 1, bias=config.norm != "batch"),
     )
-    return init_weights(nn.Sequential(*layers), config.init_std)
+    return init_weights(Critic(*layers, features=config.features), config.init_std)

@@ -106,10 +106,10 @@ def resolve(
     if preset is not None and not isinstance(preset, str):
         raise ConfigError(_at(_place(user, ("preset",)), f"preset: expected a name, got {preset!r}"))
     presets = _presets(component, preset, user, samples=samples)
-    layers = [*presets.values(), *user]
     if name in SHARED or name in HEAD:
         raise PluginError(f"a recipe cannot be called '{name}': that is a section which all recipes share")
     models = SHARED | {name: component.config}
+    layers = [*presets.values(), *(_qualified(layer, name, models) for layer in user)]
     tree: dict[str, Any] = {"recipe": name, "preset": next(reversed(presets), "default"), "seed": 0}
     tree |= {section: _defaults(model, (section,)) for section, model in models.items()}
     for layer in layers:
@@ -132,6 +132,17 @@ def _override(key: str, value: Any) -> Layer:
     for part in reversed(key.split(".")):
         tree = {part: tree}
     return Layer(tree, f"option for {key}")
+
+
+def _qualified(layer: Layer, recipe: str, models: Mapping[str, type[Config]]) -> Layer:
+    """A ``--set`` without a section, such as ``scale=4``, with the one that has the option; the recipe's own first."""
+    if not layer.origin.startswith("--set"):
+        return layer
+    (key,) = layer.values
+    owners = [section for section, model in models.items() if key in model.model_fields]
+    if key in models or key in HEAD or not owners or (len(owners) > 1 and recipe not in owners):
+        return layer
+    return Layer({recipe if recipe in owners else owners[0]: layer.values}, layer.origin)
 
 
 def _last(layers: Sequence[Layer], *path: str) -> Any:

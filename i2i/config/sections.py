@@ -23,8 +23,12 @@ class DataConfig(Config):
     """How the folder is organised: auto, or a dataset listed by `i2i plugins list`."""
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """Which side is the source. A is the left half of a side-by-side file, or the first folder by name."""
+    val_root: str | None = None
+    """Another folder, of the same or another layout, whose images are the validation images; null: those of root."""
     size: Annotated[int, Field(ge=4, le=16384)] = 256
-    """Height and width of the square training crop, in pixels."""
+    """Height and width of the square training crop of the target, in pixels."""
+    scale: Annotated[int, Field(ge=1, le=16)] = 1
+    """How many times larger the target is than the source: above 1 for super-resolution."""
     load_size: Annotated[int, Field(ge=4, le=32768)] | None = None
     """Size that images are resized to before the crop; null: size * 286 / 256, as in pix2pix."""
     resize: Literal["stretch", "shorter", "none"] = "stretch"
@@ -35,6 +39,10 @@ class DataConfig(Config):
     """Channels of the target images; null: 1 if all of them are grey, else 3."""
     transform: TransformChoice = TransformChoice("augment")
     """Augmentation of the training samples; both images of a pair get the same random parameters."""
+    degrade: TransformChoice | None = None
+    """Makes the source out of the target where there is none, after augmentation: bicubic, real ...; null: nothing."""
+    val_whole: bool = False
+    """Validate on whole images, cut only to what the scale asks for, instead of on a crop; any-size networks only."""
     val_fraction: Fraction = 0.1
     """Share of the images held out for validation when the folder has no validation split."""
     workers: Annotated[int, Field(ge=0, le=256)] | None = None
@@ -50,6 +58,13 @@ class DataConfig(Config):
         if load_size is not None and load_size < info.data.get("size", 0):
             raise ValueError(f"load_size {load_size} is smaller than size {info.data['size']}")
         return load_size
+
+    @field_validator("scale")
+    @classmethod
+    def _crop_divides(cls, scale: int, info: ValidationInfo) -> int:
+        if info.data.get("size", 0) % scale:
+            raise ValueError(f"size {info.data['size']} is not divisible by scale {scale}")
+        return scale
 
     @property
     def resized(self) -> int:

@@ -1,9 +1,4 @@
-"""From the data section to batches: opens and checks the dataset, and draws samples in a reproducible order.
-
-Sample number n of a run is a function of the seed and n alone: the epoch's permutation is drawn from (seed, epoch) and
-every random number of a sample from (seed, epoch, index). So neither the number of loader processes nor of training
-processes changes what is seen, and a resumed run only has to know its step.
-"""
+"""From the data section to samples: opens and checks the dataset, and splits it."""
 
 from __future__ import annotations
 
@@ -16,22 +11,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
+from i2i.builder import Builder
 from i2i.config import DataConfig
+from i2i.data.batches import SKIPPED, collate
 from i2i.data.cache import CachedReader
-from i2i.data.images import find_images
-from i2i.data.paired import held_out
+from i2i.data.detect import find_layout
+from i2i.data.layouts import held_out
 from i2i.data.transforms import Pipeline, is_image, swapped
 from i2i.errors import DataError
 from i2i.plugins import Plugins
-
-SKIPPED = "_skipped"
-"""Batch key under which the names of samples that had to be replaced travel to the main process."""
 
 
 class Samples(Dataset):
@@ -72,6 +65,7 @@ class Data:
         val: validation samples, resized or cropped at the centre; may be empty.
         value_type: ``uint8`` when the source images have 8 bits, else ``float32``.
         layout: name of the dataset component.
+        labels: names of the classes; empty without.
         problems: one line for each file that was left out.
     """
 
@@ -79,6 +73,7 @@ class Data:
     val: Samples
     value_type: str
     layout: str
+    labels: tuple[str, ...] = ()
     problems: list[str] = field(default_factory=list)
 
     def sample(self) -> dict[str, Tensor]:
@@ -95,82 +90,80 @@ def open_data(config: DataConfig, plugins: Plugins, *, needs: Iterable[str], see
         DataError: there is no such folder, no sample in it, a key that the recipe needs is missing, or more than half
             of the samples cannot be used.
     """
-    root = Path(config.root).expanduser() if config.root is not None else None
-    if root is not None and not root.is_dir():
-        raise DataError(f"{root}: {'not a folder' if root.exists() else 'no such folder'} (data.root)")
-    layout = _layout(config, plugins, root)
-    build = _builder(config, plugins, root, layout)
-    raw = {split: build(split=split, transform=dict) for split in ("train", "val")}
-    train, val = _split(raw["train"], raw["val"], config.val_fraction)
-    where = root or layout
+    needs = frozenset(needs)
+    source = _Source.open(config, plugins, needs, config.root, "data.root")
+    raw = source.dataset("train", dict)
+    other = _Source.open(config, plugins, needs, config.val_root, "data.val_root") if config.val_root else source
+    val_split, train, val = _split(source, other, config.val_fraction)
     if not train:
-        raise DataError(f"{where}: no training samples found (data.layout is {layout})")
-    train, problems, seen = _check(raw["train"], train, config, where)
-    val_split = "val" if _has_splits(raw["val"]) else "train"
-    bad = {i: problem for i, _, problem in _read(raw[val_split], val, config.check_files) if problem}
-    val, problems = [index for index in val if index not in bad], [*problems, *bad.values()]
-    _check_keys(seen, needs, where, layout)
+        raise DataError(f"{source.name}: no training samples found (data.layout is {source.layout})")
+    train, problems, seen = _check(raw, train, config, source)
+    bad = {i: text for i, _, text in _read(other.dataset(val_split, dict), val, other.checked) if text}
+    _check_keys(seen, needs, config, source)
+    build = Builder(plugins, (0, 0))
+    augment = build.transform(config.transform)
+    degrade = build.transform(config.degrade, scale=config.scale) if config.degrade else None
+    paired = bool(getattr(raw, "paired", True))
     channels = _channels(seen, config)
-    augment = plugins.get("transform", config.transform.name)
-    transform = augment.build(augment.config(**config.transform.options))
-    paired = bool(getattr(raw["train"], "paired", True))
-    train_set = build(split="train", transform=Pipeline(config, channels, transform, paired))
-    val_set = build(split=val_split, transform=Pipeline(config, channels, None, paired))
+    images = [seen[key] for key in ("source", "target") if key in seen]
     return Data(
-        train=Samples(train_set, train, seed),
-        val=Samples(val_set, val, seed),
-        value_type="uint8" if seen.get("source", Seen(np.uint8)).dtype == np.uint8 else "float32",
-        layout=layout,
-        problems=[*getattr(raw["train"], "problems", []), *problems],
+        train=Samples(source.dataset("train", Pipeline(config, channels, augment, degrade, paired)), train, seed),
+        val=Samples(
+            other.dataset(val_split, Pipeline(config, channels, None, degrade, paired)),
+            [index for index in val if index not in bad],
+            seed,
+        ),
+        value_type="uint8" if not images or images[0].dtype == np.uint8 else "float32",
+        layout=source.layout,
+        labels=tuple(map(str, getattr(raw, "labels", ()))),
+        problems=[*getattr(raw, "problems", []), *problems, *bad.values()],
     )
 
 
-def _layout(config: DataConfig, plugins: Plugins, root: Path | None) -> str:
-    if config.layout.name != "auto":
-        if root is None and "root" in _required(plugins, config.layout.name):
-            raise DataError(f"data.layout={config.layout.name} needs a folder: give --data DIR")
-        return config.layout.name
-    if root is None:
-        return "facades"
-    components = {name: givers[0][1] for name, givers in plugins.table("dataset").items()}
-    fitting = [n for n, c in components.items() if (detect := getattr(c.build, "detect", None)) and detect(root)]
-    if not fitting and not find_images(root):
-        raise DataError(f"{root}: no images in it")
-    if not fitting:
-        able = ", ".join(name for name, component in components.items() if hasattr(component.build, "detect"))
-        raise DataError(
-            f"{root}: found no layout in it ({able}): set data.layout, or see `i2i plugins list` for layouts"
-        )
-    if len(fitting) > 1:
-        raise DataError(f"{root}: could be {' or '.join(fitting)}: choose with --set data.layout={fitting[0]}")
-    return fitting[0]
+@dataclass
+class _Source:
+    """A folder, or drawings, with the layout that reads it.
+
+    Attributes:
+        name: what messages call it.
+        layout: name of the dataset component.
+        checked: how many samples are looked at before training; a few tell what drawings are like.
+        build: builds the dataset of a split, all splits sharing one cache.
+    """
+
+    name: str
+    layout: str
+    checked: int
+    build: Callable[..., Any]
+
+    @classmethod
+    def open(cls, config: DataConfig, plugins: Plugins, needs: frozenset[str], folder: str | None, key: str) -> _Source:
+        root = Path(folder).expanduser() if folder is not None else None
+        if root is not None and not root.is_dir():
+            raise DataError(f"{root}: {'not a folder' if root.exists() else 'no such folder'} ({key})")
+        layout = find_layout(config, plugins, root, needs)
+        component = plugins.get("dataset", layout)
+        options = component.config(**(config.layout.options if config.layout.name == layout else {}))
+        wanted = inspect.signature(component.build).parameters
+        offered = {"read": CachedReader(config.cache_mb), "scale": config.scale}
+        extra = {name: value for name, value in offered.items() if name in wanted}
+        checked = config.check_files if root else 8
+        return cls(str(root or layout), layout, checked, partial(component.build, options, root=root, **extra))
+
+    def dataset(self, split: str, transform: Callable[..., Any]) -> Any:
+        return self.build(split=split, transform=transform)
 
 
-def _builder(config: DataConfig, plugins: Plugins, root: Path | None, layout: str) -> Callable[..., Any]:
-    """Builds the dataset for a split and transform; both splits share one cache."""
-    component = plugins.get("dataset", layout)
-    options = component.config(**(config.layout.options if config.layout.name == layout else {}))
-    build = partial(component.build, options, root=root)
-    if "read" in inspect.signature(component.build).parameters:
-        return partial(build, read=CachedReader(config.cache_mb))
-    return build
-
-
-def _required(plugins: Plugins, layout: str) -> set[str]:
-    parameters = inspect.signature(plugins.get("dataset", layout).build).parameters.values()
-    return {parameter.name for parameter in parameters if parameter.default is parameter.empty}
-
-
-def _has_splits(dataset: Any) -> bool:
-    return bool(getattr(dataset, "has_splits", True)) and len(dataset) > 0
-
-
-def _split(train: Any, val: Any, fraction: float) -> tuple[list[int], list[int]]:
-    if _has_splits(val):
-        return list(range(len(train))), list(range(len(val)))
+def _split(source: _Source, other: _Source, fraction: float) -> tuple[str, list[int], list[int]]:
+    """The split that validation reads, and the indices of both sides: held out of training if nothing else is there."""
+    train, val = source.dataset("train", dict), other.dataset("val", dict)
+    if getattr(val, "has_splits", True) and len(val) > 0:
+        return "val", list(range(len(train))), list(range(len(val)))
+    if other is not source:
+        return "train", list(range(len(train))), list(range(len(other.dataset("train", dict))))
     key = getattr(train, "key", str)
     keep_out = held_out([key(index) for index in range(len(train))], fraction)
-    return [index for index in range(len(train)) if index not in keep_out], sorted(keep_out)
+    return "train", [index for index in range(len(train)) if index not in keep_out], sorted(keep_out)
 
 
 @dataclass
@@ -202,14 +195,14 @@ def _read(dataset: Any, indices: list[int], limit: int) -> Iterator[tuple[int, d
 
 
 def _check(
-    dataset: Any, indices: list[int], config: DataConfig, where: Any
+    dataset: Any, indices: list[int], config: DataConfig, source: _Source
 ) -> tuple[list[int], list[str], dict[str, Seen]]:
     """Leaves out training samples that cannot be read; also says what the good ones look like."""
     seen: dict[str, Seen] = {}
     bad: dict[int, str] = {}
     checked = len(getattr(dataset, "problems", []))
     alone = checked
-    for index, sample, problem in _read(dataset, indices, config.check_files):
+    for index, sample, problem in _read(dataset, indices, source.checked):
         checked += 1
         if problem:
             bad[index] = problem
@@ -217,15 +210,16 @@ def _check(
             seen.setdefault(key, Seen()).add(value)
     if (len(bad) + alone) * 2 > checked:
         first = next(iter(bad.values()), None) or dataset.problems[0]
-        raise DataError(f"{where}: {len(bad) + alone} of {checked} samples cannot be used; the first: {first}")
+        raise DataError(f"{source.name}: {len(bad) + alone} of {checked} samples cannot be used; the first: {first}")
     return [index for index in indices if index not in bad], list(bad.values()), seen
 
 
-def _check_keys(seen: dict[str, Seen], needs: Iterable[str], where: Any, layout: str) -> None:
-    missing = sorted(set(needs) - seen.keys())
+def _check_keys(seen: dict[str, Seen], needs: frozenset[str], config: DataConfig, source: _Source) -> None:
+    missing = sorted(needs - seen.keys() - ({"source"} if config.degrade else set()))
     if missing:
-        has = ", ".join(seen)
-        raise DataError(f"{where}: the recipe needs {', '.join(missing)}, but layout {layout} gives {has}")
+        raise DataError(
+            f"{source.name}: the recipe needs {', '.join(missing)}, but layout {source.layout} gives {', '.join(seen)}"
+        )
 
 
 def _channels(seen: dict[str, Seen], config: DataConfig) -> dict[str, int]:
@@ -250,76 +244,3 @@ class _seeded:  # noqa: N801  a context manager, used like a function
         random.setstate(self.states[0])
         np.random.set_state(self.states[1])
         torch.set_rng_state(self.states[2])
-
-
-class Order:
-    """Batches of sample places from any step on, for one of several processes; never ends.
-
-    The epochs' permutations follow one another without a gap, so a batch may span two epochs and nothing is dropped.
-
-    Args:
-        length: number of samples.
-        batch: samples in a batch over all processes.
-        seed: the run's seed.
-        start: number of the first batch.
-        rank: this process.
-        world: number of processes; divides `batch`.
-    """
-
-    def __init__(self, length: int, batch: int, seed: int, *, start: int = 0, rank: int = 0, world: int = 1) -> None:
-        self.length, self.batch, self.seed, self.start = length, batch, seed, start
-        self.rank, self.share = rank, batch // world
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        epoch, permutation = -1, np.empty(0, int)
-        number = self.start
-        while True:
-            first = number * self.batch + self.rank * self.share
-            places = []
-            for sample in range(first, first + self.share):
-                if sample // self.length != epoch:
-                    epoch = sample // self.length
-                    permutation = np.random.default_rng((self.seed, epoch)).permutation(self.length)
-                places.append((epoch, int(permutation[sample % self.length])))
-            yield places
-            number += 1
-
-
-def batches(samples: Samples, order: Order, workers: int, *, pin_memory: bool = False) -> Iterator[dict[str, Any]]:
-    """Batches in that order, read ahead by `workers` processes (0: in this one)."""
-    loader = DataLoader(
-        samples,
-        batch_sampler=order,
-        num_workers=workers,
-        collate_fn=collate,
-        pin_memory=pin_memory,
-        worker_init_fn=_quiet_worker,
-        persistent_workers=workers > 0,
-    )
-    return iter(loader)
-
-
-def _quiet_worker(_: int) -> None:
-    cv2.setNumThreads(0)  # the loader's processes are the parallelism
-    torch.set_num_threads(1)
-
-
-def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Stacks samples: images to ``(N, C, H, W)``, integers to ``(N,)``."""
-    batch: dict[str, Any] = {SKIPPED: [line for sample in samples for line in sample.get(SKIPPED, ())]}
-    for key in samples[0]:
-        if key != SKIPPED:
-            batch[key] = torch.stack([torch.as_tensor(sample[key]) for sample in samples])
-    return batch
-
-
-def to_device(batch: dict[str, Any], device: torch.device, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-    """Moves a batch; uint8 images become `dtype` in [-1, 1] there, four times cheaper to move than floats."""
-    moved = {key: value.to(device, non_blocking=True) for key, value in batch.items() if key != SKIPPED}
-    return {key: _scaled(value, dtype) for key, value in moved.items()}
-
-
-def _scaled(value: Tensor, dtype: torch.dtype) -> Tensor:
-    if value.dtype == torch.uint8:
-        return value.to(dtype) / 127.5 - 1 if value.ndim == 4 else value.long()
-    return value.to(dtype) if value.is_floating_point() else value

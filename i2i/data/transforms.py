@@ -1,4 +1,4 @@
-"""From a raw sample to training tensors: direction, channels, resizing, cropping, augmentation.
+"""From a raw sample to training tensors: direction, channels, resizing, cropping, augmentation, degradation.
 
 Everything random is drawn from ``numpy.random``, which the loader seeds for each sample.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import cv2
@@ -17,11 +18,13 @@ from pydantic import Field
 from i2i.api import Config
 from i2i.config import DataConfig
 from i2i.data.images import to_channels, to_dtype
+from i2i.errors import DataError
 
 if TYPE_CHECKING:
     from albumentations import Compose
 
 Sample = dict[str, Any]
+Transform = Callable[[Sample], Sample]
 Chance = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -57,10 +60,10 @@ class Augment:
         if config.brightness or config.contrast:
             steps.append(albumentations.RandomBrightnessContrast(config.brightness, config.contrast, p=0.5))
         self.photometric = bool(config.brightness or config.contrast)
-        self.compose = _compose(steps)
+        self.compose = _compose(steps, equal_sizes=False)  # a pair for super-resolution differs
 
     def __call__(self, sample: Sample) -> Sample:
-        """Images ``(H, W, C)`` of equal height and width -> the same keys, the same dtypes except uint16 -> float32."""
+        """Images ``(H, W, C)`` -> the same keys, the same dtypes except uint16 -> float32."""
         if self.photometric:  # albumentations does not know 16 bit there
             sample = _images(
                 sample, lambda image: to_dtype(image, np.dtype(np.float32)) if image.dtype == np.uint16 else image
@@ -77,13 +80,15 @@ class Pipeline:
     Attributes:
         config: the data section.
         channels: wanted channels by key.
-        augment: the chosen transform, or None for validation, where the whole image is resized instead of cropped.
+        augment: the chosen transform, or None for validation, which sees the image's centre, or all of it.
+        degrade: makes the source of samples that have none; None leaves them as they are.
         paired: whether the images of a sample share their random parameters.
     """
 
     config: DataConfig
     channels: dict[str, int]
-    augment: Callable[[Sample], Sample] | None
+    augment: Transform | None
+    degrade: Transform | None = None
     paired: bool = True
 
     def __post_init__(self) -> None:
@@ -97,10 +102,12 @@ class Pipeline:
             sample = self._changed(sample)
         else:
             sample |= {key: self._changed({key: value})[key] for key, value in sample.items() if is_image(value)}
+        if self.degrade is not None and "source" not in sample:
+            sample = self.degrade(sample)
         return _images(sample, _to_tensor)
 
     def _changed(self, sample: Sample) -> Sample:
-        sample = _apply(self.geometry, sample)
+        sample = self.geometry(sample)
         return sample if self.augment is None else self.augment(sample)
 
 
@@ -116,8 +123,10 @@ def swapped(sample: Sample, direction: str) -> Sample:
     return sample | {"source": sample["target"], "target": sample["source"]}
 
 
-def _geometry(config: DataConfig, *, random: bool) -> Compose:
+def _geometry(config: DataConfig, *, random: bool) -> Transform:
     """Resize and random crop for training; the whole image (or its centre) at the crop's size for validation."""
+    if config.val_whole and not random:
+        return partial(_whole, scale=config.scale)
     a = _albumentations()
     size = config.size
     method = {"interpolation": cv2.INTER_CUBIC, "area_for_downscale": "image"}
@@ -126,10 +135,62 @@ def _geometry(config: DataConfig, *, random: bool) -> Compose:
         crop = a.CenterCrop(size, size, pad_if_needed=True, border_mode=cv2.BORDER_REFLECT_101)
     resized = config.resized if random else size
     if config.resize == "stretch":
-        return _compose([a.Resize(resized, resized, **method), crop])
-    if config.resize == "shorter":
-        return _compose([a.SmallestMaxSize(resized, **method), crop])
-    return _compose([crop])
+        compose = _compose([a.Resize(resized, resized, **method), crop])
+    elif config.resize == "shorter":
+        compose = _compose([a.SmallestMaxSize(resized, **method), crop])
+    else:
+        compose = _compose([crop])
+    if config.scale == 1:
+        return partial(_apply, compose)
+    return partial(_scaled, compose, size, config.scale, random)
+
+
+def _scaled(compose: Compose, size: int, scale: int, random: bool, sample: Sample) -> Sample:
+    if {"source", "target"} <= sample.keys():
+        return aligned_crop(sample, size, scale, random=random)
+    return _apply(compose, sample)
+
+
+def aligned_crop(sample: Sample, size: int, scale: int, *, random: bool) -> Sample:
+    """Cuts the same place out of a source and a target `scale` times as large.
+
+    Args:
+        sample: has ``source`` and ``target``, arrays ``(H, W, C)``.
+        size: side of the target's crop.
+        scale: target size over source size.
+        random: where `numpy.random` says, or in the middle.
+
+    Raises:
+        DataError: the target is not that much larger.
+    """
+    sample = _whole(sample, scale)
+    source, target, side = sample["source"], sample["target"], size // scale
+    short = [max(0, side - length) for length in source.shape[:2]]
+    source, target = (
+        np.pad(image, ((0, short[0] * by), (0, short[1] * by), (0, 0)), "symmetric")
+        for image, by in ((source, 1), (target, scale))
+    )
+    free = [length - side for length in source.shape[:2]]
+    row, column = ([np.random.randint(f + 1) for f in free]) if random else [f // 2 for f in free]
+    return sample | {
+        "source": source[row : row + side, column : column + side],
+        "target": target[row * scale : (row + side) * scale, column * scale : (column + side) * scale],
+    }
+
+
+def _whole(sample: Sample, scale: int) -> Sample:
+    """Cuts the rest of the division by the scale off the target's right and lower side."""
+    target = sample.get("target")
+    if scale == 1 or target is None:
+        return sample
+    height, width = target.shape[0] // scale, target.shape[1] // scale
+    source = sample.get("source")
+    if source is not None and source.shape[:2] != (height, width):
+        raise DataError(
+            f"the target ({target.shape[1]}x{target.shape[0]}) must be {scale} times as large as the source "
+            f"({source.shape[1]}x{source.shape[0]}): exchange them with data.direction, or set another data.scale"
+        )
+    return sample | {"target": target[: height * scale, : width * scale]}
 
 
 def _albumentations() -> Any:
@@ -139,8 +200,8 @@ def _albumentations() -> Any:
     return albumentations
 
 
-def _compose(steps: list[Any]) -> Compose:
-    return _albumentations().Compose(steps, seed=0)
+def _compose(steps: list[Any], *, equal_sizes: bool = True) -> Compose:
+    return _albumentations().Compose(steps, seed=0, is_check_shapes=equal_sizes)
 
 
 def _apply(compose: Compose, sample: Sample) -> Sample:

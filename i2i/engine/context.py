@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
+
+Pools = dict[str, Tensor]
+"""Image pools by name: ``(processes, images, C, H, W)``."""
 
 
 class StepContext:
@@ -64,21 +66,29 @@ class StepContext:
         if name not in self._pools:
             self._pools[name] = Pool(size)
             self._seed_pool(name)
+        self._pools[name].size = size  # a restored pool learns it here
         return self._pools[name]
 
     def log_images(self, name: str, images: Tensor) -> None:
         """See `i2i.api.Context.log_images`."""
         self.images[name] = images.detach()
 
-    def state_dict(self) -> dict[str, Any]:
-        """The image pools."""
-        return {name: {"size": pool.size, "images": pool.images} for name, pool in self._pools.items()}
+    def pools(self) -> Pools:
+        """The image pools of all processes, in order; every process must ask at the same step."""
+        return {name: self._gathered(torch.stack(pool.images)) for name, pool in self._pools.items() if pool.images}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Puts the image pools back."""
-        for name, values in state.items():
-            pool = self.pool(name, values["size"])
-            pool.images = [image.to(self._device) for image in values["images"]]
+    def load_pools(self, pools: Pools) -> None:
+        """Puts the image pools back; one of another number of processes gets the pool of one that was there."""
+        for name, images in pools.items():
+            self._pools[name] = Pool(0)
+            self._pools[name].images = list(images[self._rank % len(images)].to(self._device, self.dtype))
+
+    def _gathered(self, images: Tensor) -> Tensor:
+        if self._world == 1:
+            return images[None]
+        parts = [torch.empty_like(images) for _ in range(self._world)]
+        distributed.all_gather(parts, images)
+        return torch.stack(parts)
 
     def _seed_pool(self, name: str) -> None:
         self._pools[name].generator.manual_seed(_number(self._seed, self.step, 1 + self._rank, *name.encode()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -67,8 +67,7 @@ def players(
         settings = OptimizerConfig(**(config.optimizer.model_dump() | dict(phase.optimizer) | user))
         if phase.trains not in optimizers:
             optimizers[phase.trains] = _optimizer(parameters, settings, device)
-        effective = Phase(phase.name, phase.trains, every, phase.optimizer)
-        made.append(Player(effective, parameters, optimizers[phase.trains], settings.lr))
+        made.append(Player(replace(phase, every=every), parameters, optimizers[phase.trains], settings.lr))
     return made
 
 

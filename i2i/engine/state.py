@@ -14,11 +14,12 @@ from torch import Tensor, distributed, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from i2i.api import Recipe, Translator
-from i2i.builder import Builder
+from i2i.builder import Builder, image_size
 from i2i.components.inference import inference_translators
 from i2i.config import RunConfig
-from i2i.data.loading import Data, to_device
-from i2i.engine.context import StepContext
+from i2i.data.batches import to_device
+from i2i.data.loading import Data
+from i2i.engine.context import Pools, StepContext
 from i2i.engine.launch import compute_dtype
 from i2i.engine.networks import average_gradients, for_recipe, place
 from i2i.engine.optim import Player, players, rate_factor
@@ -43,6 +44,7 @@ class Training:
         context: what the recipe gets beside networks and batch.
         sample: one batch, for shapes.
         value_type: of the source images, ``uint8`` or ``float32``.
+        labels: names of the data's classes.
         steps: steps of the whole run.
         epoch_length: training samples.
         world: number of processes.
@@ -58,6 +60,7 @@ class Training:
     context: StepContext
     sample: Batch
     value_type: str
+    labels: tuple[str, ...]
     steps: int
     epoch_length: int
     world: int = 1
@@ -66,7 +69,7 @@ class Training:
     def train_step(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Runs every phase that is due, on the same batches; returns the losses as ``loss/PHASE/NAME``."""
         self.context.begin(self.step)
-        due = [player for player in self.players if self.step % player.phase.every == 0]
+        due = [player for player in self.players if player.phase.due(self.step, self.steps)]
         once = len(batches) == 1  # with accumulation, keeping all graphs would cost the memory that it is to save
         if once:
             self._learn_only(None)
@@ -90,6 +93,11 @@ class Training:
             average.update_parameters(self.modules[name])
         return logs
 
+    @property
+    def saves(self) -> bool:
+        """Whether a checkpoint is due after the steps done so far."""
+        return self.step == self.steps or self.step % self.config.train.checkpoint_every == 0
+
     def translators(self) -> dict[str, Translator]:
         """What would be exported now: copies in evaluation mode, averaged if there is averaging."""
         newest = {name: self.averages[name].module if name in self.averages else m for name, m in self.modules.items()}
@@ -100,18 +108,19 @@ class Training:
         factor = rate_factor(self.step, self.steps, self.config.train.schedule)
         return {f"lr/{player.phase.name}": player.lr * factor for player in self.players}
 
-    def checkpoint(self) -> Checkpoint:
-        """Everything that exact continuation needs."""
+    def checkpoint(self, pools: Pools) -> Checkpoint:
+        """Everything that exact continuation needs; `pools` are those of all processes."""
         optimizers = {"+".join(player.phase.trains): player.optimizer.state_dict() for player in self.players}
         return Checkpoint(
             step=self.step,
             networks={name: module.state_dict() for name, module in self.modules.items()},
             ema={name: average.state_dict() for name, average in self.averages.items()},
-            training={"optimizers": optimizers, "context": self.context.state_dict()},
+            training={"optimizers": optimizers, "pools": pools},
             state={
                 "config": self.config.to_dict(),
                 "sample": {key: {"shape": list(t.shape), "dtype": str(t.dtype)} for key, t in self.sample.items()},
                 "value_type": self.value_type,
+                "labels": list(self.labels),
                 "versions": {name: version(name) for name in ("i2i-toolkit", "torch", "numpy")}
                 | {"python": sys.version.split()[0]},
             },
@@ -142,7 +151,7 @@ class Training:
             ) from error
         if checkpoint.step > self.steps:
             raise RunError(f"the run has done {checkpoint.step} steps already: ask for more than {self.steps}")
-        self.context.load_state_dict(checkpoint.training["context"])
+        self.context.load_pools(checkpoint.training["pools"])
         self.step = checkpoint.step
 
     def _check_losses(self, player: Player, losses: Mapping[str, Tensor]) -> None:
@@ -166,6 +175,10 @@ class Training:
         for group in player.optimizer.param_groups:
             group["lr"] = player.lr * factor
         player.optimizer.step()
+        if (limit := player.phase.clip_weights) is not None:
+            with torch.no_grad():
+                for parameter in player.parameters:
+                    parameter.clamp_(-limit, limit)
 
 
 def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Training:
@@ -181,7 +194,7 @@ def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Tr
     recipe = plugins.get("recipe", config.recipe).build(config.options)
     sample = to_device(data.sample(), torch.device("cpu"))
     torch.manual_seed(config.seed)
-    modules = recipe.networks(Builder(plugins, _size(sample, config)), sample)
+    modules = recipe.networks(Builder(plugins, image_size(sample, config.data.size), data.labels), sample)
     for name, module in modules.items():
         if not isinstance(module, nn.Module):
             raise PluginError(f"recipe '{config.recipe}': network '{name}' is a {type(module).__name__}, no nn.Module")
@@ -208,15 +221,11 @@ def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Tr
         context=StepContext(config.seed, steps, fabric.device, exact, fabric.global_rank, world),
         sample=on_device,
         value_type=data.value_type,
+        labels=data.labels,
         steps=steps,
         epoch_length=len(data.train),
         world=world,
     )
-
-
-def _size(sample: Batch, config: RunConfig) -> tuple[int, int]:
-    images = [tensor for tensor in sample.values() if tensor.ndim == 4]
-    return (images[0].shape[2], images[0].shape[3]) if images else (config.data.size, config.data.size)
 
 
 def _averages(

@@ -13,7 +13,8 @@ import torch
 from lightning_fabric import Fabric
 
 from i2i.config import RunConfig
-from i2i.data.loading import SKIPPED, Data, Order, batches, open_data, to_device
+from i2i.data.batches import SKIPPED, Order, batches, to_device
+from i2i.data.loading import Data, open_data
 from i2i.engine.log import Reporter
 from i2i.engine.state import Training, setup
 from i2i.engine.stop import Stop
@@ -64,7 +65,7 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder | 
     _check_world(config, fabric)
     data = open_data(config.data, plugins, needs=_needs(config, plugins), seed=config.seed)
     training = setup(config, plugins, data, fabric)
-    validation = Validation(data.val, config.train.val_images, config.train.metrics, plugins, fabric.device)
+    validation = Validation(data, config, plugins, fabric.device)
     facts = _facts(training, fabric)
     if run is None:
         _announce(Reporter(1, 0, enabled=fabric.is_global_zero), training, data, facts)
@@ -99,8 +100,9 @@ def _loop(training: Training, data: Data, fabric: Fabric, writer: Writer | None,
         batch = _next_batches(loader, training, fabric, named)
         losses = training.train_step(batch)
         stopping = stop.asked()
+        pools = training.context.pools() if stopping or training.saves else None
         if writer:
-            writer.after_step(losses, named, stopping=stopping)
+            writer.after_step(losses, named, pools=pools, stopping=stopping)
         if stopping:
             break
 

@@ -1,4 +1,4 @@
-"""Looking at what was learned: metrics over the validation images, and grids of some of them."""
+"""Looking at what was learned: metrics over the validation images, and examples of inputs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torchvision.utils import make_grid
+from torch import Tensor
 
 from i2i.api import Translator
 from i2i.builder import Builder
+from i2i.config import RunConfig
+from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.images import write_image
-from i2i.data.loading import SKIPPED, Samples, collate, to_device
+from i2i.data.loading import Data
 from i2i.plugins import Plugins
 
 Batch = dict[str, Tensor]
@@ -24,9 +24,8 @@ class Validation:
     """The validation images of a run; the same ones, in the same order, every time.
 
     Args:
-        samples: validation samples; may be empty.
-        count: how many of them are used.
-        metrics: names of metric components.
+        data: its validation samples are used; there may be none.
+        config: the run's configuration: how many images, which metrics, the scale.
         plugins: where the metrics are looked up.
         device: where the networks are.
 
@@ -34,12 +33,10 @@ class Validation:
         PluginError: a metric is unknown.
     """
 
-    def __init__(
-        self, samples: Samples, count: int, metrics: tuple[str, ...], plugins: Plugins, device: torch.device
-    ) -> None:
-        self.samples, self.count, self.device = samples, min(count, len(samples)), device
+    def __init__(self, data: Data, config: RunConfig, plugins: Plugins, device: torch.device) -> None:
+        self.samples, self.count, self.device = data.val, min(config.train.val_images, len(data.val)), device
         builder = Builder(plugins, (0, 0))
-        self.metrics = {name: builder.metric(name) for name in metrics}
+        self.metrics = {name: builder.metric(name, scale=config.data.scale) for name in config.train.metrics}
         for metric in self.metrics.values():
             metric.distributed_available_fn = _alone  # torchmetrics would wait for processes that do not validate
 
@@ -75,44 +72,30 @@ class Validation:
                 return measured[name] if getattr(metric, "higher_is_better", False) else -measured[name]
         return None
 
-    @torch.inference_mode()
-    def grid(self, translators: dict[str, Translator], count: int) -> np.ndarray | None:
-        """Source | output | target for each translator, a row an image: uint8 ``(H, W, 3)``; None without images."""
-        cells: list[Tensor] = []
-        columns = 0
-        for batch in self.images(count):
-            row: list[Tensor | None] = []
-            for translator in translators.values():
-                source = batch.get(translator.source) if "image" in translator.example else None
-                row += [source, run(translator, batch), batch.get(translator.target or "")]
-            shown = [_viewable(image) for image in row if image is not None]
-            cells += shown
-            columns = len(shown)
-        if not cells:
-            return None
-        size = cells[0].shape[-2:]
-        same = [nn.functional.interpolate(cell[None], size, mode="nearest")[0] for cell in cells]
-        grid = make_grid(same, nrow=columns, padding=2, pad_value=1.0)
-        return (grid.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
 
+def run(translator: Translator, batch: Batch, label: int | None = None) -> Tensor:
+    """The translator's output for a batch.
 
-def run(translator: Translator, batch: Batch) -> Tensor:
-    """The translator's output for a batch; inputs that the batch does not have are taken from the example."""
+    Args:
+        translator: on copies of the networks for inference.
+        batch: the inputs; what it lacks is taken from the translator's example.
+        label: the label to translate to, instead of the batch's.
+    """
     keys = {"image": translator.source, "label": "target_label"}
     inputs = [batch.get(keys.get(n, n), example).to(example.device) for n, example in translator.example.items()]
+    if label is not None:
+        place = list(translator.example).index("label")
+        inputs[place] = torch.full_like(inputs[place], label)
     return translator.module(*inputs)
 
 
-def save_grid(path: Path, grid: np.ndarray) -> None:
-    """Writes a grid as PNG."""
-    path.parent.mkdir(exist_ok=True)
-    write_image(path, grid)
-
-
-def save_examples(folder: Path, validation: Validation, count: int) -> None:
-    """Writes validation inputs as image files, to try the exported model on."""
+def save_examples(folder: Path, validation: Validation, translators: dict[str, Translator], count: int) -> None:
+    """Writes inputs of the first translator as image files, to try the exported model on."""
+    translator = next(iter(translators.values()))
+    if "image" not in translator.example:
+        return
     for number, batch in enumerate(validation.images(count)):
-        image = batch.get("source")
+        image = batch.get(translator.source)
         if image is None:
             return
         folder.mkdir(exist_ok=True)
@@ -122,9 +105,3 @@ def save_examples(folder: Path, validation: Validation, count: int) -> None:
 
 def _alone() -> bool:
     return False
-
-
-def _viewable(image: Tensor) -> Tensor:
-    """One image ``(1, C, H, W)`` in [-1, 1] as ``(3, H, W)`` in [0, 1] on the CPU."""
-    image = (image[0, :3].float().clamp(-1, 1).cpu() + 1) / 2
-    return image[:1].expand(3, -1, -1) if image.shape[0] < 3 else image

@@ -6,14 +6,14 @@ import math
 import shutil
 import time
 from collections.abc import Mapping
-from typing import Any
 
 import torch
-from torchvision.utils import make_grid
 
+from i2i.engine.context import Pools
+from i2i.engine.grids import image_row, sample_grid, save_grid
 from i2i.engine.log import Log, Reporter
 from i2i.engine.state import Training
-from i2i.engine.validate import Validation, save_examples, save_grid
+from i2i.engine.validate import Validation, save_examples
 from i2i.errors import RunError, TrainingError
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.folder import RunFolder
@@ -47,21 +47,26 @@ class Writer:
     def begin(self) -> None:
         """The untrained networks' figures and grid, to see progress against."""
         if self.training.step == 0:
-            save_examples(self.run.examples, self.validation, self.config.sample_count)
+            translators = self.training.translators()
+            save_examples(self.run.examples, self.validation, translators, self.config.sample_count)
             self.validate()
             self.grid()
         self.since = time.monotonic()
 
-    def after_step(self, losses: Mapping[str, torch.Tensor], named: set[str], *, stopping: bool) -> None:
-        """Whatever is due after a step."""
+    def after_step(
+        self, losses: Mapping[str, torch.Tensor], named: set[str], *, pools: Pools | None, stopping: bool
+    ) -> None:
+        """Whatever is due after a step: a checkpoint if there are the processes' `pools` to go into it."""
         try:
-            self._after_step(losses, named, stopping=stopping)
+            self._after_step(losses, named, pools=pools, stopping=stopping)
         except OSError as error:
             raise TrainingError(
                 f"{self.run.path}: cannot write: {error.strerror or error}; go on with --resume"
             ) from error
 
-    def _after_step(self, losses: Mapping[str, torch.Tensor], named: set[str], *, stopping: bool) -> None:
+    def _after_step(
+        self, losses: Mapping[str, torch.Tensor], named: set[str], *, pools: Pools | None, stopping: bool
+    ) -> None:
         step, last = self.training.step, self.training.step == self.training.steps
         self.losses.update(losses)
         self.reporter.advance(step)
@@ -72,10 +77,10 @@ class Writer:
             self.figures()
         if step % self.config.sample_every == 0 or last:
             self.grid()
-        if last or stopping or step % self.config.checkpoint_every == 0:
+        if pools is not None:
             if not stopping:
                 self.validate()
-            self.save(validated=not stopping)
+            self.save(pools, validated=not stopping)
 
     def figures(self) -> None:
         """Writes losses, rates and speed."""
@@ -114,19 +119,19 @@ class Writer:
     def grid(self) -> None:
         """Draws the sample grid."""
         begin = time.monotonic()
-        grid = self.validation.grid(self.training.translators(), self.config.sample_count)
+        grid = sample_grid(self.training.translators(), self.validation, self.config.sample_count)
         if grid is not None:
             save_grid(self.run.samples / f"step-{self.training.step:07d}.png", grid)
             self.log.images(self.training.step, "samples", grid)
         for name, images in self.training.context.images.items():
-            self.log.images(self.training.step, name, _image_row(images))
+            self.log.images(self.training.step, name, image_row(images))
         self.since += time.monotonic() - begin
 
-    def save(self, *, validated: bool) -> None:
+    def save(self, pools: Pools, *, validated: bool) -> None:
         """Writes a checkpoint, then removes what is no longer needed."""
         begin = time.monotonic()
         self._finite()
-        checkpoint = self.training.checkpoint()
+        checkpoint = self.training.checkpoint(pools)
         metrics = self.metrics if validated else {}
         checkpoint.state |= {"metrics": metrics, "score": self.validation.score(metrics)}
         checkpoints.save(self.run.checkpoints, checkpoint)
@@ -143,8 +148,3 @@ def _check_space(training: Training, run: RunFolder) -> None:
     if free < needed:
         what = f"a checkpoint needs about {needed:,} bytes, {free:,} are free"
         raise RunError(f"{run.path}: no disk space: {what}; make room or choose another --out")
-
-
-def _image_row(images: torch.Tensor) -> Any:
-    grid = make_grid((images[:8].float().clamp(-1, 1).cpu() + 1) / 2)
-    return (grid[:3] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()

@@ -124,7 +124,7 @@ def _metadata(deployed: Deployed, translator: Translator, facts: Mapping[str, st
 def _deployed_inputs(
     translator: Translator, value_type: ValueType, *, batch: int, size: tuple[int, int] | None = None
 ) -> list[Tensor]:
-    """Random images of a size (by default that of the example), and the other inputs, each repeated to the batch."""
+    """Random images of a size (by default that of the example), noise, and labels in turn."""
     generator = torch.Generator().manual_seed(batch)
     tensors = []
     for name, tensor in translator.example.items():
@@ -132,9 +132,10 @@ def _deployed_inputs(
             height, width = size or (tensor.shape[2], tensor.shape[3])
             image = torch.rand(batch, height, width, tensor.shape[1], generator=generator)
             tensors.append((image * 255).round().to(torch.uint8) if value_type == "uint8" else image)
+        elif name == "label":
+            tensors.append((torch.arange(1, batch + 1) % max(1, len(translator.labels))).to(torch.int32))
         else:
-            whole = tensor[:1].cpu().expand(batch, *tensor.shape[1:]).contiguous()
-            tensors.append(whole.to(torch.int32) if name == "label" else whole)
+            tensors.append(torch.randn(batch, *tensor.shape[1:], generator=generator))
     return tensors
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from i2i.api import Translator
-from i2i.builder import Builder
+from i2i.builder import Builder, image_size
 from i2i.components.inference import inference_translators
 from i2i.config import RunConfig, resolve
 from i2i.errors import RunError
@@ -88,9 +88,10 @@ def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plug
         RunError: the weights do not fit the networks that the configuration describes.
     """
     sample = {key: _example(spec) for key, spec in checkpoint.state["sample"].items()}
-    sizes = [(tensor.shape[2], tensor.shape[3]) for tensor in sample.values() if tensor.ndim == 4]
+    labels = checkpoint.state.get("labels", ())
     recipe = plugins.get("recipe", config.recipe).build(config.options)
-    networks = recipe.networks(Builder(plugins, sizes[0] if sizes else (config.data.size, config.data.size)), sample)
+    build = Builder(plugins, image_size(sample, config.data.size), labels, inference=True)
+    networks = recipe.networks(build, sample)
     for name, network in networks.items():
         state = checkpoint.networks.get(name, {})
         if name in checkpoint.ema:

@@ -94,10 +94,12 @@ def translate_folder(
         The results, in the order of the inputs.
 
     Raises:
+        ModelError: the model takes no images.
         UserError: as `plan` says, or the label does not fit the model.
     """
     if batch < 1 or (workers is not None and workers < 1):
         raise UserError("batch and workers are whole numbers from 1")
+    model.check_command("translate")
     model.label_index(label)
     items = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     tasks = plan(items, out, model.channels[1], model.dtype, overwrite=overwrite, skip_existing=skip_existing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ class Metadata:
         translator: ``default``, or the direction such as ``AtoB``.
         scale: output size over input size.
         multiple: to which the graph pads height and width by itself.
-        channels_in: of ``image``.
+        channels_in: of ``image``; 0 where there is none and images are made from ``noise``.
         channels_out: of ``image_out``.
         value_type: ``uint8``, or ``float32`` in [0, 1].
         labels: names of the labels, in the order of their numbers.
@@ -48,6 +48,11 @@ class Metadata:
     config_digest: str
     raw: Mapping[str, str]
 
+    @property
+    def generates(self) -> bool:
+        """Whether images are made from noise alone, not from other images."""
+        return self.channels_in == 0
+
 
 def read_metadata(session: onnxruntime.InferenceSession) -> Metadata:
     """Reads the metadata of an opened file.
@@ -65,7 +70,7 @@ def read_metadata(session: onnxruntime.InferenceSession) -> Metadata:
         translator=raw.get("translator", "default"),
         scale=_count(raw, "scale", 1),
         multiple=_count(raw, "multiple", 1),
-        channels_in=_count(raw, "channels_in"),
+        channels_in=_count(raw, "channels_in", least=0),
         channels_out=_count(raw, "channels_out"),
         value_type=raw.get("value_type", ""),
         labels=_labels(raw.get("labels", "[]")),
@@ -77,15 +82,15 @@ def read_metadata(session: onnxruntime.InferenceSession) -> Metadata:
     return metadata
 
 
-def _count(raw: Mapping[str, str], key: str, default: int | None = None) -> int:
+def _count(raw: Mapping[str, str], key: str, default: int | None = None, *, least: int = 1) -> int:
     text = raw.get(key, "" if default is None else str(default))
-    if not _is_count(text):
-        raise ModelError(f"its metadata are damaged: i2i.{key} is {text[:40]!r}, not a whole number from 1")
+    if not _is_count(text, least):
+        raise ModelError(f"its metadata are damaged: i2i.{key} is {text[:40]!r}, not a whole number from {least}")
     return int(text)
 
 
-def _is_count(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0
+def _is_count(text: str, least: int = 1) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least
 
 
 def _labels(text: str) -> tuple[str, ...]:
@@ -105,10 +110,25 @@ def _check(metadata: Metadata, session: onnxruntime.InferenceSession) -> None:
     inputs = {node.name: node for node in session.get_inputs()}
     outputs = {node.name: node for node in session.get_outputs()}
     unknown = sorted(inputs.keys() - {"image", "label", "noise"})
-    if "image" not in inputs or "image_out" not in outputs or unknown:
+    if not inputs.keys() & {"image", "noise"} or "image_out" not in outputs or unknown:
         raise ModelError(f"its inputs {sorted(inputs)} and outputs {sorted(outputs)} are not those of an i2i model")
-    for node, channels in ((inputs["image"], metadata.channels_in), (outputs["image_out"], metadata.channels_out)):
+    if metadata.generates == ("image" in inputs):
+        raise ModelError(f"its metadata say {metadata.channels_in} channels of input, its graph takes {sorted(inputs)}")
+    images = [(inputs["image"], metadata.channels_in)] if "image" in inputs else []
+    for node, channels in [*images, (outputs["image_out"], metadata.channels_out)]:
         last = node.shape[3] if len(node.shape) == 4 else 0
         if node.type != _TYPES[metadata.value_type] or (isinstance(last, int) and last != channels):
             said = f"{metadata.value_type} with {channels} channels"
             raise ModelError(f"its metadata say {said} for {node.name}, its graph {node.type} of shape {node.shape}")
+    if "noise" in inputs:
+        _check_noise(inputs["noise"], inputs["image"].shape if "image" in inputs else [])
+
+
+def _check_noise(noise: Any, image: Sequence[int | str]) -> None:
+    """Each image's noise must have a size that is fixed or the image's."""
+    names = {size for size in image if isinstance(size, str)}
+    known = all(size in names or (isinstance(size, int) and size > 0) for size in noise.shape[1:])
+    if noise.type != _TYPES["float32"] or len(noise.shape) < 2 or not known:
+        raise ModelError(
+            f"its noise is {noise.type} of shape {noise.shape}, not float32 of a known size for each image"
+        )

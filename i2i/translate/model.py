@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import onnxruntime
@@ -17,7 +18,9 @@ from PIL import Image
 from i2i.data.image_errors import Unfit, named, shown
 from i2i.data.images import Picture, from_pillow, read_image, to_channels, to_dtype
 from i2i.errors import DataError, ModelError, UserError
+from i2i.translate.find import find_model
 from i2i.translate.metadata import Metadata, read_metadata
+from i2i.translate.noise import draw_noise, same_noise
 
 _SILENT = 4  # onnxruntime's severity "fatal"
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -48,32 +51,8 @@ def load(path: str | os.PathLike[str], *, translator: str | None = None, device:
     return Model(session, metadata, file)
 
 
-def find_model(path: str | os.PathLike[str], translator: str | None = None) -> Path:
-    """The model file that a path means: the file itself, or the one in a run folder.
-
-    Raises:
-        ModelError: there is none, or several and `translator` names none of them.
-    """
-    place = Path(path)
-    if place.is_file():
-        return place
-    if not place.is_dir():
-        raise ModelError(f"{shown(place)}: {'not a regular file' if place.exists() else 'no such file or folder'}")
-    candidates = [place / "model.onnx", *sorted(place.glob("model.*.onnx"))]
-    files = {file.name[6:-5]: file for file in candidates if file.is_file()}  # by translator, "" for model.onnx
-    if not files:
-        raise ModelError(f"{shown(place)}: holds no model.onnx; make one with: i2i export {shown(place)}")
-    if translator is None and (len(files) == 1 or "" in files):
-        return files.get("") or next(iter(files.values()))
-    if translator in files:
-        return files[translator]
-    if translator is not None and "" in files:
-        return files[""]  # its metadata have the name; `load` compares
-    raise ModelError(f"{shown(place)}: name a translator, one of: {', '.join(files)}")
-
-
 class Model:
-    """An exported model, ready to translate; safe to use from several threads.
+    """An exported model, ready to translate or to generate; safe to use from several threads.
 
     Attributes:
         info: what the file's metadata say, parsed and checked.
@@ -100,13 +79,18 @@ class Model:
 
     @property
     def channels(self) -> tuple[int, int]:
-        """Number of channels of the input and of the output."""
+        """Number of channels of the input, 0 where there is none, and of the output."""
         return self.info.channels_in, self.info.channels_out
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the labels that `translate` can be told; empty where it takes none or they have no names."""
+        """Names of the labels that `translate` or `generate` can be told; empty where there are none or no names."""
         return self.info.labels
+
+    @property
+    def takes_label(self) -> bool:
+        """Whether there are labels, with names or only numbered."""
+        return "label" in self._inputs
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -132,9 +116,10 @@ class Model:
 
         Raises:
             DataError: the image cannot be read or converted.
-            ModelError: the model fails.
+            ModelError: the model fails, or takes no image.
             UserError: the label is missing, unknown, or of no use.
         """
+        self.check_command("translate")
         with named("image" if isinstance(image, Image.Image | np.ndarray) else image):
             pixels = self.prepare(self._picture(image))
         return self.translate_batch(pixels[np.newaxis], label=label)[0]
@@ -154,28 +139,69 @@ class Model:
             ModelError: the model fails, or gives something else than its metadata say.
             UserError: the label is missing, unknown, or of no use.
         """
-        if (
-            images.ndim != 4
-            or images.shape[3] != self.info.channels_in
-            or images.dtype != self.dtype
-            or not images.size
-        ):
-            wanted = f"{self.dtype} of shape (N, H, W, {self.info.channels_in})"
+        self.check_command("translate")
+        channels = self.info.channels_in
+        if images.ndim != 4 or images.shape[3] != channels or images.dtype != self.dtype or not images.size:
+            wanted = f"{self.dtype} of shape (N, H, W, {channels})"
             raise DataError(f"the model takes {wanted}, not {images.dtype} of shape {images.shape}")
         feeds: dict[str, np.ndarray] = {"image": np.ascontiguousarray(images)}
-        if (index := self.label_index(label)) is not None:
-            feeds["label"] = np.full(len(images), index, np.int32)
         if "noise" in self._inputs:
-            feeds["noise"] = self._noise(images.shape)
-        try:
-            (result,) = self._session.run(["image_out"], feeds)
-        except Exception as error:  # onnxruntime raises types of its own, and RuntimeError
-            raise ModelError(f"{shown(self.path)}: the model failed: {_last_words(error)}") from error
+            feeds["noise"] = same_noise(self._inputs["noise"].shape, self._inputs["image"].shape, images.shape)
         count, height, width, _ = images.shape
-        expected = (count, height * self.scale, width * self.scale, self.info.channels_out)
-        if result.shape != expected:
-            raise ModelError(f"{shown(self.path)}: gave shape {result.shape} where its metadata promise {expected}")
-        return result
+        return self._run(feeds, label, (count, height * self.scale, width * self.scale, self.info.channels_out))
+
+    def generate(
+        self,
+        count: int = 1,
+        *,
+        label: str | int | None = None,
+        seed: int = 0,
+        truncation: float | None = None,
+        batch: int = 16,
+    ) -> np.ndarray:
+        """Makes images from noise.
+
+        Args:
+            count: how many. The noise of each depends on seed, label and its number alone.
+            label: name or number of what they are to show, for models that have labels.
+            seed: a whole number from 0; another one gives other images.
+            truncation: noise of larger magnitude is drawn anew: less variety, fewer odd images. None: all is kept.
+            batch: most images that go through the network at once.
+
+        Returns:
+            Array ``(count, H, W, C)`` of type `dtype`.
+
+        Raises:
+            ModelError: the model fails, or translates images.
+            UserError: a number is out of range; the label is missing, unknown, or of no use.
+        """
+        self.check_command("generate")
+        if count < 1 or batch < 1:
+            raise UserError("count and batch are whole numbers from 1")
+        batches = [range(start, min(start + batch, count)) for start in range(0, count, batch)]
+        return np.concatenate(
+            [self.generate_batch(numbers, label=label, seed=seed, truncation=truncation) for numbers in batches]
+        )
+
+    def generate_batch(
+        self, numbers: Sequence[int], *, label: str | int | None = None, seed: int = 0, truncation: float | None = None
+    ) -> np.ndarray:
+        """The images of these numbers, each from 0, that `generate` makes, in one batch ``(N, H, W, C)``."""
+        self.check_command("generate")
+        size, index = self._inputs["noise"].shape[1:], self.label_index(label)
+        noise = draw_noise(size, numbers, label=index, seed=seed, truncation=truncation)
+        return self._run({"noise": noise}, label, (len(noise), None, None, self.info.channels_out))
+
+    def check_command(self, command: Literal["generate", "translate"]) -> None:
+        """Makes sure that the model is for that command.
+
+        Raises:
+            ModelError: it is for the other; the message says so.
+        """
+        if self.info.generates and command == "translate":
+            raise ModelError(f"{shown(self.path)}: makes images from noise and takes none; use: i2i generate")
+        if not self.info.generates and command == "generate":
+            raise ModelError(f"{shown(self.path)}: translates images and makes none from noise; use: i2i translate")
 
     def prepare(self, picture: Picture) -> np.ndarray:
         """The picture's pixels ``(H, W, C)`` in the channels and type that the model takes.
@@ -191,7 +217,7 @@ class Model:
         Raises:
             UserError: the label is missing, unknown, or of no use.
         """
-        if "label" not in self._inputs:
+        if not self.takes_label:
             if label is not None:
                 raise UserError(f"{shown(self.path)}: the model has no labels; leave the label out")
             return None
@@ -200,10 +226,25 @@ class Model:
             raise UserError(f"{shown(self.path)}: the model needs a label: {known}")
         if label in self.labels:
             return self.labels.index(str(label))
-        index = int(label) if str(label).isascii() and str(label).isdigit() else -1
+        text = str(label)
+        index = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
         if index < 0 or (self.labels and index >= len(self.labels)):
             raise UserError(f"{shown(self.path)}: unknown label {label!r}; the model knows: {known}")
         return index
+
+    def _run(
+        self, feeds: dict[str, np.ndarray], label: str | int | None, promised: tuple[int | None, ...]
+    ) -> np.ndarray:
+        """The network's images, whose shape is as promised, None standing for any size."""
+        if (index := self.label_index(label)) is not None:
+            feeds["label"] = np.full(promised[0], index, np.int32)
+        try:
+            (result,) = self._session.run(["image_out"], feeds)
+        except Exception as error:  # onnxruntime raises types of its own, and RuntimeError
+            raise ModelError(f"{shown(self.path)}: the model failed: {_last_words(error)}") from error
+        if len(result.shape) != 4 or any(p not in (None, g) for p, g in zip(promised, result.shape, strict=True)):
+            raise ModelError(f"{shown(self.path)}: gave shape {result.shape} where its metadata promise {promised}")
+        return result
 
     def _picture(self, image: ImageLike) -> Picture:
         if isinstance(image, Image.Image):
@@ -214,16 +255,6 @@ class Model:
             raise Unfit(f"an array of shape {image.shape} is no image")
         pixels = image if image.ndim == 3 else image[..., np.newaxis]
         return Picture(pixels, pixels[..., 3] if pixels.shape[2] == 4 else None, None, "")
-
-    def _noise(self, images: tuple[int, ...]) -> np.ndarray:
-        """Standard normal numbers, the same for each image, so that a result depends on nothing but its input."""
-        known: dict[Any, int] = dict(zip(self._inputs["image"].shape, images, strict=True))
-        named_sizes = self._inputs["noise"].shape[1:]
-        sizes = [size if isinstance(size, int) else known.get(size, 0) for size in named_sizes]
-        if 0 in sizes:
-            raise ModelError(f"{shown(self.path)}: the size of the noise is not known: {named_sizes}")
-        noise = np.random.default_rng(0).standard_normal(sizes, dtype=np.float32)
-        return np.repeat(noise[np.newaxis], images[0], axis=0)
 
 
 def _session(file: Path, device: str) -> onnxruntime.InferenceSession:

@@ -54,23 +54,70 @@ def plan(
     """
     if overwrite and skip_existing:
         raise UserError("--overwrite and --skip-existing exclude each other")
-    folder = Path(out)
-    if folder.suffix.lower() in READABLE and not folder.is_dir():
-        raise UserError(f"{shown(folder)}: the output is a folder; the outputs keep the names of the inputs")
+    folder = output_folder(out)
     sources = _without_repetition(source for item in inputs for source in _sources(item, folder))
     if not any(os.path.lexists(source.path) for source in sources):
         raise UserError(f"no images found in {' '.join(shown(item) for item in inputs) or 'nothing'}")
     outputs = _outputs(sources, folder, channels, dtype)
     _refuse_inputs_as_outputs(sources, outputs)
-    existing = [output for output in outputs if os.path.lexists(output)]
-    if existing and not (overwrite or skip_existing):
-        raise UserError(
-            f"{shown(existing[0])}: exists already, {len(existing)} of {len(outputs)} outputs do; "
-            "add --overwrite or --skip-existing"
-        )
-    _make_writable(folder)
+    leave = None if overwrite or skip_existing else "--overwrite or --skip-existing"
+    existing = existing_outputs(outputs, wanted=leave)
+    make_writable(folder)
     there = set(existing) if skip_existing else set()
     return [Task(source.path, output, output in there) for source, output in zip(sources, outputs, strict=True)]
+
+
+def output_folder(out: PathLike) -> Path:
+    """The path of a folder for results.
+
+    Raises:
+        UserError: it is named like an image.
+    """
+    folder = Path(out)
+    if folder.suffix.lower() in READABLE and not folder.is_dir():
+        raise UserError(f"{shown(folder)}: the output is a folder, and this is the name of an image")
+    return folder
+
+
+def existing_outputs(outputs: Sequence[Path], *, wanted: str | None) -> list[Path]:
+    """The outputs that are there already.
+
+    Args:
+        outputs: all that are to be written.
+        wanted: the options that would allow it; None: it is allowed.
+
+    Raises:
+        UserError: there are some and it is not allowed.
+    """
+    existing = [output for output in outputs if os.path.lexists(output)]
+    if existing and wanted is not None:
+        raise UserError(
+            f"{shown(existing[0])}: exists already, {len(existing)} of {len(outputs)} outputs do; add {wanted}"
+        )
+    return existing
+
+
+def with_format(place: Path, channels: int, dtype: np.dtype) -> Path:
+    """The name of an output: as it is if its format can hold the result, else with the ending of one that can."""
+    if can_hold(place, channels, dtype):
+        return place
+    ending = ".png" if can_hold("any.png", channels, dtype) else ".npy"
+    return place.with_suffix(ending) if place.suffix.lower() in READABLE else place.with_name(place.name + ending)
+
+
+def make_writable(folder: Path) -> None:
+    """Makes the folder and tries to make a file in it: permission bits alone do not tell.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    probe = folder / f".i2i-{secrets.token_hex(8)}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{shown(folder)}: cannot be written: {reason(error)}") from error
 
 
 def _sources(item: PathLike, out: Path) -> Iterator[_Source]:
@@ -136,7 +183,7 @@ def _outputs(sources: Sequence[_Source], folder: Path, channels: int, dtype: np.
     Where two inputs come to the same name, the one that keeps its ending has it, else the first; the other's ending
     goes into its name: ``a.jpg`` -> ``a_jpg.png``.
     """
-    wanted = [_with_format(source.place, channels, dtype) for source in sources]
+    wanted = [with_format(source.place, channels, dtype) for source in sources]
     keeping = sorted(range(len(sources)), key=lambda i: (wanted[i] != sources[i].place, i))
     owner: dict[str, int] = {}
     for i in keeping:
@@ -154,27 +201,9 @@ def _outputs(sources: Sequence[_Source], folder: Path, channels: int, dtype: np.
     return outputs
 
 
-def _with_format(place: Path, channels: int, dtype: np.dtype) -> Path:
-    if can_hold(place, channels, dtype):
-        return place
-    ending = ".png" if can_hold("any.png", channels, dtype) else ".npy"
-    return place.with_suffix(ending) if place.suffix.lower() in READABLE else place.with_name(place.name + ending)
-
-
 def _refuse_inputs_as_outputs(sources: Sequence[_Source], outputs: Sequence[Path]) -> None:
     read = {_entry(source.path) for source in sources}
     read |= {os.path.normcase(os.path.realpath(source.path)) for source in sources if source.path.is_symlink()}
     for output in outputs:
         if _entry(output) in read:
             raise UserError(f"{shown(output)}: is an input and would be written over; choose another output folder")
-
-
-def _make_writable(folder: Path) -> None:
-    """Makes the folder and tries to make a file in it: permission bits alone do not tell."""
-    probe = folder / f".i2i-{secrets.token_hex(8)}.tmp"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch(exist_ok=False)
-        probe.unlink()
-    except OSError as error:
-        raise UserError(f"{shown(folder)}: cannot be written: {reason(error)}") from error

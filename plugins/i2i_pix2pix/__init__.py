@@ -24,31 +24,31 @@ class Pix2PixConfig(i2i.Config):
     """Network that translates: unet or resnet, or any other generator."""
     discriminator: i2i.DiscriminatorChoice = i2i.DiscriminatorChoice("patch")
     """Network that judges source and image together: patch or pixel, or any other discriminator."""
-    adversarial: i2i.LossChoice = i2i.LossChoice("vanilla")
-    """Adversarial loss: vanilla or lsgan."""
+    adversary: i2i.AdversaryConfig = i2i.AdversaryConfig(discriminator_weight=0.5)
+    """The adversarial game; the paper halves the discriminator's loss to slow it down."""
     l1: Annotated[float, Field(ge=0)] = 100.0
     """Weight of the mean absolute error (lambda in equation 4), images in [-1, 1]."""
-    gan: Annotated[float, Field(ge=0)] = 1.0
-    """Weight of the generator's adversarial loss; 0 leaves a plain regression."""
-    discriminator_weight: Annotated[float, Field(gt=0)] = 0.5
-    """Factor of the discriminator's loss; the paper halves it to slow the discriminator down."""
 
 
 class Pix2Pix(i2i.Recipe):
     """The training method; see the module's header."""
 
     def networks(self, build: i2i.Build, sample: dict[str, Tensor]) -> dict[str, nn.Module]:
-        """Generator, conditional discriminator and the adversarial loss."""
+        """Generator and conditional discriminator."""
         source, target = sample["source"].shape[1], sample["target"].shape[1]
+        self.adversary = i2i.Adversary(self.config.adversary, build, paired=True)
         return {
             "generator": build.generator(self.config.generator, in_channels=source, out_channels=target),
-            "discriminator": build.discriminator(self.config.discriminator, in_channels=source + target),
-            "adversarial": build.loss(self.config.adversarial),
+            "discriminator": self.adversary.discriminator(self.config.discriminator, in_channels=source + target),
         }
 
     def phases(self) -> Sequence[i2i.Phase]:
         """The discriminator first, then the generator."""
-        return [i2i.Phase("discriminator", trains=("discriminator",)), i2i.Phase("generator", trains=("generator",))]
+        clip = self.config.adversary.clip_weights
+        return [
+            i2i.Phase("discriminator", trains=("discriminator",), clip_weights=clip),
+            i2i.Phase("generator", trains=("generator",)),
+        ]
 
     def shared(self, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context) -> dict[str, Tensor]:
         """The translated image serves both phases, for the generator does not change in between."""
@@ -60,17 +60,15 @@ class Pix2Pix(i2i.Recipe):
         """Equations 1 and 4 of the paper."""
         import torch
 
-        def logits(image: Tensor) -> Tensor:
-            judged = nets["discriminator"](torch.cat([batch["source"], image], 1))
-            return judged[0] if isinstance(judged, tuple) else judged
+        def critic(image: Tensor) -> Any:
+            return nets["discriminator"](torch.cat([batch["source"], image], 1))
 
+        real, fake = batch["target"], batch["fake"]
         if phase == "discriminator":
-            loss = nets["adversarial"](phase, real=logits(batch["target"]), fake=logits(batch["fake"].detach()))
-            return {"adversarial": self.config.discriminator_weight * loss}
-        error = (batch["fake"] - batch["target"]).abs().mean()
+            return self.adversary.discriminator_losses(critic, real, fake, ctx)
         return {
-            "adversarial": self.config.gan * nets["adversarial"](phase, fake=logits(batch["fake"])),
-            "l1": self.config.l1 * error,
+            **self.adversary.generator_losses(critic, real, fake, ctx),
+            "l1": self.config.l1 * (fake - real).abs().mean(),
         }
 
     def translators(self, nets: Mapping[str, Any], sample: dict[str, Tensor]) -> dict[str, i2i.Translator]:
@@ -90,7 +88,7 @@ PAPER: dict[str, Any] = {
     "pix2pix": {"generator": {"name": "unet", "dropout_layers": [1, 2, 3]}},
 }
 SAMPLES: dict[str, Any] = {
-    "data": {"size": 128},
+    "data": {"size": 128, "layout": "facades"},
     "train": {"batch_size": 2, "steps": 800, "sample_every": 200, "checkpoint_every": 200},
     "pix2pix": {"generator": {"filters": 32}, "discriminator": {"filters": 32}},
 }

@@ -1,0 +1,173 @@
+"""The adversarial part of a recipe: any loss with any penalty and stabiliser, on any discriminator.
+
+A recipe puts an `AdversaryConfig` into its options and asks an `Adversary` for both players' losses; so every option
+here reaches every recipe that does, third-party ones included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from i2i.api import Build, Choice, Config, Context, LossChoice
+from i2i.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    Losses = dict[str, Tensor]
+    Critic = Callable[[Tensor], Tensor | tuple[Tensor, ...]]
+
+
+class AdversaryConfig(Config):
+    """The adversarial game: loss, penalties and stabilisers."""
+
+    loss: LossChoice = LossChoice("vanilla")
+    """Adversarial loss: vanilla, minimax, lsgan, hinge, wasserstein or relativistic."""
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """Weight of the generator's adversarial loss; 0 leaves the recipe's other losses."""
+    discriminator_weight: Annotated[float, Field(gt=0)] = 1.0
+    """Factor of the discriminator's adversarial loss."""
+    penalty: LossChoice | None = None
+    """Penalty on the discriminator's gradient: gradient-penalty or r1; null: none."""
+    clip_weights: Annotated[float, Field(gt=0)] | None = None
+    """Clips the discriminator's weights to [-c, c] after each of its steps, 0.01 in the first Wasserstein GAN."""
+    spectral_norm: bool = False
+    """Divides every weight of the discriminator by its largest singular value (Miyato et al. 2018)."""
+    instance_noise: Annotated[float, Field(ge=0)] = 0.0
+    """Standard deviation of noise on all images that the discriminator sees, at the start; images in [-1, 1]."""
+    instance_noise_until: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of the run over which the noise falls linearly to 0 (Sonderby et al. 2017, section 3.3)."""
+    feature_matching: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the distance between the discriminator's features of real and generated images."""
+
+    @model_validator(mode="after")
+    def _wasserstein_needs_lipschitz(self) -> Self:
+        if self.loss.name == "wasserstein" and not (self.penalty or self.clip_weights or self.spectral_norm):
+            raise ValueError(
+                "the Wasserstein loss is unbounded unless the critic is Lipschitz: "
+                "set penalty=gradient-penalty, spectral_norm=true or clip_weights=0.01"
+            )
+        return self
+
+
+class Adversary:
+    """Both players' losses for a discriminator.
+
+    A critic, below, is the discriminator as a function of the images alone: ``(N, C, H, W)`` -> logits of any shape, or
+    a tuple of logits and features. What else it looks at (a source image, a label) the recipe binds.
+
+    Args:
+        config: see `AdversaryConfig`.
+        build: builds the losses and discriminators.
+        paired: whether a generated image has its own real image: feature matching then compares them one by one
+            (Wang et al. 2018, arXiv:1711.11585, equation 4), else the batches' means (Salimans et al. 2016,
+            arXiv:1606.03498, section 3.1).
+    """
+
+    def __init__(self, config: AdversaryConfig, build: Build, *, paired: bool = False) -> None:
+        self.config, self.build, self.paired = config, build, paired
+        self.loss: Any = build.loss(config.loss)
+        self.penalty: Any = build.loss(config.penalty) if config.penalty else None
+
+    def discriminator(
+        self, choice: str | Choice, *, in_channels: int, size: tuple[int, int] | None = None, **options: Any
+    ) -> nn.Module:
+        """Builds a discriminator as the game needs it.
+
+        Args:
+            choice: the discriminator.
+            in_channels: its input's channels.
+            size: (height, width) of what it sees; by default that of the training images.
+            options: options that replace those of the choice.
+
+        Raises:
+            ConfigError: it does not go with the penalty or the features that are asked for.
+        """
+        from torch import nn
+        from torch.nn.modules.batchnorm import _BatchNorm
+        from torch.nn.utils.parametrizations import spectral_norm
+
+        if self.config.feature_matching:
+            options["features"] = True
+        network = self.build.discriminator(choice, in_channels=in_channels, size=size, **options)
+        layers = list(network.modules())
+        if getattr(self.penalty, "per_image", False) and any(isinstance(layer, _BatchNorm) for layer in layers):
+            assert self.config.penalty
+            raise ConfigError(
+                f"the penalty '{self.config.penalty.name}' looks at the gradient of one image's score, which batch "
+                "norm mixes with the other images' (Gulrajani et al. 2017, section 4): set the discriminator's norm "
+                "to instance or none"
+            )
+        if self.config.spectral_norm:
+            for layer in layers:
+                if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
+                    spectral_norm(layer)
+        return network
+
+    def discriminator_losses(self, critic: Critic, real: Tensor, fake: Tensor, ctx: Context) -> Losses:
+        """The discriminator's losses, weighted: ``adversarial``, and ``penalty`` in the steps that have it.
+
+        Args:
+            critic: see the class.
+            real: images ``(N, C, H, W)`` in [-1, 1].
+            fake: generated images; no gradient goes back through them.
+            ctx: the step's context.
+        """
+        fake = fake.detach()
+        logits = {"real": _logits(critic(self._noisy(real, ctx))), "fake": _logits(critic(self._noisy(fake, ctx)))}
+        losses = {"adversarial": self.config.discriminator_weight * self.loss("discriminator", **logits)}
+        every = getattr(self.penalty, "every", 1)
+        if self.penalty is not None and ctx.step % every == 0:
+            score = lambda images: _logits(critic(images))  # noqa: E731
+            losses["penalty"] = every * self.penalty(score, real=real, fake=fake, ctx=ctx)
+        return losses
+
+    def generator_losses(self, critic: Critic, real: Tensor, fake: Tensor, ctx: Context) -> Losses:
+        """The generator's losses, weighted: ``adversarial``, and ``features`` if features are matched.
+
+        Args:
+            critic: see the class.
+            real: images ``(N, C, H, W)`` in [-1, 1].
+            fake: generated images, with gradients.
+            ctx: the step's context.
+
+        Raises:
+            ConfigError: features should be matched, and the critic gives none.
+        """
+        import torch
+
+        judged = critic(self._noisy(fake, ctx))
+        given = {"fake": _logits(judged)}
+        if getattr(self.loss, "compares", False) or self.config.feature_matching:
+            with torch.no_grad():
+                model = critic(self._noisy(real, ctx))
+        if getattr(self.loss, "compares", False):
+            given["real"] = _logits(model)
+        losses = {"adversarial": self.config.weight * self.loss("generator", **given)}
+        if self.config.feature_matching:
+            losses["features"] = self.config.feature_matching * self._feature_distance(judged, model)
+        return losses
+
+    def _noisy(self, images: Tensor, ctx: Context) -> Tensor:
+        """Instance noise, annealed (Sonderby et al. 2017, arXiv:1610.04490, section 3.3)."""
+        left = 1 - ctx.step / (self.config.instance_noise_until * ctx.steps)
+        if self.config.instance_noise == 0 or left <= 0:
+            return images
+        return images + self.config.instance_noise * left * ctx.randn(*images.shape)
+
+    def _feature_distance(self, fake: Any, real: Any) -> Tensor:
+        """Mean absolute difference of the features, the mean over the layers."""
+        import torch
+
+        if not isinstance(fake, tuple) or len(fake) < 2:
+            raise ConfigError("feature_matching needs a discriminator that gives features beside its logits")
+        if not self.paired:
+            fake, real = [f.mean(0) for f in fake], [r.mean(0) for r in real]
+        return torch.stack([(f - r).abs().mean() for f, r in zip(fake[1:], real[1:], strict=True)]).mean()
+
+
+def _logits(judged: Any) -> Tensor:
+    return judged[0] if isinstance(judged, tuple) else judged

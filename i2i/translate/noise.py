@@ -1,0 +1,78 @@
+"""The noise that a model is given: each image's own where images are made from it, else the same for every image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from i2i.errors import UserError
+
+
+def draw_noise(
+    size: Sequence[int], numbers: Iterable[int], *, label: int | None, seed: int, truncation: float | None
+) -> np.ndarray:
+    """Standard normal noise for the images of these numbers.
+
+    With a truncation, values of larger magnitude are replaced by new ones until none is left (Brock et al. 2019,
+    arXiv:1809.11096, section 3.1); those within stay as they are without it.
+
+    Args:
+        size: of one image's noise, usually ``(Z,)``.
+        numbers: one for each image, from 0; image k has the same noise in whatever company.
+        label: number of the label, whose noise differs from that of any other; None counts as 0.
+        seed: from 0; another one gives other noise.
+        truncation: largest magnitude, above 0; None: no limit.
+
+    Returns:
+        Array ``(N, *size)`` float32.
+
+    Raises:
+        UserError: seed or truncation is out of range.
+    """
+    check_draw(seed, truncation)
+    return np.stack([_one(tuple(size), (label or 0, number), seed, truncation) for number in numbers])
+
+
+def check_draw(seed: int, truncation: float | None) -> None:
+    """Makes sure that noise can be drawn so.
+
+    Raises:
+        UserError: seed or truncation is out of range.
+    """
+    if seed < 0:
+        raise UserError(f"the seed is a whole number from 0, not {seed}")
+    if truncation is not None and not truncation > 0:
+        raise UserError(f"the truncation is a number above 0, not {truncation}")
+
+
+def same_noise(names: Sequence[str | int], image: Sequence[str | int], images: tuple[int, ...]) -> np.ndarray:
+    """Standard normal noise, the same for each image, so that a translation depends on nothing but its input.
+
+    Args:
+        names: the shape of the noise in the graph; a name there is one of `image`.
+        image: the shape of the images in the graph.
+        images: their real shape ``(N, H, W, C)``.
+
+    Returns:
+        Array ``(N, ...)`` float32.
+    """
+    known = dict(zip(image, images, strict=True))
+    sizes = [size if isinstance(size, int) else known[size] for size in names[1:]]
+    noise = np.random.default_rng(0).standard_normal(sizes, dtype=np.float32)
+    return np.repeat(noise[np.newaxis], images[0], axis=0)
+
+
+def _one(size: tuple[int, ...], key: tuple[int, int], seed: int, truncation: float | None) -> np.ndarray:
+    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+    noise = generator.standard_normal(size, dtype=np.float32)
+    if truncation is None:
+        return noise
+    limit = np.float64(truncation)  # not float32, to which numpy would round a plain number
+    while (outside := np.abs(noise) > limit).any():
+        # A normal value known to lie within the limit: a uniform one, kept with probability proportional to the
+        # density. Drawing normal values until one lies there would hardly end for a small limit.
+        value = generator.uniform(-limit, limit, outside.sum())
+        kept = generator.random(len(value)) < np.exp(-(value**2) / 2)
+        noise[outside] = np.where(kept, value, np.inf)
+    return noise

@@ -1,0 +1,20 @@
+"""Class labels as numbers that networks can take in."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def one_hot(labels: Tensor, classes: int, like: Tensor) -> Tensor:
+    """Labels ``(N,)`` -> ``(N, classes)`` of zeros and ones, in the type and on the device of `like`.
+
+    `torch.nn.functional.one_hot` is not used because it looks at the values, which a graph for export cannot.
+    """
+    return (labels[:, None] == torch.arange(classes, device=labels.device)).to(like.dtype)
+
+
+def label_maps(image: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """The images with a map of ones for their class and maps of zeros for the others: ``(N, C + classes, H, W)``."""
+    maps = one_hot(labels, classes, image)[:, :, None, None].expand(-1, -1, image.shape[2], image.shape[3])
+    return torch.cat([image, maps], 1)

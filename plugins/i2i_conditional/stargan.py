@@ -1,0 +1,116 @@
+"""StarGAN: one generator that translates an image into any of several domains (Choi et al. 2018, arXiv:1711.09020).
+
+The discriminator also learns to tell the domain of real images (equation 2). The generator is asked for a domain, must
+make the discriminator see it (equation 3), and must find the way back to the original image (equation 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+import i2i
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Weight = Annotated[float, Field(ge=0)]
+
+
+class StarGANConfig(i2i.Config):
+    """StarGAN: its networks and the weights of their losses."""
+
+    generator: i2i.GeneratorChoice = i2i.GeneratorChoice("stargan")
+    """Network that translates an image with the wanted domain's maps: stargan, or any other generator of images."""
+    discriminator: i2i.DiscriminatorChoice = i2i.DiscriminatorChoice("stargan")
+    """Network that judges images and tells their domain: stargan, or any other that gives logits and class logits."""
+    adversary: i2i.AdversaryConfig = i2i.AdversaryConfig(
+        loss=i2i.LossChoice("wasserstein"), penalty=i2i.LossChoice("gradient-penalty")
+    )
+    """The adversarial game: loss, penalties, stabilisers."""
+    critic_steps: Annotated[int, Field(ge=1)] = 5
+    """Steps of the discriminator for one of the generator (appendix, section 7.3)."""
+    classification: Weight = 1.0
+    """Weight of the domain classification losses (lambda_cls in equations 5 and 6)."""
+    reconstruction: Weight = 10.0
+    """Weight of the mean absolute error of the way back (lambda_rec in equation 6), images in [-1, 1]."""
+
+
+class StarGAN(i2i.Recipe):
+    """The training method; see the module's header."""
+
+    needs = frozenset({"target", "label"})
+
+    def networks(self, build: i2i.Build, sample: dict[str, Tensor]) -> dict[str, nn.Module]:
+        """The generator, told the domain by maps beside the image, and the discriminator that also tells domains."""
+        from i2i_conditional.stargan_networks import LabelledGenerator
+
+        self.labels = build.labels
+        self.adversary = i2i.Adversary(self.config.adversary, build)
+        channels, classes = sample["target"].shape[1], len(build.labels)
+        network = build.generator(self.config.generator, in_channels=channels + classes, out_channels=channels)
+        return {
+            "generator": LabelledGenerator(network, classes),
+            "discriminator": self.adversary.discriminator(
+                self.config.discriminator, in_channels=channels, classes=classes
+            ),
+        }
+
+    def phases(self) -> Sequence[i2i.Phase]:
+        """The discriminator in every step, the generator in every `critic_steps`-th."""
+        clip = self.config.adversary.clip_weights
+        return [
+            i2i.Phase("discriminator", trains=("discriminator",), clip_weights=clip),
+            i2i.Phase("generator", trains=("generator",), every=self.config.critic_steps),
+        ]
+
+    def shared(self, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context) -> dict[str, Tensor]:
+        """A domain for each image, any of them as likely, and the image translated to it; both serve both phases."""
+        count = len(batch["label"])
+        wanted = (ctx.rand(count) * len(self.labels)).long().clamp(max=len(self.labels) - 1)
+        return {"wanted": wanted, "fake": nets["generator"](batch["target"], wanted)}
+
+    def losses(
+        self, phase: str, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context
+    ) -> dict[str, Tensor]:
+        """Equation 5 of the paper for the discriminator, 6 for the generator."""
+        from torch.nn.functional import cross_entropy, l1_loss
+
+        real, fake = batch["target"], batch["fake"]
+        told, domain = (real, batch["label"]) if phase == "discriminator" else (fake, batch["wanted"])
+        judged = nets["discriminator"](told)
+
+        def critic(images: Tensor) -> Any:
+            logits, _, *features = judged if images is told else nets["discriminator"](images)
+            return (logits, *features)
+
+        classification = {"classification": self.config.classification * cross_entropy(judged[1], domain)}
+        if phase == "discriminator":
+            return self.adversary.discriminator_losses(critic, real, fake, ctx) | classification
+        back = nets["generator"](fake, batch["label"])
+        reconstruction = {"reconstruction": self.config.reconstruction * l1_loss(back, real)}
+        return self.adversary.generator_losses(critic, real, fake, ctx) | classification | reconstruction
+
+    def translators(self, nets: Mapping[str, Any], sample: dict[str, Tensor]) -> dict[str, i2i.Translator]:
+        """The generator, from image and wanted domain."""
+        example = {"image": sample["target"][:1], "label": sample["label"][:1]}
+        return {"default": i2i.Translator(nets["generator"], example, "target", None, self.labels)}
+
+
+REFERENCE: dict[str, Any] = {
+    "data": {"size": 128},
+    "train": {
+        "batch_size": 16,
+        "steps": 200_000,
+        "optimizer": {"name": "adam", "lr": 1e-4, "betas": [0.5, 0.999]},
+        "schedule": {"name": "linear", "hold": 0.5},
+    },
+}
+SAMPLES: dict[str, Any] = {
+    "data": {"layout": {"name": "styles"}, "size": 32, "load_size": 32},
+    "train": {"batch_size": 16, "steps": 1500, "sample_every": 500, "checkpoint_every": 500},
+    "stargan": {"generator": {"filters": 16, "blocks": 3}, "discriminator": {"filters": 32}},
+}
+PRESETS = {"reference": REFERENCE, "samples": SAMPLES}

@@ -1,0 +1,274 @@
+"""Degradations: transforms that make the low-resolution ``source`` out of the high-resolution ``target``.
+
+`Real` is the second-order model of Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833, section 3 and its appendix): blur,
+resizing, noise and JPEG, twice, and a sinc filter for ringing. At scale 1 it makes tasks of restoration.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+from pydantic import AfterValidator, Field, field_validator
+
+import i2i
+from i2i_srgan.imresize import cut_to_multiple, imresize
+from i2i_srgan.kernels import Profile, blur_kernel, sinc_kernel
+
+Sample = dict[str, Any]
+Chance = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0)]
+PROFILES: tuple[Profile, ...] = ("gaussian", "generalized", "plateau")
+
+
+def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= limits[0] <= limits[1]:
+        raise ValueError(f"the lower of two limits comes first and is not negative, got {limits[0]}, {limits[1]}")
+    return limits
+
+
+def _around_one(limits: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < limits[0] <= 1 <= limits[1]:
+        raise ValueError(f"the limits are above 0 and have 1 between them, got {limits[0]}, {limits[1]}")
+    return limits
+
+
+def _odd_sizes(limits: tuple[int, int]) -> tuple[int, int]:
+    if not 3 <= limits[0] <= limits[1] <= 99 or not limits[0] % 2 or not limits[1] % 2:
+        raise ValueError(f"the limits are odd numbers from 3 to 99, got {limits[0]}, {limits[1]}")
+    return limits
+
+
+def _qualities(limits: tuple[int, int]) -> tuple[int, int]:
+    if not 1 <= limits[0] <= limits[1] <= 100:
+        raise ValueError(f"JPEG qualities are from 1 to 100, got {limits[0]}, {limits[1]}")
+    return limits
+
+
+def _some_positive(weights: tuple[float, float, float]) -> tuple[float, float, float]:
+    if not sum(weights) > 0:
+        raise ValueError("one of the three must be above 0")
+    return weights
+
+
+Limits = Annotated[tuple[float, float], AfterValidator(_ordered)]
+AroundOne = Annotated[tuple[float, float], AfterValidator(_around_one)]
+Weights = Annotated[tuple[Weight, Weight, Weight], AfterValidator(_some_positive)]
+
+
+class BicubicConfig(i2i.Config):
+    """Bicubic shrinking has no options."""
+
+
+class StageConfig(i2i.Config):
+    """One round of degradation; limits are of uniform distributions, the defaults those of the first round."""
+
+    blur: Chance = 1.0
+    """Chance of blur; the second round has 0.8."""
+    kernel_size: Annotated[tuple[int, int], AfterValidator(_odd_sizes)] = (7, 21)
+    """Limits of the blur kernel's height and width in pixels; odd numbers are drawn."""
+    sinc: Chance = 0.1
+    """Chance that the kernel is a sinc filter, which leaves ringing; else it is one of the next three."""
+    kernels: Weights = (0.7, 0.15, 0.15)
+    """How often the kernel is Gaussian, generalised Gaussian and plateau-shaped, relative to each other."""
+    anisotropic: tuple[Chance, Chance, Chance] = (0.357, 0.2, 0.2)
+    """Chance, for each of these three, that it has two widths and any angle."""
+    sigma: Limits = (0.2, 3.0)
+    """Standard deviation of the kernel in pixels; the second round has 0.2 to 1.5."""
+    generalized_beta: AroundOne = (0.5, 4.0)
+    """Shape of the generalised Gaussian: below 1 in one half of the draws, above it in the other."""
+    plateau_beta: AroundOne = (1.0, 2.0)
+    """Shape of the plateau, drawn likewise."""
+    resize: Weights = (0.2, 0.7, 0.1)
+    """How often the image is enlarged, shrunk and kept, relative to each other; the second round has 0.3, 0.4, 0.3."""
+    resize_range: AroundOne = (0.15, 1.5)
+    """Smallest and largest factor of resizing; the second round has 0.3 to 1.2 of the final size."""
+    gaussian: Chance = 0.5
+    """Chance that the noise is Gaussian; else it is Poisson noise, which grows with brightness."""
+    gaussian_sigma: Limits = (1.0, 30.0)
+    """Standard deviation of Gaussian noise, white being 255; the second round has 1 to 25."""
+    poisson_scale: Limits = (0.05, 3.0)
+    """Factor of Poisson noise, which is that of 255 photons where the image is white; the second has 0.05 to 2.5."""
+    grey: Chance = 0.4
+    """Chance that all channels get the same noise."""
+    jpeg: Annotated[tuple[int, int], AfterValidator(_qualities)] = (30, 95)
+    """Limits of the JPEG quality."""
+
+    @field_validator("sigma")
+    @classmethod
+    def _positive(cls, limits: tuple[float, float]) -> tuple[float, float]:
+        if limits[0] <= 0:
+            raise ValueError("standard deviations are above 0")
+        return limits
+
+
+SECOND: dict[str, Any] = {
+    "blur": 0.8,
+    "sigma": (0.2, 1.5),
+    "resize": (0.3, 0.4, 0.3),
+    "resize_range": (0.3, 1.2),
+    "gaussian_sigma": (1.0, 25.0),
+    "poisson_scale": (0.05, 2.5),
+}
+"""What the second round has other than the first."""
+
+
+class RealConfig(i2i.Config):
+    """Options of the second-order degradation."""
+
+    first: StageConfig = StageConfig()
+    """The first round: blur, resizing, noise, JPEG."""
+    second: StageConfig = StageConfig(**SECOND)
+    """The second round; its JPEG comes before or after the last resizing."""
+    final_sinc: Chance = 0.8
+    """Chance of a sinc filter at the last resizing, for ringing and overshoot."""
+
+    @field_validator("second", mode="before")
+    @classmethod
+    def _over_defaults(cls, value: Any) -> Any:
+        return SECOND | dict(value) if isinstance(value, Mapping) else value
+
+
+class Bicubic:
+    """Makes ``source`` of ``target`` by MATLAB's bicubic shrinking.
+
+    Args:
+        config: without options.
+        scale: how many times larger the target is.
+    """
+
+    def __init__(self, config: BicubicConfig, *, scale: int = 1) -> None:
+        self.scale = scale
+
+    def __call__(self, sample: Sample) -> Sample:
+        """Adds ``source`` of the type of ``target``, which is cut to a multiple; a sample with a source stays as it is.
+
+        Raises:
+            i2i.DataError: the target is smaller than the scale.
+        """
+        if "source" in sample:
+            return sample
+        target = cut_to_multiple(sample["target"], self.scale)
+        return sample | {"source": imresize(target, self.scale), "target": target}
+
+
+class Real:
+    """Makes ``source`` of ``target`` by what happens to photographs on their way; see the module's header.
+
+    Random numbers come from ``numpy.random``. Images of other than three channels are compressed channel by channel.
+
+    Args:
+        config: see `RealConfig`.
+        scale: how many times larger the target is.
+    """
+
+    def __init__(self, config: RealConfig, *, scale: int = 1) -> None:
+        self.config, self.scale = config, scale
+
+    def __call__(self, sample: Sample) -> Sample:
+        """Adds ``source`` of the type of ``target``, which is cut to a multiple; a sample with a source stays as it is.
+
+        Raises:
+            i2i.DataError: the target is smaller than the scale.
+        """
+        if "source" in sample:
+            return sample
+        target = cut_to_multiple(sample["target"], self.scale)
+        peak = 1.0 if target.dtype.kind == "f" else float(np.iinfo(target.dtype).max)
+        source = self._degraded((target / peak).astype(np.float32)) * peak
+        source = source if target.dtype.kind == "f" else np.rint(source)
+        return sample | {"source": source.astype(target.dtype), "target": target}
+
+    def _degraded(self, image: np.ndarray) -> np.ndarray:
+        first, second = self.config.first, self.config.second
+        size = image.shape[0] // self.scale, image.shape[1] // self.scale
+        image = _jpeg(_round(image, first, (image.shape[0], image.shape[1])), first.jpeg)
+        image = _round(image, second, size)
+        if np.random.random() < 0.5:
+            image = _jpeg(self._finished(image, size), second.jpeg)
+        else:
+            image = self._finished(_jpeg(image, second.jpeg), size)
+        return np.clip(image, 0, 1)
+
+    def _finished(self, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        image = _resized(image, size)
+        if np.random.random() < self.config.final_sinc:
+            kernel_size = _odd(self.config.second.kernel_size)
+            image = _filtered(image, sinc_kernel(kernel_size, np.random.uniform(math.pi / 3, math.pi)))
+        return image
+
+
+def _round(image: np.ndarray, config: StageConfig, size: tuple[int, int]) -> np.ndarray:
+    """Blur, resizing to a random multiple of the (height, width), and noise."""
+    if np.random.random() < config.blur:
+        image = _filtered(image, _random_kernel(config))
+    low, high = config.resize_range
+    factor = (np.random.uniform(1, high), np.random.uniform(low, 1), 1.0)[_choice(config.resize)]
+    image = _resized(image, (max(1, round(size[0] * factor)), max(1, round(size[1] * factor))))
+    return np.clip(image + _noise(image, config), 0, 1)
+
+
+def _random_kernel(config: StageConfig) -> np.ndarray:
+    size = _odd(config.kernel_size)
+    if np.random.random() < config.sinc:
+        return sinc_kernel(size, np.random.uniform(math.pi / (3 if size < 13 else 5), math.pi))
+    kind = _choice(config.kernels)
+    sigma = (np.random.uniform(*config.sigma), np.random.uniform(*config.sigma))
+    angle = np.random.uniform(-math.pi, math.pi)
+    if np.random.random() >= config.anisotropic[kind]:
+        sigma = (sigma[0], sigma[0])
+    low, high = ((1.0, 1.0), config.generalized_beta, config.plateau_beta)[kind]
+    beta = np.random.uniform(low, 1) if np.random.random() < 0.5 else np.random.uniform(1, high)
+    return blur_kernel(size, profile=PROFILES[kind], sigma=sigma, angle=angle, beta=beta)
+
+
+def _choice(weights: tuple[float, float, float]) -> int:
+    return int(np.random.choice(3, p=np.array(weights) / sum(weights)))
+
+
+def _odd(limits: tuple[int, int]) -> int:
+    return 2 * np.random.randint(limits[0] // 2, limits[1] // 2 + 1) + 1
+
+
+def _filtered(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    return cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT_101).reshape(image.shape)
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if image.shape[:2] == size:
+        return image
+    method = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)[np.random.randint(3)]
+    return cv2.resize(image, size[::-1], interpolation=method).reshape(*size, image.shape[2])
+
+
+def _noise(image: np.ndarray, config: StageConfig) -> np.ndarray:
+    """Noise to be added to ``(H, W, C)`` in [0, 1]."""
+    channels = 1 if np.random.random() < config.grey else image.shape[2]
+    if np.random.random() < config.gaussian:
+        sigma = np.random.uniform(*config.gaussian_sigma) / 255
+        return (sigma * np.random.standard_normal((*image.shape[:2], channels))).astype(np.float32)
+    light = np.clip(image.mean(axis=2, keepdims=True) if channels == 1 else image, 0, 1)
+    scale = np.random.uniform(*config.poisson_scale)
+    return (scale * (np.random.poisson(light * 255) / 255 - light)).astype(np.float32)
+
+
+def _jpeg(image: np.ndarray, limits: tuple[int, int]) -> np.ndarray:
+    """Compressed and read again: three channels as colour, which loses half of its resolution, others one by one."""
+    quality = np.random.randint(limits[0], limits[1] + 1)
+    pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    if pixels.shape[2] == 3:
+        pixels = _compressed(pixels[..., ::-1], quality)[..., ::-1]
+    else:
+        pixels = np.stack([_compressed(plane, quality) for plane in np.moveaxis(pixels, 2, 0)], axis=2)
+    return pixels.astype(np.float32) / 255
+
+
+def _compressed(pixels: np.ndarray, quality: int) -> np.ndarray:
+    """BGR ``(H, W, 3)`` or grey ``(H, W)`` uint8 -> the same shape."""
+    _, data = cv2.imencode(".jpg", np.ascontiguousarray(pixels), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    assert decoded is not None
+    return decoded

@@ -1,0 +1,136 @@
+"""VGG19 as the feature network of perceptual losses (Simonyan & Zisserman 2015, arXiv:1409.1556, configuration E).
+
+SRGAN compares ``relu5_4``, after the activation, times 1/12.75 (Ledig et al. 2017, arXiv:1609.04802, sections 2.2.1 and
+3.2); ESRGAN compares ``conv5_4``, before it (Wang et al. 2018, arXiv:1809.00219, section 3.3).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import sys
+from http.client import HTTPException
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+import i2i
+
+CONVOLUTIONS = (2, 2, 4, 4, 4)
+"""Convolutions of each block; each is followed by a ReLU, each block by a pooling layer."""
+
+LAYERS = tuple(
+    name
+    for block, count in enumerate(CONVOLUTIONS, start=1)
+    for name in (
+        *(f"{kind}{block}_{index}" for index in range(1, count + 1) for kind in ("conv", "relu")),
+        f"pool{block}",
+    )
+)
+"""Names of the layers in their order, from ``conv1_1`` to ``pool5``."""
+
+
+class VGG19Config(i2i.Config):
+    """Options of the feature network."""
+
+    layers: tuple[str, ...] = ("conv5_4",)
+    """Layers whose outputs are compared: conv5_4 is before its activation, relu5_4 after it; also pool1 to pool5."""
+    rescale: Annotated[float, Field(gt=0)] = 1.0
+    """Factor of the features; SRGAN has 1/12.75 = 0.0784, which brings the loss to the range of a pixel loss."""
+    weights: Literal["imagenet", "random"] = "imagenet"
+    """imagenet: torchvision's, 548 MB, downloaded when first used; random: untrained, to try things without them."""
+
+    @field_validator("layers")
+    @classmethod
+    def _known(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in layers if name not in LAYERS]
+        if unknown or not layers:
+            raise ValueError(
+                f"unknown layer '{unknown[0]}': {', '.join(LAYERS)}" if unknown else "at least one layer is needed"
+            )
+        return layers
+
+
+class VGG19Features(nn.Module):
+    """The part of VGG19 up to the last wanted layer.
+
+    Args:
+        config: see `VGG19Config`.
+        layers: the modules up to the last wanted one; ReLUs must not work in place.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: VGG19Config, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.wanted, self.rescale, self.layers = config.layers, config.rescale, layers
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Feature maps of the wanted layers, in the order in which they were asked for.
+
+        Args:
+            images: ``(N, 3, H, W)`` in [-1, 1], or one channel, which is repeated; at least as large as the pooling
+                layers before the last wanted one ask for: 16x16 for ``conv5_4``.
+
+        Raises:
+            ValueError: the images have another number of channels.
+        """
+        if images.shape[1] not in (1, 3):
+            raise ValueError(f"VGG19 sees images of 1 or 3 channels, got {images.shape[1]}: set features=null")
+        x = ((images + 1) / 2 - self.mean) / self.std
+        found = {}
+        for name, layer in zip(LAYERS, self.layers, strict=False):
+            x = layer(x)
+            found[name] = x
+        return [found[name] * self.rescale for name in self.wanted]
+
+
+def build(config: VGG19Config) -> VGG19Features:
+    """Builds the feature network, in evaluation mode and without gradients of its own.
+
+    Raises:
+        i2i.ModelError: the weights are not there and cannot be downloaded, or the file is damaged.
+    """
+    from torchvision.models import vgg19
+
+    with torch.device("meta"):  # its dense layers, most of the network, would be made in vain
+        whole = vgg19(weights=None, init_weights=False)
+    kept = list(whole.features)[: 1 + max(LAYERS.index(name) for name in config.layers)]
+    layers = nn.Sequential(*(nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in kept))
+    layers.to_empty(device="cpu")
+    if config.weights == "imagenet":
+        _load_imagenet(layers)
+    else:
+        for layer in layers:
+            if isinstance(layer, nn.Conv2d):
+                layer.reset_parameters()
+    return VGG19Features(config, layers).eval().requires_grad_(False)
+
+
+def _load_imagenet(layers: nn.Module) -> None:
+    from torchvision.models import VGG19_Weights
+
+    weights = VGG19_Weights.IMAGENET1K_V1
+    folder, _, name = weights.url.rpartition("/")
+    file = Path(torch.hub.get_dir(), "checkpoints", name)
+    without = "or go without: features=null, or weights=random of the feature network to try things"
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # torch announces the download there
+            state = weights.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
+        layers.load_state_dict({key: state[f"features.{key}"] for key in layers.state_dict()})
+    except (OSError, HTTPException) as error:
+        reason = " ".join(str(getattr(error, "reason", error)).split())
+        raise i2i.ModelError(
+            f"VGG19's ImageNet weights are missing and torchvision could not download them ({reason}): "
+            f"put {name} of {folder} into {file.parent}, {without}"
+        ) from error
+    except (RuntimeError, EOFError, LookupError, pickle.UnpicklingError) as error:
+        raise i2i.ModelError(
+            f"{file}: VGG19's ImageNet weights are damaged: delete the file to download it again, {without}"
+        ) from error

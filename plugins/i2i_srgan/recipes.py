@@ -1,0 +1,157 @@
+"""The recipes: one network from pixel losses alone, or that and then a GAN from the same weights.
+
+`SRResNet` is the first stage of SRGAN (Ledig et al. 2017, arXiv:1609.04802); `SRGAN` adds the adversarial stage, and
+with other options is ESRGAN (Wang et al. 2018, arXiv:1809.00219).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+import i2i
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Weight = Annotated[float, Field(ge=0)]
+Distance = Literal["l1", "l2"]
+
+
+class SRResNetConfig(i2i.Config):
+    """Super-resolution by a pixel loss, the choice where PSNR counts."""
+
+    generator: i2i.GeneratorChoice = i2i.GeneratorChoice("srresnet")
+    """Network that enlarges: srresnet or rrdb, or any generator with an option `scale`."""
+    distance: Distance = "l2"
+    """Pixel loss: l1, mean absolute error, or l2, mean squared error as in the paper; images in [-1, 1]."""
+
+
+class SRGANConfig(i2i.Config):
+    """Super-resolution by a pixel loss first, then a GAN, the choice where looks count."""
+
+    generator: i2i.GeneratorChoice = i2i.GeneratorChoice("srresnet")
+    """Network that enlarges: srresnet or rrdb, or any generator with an option `scale`."""
+    discriminator: i2i.DiscriminatorChoice = i2i.DiscriminatorChoice("vgg")
+    """Network that judges large images: vgg as in the paper, patch, or any other discriminator."""
+    adversary: i2i.AdversaryConfig = i2i.AdversaryConfig(weight=1e-3)
+    """The adversarial game of the second stage."""
+    pretrain: Annotated[float, Field(ge=0, lt=1)] = 0.8333
+    """Share of the run that is the first stage: the pixel loss alone. 10^6 of 1.2 * 10^6 steps in the paper."""
+    pretrain_lr: Annotated[float, Field(gt=0)] | None = None
+    """Learning rate of the first stage; null: that of `train.optimizer`."""
+    distance: Distance = "l2"
+    """Pixel loss of both stages: l1, mean absolute error, or l2, mean squared error; images in [-1, 1]."""
+    pixel: Weight = 0.0
+    """Weight of the pixel loss in the second stage."""
+    features: i2i.FeaturesChoice | None = i2i.FeaturesChoice("vgg19", {"layers": ["relu5_4"], "rescale": 1 / 12.75})
+    """Feature network of the perceptual loss; null: none, which needs `pixel` above 0 (SRGAN-MSE in the paper)."""
+    perceptual: Weight = 1.0
+    """Weight of the distance between features."""
+    perceptual_distance: Distance = "l2"
+    """Distance between features: l1 as in ESRGAN, or l2 as in SRGAN."""
+
+    @model_validator(mode="after")
+    def _has_content(self) -> Self:
+        if not (self.features and self.perceptual) and not self.pixel:
+            raise ValueError("without features nothing ties the output to its input: set pixel above 0")
+        return self
+
+
+class SRResNet(i2i.Recipe):
+    """One network, one loss; source and target as ``data.scale`` relates them."""
+
+    def networks(self, build: i2i.Build, sample: dict[str, Tensor]) -> dict[str, nn.Module]:
+        """The generator."""
+        return {"generator": _generator(self.config.generator, build, sample)}
+
+    def phases(self) -> Sequence[i2i.Phase]:
+        """One phase."""
+        return [i2i.Phase("generator", trains=("generator",))]
+
+    def losses(
+        self, phase: str, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context
+    ) -> dict[str, Tensor]:
+        """Equation 4 of the SRGAN paper, or the mean absolute error."""
+        return {"pixel": _distance(nets["generator"](batch["source"]), batch["target"], self.config.distance)}
+
+    def translators(self, nets: Mapping[str, Any], sample: dict[str, Tensor]) -> dict[str, i2i.Translator]:
+        """The generator."""
+        return _translators(nets, sample)
+
+
+class SRGAN(i2i.Recipe):
+    """Both stages in one run: phases with bounds train the same generator."""
+
+    def networks(self, build: i2i.Build, sample: dict[str, Tensor]) -> dict[str, nn.Module]:
+        """Generator, discriminator and, if asked for, the feature network."""
+        self.adversary = i2i.Adversary(self.config.adversary, build, paired=True)
+        channels, *size = sample["target"].shape[1:]
+        networks = {
+            "generator": _generator(self.config.generator, build, sample),
+            "discriminator": self.adversary.discriminator(
+                self.config.discriminator, in_channels=channels, size=(size[0], size[1])
+            ),
+        }
+        return networks | ({"features": build.features(self.config.features)} if self.config.features else {})
+
+    def phases(self) -> Sequence[i2i.Phase]:
+        """The first stage, then discriminator and generator."""
+        begin, clip = self.config.pretrain, self.config.adversary.clip_weights
+        rate = {"lr": self.config.pretrain_lr} if self.config.pretrain_lr else {}
+        first = [i2i.Phase("pixel", trains=("generator",), stop=begin, optimizer=rate)] if begin else []
+        return [
+            *first,
+            i2i.Phase("discriminator", trains=("discriminator",), start=begin, clip_weights=clip),
+            i2i.Phase("generator", trains=("generator",), start=begin),
+        ]
+
+    def shared(self, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context) -> dict[str, Tensor]:
+        """The enlarged image serves every phase."""
+        return {"fake": nets["generator"](batch["source"])}
+
+    def losses(
+        self, phase: str, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context
+    ) -> dict[str, Tensor]:
+        """Equation 3 of the SRGAN paper; equation 3 of ESRGAN with its options."""
+        real, fake = batch["target"], batch["fake"]
+        if phase == "pixel":
+            return {"pixel": _distance(fake, real, self.config.distance)}
+        if phase == "discriminator":
+            return self.adversary.discriminator_losses(nets["discriminator"], real, fake, ctx)
+        losses = self.adversary.generator_losses(nets["discriminator"], real, fake, ctx)
+        if self.config.pixel:
+            losses["pixel"] = self.config.pixel * _distance(fake, real, self.config.distance)
+        if self.config.features:
+            losses["perceptual"] = self.config.perceptual * self._perceptual(nets["features"], fake, real)
+        return losses
+
+    def _perceptual(self, features: Any, fake: Tensor, real: Tensor) -> Tensor:
+        """Distance of the features, the mean over the chosen layers (equation 5 of the SRGAN paper)."""
+        import torch
+
+        with torch.no_grad():
+            wanted = features(real)
+        pairs = zip(features(fake), wanted, strict=True)
+        return torch.stack([_distance(made, want, self.config.perceptual_distance) for made, want in pairs]).mean()
+
+    def translators(self, nets: Mapping[str, Any], sample: dict[str, Tensor]) -> dict[str, i2i.Translator]:
+        """The generator."""
+        return _translators(nets, sample)
+
+
+def _generator(choice: i2i.GeneratorChoice, build: i2i.Build, sample: dict[str, Tensor]) -> nn.Module:
+    source, target = sample["source"], sample["target"]
+    scale = target.shape[2] // source.shape[2]
+    return build.generator(choice, in_channels=source.shape[1], out_channels=target.shape[1], scale=scale)
+
+
+def _distance(image: Tensor, other: Tensor, name: Distance) -> Tensor:
+    difference = image - other
+    return difference.abs().mean() if name == "l1" else difference.square().mean()
+
+
+def _translators(nets: Mapping[str, Any], sample: dict[str, Tensor]) -> dict[str, i2i.Translator]:
+    return {"default": i2i.Translator(module=nets["generator"], example={"image": sample["source"][:1]})}

@@ -1,0 +1,124 @@
+"""RRDBNet, the generator of ESRGAN (Wang et al. 2018, arXiv:1809.00219, section 3.1 and figures 3 and 4).
+
+Residual in residual dense blocks without batch norm: three dense blocks of five 3x3 convolutions each, the residual of
+every block and of every triple scaled by beta = 0.2. Enlarging is nearest-neighbour resizing and a convolution, as in
+the authors' released models. The blocks start with small weights: He's times 0.1 (section 3.1, supplementary material).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+import i2i
+from i2i_srgan.enlarging import STEPS, Interpolated, Scale
+
+
+class RRDBConfig(i2i.Config):
+    """Options of RRDBNet."""
+
+    scale: Scale = 4
+    """How many times larger the output is; the recipe sets it."""
+    filters: Annotated[int, Field(ge=1)] = 64
+    """Channels between the blocks."""
+    growth: Annotated[int, Field(ge=1)] = 32
+    """Channels that each convolution of a dense block adds."""
+    blocks: Annotated[int, Field(ge=0)] = 23
+    """Residual in residual dense blocks."""
+    residual_scale: Annotated[float, Field(gt=0)] = 0.2
+    """Factor beta of every residual."""
+    init_scale: Annotated[float, Field(gt=0)] = 0.1
+    """Factor of the blocks' initial weights, drawn as He et al. 2015 do (arXiv:1502.01852)."""
+    interpolate: bool = False
+    """Add the output to the bicubically enlarged input: small networks learn far faster."""
+
+
+class DenseBlock(nn.Module):
+    """Five 3x3 convolutions, each of which sees the input and the outputs of those before it."""
+
+    def __init__(self, config: RRDBConfig) -> None:
+        super().__init__()
+        f, growth = config.filters, config.growth
+        self.scale = config.residual_scale
+        self.grow = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(f + index * growth, growth, 3, padding=1), nn.LeakyReLU(0.2)) for index in range(4)
+        )
+        self.fuse = nn.Conv2d(f + 4 * growth, f, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` -> the same shape."""
+        maps = [x]
+        for layer in self.grow:
+            maps.append(layer(torch.cat(maps, 1)))
+        return x + self.scale * self.fuse(torch.cat(maps, 1))
+
+
+class RRDB(nn.Module):
+    """Residual in residual dense block: three dense blocks, added to their input."""
+
+    def __init__(self, config: RRDBConfig) -> None:
+        super().__init__()
+        self.scale = config.residual_scale
+        self.body = nn.Sequential(*(DenseBlock(config) for _ in range(3)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` -> the same shape."""
+        return x + self.scale * self.body(x)
+
+
+class RRDBNet(nn.Module):
+    """RRDBs at the small size, then enlarging layers.
+
+    Args:
+        config: see `RRDBConfig`.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+
+    Attributes:
+        scale: how many times larger the output is.
+    """
+
+    def __init__(self, config: RRDBConfig, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        f = config.filters
+        self.scale = config.scale
+        self.first = nn.Conv2d(in_channels, f, 3, padding=1)
+        self.blocks = nn.Sequential(*(RRDB(config) for _ in range(config.blocks)), nn.Conv2d(f, f, 3, padding=1))
+        self.enlarge = nn.Sequential(*(layer for step in STEPS[config.scale] for layer in _enlarging(f, step)))
+        self.before_last = nn.Sequential(nn.Conv2d(f, f, 3, padding=1), nn.LeakyReLU(0.2))
+        self.last = nn.Conv2d(f, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in_channels, H, W)`` in [-1, 1] -> ``(N, out_channels, scale * H, scale * W)``, about [-1, 1]."""
+        x = self.first(x)
+        return self.last(self.before_last(self.enlarge(x + self.blocks(x))))
+
+
+def build(config: RRDBConfig, *, in_channels: int, out_channels: int, size: tuple[int, int]) -> nn.Module:
+    """Builds RRDBNet, which takes images of any size.
+
+    Raises:
+        ValueError: `interpolate` with channels that cannot be added.
+    """
+    network = RRDBNet(config, in_channels, out_channels)
+    _init(network.blocks[:-1], config.init_scale)
+    if not config.interpolate:
+        return network
+    return Interpolated(network, network.last, scale=config.scale, in_channels=in_channels)
+
+
+@torch.no_grad()
+def _init(blocks: nn.Module, scale: float) -> None:
+    for layer in blocks.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight).mul_(scale)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def _enlarging(filters: int, step: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(filters, filters, 3, padding=1)
+    return [nn.Upsample(scale_factor=step, mode="nearest"), convolution, nn.LeakyReLU(0.2)]

@@ -1,0 +1,100 @@
+"""SRResNet, the generator of SRGAN (Ledig et al. 2017, arXiv:1609.04802, figure 4).
+
+k9n64s1, PReLU, B residual blocks (k3n64s1, batch norm, PReLU, k3n64s1, batch norm), k3n64s1 and batch norm with a skip
+over all blocks, k3n256s1 with pixel shuffle and PReLU for each doubling, k9n3s1. Each PReLU learns one slope.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+import i2i
+from i2i_srgan.enlarging import STEPS, Interpolated, Scale
+
+
+class SRResNetConfig(i2i.Config):
+    """Options of SRResNet."""
+
+    scale: Scale = 4
+    """How many times larger the output is; the recipe sets it."""
+    filters: Annotated[int, Field(ge=1)] = 64
+    """Channels of all inner layers."""
+    blocks: Annotated[int, Field(ge=0)] = 16
+    """Residual blocks."""
+    kernel: Literal[1, 3, 5, 7, 9] = 9
+    """Kernel of the first and the last convolution."""
+    norm: Literal["batch", "none"] = "batch"
+    """Normalisation in the blocks; none trains fine and does not depend on the batch (EDSR, arXiv:1707.02921)."""
+    residual_scale: Annotated[float, Field(gt=0)] = 1.0
+    """Factor of what a block adds; EDSR has 0.1 for wide networks without normalisation."""
+    upsample: Literal["shuffle", "resize"] = "shuffle"
+    """Pixel shuffle as in the paper, or nearest-neighbour resizing and a convolution."""
+    interpolate: bool = False
+    """Add the output to the bicubically enlarged input: small networks learn far faster."""
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions, normalised, added to their input."""
+
+    def __init__(self, config: SRResNetConfig) -> None:
+        super().__init__()
+        self.scale = config.residual_scale
+        self.body = nn.Sequential(*_convolution(config), nn.PReLU(), *_convolution(config))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` -> the same shape."""
+        return x + self.scale * self.body(x)
+
+
+class SRResNet(nn.Module):
+    """Residual blocks at the small size, then enlarging layers.
+
+    Args:
+        config: see `SRResNetConfig`.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+
+    Attributes:
+        scale: how many times larger the output is.
+    """
+
+    def __init__(self, config: SRResNetConfig, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        f, kernel = config.filters, config.kernel
+        self.scale = config.scale
+        self.first = nn.Sequential(nn.Conv2d(in_channels, f, kernel, padding=kernel // 2), nn.PReLU())
+        self.blocks = nn.Sequential(*(ResidualBlock(config) for _ in range(config.blocks)), *_convolution(config))
+        self.enlarge = nn.Sequential(*(layer for step in STEPS[config.scale] for layer in _enlarging(config, step)))
+        self.last = nn.Conv2d(f, out_channels, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in_channels, H, W)`` in [-1, 1] -> ``(N, out_channels, scale * H, scale * W)``, about [-1, 1]."""
+        x = self.first(x)
+        return self.last(self.enlarge(x + self.blocks(x)))
+
+
+def build(config: SRResNetConfig, *, in_channels: int, out_channels: int, size: tuple[int, int]) -> nn.Module:
+    """Builds SRResNet, which takes images of any size.
+
+    Raises:
+        ValueError: `interpolate` with channels that cannot be added.
+    """
+    network = SRResNet(config, in_channels, out_channels)
+    if not config.interpolate:
+        return network
+    return Interpolated(network, network.last, scale=config.scale, in_channels=in_channels)
+
+
+def _convolution(config: SRResNetConfig) -> list[nn.Module]:
+    convolution = nn.Conv2d(config.filters, config.filters, 3, padding=1)
+    return [convolution, nn.BatchNorm2d(config.filters)] if config.norm == "batch" else [convolution]
+
+
+def _enlarging(config: SRResNetConfig, step: int) -> list[nn.Module]:
+    f = config.filters
+    if config.upsample == "shuffle":
+        return [nn.Conv2d(f, f * step**2, 3, padding=1), nn.PixelShuffle(step), nn.PReLU()]
+    return [nn.Upsample(scale_factor=step, mode="nearest"), nn.Conv2d(f, f, 3, padding=1), nn.PReLU()]
