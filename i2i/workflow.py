@@ -41,20 +41,15 @@ class Trained:
     signal: int = 0
 
     def next_command(self) -> str:
-        """The command that translates the run's examples with the trained model."""
+        """The command that tries the trained model: on the run's examples, or from noise."""
         assert self.run is not None
-        examples = RunFolder(self.run).examples
-        words = [
-            "i2i",
-            "translate",
-            str(self.run),
-            str(examples) if examples.is_dir() else "FOLDER",
-            "-o",
-            str(self.run / "translated"),
-        ]
-        if len(self.exported) > 1:
-            words[3:3] = ["--translator", self.exported[0].translator]
-        return shlex.join(words)
+        first, examples = self.exported[0], RunFolder(self.run).examples
+        which = ["--translator", first.translator] if len(self.exported) > 1 else []
+        if "image" not in first.inputs:
+            return shlex.join(["i2i", "generate", str(self.run), *which, "-o", str(self.run / "generated")])
+        label = ["--label", first.labels[-1] if first.labels else "0"] if "label" in first.inputs else []
+        source = str(examples) if examples.is_dir() else "FOLDER"
+        return shlex.join(["i2i", "translate", str(self.run), *which, *label, source, "-o", f"{self.run}/translated"])
 
 
 def train(

@@ -20,7 +20,8 @@ def final_state(recipe: str, plugin: str, sets: list[str]) -> tuple[int, dict[st
     plugins = Plugins([plugin] if plugin else [])
     config = resolve(plugins, recipe, sets=sets)
     fabric = launch(config.engine)
-    data = open_data(config.data, plugins, needs={"source", "target"}, seed=config.seed)
+    needs = plugins.get("recipe", recipe).build(config.options).needs
+    data = open_data(config.data, plugins, needs=needs, seed=config.seed)
     training = setup(config, plugins, data, fabric)
     loader = _loader(training, data, fabric)
     while training.step < training.steps:

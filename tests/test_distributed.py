@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from conftest import TINY
 from rank_weights import final_state
+from recipes import OWN, small
 
 HERE = Path(__file__).parent
 SHARED = ["train.batch_size=2", "train.steps=4"]
@@ -35,10 +36,10 @@ def runs(pairs_root) -> dict[str, tuple[str, str, list[str]]]:
         "data.size=64",
         "data.load_size=64",
     ]
-    return {
+    all_recipes = {name: (name, "", [*small(name), "train.steps=5"]) for name in OWN}
+    return all_recipes | {
         "batch": ("pix2pix", "", [*pix2pix, *EXACT, *norm("batch")]),
         "instance": ("pix2pix", "", [*pix2pix, *EXACT, *norm("instance")]),
-        "fp32": ("pix2pix", "", pix2pix),
         "bf16": ("pix2pix", "", [*pix2pix, "engine.precision=bf16"]),
         "wgan": ("wgan-gp", str(HERE / "wgan.py"), [*wgan, "train.steps=2"]),
     }
@@ -56,7 +57,7 @@ def ranks(runs, tmp_path_factory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("name", ["batch", "instance", "fp32", "bf16", "wgan"])
+@pytest.mark.parametrize("name", ["batch", "instance", "bf16", "wgan", *OWN])
 def test_ranks_are_bit_equal(ranks, name):
     first, second = (load_file(ranks / f"{name}-{rank}.safetensors") for rank in range(2))
     assert first.keys() == second.keys()

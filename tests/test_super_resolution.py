@@ -43,7 +43,6 @@ def layers(network: nn.Module, *size: int) -> list[str]:
 
     def note(module: nn.Module, *_: object) -> None:
         if isinstance(module, nn.Conv2d):
-            assert module.bias is not None or isinstance(module, nn.Conv2d)
             seen.append(f"{module.in_channels}-{module.out_channels} k{module.kernel_size[0]}s{module.stride[0]}")
         elif isinstance(module, nn.Linear):
             seen.append(f"dense {module.in_features}-{module.out_features}")
@@ -136,8 +135,8 @@ def test_rrdb_scales_every_residual_by_beta():
     for name, parameter in block.named_parameters():
         nn.init.constant_(parameter, 1.0 if name.endswith("fuse.bias") else 0.0)
     image = torch.randn(1, 4, 3, 3)
-    # a dense block adds beta times 1, three of them 3 beta, and the outer residual is scaled once more
-    torch.testing.assert_close(block(image) - image, torch.full_like(image, 0.2 * 3 * 0.2))
+    # every dense block adds beta times 1; what comes out of the three, their own skips included, is scaled once more
+    torch.testing.assert_close(block(image), image + 0.2 * (image + 3 * 0.2))
 
 
 def test_rrdb_blocks_start_small():
@@ -250,6 +249,7 @@ POSITIONS = {
     "relu5_4": 35,
 }
 """Where torchvision's list of layers has them."""
+PREPROCESSING = VGG19_Weights.IMAGENET1K_V1.transforms()
 
 
 def test_features_are_the_layers_of_torchvisions_vgg19():
@@ -260,17 +260,15 @@ def test_features_are_the_layers_of_torchvisions_vgg19():
         reference = vgg19(weights=None).features.to_empty(device="cpu")
     reference.load_state_dict(network.layers.state_dict(), strict=False)
     image = torch.rand(2, 3, 37, 48)
-    normalised = (image - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    normalised = (image - torch.tensor(PREPROCESSING.mean).view(3, 1, 1)) / torch.tensor(PREPROCESSING.std).view(
+        3, 1, 1
+    )
     for name, found in zip(wanted, network(image * 2 - 1), strict=True):
         expected = reference[: POSITIONS[name] + 1](normalised.clone()) / 12.75
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
         assert (found.min() < 0) == name.startswith("conv")  # before the activation, not overwritten by it
     assert not any(p.requires_grad for p in network.parameters())
     assert len(network.layers) == 36  # nothing beyond the last wanted layer
-
-
-PREPROCESSING = VGG19_Weights.IMAGENET1K_V1.transforms()
-MEAN, STD = PREPROCESSING.mean, PREPROCESSING.std
 
 
 def test_grey_images_are_seen_as_colour_ones_and_gradients_reach_them():

@@ -28,12 +28,16 @@ class Exported:
         translator: its name in the recipe.
         step: training step of the checkpoint.
         difference: largest difference between onnxruntime and torch that the check saw, in units of 1/255.
+        inputs: names of its inputs: ``image``, ``label``, ``noise``.
+        labels: names of its labels.
     """
 
     path: Path
     translator: str
     step: int
     difference: float
+    inputs: tuple[str, ...] = ("image",)
+    labels: tuple[str, ...] = ()
 
 
 def export(
@@ -77,7 +81,7 @@ def export(
         target = Path(out) if out is not None else folder.model(name)
         facts = {"recipe": config.recipe, "translator": name, "config_digest": config.digest()}
         difference = write_onnx(target, one, found.state["value_type"], facts)
-        exported.append(Exported(target, name, found.step, difference))
+        exported.append(Exported(target, name, found.step, difference, tuple(one.example), tuple(one.labels)))
     return exported
 
 

@@ -127,9 +127,9 @@ def _safe(label: str) -> str:
 
 def _label_indices(model: Model, labels: Sequence[str | int]) -> list[int | None]:
     """Numbers of the labels to draw, each once; a lone None for models without labels."""
-    if not labels and model.takes_label and model.labels:
-        return list(range(len(model.labels)))
-    return list(dict.fromkeys(model.label_index(label) for label in labels or [None]))
+    if labels:
+        return list(dict.fromkeys(model.label_index(label) for label in labels))
+    return list(range(len(model.labels))) if model.takes_label and model.labels else [model.label_index(None)]
 
 
 def _requests(

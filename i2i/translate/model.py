@@ -233,7 +233,7 @@ class Model:
         return index
 
     def _run(
-        self, feeds: dict[str, np.ndarray], label: str | int | None, promised: tuple[int | None, ...]
+        self, feeds: dict[str, np.ndarray], label: str | int | None, promised: tuple[int, int | None, int | None, int]
     ) -> np.ndarray:
         """The network's images, whose shape is as promised, None standing for any size."""
         if (index := self.label_index(label)) is not None:
