@@ -91,16 +91,26 @@ REFERENCE: dict[str, Any] = {
     },
 }
 MIRZA: dict[str, Any] = {
-    "train": {"ema": 0.0},
     "cgan": {
         "generator": {"name": "dcgan", "condition": "concat"},
         "discriminator": {"name": "dcgan", "condition": "concat", "norm": "batch"},
-        "adversary": {"loss": "vanilla", "spectral_norm": False},
+        "adversary": {"loss": {"name": "vanilla"}, "spectral_norm": False},
     },
 }
 SAMPLES: dict[str, Any] = {
     "data": {"layout": {"name": "styles"}, "size": 32, "load_size": 32},
-    "train": {"batch_size": 32, "steps": 1000, "sample_every": 250, "checkpoint_every": 500, "ema": 0.99},
-    "cgan": {"generator": {"filters": 32}, "discriminator": {"filters": 32}},
+    "train": {
+        "batch_size": 16,
+        "steps": 2600,
+        "sample_every": 650,
+        "checkpoint_every": 650,
+        "optimizer": {"lr": 5e-4},
+        "ema": 0.99,
+    },
+    "cgan": {
+        "generator": {"filters": 32},
+        "discriminator": {"filters": 32, "norm": "batch"},
+        "adversary": {"spectral_norm": False},
+    },
 }
 PRESETS = {"reference": REFERENCE, "mirza": MIRZA, "samples": SAMPLES}

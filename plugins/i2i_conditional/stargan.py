@@ -44,15 +44,25 @@ class StarGAN(i2i.Recipe):
     needs = frozenset({"target", "label"})
 
     def networks(self, build: i2i.Build, sample: dict[str, Tensor]) -> dict[str, nn.Module]:
-        """The generator, told the domain by maps beside the image, and the discriminator that also tells domains."""
+        """The generator, told the domain by maps beside the image, and the discriminator that also tells domains.
+
+        Raises:
+            ConfigError: the generator cannot make anything of the maps.
+        """
         from i2i_conditional.stargan_networks import LabelledGenerator
 
         self.labels = build.labels
         self.adversary = i2i.Adversary(self.config.adversary, build)
         channels, classes = sample["target"].shape[1], len(build.labels)
         network = build.generator(self.config.generator, in_channels=channels + classes, out_channels=channels)
+        generator = LabelledGenerator(network, classes)
+        if classes > 1 and not generator.hears_labels(channels):
+            raise i2i.ConfigError(
+                f"the label never reaches the output of generator '{self.config.generator.name}', whose instance norm "
+                "takes away what is the same at every pixel: set its norm to batch, or stargan.generator=stargan"
+            )
         return {
-            "generator": LabelledGenerator(network, classes),
+            "generator": generator,
             "discriminator": self.adversary.discriminator(
                 self.config.discriminator, in_channels=channels, classes=classes
             ),
@@ -110,7 +120,19 @@ REFERENCE: dict[str, Any] = {
 }
 SAMPLES: dict[str, Any] = {
     "data": {"layout": {"name": "styles"}, "size": 32, "load_size": 32},
-    "train": {"batch_size": 16, "steps": 1500, "sample_every": 500, "checkpoint_every": 500},
-    "stargan": {"generator": {"filters": 16, "blocks": 3}, "discriminator": {"filters": 32}},
+    "train": {
+        "batch_size": 4,
+        "steps": 2600,
+        "sample_every": 650,
+        "checkpoint_every": 650,
+        "optimizer": {"lr": 4e-4},
+        "ema": 0.99,
+    },
+    "stargan": {
+        "generator": {"filters": 16, "blocks": 3, "halvings": 1},
+        "discriminator": {"filters": 16},
+        "adversary": {"loss": {"name": "hinge"}, "penalty": None, "spectral_norm": True},
+        "critic_steps": 1,
+    },
 }
 PRESETS = {"reference": REFERENCE, "samples": SAMPLES}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -65,6 +66,17 @@ class LabelledGenerator(nn.Module):
     def forward(self, image: Tensor, label: Tensor) -> Tensor:
         """Images ``(N, C, H, W)`` in [-1, 1] and the wanted classes ``(N,)`` -> images of the network's channels."""
         return self.network(label_maps(image, label, self.classes))
+
+    @torch.no_grad()
+    def hears_labels(self, channels: int) -> bool:
+        """Whether the label changes anything in the output for a random small image of that many channels."""
+        side = -(-max(32, self.minimum) // self.multiple) * self.multiple
+        image = torch.rand(1, channels, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        training = self.training
+        self.eval()
+        first, last = (self(image, torch.tensor([label])) for label in (0, self.classes - 1))
+        self.train(training)
+        return bool((first - last).abs().max() > 1e-4)
 
 
 class Block(nn.Module):
