@@ -59,9 +59,11 @@ def _transparent(module: nn.Module) -> nn.Module:
 def _reach(probe: nn.Module, channels: int, side: int, multiple: int) -> int | None:
     """Largest distance from an output pixel near the centre to an input pixel that changes it; None if none does.
 
-    Where the network has strides the reach differs between neighbours, with `multiple` as the period.
+    Measured along the height of a narrow strip, for a square would take a deep network's memory many times over. Where
+    the network has strides the reach differs between neighbours, with `multiple` as the period.
     """
-    image = torch.ones(1, channels, side, side, requires_grad=True)
+    width = -(-max(16, int(getattr(probe, "minimum", 1))) // multiple) * multiple
+    image = torch.ones(1, channels, side, width, requires_grad=True)
     try:
         output: Tensor = probe(image)
     except (RuntimeError, ValueError, TypeError):  # it takes more than an image, or no image of that size
@@ -71,7 +73,7 @@ def _reach(probe: nn.Module, channels: int, side: int, multiple: int) -> int | N
     period = max(multiple, 4)
     for offset in sorted({round(i * (period - 1) / 15) for i in range(16)}):
         place = start + offset
-        (gradient,) = torch.autograd.grad(output[0, :, place * scale, place * scale].sum(), image, retain_graph=True)
+        (gradient,) = torch.autograd.grad(output[0, :, place * scale, width // 2 * scale].sum(), image, retain_graph=True)
         rows = gradient[0].sum((0, 2)).nonzero()
         if len(rows) == 0:
             return None

@@ -128,8 +128,11 @@ REFERENCE: dict[str, Any] = {
 PAPER: dict[str, Any] = {"cyclegan": {"identity": 0.0}}
 SAMPLES: dict[str, Any] = {
     "data": {"layout": "day-night", "size": 64, "load_size": 64},
-    "train": {"batch_size": 2, "steps": 400, "sample_every": 100, "checkpoint_every": 200},
-    "cyclegan": {"generator": {"filters": 16, "blocks": 3}, "discriminator": {"filters": 16, "layers": 2}},
+    "train": {"steps": 1400, "optimizer": {"lr": 4e-4}, "sample_every": 350, "checkpoint_every": 700},
+    "cyclegan": {
+        "generator": {"filters": 16, "blocks": 3, "upsample": "resize"},
+        "discriminator": {"filters": 16, "layers": 2},
+    },
 }
 
 
