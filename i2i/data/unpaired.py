@@ -1,4 +1,4 @@
-"""Unpaired samples: two folders of images that have nothing to do with each other, as CycleGAN learns from.
+"""Unpaired samples: two folders of images that have nothing to do with each other.
 
 The folders are found as for pairs; the usual names are ``trainA trainB testA testB``.
 """

@@ -122,9 +122,9 @@ SAMPLES: dict[str, Any] = {
     "data": {"layout": {"name": "styles"}, "size": 32, "load_size": 32},
     "train": {
         "batch_size": 4,
-        "steps": 2600,
-        "sample_every": 650,
-        "checkpoint_every": 650,
+        "steps": 2400,
+        "sample_every": 600,
+        "checkpoint_every": 600,
         "optimizer": {"lr": 4e-4},
         "ema": 0.99,
     },
