@@ -5,6 +5,7 @@ This module is the lowest of the package and imports no torch, so that reading a
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -173,9 +174,16 @@ class Phase:
         if not 0 <= self.start < self.stop <= 1:
             raise PluginError(f"phase '{self.name}': 0 <= start < stop <= 1 must hold, not {self.start}, {self.stop}")
 
+        if self.clip_weights is not None and self.clip_weights <= 0:
+            raise PluginError(f"phase '{self.name}': clip_weights must be above 0, not {self.clip_weights}")
+
     def due(self, step: int, steps: int) -> bool:
         """Whether the phase runs in a step, counted from 0, of a run of that many steps."""
         return self.start * steps <= step < max(self.stop * steps, 1) and step % self.every == 0
+
+    def turn(self, step: int, steps: int) -> int:
+        """How often the phase has run before a step in which it is due."""
+        return step // self.every - math.ceil(math.ceil(self.start * steps) / self.every)
 
 
 @dataclass(frozen=True)
@@ -217,9 +225,10 @@ class Build(Protocol):
         in_channels: int,
         out_channels: int,
         size: tuple[int, int] | None = None,
+        inputs: tuple[str, ...] | None = None,
         **options: Any,
     ) -> nn.Module:
-        """Builds a generator."""
+        """Builds a generator; one that is called with something else than `inputs` is refused, if they are given."""
 
     def discriminator(
         self, name: str | Choice, *, in_channels: int, size: tuple[int, int] | None = None, **options: Any
@@ -249,10 +258,12 @@ class Context(Protocol):
     Attributes:
         step: number of finished training steps; the first step sees 0.
         steps: number of steps of the whole run.
+        turn: how often the current phase has run before: what happens in every n-th of its steps asks this number.
     """
 
     step: int
     steps: int
+    turn: int
 
     def rand(self, *shape: int) -> Tensor:
         """Uniform numbers in [0, 1), the batch first; the same after a resume, and on any number of processes."""
@@ -285,9 +296,12 @@ class Recipe(ABC):
 
     Attributes:
         needs: keys that a batch must have; checked before the first step.
+        paired: True refuses data whose sources do not belong to their targets, False prefers such data where a folder
+            can be read either way, None takes both.
     """
 
     needs: frozenset[str] = frozenset({"source", "target"})
+    paired: bool | None = None
 
     def __init__(self, config: Any) -> None:
         self.config = config

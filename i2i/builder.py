@@ -38,16 +38,23 @@ class Builder:
         in_channels: int,
         out_channels: int,
         size: tuple[int, int] | None = None,
+        inputs: tuple[str, ...] | None = None,
         **options: Any,
     ) -> nn.Module:
         """Builds a generator.
 
         Raises:
-            ConfigError: an option is unknown or does not fit, or the network cannot be built for that size.
+            ConfigError: an option is unknown or does not fit, the network cannot be built for that size, or it is
+                called with something else than `inputs`.
         """
-        return self._build(
+        module: nn.Module = self._build(
             "generator", name, options, in_channels=in_channels, out_channels=out_channels, size=size or self.size
         )
+        takes = tuple(getattr(module, "inputs", ("image",)))
+        if inputs and takes != inputs:
+            what = f"makes images of {' and '.join(takes)}, here it would get {' and '.join(inputs)}"
+            raise ConfigError(f"generator '{name.name if isinstance(name, Choice) else name}' {what}: choose another")
+        return module
 
     def discriminator(
         self, name: str | Choice, *, in_channels: int, size: tuple[int, int] | None = None, **options: Any

@@ -68,8 +68,10 @@ def i2i_datasets() -> Sequence[Component]:  # type: ignore[empty-body]
     ``target_label``; images are arrays ``(H, W, C)``, uint8, uint16 or float32 in [0, 1]. A sample that cannot be read
     raises `i2i.DataError`; training goes on without it.
 
-    Optional: a keyword ``read`` in the signature gets a cached reader of image files, ``read(path) -> array``; a static
-    method ``detect(root) -> bool`` says for ``data.layout=auto`` whether a folder is of this kind. Attributes:
+    Optional: a keyword ``read`` in the signature gets a cached reader of image files, ``read(path) -> array``, and one
+    ``scale`` gets ``data.scale``; a static method ``detect(root) -> bool`` says for ``data.layout=auto`` whether a
+    folder is of this kind; a method ``look(index)`` gives an untransformed sample without chance, for the check before
+    training. Attributes:
     ``gives``, on the class, is the set of keys that its samples have, so that ``auto`` leaves out layouts that the
     recipe cannot use; ``labels`` are the names of the classes that ``label`` numbers; ``paired = False`` gives every
     image of a sample its own crop and augmentation; ``has_splits = False`` asks i2i to hold some training samples out,

@@ -70,6 +70,12 @@ def test_a_wrong_set_names_key_and_place(text, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_set_may_leave_out_the_section_of_its_option():
+    config = resolve(Plugins(), "srresnet", sets=["scale=2", "distance=l1", "batch_size=3", "root=here"])
+    assert (config.data.scale, config.options.distance, config.train.batch_size) == (2, "l1", 3)
+    assert (config.preset, config.data.root) == ("paper", "here")  # there is data: no samples
+
+
 def test_a_wrong_file_names_the_line(tmp_path):
     path = written(tmp_path, "recipe: pix2pix\ntrain:\n  steps: 10\n  bacth_size: 3\n")
     with pytest.raises(

@@ -25,7 +25,9 @@ def train(recipe, out, *sets, **options):
 def state(run):
     """Digests of everything that was learned and is kept for going on, and every logged loss."""
     newest = run / "checkpoints" / f"step-{STEPS:07d}"
-    digests = [hashlib.sha256((newest / f"{name}.safetensors").read_bytes()).hexdigest() for name in ("networks", "ema")]
+    digests = [
+        hashlib.sha256((newest / f"{name}.safetensors").read_bytes()).hexdigest() for name in ("networks", "ema")
+    ]
     pools = torch.load(newest / "training.pt", weights_only=True)["pools"]
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     losses = [{k: v for k, v in line.items() if k.startswith(("loss/", "lr/", "step"))} for line in lines]

@@ -138,7 +138,7 @@ def test_nuclei_from_two_folders_with_other_channels(tmp_path, i2i_data, directi
 
 @pytest.mark.realdata
 @pytest.mark.slow
-def test_the_small_preset_beats_29_dB_on_set5(tmp_path, i2i_data):
+def test_the_small_preset_beats_29_db_on_set5(tmp_path, i2i_data):
     sets = ["scale=4", "engine.threads=1", f"data.val_root={i2i_data / 'sr' / 'Set5' / 'HR'}"]
     trained = i2i.train("srresnet", data=i2i_data / "sr" / "T91", out=tmp_path / "run", preset="small", sets=sets)
     assert logged(trained.run, "val/psnr-y")[-1] >= 29.3

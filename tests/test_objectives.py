@@ -37,7 +37,7 @@ def adversary(**options) -> i2i.Adversary:
         ("hinge", 0.0, 2.0),
         ("wasserstein", 0.0, 0.0),
         ("relativistic", 2 * LN2, 2 * LN2),
-        ({"name": "relativistic", "base": "lsgan"}, 1.0, 1.0),
+        ({"name": "relativistic", "base": "lsgan"}, 2.0, 2.0),
         ({"name": "relativistic", "base": "hinge"}, 2.0, 2.0),
     ],
 )
@@ -64,6 +64,19 @@ def test_losses_of_probabilities_are_those_of_the_papers():
     torch.testing.assert_close(ragan("discriminator", real=real, fake=fake), wanted)
     wanted = -relative_fake.log().mean() - (1 - relative_real).log().mean()
     torch.testing.assert_close(ragan("generator", real=real, fake=fake), wanted)
+
+
+def test_relativistic_bases_have_symmetric_targets():
+    torch.manual_seed(0)
+    real, fake = torch.randn(2, 1, 3, 3) * 2, torch.randn(2, 1, 3, 3) * 2
+    r, f = real - fake.mean(), fake - real.mean()
+    squares = BUILD.loss("relativistic", base="lsgan")
+    margins = BUILD.loss("relativistic", base="hinge")
+    for player, high, low in (("discriminator", r, f), ("generator", f, r)):
+        wanted = ((high - 1) ** 2).mean() + ((low + 1) ** 2).mean()
+        torch.testing.assert_close(squares(player, real=real, fake=fake), wanted)
+        wanted = (1 - high).clamp(min=0).mean() + (1 + low).clamp(min=0).mean()
+        torch.testing.assert_close(margins(player, real=real, fake=fake), wanted)
 
 
 def test_smoothed_labels_are_binary_cross_entropy_with_a_smaller_target():
@@ -118,6 +131,14 @@ def test_a_lazy_penalty_is_rare_and_as_much_stronger():
     steps = [game.discriminator_losses(critic, images, images, context(step)) for step in range(8)]
     assert ["penalty" in losses for losses in steps] == [True, False, False, False] * 2
     assert steps[0]["penalty"].item() == pytest.approx(4 * 2 / 2 * 48)  # the gradient is 1 everywhere
+
+
+@pytest.mark.parametrize(("every", "start"), [(1, 0.0), (2, 0.0), (3, 0.0), (5, 0.3), (16, 0.5)])
+def test_a_phase_counts_its_own_turns(every, start):
+    phase = i2i.Phase("p", trains=("n",), every=every, start=start)
+    turns = [phase.turn(step, 100) for step in range(100) if phase.due(step, 100)]
+    assert turns == list(range(len(turns)))
+    assert len(turns) > 2
 
 
 def test_instance_noise_falls_to_nothing():

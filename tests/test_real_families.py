@@ -21,13 +21,23 @@ CASES = {
     "cyclegan": ("horse2zebra", ["data.size=64", "data.load_size=72", "train.batch_size=2"], "horse2zebra/testA"),
     "cgan": ("sign_digits", ["data.size=32", "data.load_size=32"], ""),
     "stargan": ("emoji", ["data.size=32", "data.load_size=32"], "emoji/google"),
-    "srresnet": ("sr/T91", ["data.load_size=48", "data.size=48", "data.val_root={data}/sr/Set5/HR"], "sr/Set5/LR_bicubic/X4"),
+    "srresnet": (
+        "sr/T91",
+        ["data.load_size=48", "data.size=48", "data.val_root={data}/sr/Set5/HR"],
+        "sr/Set5/LR_bicubic/X4",
+    ),
 }
 
 
 def words(recipe, data, run):
     folder, sets, _ = CASES[recipe]
-    sets = [*SHARED, "data.val_fraction=0.02", "data.check_files=50", *(f"{recipe}.{line}" for line in OWN[recipe]), *sets]
+    sets = [
+        *SHARED,
+        "data.val_fraction=0.02",
+        "data.check_files=50",
+        *(f"{recipe}.{line}" for line in OWN[recipe]),
+        *sets,
+    ]
     sets += [f"train.steps={STEPS}", "train.checkpoint_every=2", "train.ema=0.9"]
     texts = [word for line in sets for word in ("--set", line.format(data=data) if "{data}" in line else line)]
     return ["train", recipe, "--data", str(data / folder), "--out", str(run), "--resume", *texts]

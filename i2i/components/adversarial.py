@@ -24,7 +24,7 @@ class SmoothingConfig(Config):
     """One-sided label smoothing: real images get the target 1 - smoothing (Salimans et al. 2016, section 3.4)."""
 
 
-class RelativisticConfig(SmoothingConfig):
+class RelativisticConfig(Config):
     """Options of the relativistic average loss."""
 
     base: Literal["vanilla", "lsgan", "hinge"] = "vanilla"
@@ -123,11 +123,12 @@ class Wasserstein(nn.Module):
 
 
 class Relativistic(nn.Module):
-    """Relativistic average GAN (Jolicoeur-Martineau 2018, arXiv:1807.00734, equations 10 and 11).
+    """Relativistic average GAN (Jolicoeur-Martineau 2018, arXiv:1807.00734, equations 10 and 11 and appendix D).
 
-    Judges how much more real an image is than the average of the other kind: the base loss sees
-    ``real - mean(fake)`` and ``fake - mean(real)``, and the generator plays the discriminator's part with the kinds
-    exchanged. The averages are over the images of one process.
+    Judges how much more real an image is than the average of the other kind. With ``r = real - mean(fake)`` and
+    ``f = fake - mean(real)`` the discriminator minimises ``a(r) + b(f)`` and the generator ``a(f) + b(r)``, where a and
+    b are ``-log sigmoid(x)`` and ``-log(1 - sigmoid(x))``, or ``(x - 1)^2`` and ``(x + 1)^2`` for lsgan, or
+    ``max(0, 1 - x)`` and ``max(0, 1 + x)`` for hinge. The averages are over the images of one process.
 
     Attributes:
         compares: the generator's loss needs the real images' logits.
@@ -137,16 +138,18 @@ class Relativistic(nn.Module):
 
     def __init__(self, config: RelativisticConfig) -> None:
         super().__init__()
-        smoothing = SmoothingConfig(smoothing=config.smoothing)
-        losses = {"vanilla": NonSaturating, "lsgan": LeastSquares, "hinge": Hinge}
-        self.base = losses[config.base](smoothing)
+        self.base = config.base
 
     def forward(self, player: Player, *, fake: Tensor, real: Tensor) -> Tensor:
         """The player's loss."""
-        real, fake = real - fake.mean(), fake - real.mean()
+        high, low = real - fake.mean(), fake - real.mean()
         if player == "generator":
-            real, fake = fake, real
-        return self.base("discriminator", real=real, fake=fake)
+            high, low = low, high
+        if self.base == "vanilla":
+            return softplus(-high).mean() + softplus(low).mean()
+        if self.base == "lsgan":
+            return torch.square(high - 1).mean() + torch.square(low + 1).mean()
+        return relu(1 - high).mean() + relu(1 + low).mean()
 
 
 def _cross_entropy(real: Tensor, smoothing: float) -> Tensor:

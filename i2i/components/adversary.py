@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from i2i.api import Build, Choice, Config, Context, LossChoice
+from i2i.api import Build, Choice, Config, Context, LossChoice, Phase
 from i2i.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ class AdversaryConfig(Config):
     """Share of the run over which the noise falls linearly to 0 (Sonderby et al. 2017, section 3.3)."""
     feature_matching: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the distance between the discriminator's features of real and generated images."""
+
+    def phase(self, name: str, trains: tuple[str, ...], **options: Any) -> Phase:
+        """The phase in which discriminators learn, their weights clipped if so configured; options as of `Phase`."""
+        return Phase(name, trains, clip_weights=self.clip_weights, **options)
 
     @model_validator(mode="after")
     def _wasserstein_needs_lipschitz(self) -> Self:
@@ -120,7 +124,7 @@ class Adversary:
         logits = {"real": _logits(critic(self._noisy(real, ctx))), "fake": _logits(critic(self._noisy(fake, ctx)))}
         losses = {"adversarial": self.config.discriminator_weight * self.loss("discriminator", **logits)}
         every = getattr(self.penalty, "every", 1)
-        if self.penalty is not None and ctx.step % every == 0:
+        if self.penalty is not None and ctx.turn % every == 0:
             score = lambda images: _logits(critic(images))  # noqa: E731
             losses["penalty"] = every * self.penalty(score, real=real, fake=fake, ctx=ctx)
         return losses

@@ -35,7 +35,11 @@ def inference_translators(
                 f"recipe '{config.recipe}': translator '{name}' needs a plain name, a module and an example"
             )
     return {
-        name: replace(translator, module=for_inference(translator.module, image_statistics=image_statistics))
+        name: replace(
+            translator,
+            module=for_inference(translator.module, image_statistics=image_statistics),
+            example={key: t.float() if t.is_floating_point() else t for key, t in translator.example.items()},
+        )
         for name, translator in translators.items()
     }
 

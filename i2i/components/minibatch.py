@@ -72,12 +72,13 @@ class _Unchanged(nn.Identity):
         self.out_channels = channels
 
 
-def minibatch_layer(name: MinibatchName, channels: int) -> nn.Module:
+def minibatch_layer(name: MinibatchName, channels: int) -> MinibatchStd | MinibatchDiscrimination | _Unchanged:
     """The layer of that name: ``(N, channels, H, W)`` -> ``(N, layer.out_channels, H, W)``.
 
     Args:
         name: ``none``, ``std`` or ``discrimination``.
         channels: channels of the input.
     """
-    layers = {"none": _Unchanged, "std": MinibatchStd, "discrimination": MinibatchDiscrimination}
-    return layers[name](channels)
+    if name == "none":
+        return _Unchanged(channels)
+    return MinibatchStd(channels) if name == "std" else MinibatchDiscrimination(channels)

@@ -65,7 +65,7 @@ def build_patch(config: PatchConfig, *, in_channels: int, size: tuple[int, int])
             nn.LeakyReLU(0.2),
         ]
     minibatch = minibatch_layer(config.minibatch, width)
-    layers += [minibatch, nn.Conv2d(minibatch.out_channels, 1, 4, 1, 1)]  # type: ignore[arg-type]
+    layers += [minibatch, nn.Conv2d(minibatch.out_channels, 1, 4, 1, 1)]
     return init_weights(Critic(*layers, features=config.features), config.init_std)
 
 

@@ -102,14 +102,15 @@ def resolve(
     user += [_override(key, value) for key, value in (overrides or {}).items() if value is not None]
     name = _recipe_name(recipe, user)
     component = plugins.get("recipe", name)
+    if name in SHARED or name in HEAD:
+        raise PluginError(f"a recipe cannot be called '{name}': that is a section which all recipes share")
+    models = SHARED | {name: component.config}
+    user = [_qualified(layer, name, models) for layer in user]
     preset = preset or _last(user, "preset")
     if preset is not None and not isinstance(preset, str):
         raise ConfigError(_at(_place(user, ("preset",)), f"preset: expected a name, got {preset!r}"))
     presets = _presets(component, preset, user, samples=samples)
-    if name in SHARED or name in HEAD:
-        raise PluginError(f"a recipe cannot be called '{name}': that is a section which all recipes share")
-    models = SHARED | {name: component.config}
-    layers = [*presets.values(), *(_qualified(layer, name, models) for layer in user)]
+    layers = [*presets.values(), *user]
     tree: dict[str, Any] = {"recipe": name, "preset": next(reversed(presets), "default"), "seed": 0}
     tree |= {section: _defaults(model, (section,)) for section, model in models.items()}
     for layer in layers:

@@ -30,7 +30,9 @@ class DataConfig(Config):
     scale: Annotated[int, Field(ge=1, le=16)] = 1
     """How many times larger the target is than the source: above 1 for super-resolution."""
     load_size: Annotated[int, Field(ge=4, le=32768)] | None = None
-    """Size that images are resized to before the crop; null: size * 286 / 256, as in pix2pix."""
+    """Size that images are resized to before the crop; null: size * jitter."""
+    jitter: Annotated[float, Field(ge=1, le=16)] = 286 / 256
+    """How much larger than the crop images are resized, which leaves room for random crops; 1: no random crop."""
     resize: Literal["stretch", "shorter", "none"] = "stretch"
     """stretch: to load_size x load_size; shorter: the shorter side to load_size; none: crop at the original scale."""
     source_channels: Literal[1, 3, 4] | None = None
@@ -40,7 +42,7 @@ class DataConfig(Config):
     transform: TransformChoice = TransformChoice("augment")
     """Augmentation of the training samples; both images of a pair get the same random parameters."""
     degrade: TransformChoice | None = None
-    """Makes the source out of the target where there is none, after augmentation: bicubic, real ...; null: nothing."""
+    """Makes the source out of the target where there is none, after augmentation: a transform; null: nothing."""
     val_whole: bool = False
     """Validate on whole images, cut only to what the scale asks for, instead of on a crop; any-size networks only."""
     val_fraction: Fraction = 0.1
@@ -63,13 +65,14 @@ class DataConfig(Config):
     @classmethod
     def _crop_divides(cls, scale: int, info: ValidationInfo) -> int:
         if info.data.get("size", 0) % scale:
-            raise ValueError(f"size {info.data['size']} is not divisible by scale {scale}")
+            size = info.data["size"]
+            raise ValueError(f"size {size} is not divisible by scale {scale}: set data.size={size // scale * scale}")
         return scale
 
     @property
     def resized(self) -> int:
         """The size that images are resized to before the crop."""
-        return self.load_size or round(self.size * 286 / 256)
+        return self.load_size or round(self.size * self.jitter)
 
 
 class OptimizerConfig(Config):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from pathlib import Path
 
 from i2i.api import Component
@@ -12,19 +13,43 @@ from i2i.errors import DataError
 from i2i.plugins import Plugins
 
 
-def find_layout(config: DataConfig, plugins: Plugins, root: Path | None, needs: frozenset[str]) -> str:
-    """The name of the dataset component to use.
+@dataclass(frozen=True)
+class Wanted:
+    """What a recipe wants of its data.
 
-    Without a folder it is one that draws samples with the needed keys, paired ones and those with no other keys first.
+    Attributes:
+        keys: that samples must have.
+        paired: see `i2i.Recipe.paired`.
+    """
+
+    keys: frozenset[str]
+    paired: bool | None = None
+
+    def rank(self, component: Component, config: DataConfig) -> tuple[int, bool, int] | None:
+        """How well a dataset fits, less being better; None if it does not.
+
+        Layouts that give the keys by themselves come before those that ``data.degrade`` completes, which have nothing
+        but targets; then those that are paired, or unpaired, as wanted; then those with the fewest other keys.
+        """
+        gives = frozenset(getattr(component.build, "gives", self.keys))
+        paired = bool(getattr(component.build, "paired", True))
+        completed = config.degrade is not None and gives == {"target"}
+        if not self.keys <= gives | ({"source"} if completed else set()) or (self.paired and not paired):
+            return None
+        return int(not self.keys <= gives), paired == (self.paired is False), len(gives - self.keys)
+
+
+def find_layout(config: DataConfig, plugins: Plugins, root: Path | None, wanted: Wanted) -> str:
+    """The name of the dataset component to use: the one that fits best, a folder or, without one, drawings.
 
     Args:
         config: the data section.
         plugins: where datasets are looked up.
         root: the data folder, or None.
-        needs: keys that samples must have.
+        wanted: what the samples are for.
 
     Raises:
-        DataError: none fits, or several do, or the configured one needs a folder.
+        DataError: none fits, or several do equally, or the configured one needs a folder.
     """
     if (chosen := config.layout.name) != "auto":
         if (root is not None) != _needs_folder(plugins.get("dataset", chosen)):
@@ -32,45 +57,39 @@ def find_layout(config: DataConfig, plugins: Plugins, root: Path | None, needs: 
             raise DataError(f"data.layout={chosen} {instead}")
         return chosen
     components = {name: givers[0][1] for name, givers in plugins.table("dataset").items()}
+    found = {name: component for name, component in components.items() if _finds(component, root)}
+    ranks = {name: rank for name, c in found.items() if (rank := wanted.rank(c, config)) is not None}
+    if not ranks:
+        raise DataError(_nothing_fits(components, found, root, wanted))
+    best = [name for name in ranks if ranks[name] == min(ranks.values())]
+    if len(best) > 1 and root is not None:
+        raise DataError(f"{root}: could be {' or '.join(best)}: say which with --set data.layout=NAME")
+    return best[0]
+
+
+def _finds(component: Component, root: Path | None) -> bool:
+    """Whether it reads that folder; without a folder, whether it draws."""
     if root is None:
-        return _drawn(components, config, needs)
-    fitting = [n for n, c in components.items() if (detect := getattr(c.build, "detect", None)) and detect(root)]
-    if not fitting and not find_images(root):
-        raise DataError(f"{root}: no images in it")
-    if not fitting:
+        return not _needs_folder(component)
+    detect = getattr(component.build, "detect", None)
+    return bool(detect and detect(root))
+
+
+def _nothing_fits(
+    components: dict[str, Component], found: dict[str, Component], root: Path | None, wanted: Wanted
+) -> str:
+    needs = ", ".join(sorted(wanted.keys))
+    if root is None:
+        return f"no samples drawn by code have {needs}: give --data DIR"
+    if not find_images(root):
+        return f"{root}: no images in it"
+    if not found:
         able = ", ".join(name for name, component in components.items() if hasattr(component.build, "detect"))
-        raise DataError(
-            f"{root}: found no layout in it ({able}): set data.layout, or see `i2i plugins list` for layouts"
-        )
-    usable = [name for name in fitting if needs <= _keys(components[name], config, needs)]
-    if not usable:
-        gives = "; ".join(
-            f"{name} gives {', '.join(sorted(_keys(components[name], config, needs)))}" for name in fitting
-        )
-        raise DataError(f"{root}: the recipe needs {', '.join(sorted(needs))}, but layout {gives}")
-    if len(usable) > 1:
-        raise DataError(f"{root}: could be {' or '.join(usable)}: choose with --set data.layout={usable[0]}")
-    return usable[0]
-
-
-def _drawn(components: dict[str, Component], config: DataConfig, needs: frozenset[str]) -> str:
-    drawn = {name: component for name, component in components.items() if not _needs_folder(component)}
-    usable = [name for name, component in drawn.items() if needs <= _keys(component, config, needs)]
-    if not usable:
-        raise DataError(f"no samples drawn by code have {', '.join(sorted(needs))}: give --data DIR")
-    return min(usable, key=lambda name: _surplus(drawn[name], needs))
-
-
-def _surplus(component: Component, needs: frozenset[str]) -> tuple[bool, int]:
-    """What makes drawings less fit: being unpaired, and keys that nobody asked for."""
-    gives = getattr(component.build, "gives", needs)
-    return not getattr(component.build, "paired", True), len(gives - needs)
-
-
-def _keys(component: Component, config: DataConfig, needs: frozenset[str]) -> frozenset[str]:
-    """The keys of a component's samples in training; one that does not say gets the benefit of the doubt."""
-    gives = frozenset(getattr(component.build, "gives", needs))
-    return gives | {"source"} if config.degrade and "target" in gives else gives
+        return f"{root}: found no layout in it ({able}): set data.layout, or see `i2i plugins list` for layouts"
+    if wanted.paired and any(not getattr(component.build, "paired", True) for component in found.values()):
+        return f"{root}: the recipe needs pairs, and the images of the two folders have different names"
+    gives = "; ".join(f"{name} gives {', '.join(sorted(getattr(c.build, 'gives', ())))}" for name, c in found.items())
+    return f"{root}: the recipe needs {needs}, but layout {gives}"
 
 
 def _needs_folder(component: Component) -> bool:

@@ -20,7 +20,7 @@ from i2i.builder import Builder
 from i2i.config import DataConfig
 from i2i.data.batches import SKIPPED, collate
 from i2i.data.cache import CachedReader
-from i2i.data.detect import find_layout
+from i2i.data.detect import Wanted, find_layout
 from i2i.data.layouts import held_out
 from i2i.data.transforms import Pipeline, is_image, swapped
 from i2i.errors import DataError
@@ -83,40 +83,55 @@ class Data:
         return batch
 
 
-def open_data(config: DataConfig, plugins: Plugins, *, needs: Iterable[str], seed: int) -> Data:
+def open_data(
+    config: DataConfig, plugins: Plugins, *, needs: Iterable[str], seed: int, paired: bool | None = None
+) -> Data:
     """Finds, checks and wraps the samples.
+
+    Args:
+        config: the data section.
+        plugins: where datasets and transforms are looked up.
+        needs: keys that samples must have.
+        seed: the run's seed.
+        paired: see `i2i.Recipe.paired`.
 
     Raises:
         DataError: there is no such folder, no sample in it, a key that the recipe needs is missing, or more than half
             of the samples cannot be used.
     """
-    needs = frozenset(needs)
-    source = _Source.open(config, plugins, needs, config.root, "data.root")
+    wanted = Wanted(frozenset(needs), paired)
+    source = _Source.open(config, plugins, wanted, config.root, "data.root")
     raw = source.dataset("train", dict)
-    other = _Source.open(config, plugins, needs, config.val_root, "data.val_root") if config.val_root else source
+    other = _Source.open(config, plugins, wanted, config.val_root, "data.val_root") if config.val_root else source
     val_split, train, val = _split(source, other, config.val_fraction)
     if not train:
         raise DataError(f"{source.name}: no training samples found (data.layout is {source.layout})")
     train, problems, seen = _check(raw, train, config, source)
-    bad = {i: text for i, _, text in _read(other.dataset(val_split, dict), val, other.checked) if text}
-    _check_keys(seen, needs, config, source)
+    raw_val = other.dataset(val_split, dict)
+    bad = {i: text for i, _, text in _read(raw_val, val, other.checked) if text}
+    _check_keys(seen, wanted.keys, config, source)
+    _check_labels(raw, raw_val, source, other)
     build = Builder(plugins, (0, 0))
     augment = build.transform(config.transform)
     degrade = build.transform(config.degrade, scale=config.scale) if config.degrade else None
-    paired = bool(getattr(raw, "paired", True))
+    together = bool(getattr(raw, "paired", True))
     channels = _channels(seen, config)
     images = [seen[key] for key in ("source", "target") if key in seen]
     return Data(
-        train=Samples(source.dataset("train", Pipeline(config, channels, augment, degrade, paired)), train, seed),
+        train=Samples(source.dataset("train", Pipeline(config, channels, augment, degrade, together)), train, seed),
         val=Samples(
-            other.dataset(val_split, Pipeline(config, channels, None, degrade, paired)),
+            other.dataset(val_split, Pipeline(config, channels, None, degrade, together)),
             [index for index in val if index not in bad],
             seed,
         ),
         value_type="uint8" if not images or images[0].dtype == np.uint8 else "float32",
         layout=source.layout,
         labels=tuple(map(str, getattr(raw, "labels", ()))),
-        problems=[*getattr(raw, "problems", []), *problems, *bad.values()],
+        problems=[
+            *sorted({*getattr(raw, "problems", []), *getattr(raw_val, "problems", [])}),
+            *problems,
+            *bad.values(),
+        ],
     )
 
 
@@ -137,16 +152,16 @@ class _Source:
     build: Callable[..., Any]
 
     @classmethod
-    def open(cls, config: DataConfig, plugins: Plugins, needs: frozenset[str], folder: str | None, key: str) -> _Source:
+    def open(cls, config: DataConfig, plugins: Plugins, wanted: Wanted, folder: str | None, key: str) -> _Source:
         root = Path(folder).expanduser() if folder is not None else None
         if root is not None and not root.is_dir():
             raise DataError(f"{root}: {'not a folder' if root.exists() else 'no such folder'} ({key})")
-        layout = find_layout(config, plugins, root, needs)
+        layout = find_layout(config, plugins, root, wanted)
         component = plugins.get("dataset", layout)
         options = component.config(**(config.layout.options if config.layout.name == layout else {}))
-        wanted = inspect.signature(component.build).parameters
+        parameters = inspect.signature(component.build).parameters
         offered = {"read": CachedReader(config.cache_mb), "scale": config.scale}
-        extra = {name: value for name, value in offered.items() if name in wanted}
+        extra = {name: value for name, value in offered.items() if name in parameters}
         checked = config.check_files if root else 8
         return cls(str(root or layout), layout, checked, partial(component.build, options, root=root, **extra))
 
@@ -182,10 +197,11 @@ class Seen:
 
 def _read(dataset: Any, indices: list[int], limit: int) -> Iterator[tuple[int, dict[str, Any], str]]:
     """Reads at most about `limit` samples, evenly spread: index, sample, and what is wrong with it."""
+    read = getattr(dataset, "look", dataset.__getitem__)
 
     def look(index: int) -> tuple[int, dict[str, Any], str]:
         try:
-            return index, dataset[index], ""
+            return index, read(index), ""
         except DataError as error:
             return index, {}, str(error)
 
@@ -220,6 +236,13 @@ def _check_keys(seen: dict[str, Seen], needs: frozenset[str], config: DataConfig
         raise DataError(
             f"{source.name}: the recipe needs {', '.join(missing)}, but layout {source.layout} gives {', '.join(seen)}"
         )
+
+
+def _check_labels(train: Any, val: Any, source: _Source, other: _Source) -> None:
+    labels = [tuple(map(str, getattr(dataset, "labels", ()))) for dataset in (train, val)]
+    if labels[0] != labels[1]:
+        here, there = (", ".join(names) for names in labels)
+        raise DataError(f"{other.name}: its classes ({there}) must be those of {source.name} ({here})")
 
 
 def _channels(seen: dict[str, Seen], config: DataConfig) -> dict[str, int]:

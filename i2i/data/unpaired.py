@@ -12,12 +12,14 @@ import numpy as np
 
 from i2i.data.images import find_images
 from i2i.data.layouts import Reader, Transform, folder_pair
-from i2i.data.paired import FoldersConfig, TwoFolders, no_folders
+from i2i.data.paired import FoldersConfig, no_folders
 from i2i.errors import DataError
 
 
 class Unpaired:
     """Images of A in order, each with an image of B drawn at random; an epoch is as long as the larger folder.
+
+    Without split folders a share of A is held out for validation, and nothing of B.
 
     Args:
         config: names of the two folders.
@@ -34,7 +36,7 @@ class Unpaired:
     paired = False
 
     def __init__(self, config: FoldersConfig, *, root: Path, split: str, transform: Transform, read: Reader) -> None:
-        self.transform, self.read = transform, read
+        self.transform, self.read, self.problems = transform, read, list[str]()
         names = config.names()
         found = folder_pair(root, split, names)
         self.has_splits = found is not None
@@ -46,9 +48,8 @@ class Unpaired:
 
     @staticmethod
     def detect(root: Path) -> bool:
-        """Whether there are two folders of images, and most of their names differ."""
-        found = folder_pair(root, "train") or folder_pair(root, "")
-        return found is not None and not TwoFolders.detect(root)
+        """Whether there are two folders of images."""
+        return (folder_pair(root, "train") or folder_pair(root, "")) is not None
 
     def __len__(self) -> int:
         return max(len(self.paths_a), len(self.paths_b))
@@ -57,7 +58,23 @@ class Unpaired:
         """The name that decides which split an image of A without a split folder is in."""
         return self.paths_a[index % len(self.paths_a)].name
 
+    def look(self, index: int) -> dict[str, Any]:
+        """A sample without chance, for the check before training; damaged images of B become `problems`."""
+        path_b = self.paths_b[index % len(self.paths_b)]
+        sample = {"source": self.read(self.paths_a[index % len(self.paths_a)])}
+        try:
+            return sample | {"target": self.read(path_b)}
+        except DataError as error:
+            self.problems.append(str(error))
+            return sample
+
     def __getitem__(self, index: int) -> dict[str, Any]:
-        path_a = self.paths_a[index % len(self.paths_a)]
-        path_b = self.paths_b[np.random.randint(len(self.paths_b))]
-        return self.transform({"source": self.read(path_a), "target": self.read(path_b)})
+        a = self.read(self.paths_a[index % len(self.paths_a)])
+        first, count = np.random.randint(len(self.paths_b)), len(self.paths_b)
+        for offset in range(count):  # a damaged image of B must not take one of A with it
+            try:
+                b = self.read(self.paths_b[(first + offset) % count])
+            except DataError:
+                continue
+            return self.transform({"source": a, "target": b})
+        raise DataError(f"{self.paths_b[first].parent}: no image in it can be read")

@@ -28,7 +28,7 @@ class StepContext:
     def __init__(
         self, seed: int, steps: int, device: torch.device, dtype: torch.dtype, rank: int = 0, world: int = 1
     ) -> None:
-        self.step, self.steps = 0, steps
+        self.step, self.steps, self.turn = 0, steps, 0
         self.images: dict[str, Tensor] = {}
         self.dtype = dtype
         self._seed, self._device = seed, device
@@ -38,7 +38,7 @@ class StepContext:
 
     def begin(self, step: int) -> None:
         """Sets the step and seeds everything random in it: dropout too, differently in each process."""
-        self.step = step
+        self.step = self.turn = step
         self._generator.manual_seed(_number(self._seed, step, 0))
         own = _number(self._seed, step, 1 + self._rank)
         torch.manual_seed(own)
@@ -116,6 +116,8 @@ class Pool:
         """See `i2i.api.ImagePool.query`; the pool keeps detached copies."""
         if self.size == 0:
             return images
+        if self.images and self.images[0].shape != images.shape[1:]:  # a resumed run with another size of images
+            self.images.clear()
         answer = []
         for image in images.detach():
             if len(self.images) < self.size:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ class Network:
         self.module, self._call, self._dtype = module, call, dtype
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102  the class says it
-        device = next(self.module.parameters()).device.type
+        device = next(_tensors(self.module)).device.type
         with torch.autocast(device, self._dtype, enabled=self._dtype == torch.bfloat16):
             return tree_map(_float32, self._call(*args, **kwargs))
 
@@ -53,12 +54,12 @@ def place(
 
 
 def for_recipe(modules: Mapping[str, nn.Module], config: EngineConfig, dtype: torch.dtype) -> dict[str, Any]:
-    """What is handed to the recipe: networks behind `Network`, modules without parameters (losses) as they are."""
+    """What is handed to the recipe: networks behind `Network`, modules without weights (losses) as they are."""
     nets: dict[str, Any] = {}
     for name, module in modules.items():
-        has_parameters = next(module.parameters(), None) is not None
-        call = torch.compile(module) if config.compile and has_parameters else module
-        wrapped = has_parameters and (dtype == torch.bfloat16 or call is not module)
+        has_weights = next(_tensors(module), None) is not None
+        call = torch.compile(module) if config.compile and has_weights else module
+        wrapped = has_weights and (dtype == torch.bfloat16 or call is not module)
         nets[name] = Network(module, call, dtype) if wrapped else module
     return nets
 
@@ -73,6 +74,11 @@ def average_gradients(parameters: Iterable[nn.Parameter], world: int) -> None:
     flat /= world
     for grad, mean in zip(grads, flat.split([grad.numel() for grad in grads]), strict=True):
         grad.copy_(mean.view_as(grad))
+
+
+def _tensors(module: nn.Module) -> Iterator[Tensor]:
+    """Parameters and buffers; the weights of a feature network are buffers."""
+    return itertools.chain(module.parameters(), module.buffers())
 
 
 def _float32(value: Any) -> Any:

@@ -66,17 +66,18 @@ class Training:
     world: int = 1
     step: int = 0
 
-    def train_step(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
-        """Runs every phase that is due, on the same batches; returns the losses as ``loss/PHASE/NAME``."""
+    def train_step(self, batches: Sequence[Batch], *, every_phase: bool = False) -> dict[str, Tensor]:
+        """Runs the phases that are due, or all, on the same batches; returns the losses as ``loss/PHASE/NAME``."""
         self.context.begin(self.step)
-        due = [player for player in self.players if player.phase.due(self.step, self.steps)]
+        due = [player for player in self.players if every_phase or player.phase.due(self.step, self.steps)]
         once = len(batches) == 1  # with accumulation, keeping all graphs would cost the memory that it is to save
         if once:
-            self._learn_only(None)
+            self._learn_only(*due)
             batches = [batches[0] | self.recipe.shared(self.nets, batches[0], self.context)]
         logs: dict[str, Tensor] = {}
         for player in due:
             self._learn_only(player)
+            self.context.turn = 0 if every_phase else player.phase.turn(self.step, self.steps)
             player.optimizer.zero_grad(set_to_none=True)
             for batch in batches:
                 whole = batch if once else batch | self.recipe.shared(self.nets, batch, self.context)
@@ -97,6 +98,11 @@ class Training:
     def saves(self) -> bool:
         """Whether a checkpoint is due after the steps done so far."""
         return self.step == self.steps or self.step % self.config.train.checkpoint_every == 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether every stage of the training has begun; before, a validation says little about the end."""
+        return all(player.phase.start * self.steps < self.step for player in self.players)
 
     def translators(self) -> dict[str, Translator]:
         """What would be exported now: copies in evaluation mode, averaged if there is averaging."""
@@ -163,9 +169,9 @@ class Training:
                 got = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
                 raise PluginError(f"{where}: loss '{name}' must be a scalar tensor, not {got}")
 
-    def _learn_only(self, player: Player | None) -> None:
-        """Freezes everything but what the player trains; None: but what any player trains."""
-        learning = {id(p) for other in ([player] if player else self.players) for p in other.parameters}
+    def _learn_only(self, *players: Player) -> None:
+        """Freezes everything but what the players train."""
+        learning = {id(p) for player in players for p in player.parameters}
         for module in self.modules.values():
             for parameter in module.parameters():
                 parameter.requires_grad_(id(parameter) in learning)

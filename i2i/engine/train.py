@@ -63,7 +63,8 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder | 
     """
     begin = time.monotonic()
     _check_world(config, fabric)
-    data = open_data(config.data, plugins, needs=_needs(config, plugins), seed=config.seed)
+    recipe = plugins.get("recipe", config.recipe).build(config.options)
+    data = open_data(config.data, plugins, needs=recipe.needs, paired=recipe.paired, seed=config.seed)
     training = setup(config, plugins, data, fabric)
     validation = Validation(data, config, plugins, fabric.device)
     facts = _facts(training, fabric)
@@ -72,7 +73,9 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder | 
         _ready(
             training,
             fabric,
-            training.train_step(_next_batches(_loader(training, data, fabric), training, fabric, set())),
+            training.train_step(
+                _next_batches(_loader(training, data, fabric), training, fabric, set()), every_phase=True
+            ),
         )
         return Outcome(1, training.steps, time.monotonic() - begin, facts=facts)
     damaged, metrics = _resume(training, run)
@@ -145,10 +148,6 @@ def _resume(training: Training, run: RunFolder) -> tuple[list[str], dict[str, fl
     if damaged:
         raise RunError(f"{run.path}: no whole checkpoint is left; {damaged[0]}")
     return [], {}
-
-
-def _needs(config: RunConfig, plugins: Plugins) -> frozenset[str]:
-    return frozenset(plugins.get("recipe", config.recipe).build(config.options).needs)
 
 
 def _check_world(config: RunConfig, fabric: Fabric) -> None:

@@ -133,7 +133,8 @@ class Writer:
         self._finite()
         checkpoint = self.training.checkpoint(pools)
         metrics = self.metrics if validated else {}
-        checkpoint.state |= {"metrics": metrics, "score": self.validation.score(metrics)}
+        score = self.validation.score(metrics) if self.training.begun else None
+        checkpoint.state |= {"metrics": metrics, "score": score}
         checkpoints.save(self.run.checkpoints, checkpoint)
         checkpoints.prune(self.run.checkpoints, self.config.keep_last)
         self.since += time.monotonic() - begin

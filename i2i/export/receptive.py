@@ -73,7 +73,9 @@ def _reach(probe: nn.Module, channels: int, side: int, multiple: int) -> int | N
     period = max(multiple, 4)
     for offset in sorted({round(i * (period - 1) / 15) for i in range(16)}):
         place = start + offset
-        (gradient,) = torch.autograd.grad(output[0, :, place * scale, width // 2 * scale].sum(), image, retain_graph=True)
+        (gradient,) = torch.autograd.grad(
+            output[0, :, place * scale, width // 2 * scale].sum(), image, retain_graph=True
+        )
         rows = gradient[0].sum((0, 2)).nonzero()
         if len(rows) == 0:
             return None

@@ -36,12 +36,18 @@ class ConditionalGAN(i2i.Recipe):
 
     def networks(self, build: i2i.Build, sample: dict[str, Tensor]) -> dict[str, nn.Module]:
         """Generator and discriminator, each with as many classes as the data."""
+        from i2i_conditional.labels import count_classes
+
         self.labels = build.labels
         self.adversary = i2i.Adversary(self.config.adversary, build)
-        channels, classes = sample["target"].shape[1], len(build.labels)
+        channels, classes = sample["target"].shape[1], count_classes(build)
         return {
             "generator": build.generator(
-                self.config.generator, in_channels=self.config.noise, out_channels=channels, classes=classes
+                self.config.generator,
+                in_channels=self.config.noise,
+                out_channels=channels,
+                inputs=("noise", "label"),
+                classes=classes,
             ),
             "discriminator": self.adversary.discriminator(
                 self.config.discriminator, in_channels=channels, classes=classes
@@ -50,9 +56,8 @@ class ConditionalGAN(i2i.Recipe):
 
     def phases(self) -> Sequence[i2i.Phase]:
         """The discriminator first, then the generator."""
-        clip = self.config.adversary.clip_weights
         return [
-            i2i.Phase("discriminator", trains=("discriminator",), clip_weights=clip),
+            self.config.adversary.phase("discriminator", trains=("discriminator",)),
             i2i.Phase("generator", trains=("generator",)),
         ]
 
@@ -82,7 +87,7 @@ class ConditionalGAN(i2i.Recipe):
 
 
 REFERENCE: dict[str, Any] = {
-    "data": {"size": 64},
+    "data": {"size": 64, "jitter": 1.0, "transform": {"name": "augment", "flip": 0.0}},  # a mirrored 3 is no 3
     "train": {
         "batch_size": 64,
         "epochs": 200,
@@ -98,7 +103,7 @@ MIRZA: dict[str, Any] = {
     },
 }
 SAMPLES: dict[str, Any] = {
-    "data": {"layout": {"name": "styles"}, "size": 32, "load_size": 32},
+    "data": {"layout": {"name": "styles"}, "size": 32},
     "train": {
         "batch_size": 16,
         "steps": 2600,

@@ -10,7 +10,7 @@ arXiv:1802.05637, equation 3).
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -150,7 +150,7 @@ class Discriminator(nn.Module):
             convolution = nn.Conv2d(entries[level], width, 4, 2, 1, bias=not normed)
             norm = nn.BatchNorm2d(width) if normed else nn.Identity()
             self.layers.append(nn.Sequential(convolution, norm, nn.LeakyReLU(0.2)))
-        self.minibatch: Any = i2i.minibatch_layer(config.minibatch, widths[-1])
+        self.minibatch = i2i.minibatch_layer(config.minibatch, widths[-1])
         self.last = nn.Conv2d(self.minibatch.out_channels, 1, base)
         projects = config.classes > 0 and not self.concat
         self.vectors = nn.Embedding(config.classes, self.minibatch.out_channels) if projects else None

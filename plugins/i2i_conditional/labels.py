@@ -1,9 +1,22 @@
-"""Class labels as numbers that networks can take in."""
+"""Class labels: how many there are, and as numbers that networks can take in."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+import i2i
+
+
+def count_classes(build: i2i.Build) -> int:
+    """The number of the data's classes.
+
+    Raises:
+        DataError: the data does not name any.
+    """
+    if not build.labels:
+        raise i2i.DataError("the data numbers its classes but does not name them (see the dataset's attribute labels)")
+    return len(build.labels)
 
 
 def one_hot(labels: Tensor, classes: int, like: Tensor) -> Tensor:

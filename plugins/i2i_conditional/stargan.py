@@ -47,32 +47,39 @@ class StarGAN(i2i.Recipe):
         """The generator, told the domain by maps beside the image, and the discriminator that also tells domains.
 
         Raises:
-            ConfigError: the generator cannot make anything of the maps.
+            ConfigError: the generator takes no image, or cannot make anything of the maps.
+            DataError: the data does not name its classes.
         """
-        from i2i_conditional.stargan_networks import LabelledGenerator
+        from i2i_conditional.labels import count_classes
 
         self.labels = build.labels
         self.adversary = i2i.Adversary(self.config.adversary, build)
-        channels, classes = sample["target"].shape[1], len(build.labels)
-        network = build.generator(self.config.generator, in_channels=channels + classes, out_channels=channels)
-        generator = LabelledGenerator(network, classes)
-        if classes > 1 and not generator.hears_labels(channels):
-            raise i2i.ConfigError(
-                f"the label never reaches the output of generator '{self.config.generator.name}', whose instance norm "
-                "takes away what is the same at every pixel: set its norm to batch, or stargan.generator=stargan"
-            )
+        channels, classes = sample["target"].shape[1], count_classes(build)
         return {
-            "generator": generator,
+            "generator": self._generator(build, channels, classes),
             "discriminator": self.adversary.discriminator(
                 self.config.discriminator, in_channels=channels, classes=classes
             ),
         }
 
+    def _generator(self, build: i2i.Build, channels: int, classes: int) -> nn.Module:
+        """The chosen generator behind the label's maps."""
+        from i2i_conditional.stargan_networks import LabelledGenerator
+
+        chosen = self.config.generator
+        network = build.generator(chosen, in_channels=channels + classes, out_channels=channels, inputs=("image",))
+        generator = LabelledGenerator(network, classes)
+        if classes > 1 and not generator.hears_labels(channels):
+            raise i2i.ConfigError(
+                f"the label never reaches the output of generator '{chosen.name}', whose instance norm takes away what "
+                "is the same at every pixel: set its norm to batch, or stargan.generator=stargan"
+            )
+        return generator
+
     def phases(self) -> Sequence[i2i.Phase]:
         """The discriminator in every step, the generator in every `critic_steps`-th."""
-        clip = self.config.adversary.clip_weights
         return [
-            i2i.Phase("discriminator", trains=("discriminator",), clip_weights=clip),
+            self.config.adversary.phase("discriminator", trains=("discriminator",)),
             i2i.Phase("generator", trains=("generator",), every=self.config.critic_steps),
         ]
 
@@ -110,7 +117,7 @@ class StarGAN(i2i.Recipe):
 
 
 REFERENCE: dict[str, Any] = {
-    "data": {"size": 128},
+    "data": {"size": 128, "jitter": 1.0},
     "train": {
         "batch_size": 16,
         "steps": 200_000,
@@ -119,7 +126,7 @@ REFERENCE: dict[str, Any] = {
     },
 }
 SAMPLES: dict[str, Any] = {
-    "data": {"layout": {"name": "styles"}, "size": 32, "load_size": 32},
+    "data": {"layout": {"name": "styles"}, "size": 32},
     "train": {
         "batch_size": 4,
         "steps": 2400,

@@ -42,6 +42,8 @@ class CycleGANConfig(i2i.Config):
 class CycleGAN(i2i.Recipe):
     """The training method; see the module's header. A is the source, B the target."""
 
+    paired = False
+
     def networks(self, build: i2i.Build, sample: dict[str, Tensor]) -> dict[str, nn.Module]:
         """A generator for each direction, a discriminator for each side.
 
@@ -55,19 +57,19 @@ class CycleGAN(i2i.Recipe):
                 "identity=0, or data.source_channels and data.target_channels to the same number"
             )
         self.adversary = i2i.Adversary(self.config.adversary, build)
+        choice, inputs = self.config.generator, ("image",)
         return {
-            "AtoB": build.generator(self.config.generator, in_channels=a, out_channels=b),
-            "BtoA": build.generator(self.config.generator, in_channels=b, out_channels=a),
+            "AtoB": build.generator(choice, in_channels=a, out_channels=b, inputs=inputs),
+            "BtoA": build.generator(choice, in_channels=b, out_channels=a, inputs=inputs),
             "discriminator_A": self.adversary.discriminator(self.config.discriminator, in_channels=a),
             "discriminator_B": self.adversary.discriminator(self.config.discriminator, in_channels=b),
         }
 
     def phases(self) -> Sequence[i2i.Phase]:
         """Both generators with one optimiser, then both discriminators with another."""
-        clip = self.config.adversary.clip_weights
         return [
             i2i.Phase("generator", trains=("AtoB", "BtoA")),
-            i2i.Phase("discriminator", trains=("discriminator_A", "discriminator_B"), clip_weights=clip),
+            self.config.adversary.phase("discriminator", trains=("discriminator_A", "discriminator_B")),
         ]
 
     def shared(self, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context) -> dict[str, Tensor]:

@@ -33,20 +33,23 @@ class Pix2PixConfig(i2i.Config):
 class Pix2Pix(i2i.Recipe):
     """The training method; see the module's header."""
 
+    paired = True
+
     def networks(self, build: i2i.Build, sample: dict[str, Tensor]) -> dict[str, nn.Module]:
         """Generator and conditional discriminator."""
         source, target = sample["source"].shape[1], sample["target"].shape[1]
         self.adversary = i2i.Adversary(self.config.adversary, build, paired=True)
         return {
-            "generator": build.generator(self.config.generator, in_channels=source, out_channels=target),
+            "generator": build.generator(
+                self.config.generator, in_channels=source, out_channels=target, inputs=("image",)
+            ),
             "discriminator": self.adversary.discriminator(self.config.discriminator, in_channels=source + target),
         }
 
     def phases(self) -> Sequence[i2i.Phase]:
         """The discriminator first, then the generator."""
-        clip = self.config.adversary.clip_weights
         return [
-            i2i.Phase("discriminator", trains=("discriminator",), clip_weights=clip),
+            self.config.adversary.phase("discriminator", trains=("discriminator",)),
             i2i.Phase("generator", trains=("generator",)),
         ]
 

@@ -15,7 +15,7 @@ DATA: dict[str, Any] = {
 METRICS = ["psnr-y", "ssim-y"]
 RARELY = {"checkpoint_every": 5000, "sample_every": 5000, "log_every": 100}
 SMALL: dict[str, Any] = {"filters": 32, "blocks": 6, "kernel": 3, "norm": "none", "interpolate": True}
-SAMPLE_DATA: dict[str, Any] = {"layout": "pictures", "size": 64}
+SAMPLE_DATA: dict[str, Any] = {"layout": "pictures", "size": 72}
 OFTEN = {"sample_every": 200, "checkpoint_every": 400, "log_every": 20}
 
 SRRESNET_PAPER: dict[str, Any] = {
@@ -47,7 +47,9 @@ SRRESNET_SAMPLES: dict[str, Any] = {
 
 SRGAN_PAPER: dict[str, Any] = {
     "data": DATA,
-    "train": SRRESNET_PAPER["train"] | {"steps": 1_200_000},
+    # the last 10^5 steps have a tenth of the rate
+    "train": SRRESNET_PAPER["train"]
+    | {"steps": 1_200_000, "schedule": {"name": "step", "gamma": 0.1, "every": 1_100_000}},
 }
 SRGAN_SAMPLES: dict[str, Any] = {
     "data": SAMPLE_DATA,
@@ -63,7 +65,7 @@ SRGAN_SAMPLES: dict[str, Any] = {
     },
 }
 
-ESRGAN_PAPER: dict[str, Any] = {
+ESRGAN_PAPER: dict[str, Any] = {  # the paper also halves the rate, at other steps in each stage
     "data": DATA | {"size": 128},
     "train": SRRESNET_PAPER["train"] | {"steps": 1_400_000},
     "esrgan": {

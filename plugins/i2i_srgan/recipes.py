@@ -53,15 +53,22 @@ class SRGANConfig(i2i.Config):
     perceptual_distance: Distance = "l2"
     """Distance between features: l1 as in ESRGAN, or l2 as in SRGAN."""
 
+    @property
+    def compares_features(self) -> bool:
+        """Whether there is a perceptual loss."""
+        return self.features is not None and self.perceptual > 0
+
     @model_validator(mode="after")
     def _has_content(self) -> Self:
-        if not (self.features and self.perceptual) and not self.pixel:
+        if not self.compares_features and not self.pixel:
             raise ValueError("without features nothing ties the output to its input: set pixel above 0")
         return self
 
 
 class SRResNet(i2i.Recipe):
     """One network, one loss; source and target as ``data.scale`` relates them."""
+
+    paired = True
 
     def networks(self, build: i2i.Build, sample: dict[str, Tensor]) -> dict[str, nn.Module]:
         """The generator."""
@@ -85,8 +92,14 @@ class SRResNet(i2i.Recipe):
 class SRGAN(i2i.Recipe):
     """Both stages in one run: phases with bounds train the same generator."""
 
+    paired = True
+
     def networks(self, build: i2i.Build, sample: dict[str, Tensor]) -> dict[str, nn.Module]:
-        """Generator, discriminator and, if asked for, the feature network."""
+        """Generator, discriminator and, if asked for, the feature network.
+
+        Raises:
+            ConfigError: the feature network cannot see images of so many channels.
+        """
         self.adversary = i2i.Adversary(self.config.adversary, build, paired=True)
         channels, *size = sample["target"].shape[1:]
         networks = {
@@ -95,16 +108,20 @@ class SRGAN(i2i.Recipe):
                 self.config.discriminator, in_channels=channels, size=(size[0], size[1])
             ),
         }
-        return networks | ({"features": build.features(self.config.features)} if self.config.features else {})
+        if not self.config.compares_features:
+            return networks
+        if channels not in (1, 3):
+            raise i2i.ConfigError(f"the feature network sees 1 or 3 channels, not {channels}: set features=null")
+        return networks | {"features": build.features(self.config.features)}
 
     def phases(self) -> Sequence[i2i.Phase]:
         """The first stage, then discriminator and generator."""
-        begin, clip = self.config.pretrain, self.config.adversary.clip_weights
+        begin = self.config.pretrain
         rate = {"lr": self.config.pretrain_lr} if self.config.pretrain_lr else {}
         first = [i2i.Phase("pixel", trains=("generator",), stop=begin, optimizer=rate)] if begin else []
         return [
             *first,
-            i2i.Phase("discriminator", trains=("discriminator",), start=begin, clip_weights=clip),
+            self.config.adversary.phase("discriminator", trains=("discriminator",), start=begin),
             i2i.Phase("generator", trains=("generator",), start=begin),
         ]
 
@@ -124,7 +141,7 @@ class SRGAN(i2i.Recipe):
         losses = self.adversary.generator_losses(nets["discriminator"], real, fake, ctx)
         if self.config.pixel:
             losses["pixel"] = self.config.pixel * _distance(fake, real, self.config.distance)
-        if self.config.features:
+        if self.config.compares_features:
             losses["perceptual"] = self.config.perceptual * self._perceptual(nets["features"], fake, real)
         return losses
 
@@ -145,7 +162,8 @@ class SRGAN(i2i.Recipe):
 def _generator(choice: i2i.GeneratorChoice, build: i2i.Build, sample: dict[str, Tensor]) -> nn.Module:
     source, target = sample["source"], sample["target"]
     scale = target.shape[2] // source.shape[2]
-    return build.generator(choice, in_channels=source.shape[1], out_channels=target.shape[1], scale=scale)
+    a, b = source.shape[1], target.shape[1]
+    return build.generator(choice, in_channels=a, out_channels=b, inputs=("image",), scale=scale)
 
 
 def _distance(image: Tensor, other: Tensor, name: Distance) -> Tensor:
