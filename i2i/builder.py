@@ -51,9 +51,13 @@ class Builder:
             "generator", name, options, in_channels=in_channels, out_channels=out_channels, size=size or self.size
         )
         takes = tuple(getattr(module, "inputs", ("image",)))
+        wrong = ""
         if inputs and takes != inputs:
-            what = f"makes images of {' and '.join(takes)}, here it would get {' and '.join(inputs)}"
-            raise ConfigError(f"generator '{name.name if isinstance(name, Choice) else name}' {what}: choose another")
+            wrong = f"makes images of {' and '.join(takes)}, here it would get {' and '.join(inputs)}: choose another"
+        elif inputs and (scale := getattr(module, "scale", 1)) != options.get("scale", 1):
+            wrong = f"makes images {scale} times as large, which nothing here asks for: set its scale=1, or another"
+        if wrong:
+            raise ConfigError(f"generator '{name.name if isinstance(name, Choice) else name}' {wrong}")
         return module
 
     def discriminator(
@@ -89,8 +93,11 @@ class Builder:
         **shape: Any,
     ) -> Any:
         choice = name if isinstance(name, Choice) else Choice(name)
-        options = dict(choice.options) | options
         component = self.plugins.get(kind, choice.name)
+        if lacking := [key for key in options if key not in component.config.model_fields]:
+            hint = nearest(lacking[0], component.config.model_fields)
+            raise ConfigError(f"{kind} '{choice.name}' has no option {lacking[0]}, which is needed here{hint}")
+        options = dict(choice.options) | options
         config = _configured(kind, component, options)
         if optional:
             wanted = inspect.signature(component.build).parameters

@@ -34,7 +34,8 @@ def i2i_discriminators() -> Sequence[Component]:  # type: ignore[empty-body]
     """Networks that judge images.
 
     ``build(config, *, in_channels, size) -> nn.Module`` from images to logits of any shape, without a sigmoid, or to a
-    tuple: the logits, then intermediate features.
+    tuple: the logits, then intermediate features. One that is also told a label says so by an attribute
+    ``inputs = ("image", "label")``.
     """
 
 
@@ -46,8 +47,9 @@ def i2i_losses() -> Sequence[Component]:  # type: ignore[empty-body]
     ``"generator"``. The generator's call has `real` only if the loss has a true attribute ``compares``.
 
     A penalty on the discriminator is called as ``penalty(score, real=images, fake=images, ctx=context)``, `score` being
-    the discriminator as a function of images; an attribute ``every`` makes it lazy, computed in every n-th step only.
-    An attribute ``per_image`` says that it looks at one image's gradient, which batch norm would mix with the others'.
+    the discriminator as a function of images. It says that it is one by an attribute ``penalty = True``; ``every``
+    makes it lazy, computed in every n-th step only; ``per_image = True`` says that it looks at one image's gradient,
+    which batch norm would mix with the others'.
     """
 
 

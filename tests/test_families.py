@@ -59,6 +59,12 @@ def test_a_crash_changes_nothing(recipe, tmp_path, monkeypatch):
     check_use(whole, tmp_path / "used")
 
 
+@pytest.mark.parametrize("recipe", OWN)
+@pytest.mark.parametrize("precision", ["fp64", "bf16"])
+def test_every_phase_runs_in_every_precision(recipe, precision):
+    assert i2i.train(recipe, sets=[*small(recipe), f"engine.precision={precision}"], dry_run=True).step == 1
+
+
 def check_use(trained, out):
     """The printed command's work: images of the right number, size and kind."""
     for one in trained.exported:

@@ -7,7 +7,7 @@ import torch
 from conftest import save
 from i2i.config import resolve
 from i2i.data.loading import open_data
-from i2i.errors import DataError
+from i2i.errors import ConfigError, DataError
 from i2i.plugins import Plugins
 
 PLUGINS = Plugins()
@@ -86,6 +86,18 @@ def test_pairs_of_two_sizes_are_cut_at_the_same_place(tmp_path, names):
         assert torch.equal(enlarged, sample["target"])
     whole = data.val[0, 0]
     assert (whole["source"].shape, whole["target"].shape) == ((3, 30, 35), (3, 60, 70))
+
+
+def test_a_layout_without_pairs_is_refused_where_pairs_are_needed(tmp_path):
+    fill(tmp_path, *FOLDERS["other names"])
+    with pytest.raises(DataError, match="needs pairs, and layout unpaired gives none"):
+        opened("pix2pix", tmp_path, "layout=unpaired")
+
+
+def test_a_transform_that_makes_no_source_is_no_degradation(tmp_path):
+    fill(tmp_path, *FOLDERS["pictures"])
+    with pytest.raises(ConfigError, match=r"data.degrade=augment makes no source"):
+        opened("srresnet", tmp_path, "degrade=augment").sample()
 
 
 def test_pairs_the_wrong_way_round_say_what_to_do(tmp_path):

@@ -12,6 +12,7 @@ from i2i.config import resolve
 from i2i.engine.context import StepContext
 from i2i.errors import ConfigError
 from i2i.plugins import Plugins
+from recipes import small
 
 PLUGINS = Plugins()
 BUILD = Builder(PLUGINS, (32, 32))
@@ -168,9 +169,8 @@ def test_feature_matching_compares_pairs_or_means():
 @pytest.mark.parametrize("name", PLUGINS.table("discriminator"))
 def test_spectral_norm_bounds_every_weight_of_any_discriminator(name):
     options = {"norm": "none"} if "norm" in PLUGINS.get("discriminator", name).config.model_fields else {}
-    network = adversary(spectral_norm=True).discriminator(
-        i2i.DiscriminatorChoice(name), in_channels=3, size=(64, 64), filters=4, **options
-    )
+    choice = i2i.DiscriminatorChoice(name)
+    network = adversary(spectral_norm=True).discriminator(choice, in_channels=3, size=(64, 64), filters=4, **options)
     for _ in range(300):
         network(torch.rand(2, 3, 64, 64))
     weights = {key: w for key, w in network.named_modules() if hasattr(w, "parametrizations")}
@@ -214,12 +214,14 @@ def test_minibatch_discrimination_is_the_sum_over_pairs():
             assert out[i, 3 + b, 1, 0].item() == pytest.approx(wanted, rel=1e-4)
 
 
+@pytest.mark.parametrize("name", ["patch", "dcgan", "stargan", "vgg"])
 @pytest.mark.parametrize("layer", ["std", "discrimination"])
-def test_minibatch_layers_tell_equal_images_from_different_ones(layer):
-    network = BUILD.discriminator("patch", in_channels=3, filters=4, layers=2, norm="none", minibatch=layer)
+def test_minibatch_layers_tell_equal_images_from_different_ones(name, layer):
+    options = {"norm": "none"} if "norm" in PLUGINS.get("discriminator", name).config.model_fields else {}
+    network = BUILD.discriminator(name, in_channels=3, filters=8, minibatch=layer, **options)
     images = torch.rand(4, 3, 32, 32)
-    first = network(images)[0]
-    assert not torch.allclose(network(images[:1].expand(4, -1, -1, -1))[0], first)
+    alone, among = network(images[:1].expand(4, -1, -1, -1))[0], network(images)[0]
+    assert not torch.equal(alone, among)
 
 
 @pytest.mark.parametrize("recipe", PLUGINS.table("recipe"))
@@ -240,6 +242,30 @@ def test_senseless_games_are_refused_with_the_reason(recipe, sets, reason):
         sets = [*sets, "penalty=null", "spectral_norm=false", "clip_weights=null"]
     with pytest.raises(i2i.UserError, match=reason):
         resolve(PLUGINS, recipe, sets=[f"{recipe}.adversary.{line}" for line in sets])
+
+
+def test_losses_and_penalties_are_not_taken_for_each_other():
+    with pytest.raises(ConfigError, match=r"'r1' is a penalty, not a loss: set adversary.penalty=r1"):
+        adversary(loss=i2i.LossChoice("r1"))
+    with pytest.raises(ConfigError, match=r"'hinge' is a loss, not a penalty: set adversary.loss=hinge"):
+        adversary(penalty=i2i.LossChoice("hinge"))
+
+
+@pytest.mark.parametrize(
+    ("choice", "recipe", "reason"),
+    [
+        ("generator=dcgan", "pix2pix", "makes images of noise, here it would get image"),
+        ("generator={name: srresnet, filters: 4, blocks: 1}", "pix2pix", "makes images 4 times as large"),
+        ("generator=unet", "cgan", "generator 'unet' has no option classes, which is needed here"),
+        ("discriminator=patch", "cgan", "discriminator 'patch' has no option classes, which is needed here"),
+        ("generator=resnet", "srresnet", "generator 'resnet' has no option scale, which is needed here"),
+        ("discriminator={name: stargan, filters: 4}", "cgan", "judges image, here it would get image and label"),
+        ("discriminator={name: dcgan, filters: 4}", "stargan", "judges image and label, here it would get image"),
+    ],
+)
+def test_networks_that_do_not_belong_here_are_refused(choice, recipe, reason, tmp_path):
+    with pytest.raises(ConfigError, match=reason):
+        i2i.train(recipe, sets=[*small(recipe), f"{recipe}.{choice}"], dry_run=True)
 
 
 @pytest.mark.parametrize("penalty", ["gradient-penalty", "r1"])

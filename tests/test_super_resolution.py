@@ -50,7 +50,7 @@ def layers(network: nn.Module, *size: int) -> list[str]:
             seen.append(type(module).__name__)
 
     for module in network.modules():
-        if not list(module.children()) and not isinstance(module, nn.Flatten):
+        if not list(module.children()) and not isinstance(module, nn.Flatten | nn.Identity):
             module.register_forward_hook(note)
     with torch.no_grad():
         network.eval()(torch.zeros(1, *size))

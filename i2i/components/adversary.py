@@ -69,15 +69,31 @@ class Adversary:
         paired: whether a generated image has its own real image: feature matching then compares them one by one
             (Wang et al. 2018, arXiv:1711.11585, equation 4), else the batches' means (Salimans et al. 2016,
             arXiv:1606.03498, section 3.1).
+
+    Raises:
+        ConfigError: a penalty is chosen as the loss, or a loss as the penalty.
     """
 
     def __init__(self, config: AdversaryConfig, build: Build, *, paired: bool = False) -> None:
         self.config, self.build, self.paired = config, build, paired
         self.loss: Any = build.loss(config.loss)
         self.penalty: Any = build.loss(config.penalty) if config.penalty else None
+        if getattr(self.loss, "penalty", False):
+            raise ConfigError(
+                f"'{config.loss.name}' is a penalty, not a loss: set adversary.penalty={config.loss.name}"
+            )
+        if config.penalty and not getattr(self.penalty, "penalty", False):
+            name = config.penalty.name
+            raise ConfigError(f"'{name}' is a loss, not a penalty: set adversary.loss={name}")
 
     def discriminator(
-        self, choice: str | Choice, *, in_channels: int, size: tuple[int, int] | None = None, **options: Any
+        self,
+        choice: str | Choice,
+        *,
+        in_channels: int,
+        size: tuple[int, int] | None = None,
+        inputs: tuple[str, ...] = ("image",),
+        **options: Any,
     ) -> nn.Module:
         """Builds a discriminator as the game needs it.
 
@@ -85,10 +101,11 @@ class Adversary:
             choice: the discriminator.
             in_channels: its input's channels.
             size: (height, width) of what it sees; by default that of the training images.
+            inputs: what it is called with, such as ``("image", "label")``; its attribute `inputs` says so too.
             options: options that replace those of the choice.
 
         Raises:
-            ConfigError: it does not go with the penalty or the features that are asked for.
+            ConfigError: it is called otherwise, or does not go with the penalty or features that are asked for.
         """
         from torch import nn
         from torch.nn.modules.batchnorm import _BatchNorm
@@ -97,6 +114,9 @@ class Adversary:
         if self.config.feature_matching:
             options["features"] = True
         network = self.build.discriminator(choice, in_channels=in_channels, size=size, **options)
+        if (takes := tuple(getattr(network, "inputs", ("image",)))) != inputs:
+            what = f"judges {' and '.join(takes)}, here it would get {' and '.join(inputs)}"
+            raise ConfigError(f"discriminator '{getattr(choice, 'name', choice)}' {what}: choose another")
         layers = list(network.modules())
         if getattr(self.penalty, "per_image", False) and any(isinstance(layer, _BatchNorm) for layer in layers):
             assert self.config.penalty

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from i2i.api import Recipe, Translator
@@ -61,6 +62,29 @@ def for_inference(module: nn.Module, *, image_statistics: bool) -> nn.Module:
                 if isinstance(child, nn.BatchNorm2d):
                     setattr(parent, name, _as_instance_norm(child))
     return copy.float().eval().requires_grad_(False)
+
+
+def mirror_padded(image: Tensor, multiple: int, minimum: int) -> Tensor:
+    """Mirrors the right and lower sides until both lengths are multiples; also when that is longer than the image.
+
+    Gathering computed indices serves every length down to one pixel, where torch's reflection padding refuses, and
+    lengths that are known only when an exported graph runs.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        multiple: what height and width must be divisible by.
+        minimum: the least of both.
+    """
+    if multiple == 1 and minimum == 1:
+        return image
+    short = max(0, -(-minimum // multiple) - 1)  # pieces that the smallest allowed image has before its last
+    for axis in (2, 3):
+        length = image.shape[axis]
+        pieces = torch.sym_max(length - 1 - short * multiple, 0) // multiple + 1 + short
+        index = torch.arange(pieces * multiple, device=image.device)
+        around = index - torch.div(index, 2 * length, rounding_mode="floor") * (2 * length)
+        image = image.index_select(axis, torch.minimum(around, 2 * length - 1 - around))
+    return image
 
 
 def _computed(module: nn.Module) -> dict[int, Tensor]:

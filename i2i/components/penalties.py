@@ -45,6 +45,7 @@ class GradientPenalty(nn.Module):
         config: see `GradientPenaltyConfig`.
     """
 
+    penalty = True
     per_image = True
 
     def __init__(self, config: GradientPenaltyConfig) -> None:
@@ -72,6 +73,7 @@ class R1(nn.Module):
         config: see `R1Config`.
     """
 
+    penalty = True
     per_image = True
 
     def __init__(self, config: R1Config) -> None:

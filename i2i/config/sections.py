@@ -44,7 +44,7 @@ class DataConfig(Config):
     degrade: TransformChoice | None = None
     """Makes the source out of the target where there is none, after augmentation: a transform; null: nothing."""
     val_whole: bool = False
-    """Validate on whole images, cut only to what the scale asks for, instead of on a crop; any-size networks only."""
+    """Validate on whole images, cut only to what the scale asks for, instead of on a crop."""
     val_fraction: Fraction = 0.1
     """Share of the images held out for validation when the folder has no validation split."""
     workers: Annotated[int, Field(ge=0, le=256)] | None = None

@@ -53,7 +53,7 @@ def find_layout(config: DataConfig, plugins: Plugins, root: Path | None, wanted:
     """
     if (chosen := config.layout.name) != "auto":
         if (root is not None) != _needs_folder(plugins.get("dataset", chosen)):
-            instead = "draws its samples: leave --data out, or set data.layout=auto" if root else "needs --data DIR"
+            instead = f"draws its samples and reads no folder, and {root} was given" if root else "needs --data DIR"
             raise DataError(f"data.layout={chosen} {instead}")
         return chosen
     components = {name: givers[0][1] for name, givers in plugins.table("dataset").items()}
@@ -87,7 +87,10 @@ def _nothing_fits(
         able = ", ".join(name for name, component in components.items() if hasattr(component.build, "detect"))
         return f"{root}: found no layout in it ({able}): set data.layout, or see `i2i plugins list` for layouts"
     if wanted.paired and any(not getattr(component.build, "paired", True) for component in found.values()):
-        return f"{root}: the recipe needs pairs, and the images of the two folders have different names"
+        return (
+            f"{root}: the recipe needs pairs, and the images of the two folders have different names; "
+            "--set data.layout=images takes them all as pictures, where data.degrade makes the pairs"
+        )
     gives = "; ".join(f"{name} gives {', '.join(sorted(getattr(c.build, 'gives', ())))}" for name, c in found.items())
     return f"{root}: the recipe needs {needs}, but layout {gives}"
 

@@ -105,7 +105,10 @@ def open_data(
     other = _Source.open(config, plugins, wanted, config.val_root, "data.val_root") if config.val_root else source
     val_split, train, val = _split(source, other, config.val_fraction)
     if not train:
-        raise DataError(f"{source.name}: no training samples found (data.layout is {source.layout})")
+        why = "".join(f"; {problem}" for problem in getattr(raw, "problems", [])[:1])
+        raise DataError(f"{source.name}: no training samples found (data.layout is {source.layout}){why}")
+    if paired and not getattr(raw, "paired", True):
+        raise DataError(f"{source.name}: the recipe needs pairs, and layout {source.layout} gives none")
     train, problems, seen = _check(raw, train, config, source)
     raw_val = other.dataset(val_split, dict)
     bad = {i: text for i, _, text in _read(raw_val, val, other.checked) if text}

@@ -18,7 +18,7 @@ from pydantic import Field
 from i2i.api import Config
 from i2i.config import DataConfig
 from i2i.data.images import to_channels, to_dtype
-from i2i.errors import DataError
+from i2i.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from albumentations import Compose
@@ -104,6 +104,8 @@ class Pipeline:
             sample |= {key: self._changed({key: value})[key] for key, value in sample.items() if is_image(value)}
         if self.degrade is not None and "source" not in sample:
             sample = self.degrade(sample)
+            if "source" not in sample and self.config.degrade is not None:
+                raise ConfigError(f"data.degrade={self.config.degrade.name} makes no source: choose a degradation")
         return _images(sample, _to_tensor)
 
     def _changed(self, sample: Sample) -> Sample:
@@ -225,4 +227,4 @@ def _to_tensor(image: np.ndarray) -> Any:
 
     if image.dtype != np.uint8:
         image = np.clip(to_dtype(image, np.dtype(np.float32)), 0, 1) * 2 - 1  # bicubic resizing overshoots
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))  # a copy: cached images are read-only

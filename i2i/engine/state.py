@@ -70,7 +70,9 @@ class Training:
         """Runs the phases that are due, or all, on the same batches; returns the losses as ``loss/PHASE/NAME``."""
         self.context.begin(self.step)
         due = [player for player in self.players if every_phase or player.phase.due(self.step, self.steps)]
-        once = len(batches) == 1  # with accumulation, keeping all graphs would cost the memory that it is to save
+        # with accumulation, keeping all graphs would cost the memory that it is to save; of all phases together, several
+        # may go back through the same graph
+        once = len(batches) == 1 and not every_phase
         if once:
             self._learn_only(*due)
             batches = [batches[0] | self.recipe.shared(self.nets, batches[0], self.context)]
@@ -138,6 +140,8 @@ class Training:
         Raises:
             RunError: it does not fit these networks or optimisers.
         """
+        if (labels := tuple(checkpoint.state["labels"])) != self.labels:
+            raise RunError(f"the run was trained for the labels {', '.join(labels)}, not {', '.join(self.labels)}")
         try:
             for name, module in self.modules.items():
                 module.load_state_dict(checkpoint.networks.get(name, {}))

@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, Order, batches, to_device
 from i2i.data.loading import Data, open_data
+from i2i.engine.grids import sample_grid
 from i2i.engine.log import Reporter
 from i2i.engine.state import Training, setup
 from i2i.engine.stop import Stop
@@ -70,6 +71,7 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder | 
     facts = _facts(training, fabric)
     if run is None:
         _announce(Reporter(1, 0, enabled=fabric.is_global_zero), training, data, facts)
+        sample_grid(training.translators(), validation, 1)
         _ready(
             training,
             fabric,
@@ -157,7 +159,6 @@ def _check_world(config: RunConfig, fabric: Fabric) -> None:
 
 
 def _ready(training: Training, fabric: Fabric, losses: Mapping[str, torch.Tensor]) -> None:
-    training.translators()
     for name, loss in losses.items():
         if not math.isfinite(loss):
             raise RunError(f"{name} is {float(loss)} in the first step")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from i2i.api import Translator
 from i2i.builder import Builder
+from i2i.components.inference import mirror_padded
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.images import write_image
@@ -74,7 +75,7 @@ class Validation:
 
 
 def run(translator: Translator, batch: Batch, label: int | None = None) -> Tensor:
-    """The translator's output for a batch.
+    """The translator's output for a batch, images padded and cropped back as in the exported model.
 
     Args:
         translator: on copies of the networks for inference.
@@ -82,11 +83,16 @@ def run(translator: Translator, batch: Batch, label: int | None = None) -> Tenso
         label: the label to translate to, instead of the batch's.
     """
     keys = {"image": translator.source, "label": "target_label"}
-    inputs = [batch.get(keys.get(n, n), example).to(example.device) for n, example in translator.example.items()]
+    inputs = {n: batch.get(keys.get(n, n), example).to(example.device) for n, example in translator.example.items()}
     if label is not None:
-        place = list(translator.example).index("label")
-        inputs[place] = torch.full_like(inputs[place], label)
-    return translator.module(*inputs)
+        inputs["label"] = torch.full_like(inputs["label"], label)
+    if (image := inputs.get("image")) is None:
+        return translator.module(*inputs.values())
+    module = translator.module
+    inputs["image"] = mirror_padded(image, int(getattr(module, "multiple", 1)), int(getattr(module, "minimum", 1)))
+    output = module(*inputs.values())
+    scale = output.shape[-1] // inputs["image"].shape[-1]
+    return output[..., : image.shape[-2] * scale, : image.shape[-1] * scale]
 
 
 def save_examples(folder: Path, validation: Validation, translators: dict[str, Translator], count: int) -> None:

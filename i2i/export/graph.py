@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from i2i.components.inference import mirror_padded
+
 ValueType = Literal["uint8", "float32"]
 
 
@@ -37,28 +39,12 @@ class Deployed(nn.Module):
             image = values["image"].permute(0, 3, 1, 2).float()
             image = image / 127.5 - 1 if self.value_type == "uint8" else image * 2 - 1
             height, width = image.shape[2], image.shape[3]
-            values["image"] = self._padded(self._padded(image, 2), 3)
+            values["image"] = mirror_padded(image, self.multiple, self.minimum)
         output = self.module(*(values[name].long() if name == "label" else values[name] for name in self.inputs))
         if height is not None and width is not None:
             output = output[:, :, : height * self.scale, : width * self.scale]
         output = ((output.float().clamp(-1, 1) + 1) / 2).permute(0, 2, 3, 1)
         return (output * 255).round().to(torch.uint8) if self.value_type == "uint8" else output
-
-    def _padded(self, image: Tensor, axis: int) -> Tensor:
-        """Mirrors the far side until the length is a multiple; also when the padding is longer than the image.
-
-        Gathering computed indices serves every length down to one pixel, where torch's reflection padding refuses.
-        """
-        length = image.shape[axis]
-        if self.multiple == 1 and self.minimum == 1:
-            return image
-        short = max(
-            0, -(-self.minimum // self.multiple) - 1
-        )  # pieces that the smallest allowed image has before its last
-        pieces = torch.sym_max(length - 1 - short * self.multiple, 0) // self.multiple + 1 + short
-        index = torch.arange(pieces * self.multiple, device=image.device)
-        around = index - torch.div(index, 2 * length, rounding_mode="floor") * (2 * length)
-        return image.index_select(axis, torch.minimum(around, 2 * length - 1 - around))
 
 
 def measure_scale(module: nn.Module, example: Sequence[Tensor], inputs: Sequence[str]) -> int:

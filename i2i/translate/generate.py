@@ -18,6 +18,8 @@ from i2i.translate.model import Model
 from i2i.translate.noise import check_draw
 from i2i.translate.plan import PathLike, existing_outputs, make_writable, output_folder, with_format
 
+MOST = 1_000_000
+"""Images of a label in one call; all their names are checked before the first is drawn."""
 _UNSAFE = frozenset(' /\\:*?"<>|')  # separators somewhere, or refused by Windows
 _LONGEST = 50  # characters of a label in a file name, which may have 255 bytes
 
@@ -92,8 +94,8 @@ def generate_folder(
     """
     model.check_command("generate")
     check_draw(seed, truncation)
-    if count < 1 or batch < 1:
-        raise UserError("count and batch are whole numbers from 1")
+    if not 1 <= count <= MOST or batch < 1:
+        raise UserError(f"count and batch are whole numbers from 1, and count is at most {MOST:,} at a time")
     folder, indices = output_folder(out), _label_indices(model, labels)
     names = file_names(model.labels)
     requests = [request for index in indices for request in _requests(model, index, names, folder, count, batch)]

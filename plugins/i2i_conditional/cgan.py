@@ -50,7 +50,7 @@ class ConditionalGAN(i2i.Recipe):
                 classes=classes,
             ),
             "discriminator": self.adversary.discriminator(
-                self.config.discriminator, in_channels=channels, classes=classes
+                self.config.discriminator, in_channels=channels, inputs=("image", "label"), classes=classes
             ),
         }
 

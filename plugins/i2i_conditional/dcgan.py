@@ -134,6 +134,9 @@ class Discriminator(nn.Module):
         channels: channels of the images.
         size: (height, width) of the images.
 
+    Attributes:
+        inputs: names of what it is called with.
+
     Raises:
         ValueError: `size` cannot be halved down to 4 to 7 pixels.
     """
@@ -141,6 +144,7 @@ class Discriminator(nn.Module):
     def __init__(self, config: DiscriminatorConfig, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
         base, halvings = _halvings(size)
+        self.inputs = ("image", "label") if config.classes else ("image",)
         self.classes, self.concat, self.features = config.classes, config.condition == "concat", config.features
         widths = [config.filters * min(2**level, WIDEST) for level in range(halvings)]
         entries = [channels + (config.classes if self.concat else 0), *widths]

@@ -48,13 +48,15 @@ class StarGAN(i2i.Recipe):
 
         Raises:
             ConfigError: the generator takes no image, or cannot make anything of the maps.
-            DataError: the data does not name its classes.
+            DataError: the data has one class, or does not name its classes.
         """
         from i2i_conditional.labels import count_classes
 
         self.labels = build.labels
         self.adversary = i2i.Adversary(self.config.adversary, build)
         channels, classes = sample["target"].shape[1], count_classes(build)
+        if classes < 2:
+            raise i2i.DataError(f"there is nothing to translate between: the data has one class, {build.labels[0]}")
         return {
             "generator": self._generator(build, channels, classes),
             "discriminator": self.adversary.discriminator(
@@ -69,7 +71,7 @@ class StarGAN(i2i.Recipe):
         chosen = self.config.generator
         network = build.generator(chosen, in_channels=channels + classes, out_channels=channels, inputs=("image",))
         generator = LabelledGenerator(network, classes)
-        if classes > 1 and not generator.hears_labels(channels):
+        if not generator.hears_labels(channels):
             raise i2i.ConfigError(
                 f"the label never reaches the output of generator '{chosen.name}', whose instance norm takes away what "
                 "is the same at every pixel: set its norm to batch, or stargan.generator=stargan"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -39,6 +39,8 @@ class DiscriminatorConfig(i2i.Config):
     """Stride-2 layers; null: down to 2 or 3 pixels for the training size, at most 6."""
     classes: Annotated[int, Field(ge=0)] = 0
     """Number of classes; the recipe sets it. 0: no class logits."""
+    minibatch: Literal["none", "std", "discrimination"] = "none"
+    """Statistics over the batch for the judgement of what is real, against mode collapse."""
     features: bool = False
     """Return the activations too, for feature matching."""
 
@@ -140,7 +142,8 @@ class Discriminator(nn.Module):
         self.layers = nn.ModuleList(
             nn.Sequential(nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(0.01)) for a, b in pairwise(widths)
         )
-        self.real = nn.Conv2d(widths[-1], 1, 3, 1, 1, bias=False)
+        minibatch = i2i.minibatch_layer(config.minibatch, widths[-1])
+        self.real = nn.Sequential(minibatch, nn.Conv2d(minibatch.out_channels, 1, 3, 1, 1, bias=False))
         whole = size[0] // 2**config.layers, size[1] // 2**config.layers
         self.which = nn.Conv2d(widths[-1], config.classes, whole, bias=False) if config.classes else None
 

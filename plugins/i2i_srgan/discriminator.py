@@ -23,6 +23,8 @@ class VGGDiscriminatorConfig(i2i.Config):
     """Units of the dense layer before the last."""
     norm: Literal["batch", "instance", "none"] = "batch"
     """Normalisation of all convolutions but the first; batch norm does not go with gradient penalties."""
+    minibatch: Literal["none", "std", "discrimination"] = "none"
+    """Statistics over the batch before the dense layers, against mode collapse."""
     features: bool = False
     """Return what each of the eight convolutions gives too, for feature matching; the recipe sets it."""
 
@@ -45,9 +47,10 @@ class VGGDiscriminator(nn.Module):
             norm = config.norm if index else "none"
             self.stages.append(_stage(previous, width, stride, norm))
             height, wide = -(-height // stride), -(-wide // stride)
-        self.head = nn.Sequential(
-            nn.Flatten(), nn.Linear(width * height * wide, config.dense), nn.LeakyReLU(0.2), nn.Linear(config.dense, 1)
-        )
+        minibatch = i2i.minibatch_layer(config.minibatch, width)
+        values = minibatch.out_channels * height * wide
+        dense = (nn.Flatten(), nn.Linear(values, config.dense), nn.LeakyReLU(0.2), nn.Linear(config.dense, 1))
+        self.head = nn.Sequential(minibatch, *dense)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """``(N, C, H, W)`` in [-1, 1] -> logits ``(N, 1)``, or with `features` a tuple: logits, eight feature maps."""

@@ -98,7 +98,7 @@ class SRGAN(i2i.Recipe):
         """Generator, discriminator and, if asked for, the feature network.
 
         Raises:
-            ConfigError: the feature network cannot see images of so many channels.
+            ConfigError: the feature network cannot see such images.
         """
         self.adversary = i2i.Adversary(self.config.adversary, build, paired=True)
         channels, *size = sample["target"].shape[1:]
@@ -112,7 +112,13 @@ class SRGAN(i2i.Recipe):
             return networks
         if channels not in (1, 3):
             raise i2i.ConfigError(f"the feature network sees 1 or 3 channels, not {channels}: set features=null")
-        return networks | {"features": build.features(self.config.features)}
+        features = build.features(self.config.features)
+        try:  # now, and not when the second stage begins
+            features(sample["target"][:1])
+        except (RuntimeError, ValueError) as error:
+            what = f"features '{self.config.features.name}' cannot see images of {size[0]}x{size[1]}"
+            raise i2i.ConfigError(f"{what}: set a larger data.size") from error
+        return networks | {"features": features}
 
     def phases(self) -> Sequence[i2i.Phase]:
         """The first stage, then discriminator and generator."""
