@@ -78,3 +78,20 @@ def test_the_command_starts_its_own_processes(tmp_path, pairs_root, cli):
     assert done.returncode == 0, done.stderr
     assert "processes 2" in done.stderr
     assert (tmp_path / "run" / "model.onnx").is_file()
+
+
+@pytest.mark.slow
+def test_image_pools_of_two_processes_survive_a_resume(tmp_path, cli):
+    sets = [*small("cyclegan"), "engine.devices=2", "train.checkpoint_every=2", "train.schedule.name=constant"]
+    words = [word for line in sets for word in ("--set", line)]
+    for run, stops in (("whole", [6]), ("halves", [4, 6])):
+        for steps in stops:
+            done = cli("train", "cyclegan", "--out", tmp_path / run, "--steps", steps, "--resume", *words)
+            assert done.returncode == 0, done.stderr
+    newest = [tmp_path / run / "checkpoints" / "step-0000006" for run in ("whole", "halves")]
+    pools = [torch.load(path / "training.pt", weights_only=True)["pools"] for path in newest]
+    assert pools[0]["A"].shape[:2] == (2, 6)  # two processes, six images each
+    assert not torch.equal(pools[0]["A"][0], pools[0]["A"][1])
+    assert all(torch.equal(pools[0][side], pools[1][side]) for side in ("A", "B"))
+    networks = [load_file(path / "networks.safetensors") for path in newest]
+    assert all(torch.equal(networks[0][key], networks[1][key]) for key in networks[0])
