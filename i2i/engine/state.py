@@ -70,8 +70,8 @@ class Training:
         """Runs the phases that are due, or all, on the same batches; returns the losses as ``loss/PHASE/NAME``."""
         self.context.begin(self.step)
         due = [player for player in self.players if every_phase or player.phase.due(self.step, self.steps)]
-        # with accumulation, keeping all graphs would cost the memory that it is to save; of all phases together, several
-        # may go back through the same graph
+        # with accumulation, keeping all graphs would cost the memory that it is to save; and of all phases together
+        # several may go back through the same graph
         once = len(batches) == 1 and not every_phase
         if once:
             self._learn_only(*due)
