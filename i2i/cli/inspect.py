@@ -28,7 +28,7 @@ def list_plugins(context: typer.Context) -> None:
         if plugin.error:
             print(f"  not loaded: {plugin.error}")
         for kind, component in plugin.components:
-            print(f"  {kind:14} {component.name:14} {component.summary}")
+            print(f"  {kind:14} {component.name:16} {component.summary}")
     for line in _conflicts(found):
         print(f"conflict: {line}")
 
