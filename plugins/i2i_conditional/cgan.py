@@ -103,7 +103,7 @@ MIRZA: dict[str, Any] = {
     },
 }
 SAMPLES: dict[str, Any] = {
-    "data": {"layout": {"name": "styles"}, "size": 32},
+    "data": {"layout": {"name": "styles"}, "size": 32, "transform": {"name": "augment", "flip": 0.5}},
     "train": {
         "batch_size": 16,
         "steps": 2600,

@@ -30,7 +30,7 @@ SRRESNET_PAPER: dict[str, Any] = {
 }
 SRRESNET_SMALL: dict[str, Any] = {
     "train": {
-        "steps": 1200,
+        "steps": 1000,
         "optimizer": {"lr": 1e-3},
         "schedule": {"name": "cosine", "hold": 0.1},
         "checkpoint_every": 500,
