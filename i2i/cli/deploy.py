@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from i2i.cli.common import plugins_of
-from i2i.errors import UserError
+from i2i.cli.results import show
 
 if TYPE_CHECKING:
     from i2i.translate.folder import Result
@@ -52,42 +49,15 @@ def translate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all results.")] = False,
 ) -> None:
     """Translate images with a trained model; needs no torch."""
-    from rich.console import Console
-    from rich.progress import track
-
-    from i2i.data.image_errors import shown
     from i2i.translate import load
     from i2i.translate.folder import translate_folder
 
-    begin = time.monotonic()
     loaded = load(model, translator=translator, device=device)
     results = translate_folder(
         loaded, inputs, out, batch=batch, overwrite=overwrite, skip_existing=skip_existing, label=label
     )
-    console = Console(stderr=True, highlight=False)
-    progress = track(results, "translating", console=console, transient=True) if console.is_terminal else results
-    done: list[Result] = []
-    for result in progress:
-        done.append(result)
-        if result.status == "failed":
-            print(f"failed: {shown(result.reason)}", file=sys.stderr)
-    summary = _summary(done, time.monotonic() - begin)
-    if as_json:
-        print(json.dumps(summary | {"results": [_record(result) for result in done]}))
-    counts = ", ".join(f"{summary[status]} {status}" for status in ("written", "skipped", "failed") if summary[status])
-    print(f"{counts}, {summary['images_per_second']:.3g} images/s, in {shown(out)}", file=sys.stderr)
-    if summary["failed"] and not summary["written"] and not summary["skipped"]:
-        raise UserError(f"none of {summary['failed']} images could be translated, see the reasons above")
-    if summary["failed"]:
-        raise typer.Exit(1)
-
-
-def _summary(results: list[Result], seconds: float) -> dict[str, Any]:
-    counts = {status: sum(result.status == status for result in results) for status in ("written", "skipped", "failed")}
-    return counts | {
-        "seconds": round(seconds, 3),
-        "images_per_second": round(counts["written"] / max(seconds, 1e-9), 3),
-    }
+    statuses = ("written", "skipped", "failed")
+    show(results, _record, out, doing="translating", done="translated", statuses=statuses, as_json=as_json)
 
 
 def _record(result: Result) -> dict[str, Any]:

@@ -34,7 +34,8 @@ class DataConfig(Config):
     jitter: Annotated[float, Field(ge=1, le=16)] = 286 / 256
     """How much larger than the crop images are resized, which leaves room for random crops; 1: no random crop."""
     resize: Literal["stretch", "shorter", "none"] = "stretch"
-    """stretch: to load_size x load_size; shorter: the shorter side to load_size; none: crop at the original scale."""
+    """stretch: to load_size x load_size; shorter: the shorter side to load_size; none: crop at the original scale, as
+    pairs of two sizes always do."""
     source_channels: Literal[1, 3, 4] | None = None
     """Channels of the source images; null: 1 if all of them are grey, else 3."""
     target_channels: Literal[1, 3, 4] | None = None
