@@ -102,6 +102,9 @@ MIRZA: dict[str, Any] = {
         "adversary": {"loss": {"name": "vanilla"}, "spectral_norm": False},
     },
 }
+# Batch norm in the discriminator gives sharper images sooner, and the drawn styles differ enough for it. It is not in
+# REFERENCE because there, with projection, the label was hardly obeyed: on 500 photographs of ten hand signs at 32
+# pixels, 24 % of the images were of the asked class after 2,400 steps, against 66 % with spectral norm alone.
 SAMPLES: dict[str, Any] = {
     "data": {"layout": {"name": "styles"}, "size": 32, "transform": {"name": "augment", "flip": 0.5}},
     "train": {
