@@ -130,7 +130,7 @@ REFERENCE: dict[str, Any] = {
 PAPER: dict[str, Any] = {"cyclegan": {"identity": 0.0}}
 SAMPLES: dict[str, Any] = {
     "data": {"layout": "day-night", "size": 64, "load_size": 64},
-    "train": {"steps": 1400, "optimizer": {"lr": 4e-4}, "sample_every": 350, "checkpoint_every": 700},
+    "train": {"steps": 1100, "optimizer": {"lr": 4e-4}, "sample_every": 275, "checkpoint_every": 550},
     "cyclegan": {
         "generator": {"filters": 16, "blocks": 3, "upsample": "resize"},
         "discriminator": {"filters": 16, "layers": 2},
