@@ -51,7 +51,6 @@ def test_the_game_ends_at_the_data_and_the_best_discriminator(loss):
     [
         ["game.adversary.loss=hinge"],
         ["game.adversary.loss=relativistic"],
-        ["game.adversary={loss: wasserstein, penalty: gradient-penalty}", "train.phases.generator.every=2"],
         ["game.adversary={loss: wasserstein, penalty: null, clip_weights: 0.1}", "train.optimizer.name=rmsprop"],
         ["game.adversary={penalty: null, spectral_norm: true, loss: hinge}"],
     ],
