@@ -4,16 +4,40 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from i2i.api import Choice, Component
-from i2i.errors import ConfigError, PluginError, UserError
+from i2i.errors import ConfigError, PluginError, blaming
 from i2i.plugins import Plugins, nearest
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+
+MODULES = ("generator", "discriminator", "loss", "features")
+"""Kinds of components that are modules of torch."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A component that was built, and what it was asked for.
+
+    Attributes:
+        kind: of component.
+        who: its name, its plugin's and its distribution's, for messages.
+        module: the component.
+        size: (height, width) of images that are made from no image.
+        out_channels: of a generator.
+    """
+
+    kind: str
+    who: str
+    module: nn.Module
+    size: tuple[int, int]
+    out_channels: int = 0
 
 
 class Builder:
@@ -24,12 +48,16 @@ class Builder:
         size: (height, width) of the training images, passed on to networks.
         labels: names of the data's classes.
         inference: build no feature networks, which only losses use.
+
+    Attributes:
+        built: the modules built so far.
     """
 
     def __init__(
         self, plugins: Plugins, size: tuple[int, int], labels: Sequence[str] = (), *, inference: bool = False
     ) -> None:
         self.plugins, self.size, self.labels, self.inference = plugins, size, tuple(labels), inference
+        self.built: list[Built] = []
 
     def generator(
         self,
@@ -97,20 +125,25 @@ class Builder:
         if lacking := [key for key in options if key not in component.config.model_fields]:
             hint = nearest(lacking[0], component.config.model_fields)
             raise ConfigError(f"{kind} '{choice.name}' has no option {lacking[0]}, which is needed here{hint}")
-        options = dict(choice.options) | options
-        config = _configured(kind, component, options)
-        if optional:
-            wanted = inspect.signature(component.build).parameters
-            shape |= {key: value for key, value in optional.items() if key in wanted}
-        try:
-            return component.build(config, **shape)
-        except UserError:
-            raise
-        except ValueError as error:  # the component's word that its options and the images do not go together
-            raise ConfigError(f"{kind} '{choice.name}': {error}") from error
-        except (Exception, SystemExit) as error:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            raise PluginError(f"{kind} '{choice.name}' cannot be built: {reason} (I2I_DEBUG=1 shows where)") from error
+        config = _configured(kind, component, dict(choice.options) | options)
+        wanted = inspect.signature(component.build).parameters
+        optional = {key: value for key, value in (optional or {}).items() if key in wanted}
+        who = self.plugins.owner(kind, choice.name)
+        with blaming(f"{who} cannot be built"):
+            try:
+                made = component.build(config, **shape, **optional)
+            except ValueError as error:  # the component's word that its options and the images do not go together
+                raise ConfigError(f"{kind} '{choice.name}': {error}") from error
+        if kind in MODULES:
+            self._note(kind, who, made, shape)
+        return made
+
+    def _note(self, kind: str, who: str, made: Any, shape: Mapping[str, Any]) -> None:
+        from torch import nn
+
+        if not isinstance(made, nn.Module):
+            raise PluginError(f"{who}: must build an nn.Module, not a {type(made).__name__}")
+        self.built.append(Built(kind, who, made, shape.get("size", self.size), shape.get("out_channels", 0)))
 
 
 def image_size(sample: Mapping[str, Tensor], default: int) -> tuple[int, int]:

@@ -3,6 +3,9 @@
 The command line prints `str(error)` and leaves with `exit_code`; nothing else of i2i is meant to be caught by name.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserError(Exception):
     """Something the user asked for cannot be done; the message is one line for a person to read."""
@@ -34,3 +37,23 @@ class TrainingError(UserError):
     """Training had begun and cannot go on; the checkpoints written so far are whole."""
 
     exit_code = 1
+
+
+def one_line(error: BaseException) -> str:
+    """An error as ``Type: message`` in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500] or 'no reason given'}"
+
+
+@contextmanager
+def blaming(who: str) -> Iterator[None]:
+    """Whatever goes wrong inside is named as the fault of `who`, in one line; a `UserError` says enough by itself.
+
+    Raises:
+        PluginError: anything else was raised; SystemExit too, for no plugin may end the process.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{who}: {one_line(error)} (I2I_DEBUG=1 shows where)") from error

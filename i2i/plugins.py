@@ -1,21 +1,18 @@
-"""Finding plugins, and the tables of the components that they give.
+"""The plugins of a process, and the tables of the components that they give.
 
-Entry points of the group ``i2i`` are loaded one by one: one that fails in any way is set aside with its reason, and
-the others go on. Nothing is loaded before the first question is asked.
+A plugin that breaks the contract of the hooks is set aside with its reason, and the others go on. Nothing is loaded
+before the first question is asked.
 """
 
 from __future__ import annotations
 
 import difflib
-import importlib
-import importlib.metadata
-import importlib.util
 import os
-import sys
+import re
+import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -23,7 +20,8 @@ import pluggy
 
 from i2i import hookspecs
 from i2i.api import Component, Config
-from i2i.errors import PluginError
+from i2i.discovery import Plugin, installed, named
+from i2i.errors import PluginError, one_line
 
 KINDS = {
     "generator": "i2i_generators",
@@ -38,29 +36,12 @@ KINDS = {
 """Kind of component -> the hook that gives it."""
 
 
-@dataclass
-class Plugin:
-    """One plugin as found: where it is from, what it gives, or why it gives nothing."""
-
-    name: str
-    distribution: str
-    version: str
-    origin: str
-    module: Any = None
-    error: str = ""
-    components: list[tuple[str, Component]] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        source = f" ({self.distribution} {self.version})" if self.distribution else f" ({self.origin})"
-        return self.name + source
-
-
 class Plugins:
     """The plugins of this process; discovered at the first question.
 
     Args:
         extra: modules or ``.py`` files to load besides the installed plugins; a failure of these is raised at once.
-        disable: names of plugins to leave out.
+        disable: plugins to leave out, by their names or their distributions'.
         autoload: whether to look at installed plugins at all; ``None`` follows ``I2I_DISABLE_PLUGIN_AUTOLOAD``.
     """
 
@@ -69,22 +50,34 @@ class Plugins:
         self._disable = frozenset(disable)
         blocked = os.environ.get("I2I_DISABLE_PLUGIN_AUTOLOAD", "") not in ("", "0")
         self._autoload = not blocked if autoload is None else autoload
+        self._left_out: set[str] = set()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process looks for itself: modules cannot be sent."""
+        return Plugins, (self._extra, self._disable, self._autoload)
 
     @cached_property
     def all(self) -> list[Plugin]:
-        """Every plugin found, the failed ones included, in the order of loading."""
+        """Every plugin found, the failed ones included: built-in ones, those asked for, the other installed ones.
+
+        Raises:
+            PluginError: one that was asked for cannot be used, or one to be left out is not there.
+        """
+        there = installed(self._disabled) if self._autoload else []
+        if unknown := sorted(self._disable - self._left_out):
+            raise PluginError(f"--disable {unknown[0]}: no such plugin{nearest(unknown[0], [p.name for p in there])}")
+        asked = [named(name) for name in self._extra]
+        modules = {plugin.module_name for plugin in asked}
+        there = [p for p in there if p.built_in or p.origin.partition(":")[0] not in modules]  # what is asked for wins
+        found = [p for p in there if p.built_in] + asked + [p for p in there if not p.built_in]
         manager = pluggy.PluginManager("i2i")
         manager.add_hookspecs(hookspecs)
-        found = [_load(name) for name in self._extra]
-        entry_points = _entry_points() if self._autoload else ()
-        found += [
-            _load_entry_point(entry_point) for entry_point in entry_points if entry_point.name not in self._disable
-        ]
+        built_in = {(kind, c.name): p for p in found if p.built_in for kind, c in _registered(manager, p)}
         for plugin in found:
-            if not plugin.error:
-                _register(manager, plugin)
-        for plugin in found[: len(self._extra)]:
-            if plugin.error:
+            if not plugin.built_in:
+                _registered(manager, plugin)
+                _refuse_taken(plugin, built_in)
+            if plugin.error and plugin in asked:
                 raise PluginError(f"plugin {plugin.origin}: {plugin.error}")
         return found
 
@@ -101,6 +94,15 @@ class Plugins:
                     table.setdefault(component.name, []).append((plugin, component))
         return dict(sorted(table.items()))
 
+    def conflicts(self) -> list[str]:
+        """One line for each name that several plugins give."""
+        return [
+            _conflict(kind, name, givers)
+            for kind in KINDS
+            for name, givers in self.table(kind).items()
+            if len(givers) > 1
+        ]
+
     def get(self, kind: str, name: str) -> Component:
         """The component of that kind and name.
 
@@ -112,17 +114,26 @@ class Plugins:
             raise PluginError(self._unknown(kind, name, list(table)))
         givers = table[name]
         if len(givers) > 1:
-            names = " and ".join(str(plugin) for plugin, _ in givers)
-            switch = " or ".join(f"--disable {plugin.name}" for plugin, _ in givers)
-            raise PluginError(f"{kind} '{name}' is given by {names}: leave one out with {switch} before the command")
+            raise PluginError(_conflict(kind, name, givers))
         return givers[0][1]
 
+    def owner(self, kind: str, name: str) -> str:
+        """A component as messages name it: with its plugin, distribution and version."""
+        givers = self.table(kind).get(name, [])
+        return f"{kind} '{name}'" + "".join(f" of plugin {plugin}" for plugin, _ in givers[:1])
+
+    def _disabled(self, plugin: Plugin) -> bool:
+        hit = self._disable & {plugin.name, plugin.distribution}
+        self._left_out.update(hit)
+        return bool(hit)
+
     def _unknown(self, kind: str, name: str, known: list[str]) -> str:
-        if broken := next((plugin for plugin in self.failed() if plugin.name == name), None):
-            return f"{kind} '{name}': plugin {broken} could not be loaded: {broken.error}"
+        broken = [plugin for plugin in self.failed() if name in (plugin.name, plugin.distribution)]
+        if broken:
+            return f"{kind} '{name}': plugin {broken[0]} is not loaded: {broken[0].error}"
         message = f"unknown {kind} '{name}'{nearest(name, known)}; known: {', '.join(known) or 'none'}"
         if failures := self.failed():
-            message += "; not loaded: " + "; ".join(f"{plugin} ({plugin.error})" for plugin in failures)
+            message += "; not loaded: " + "; ".join(f"{plugin}: {plugin.error}" for plugin in failures)
         return message
 
 
@@ -132,76 +143,65 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean '{match[0]}'?)" if match else ""
 
 
-def _entry_points() -> Iterator[importlib.metadata.EntryPoint]:
-    """Entry points of the group, distribution by distribution, so that malformed metadata of one hides no other."""
-    seen: set[str] = set()
-    for distribution in importlib.metadata.distributions():
-        try:
-            name = distribution.metadata["Name"]
-            if name in seen:  # the same package further down sys.path: the first one is what gets imported
-                continue
-            seen.add(name)
-            yield from (point for point in distribution.entry_points if point.group == "i2i")
-        except Exception:  # noqa: S112  an unrelated package's broken metadata is not ours to report
-            continue
-
-
-def _load_entry_point(entry_point: importlib.metadata.EntryPoint) -> Plugin:
-    distribution = entry_point.dist
-    plugin = Plugin(
-        name=entry_point.name,
-        distribution=distribution.name if distribution else "",
-        version=distribution.version if distribution else "",
-        origin=entry_point.value,
+def _conflict(kind: str, name: str, givers: list[tuple[Plugin, Component]]) -> str:
+    names = " and ".join(str(plugin) for plugin, _ in givers)
+    switch = " or ".join(f"--disable {plugin.name}" for plugin, _ in givers if plugin.distribution)
+    return f"{kind} '{name}' is given by {names}: leave one out" + (
+        f" with {switch} before the command" if switch else ""
     )
-    return _import_into(plugin, entry_point.load)
 
 
-def _load(name: str) -> Plugin:
-    """A plugin named on the command line: a ``.py`` file or a module."""
-    path = Path(name)
-    is_file = path.suffix == ".py"
-    plugin = Plugin(name=path.stem if is_file else name, distribution="", version="", origin=name)
-    return _import_into(plugin, lambda: _import_file(path) if is_file else importlib.import_module(name))
+def _refuse_taken(plugin: Plugin, taken: dict[tuple[str, str], Plugin]) -> None:
+    """Sets a plugin aside that gives a name of a built-in one: installing something breaks nothing that worked."""
+    for kind, component in plugin.components:
+        if owner := taken.get((kind, component.name)):
+            plugin.error = (
+                f"{kind} '{component.name}' is a built-in one, of plugin {owner}: rename it, "
+                f"or leave the built-in plugin out with --disable {owner.name} before the command"
+            )
+            plugin.components = []
+            return
 
 
-def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise FileNotFoundError("no such file")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)  # loader workers unpickle the plugin's classes by module name
-    spec.loader.exec_module(module)
-    return module
-
-
-def _import_into(plugin: Plugin, load: Any) -> Plugin:
+def _registered(manager: pluggy.PluginManager, plugin: Plugin) -> list[tuple[str, Component]]:
+    """Registers a plugin and calls its hooks; one that breaks the contract is taken out again."""
+    if plugin.error:
+        return []
     try:
-        plugin.module = load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # SystemExit too: no plugin may end the process
-        plugin.error = f"{type(error).__name__}: {_one_line(error)}"
-        return plugin
-    if not isinstance(plugin.module, ModuleType) and not any(hasattr(plugin.module, hook) for hook in KINDS.values()):
-        plugin.error = f"{plugin.origin} is a {type(plugin.module).__name__}, not a module with i2i hooks"
-    return plugin
-
-
-def _register(manager: pluggy.PluginManager, plugin: Plugin) -> None:
-    """Registers one plugin and calls its hooks; a plugin that breaks the contract is taken out again."""
-    try:
-        manager.register(plugin.module, plugin.name)
-        manager.check_pending()
+        _check_hooks(manager, plugin)
+        with warnings.catch_warnings(record=True) as caught:  # of hooks that are on their way out
+            warnings.simplefilter("always")
+            manager.register(plugin.module, str(plugin))
+        plugin.warnings = [one_line(warning.message) for warning in caught if isinstance(warning.message, Warning)]
         plugin.components = list(_components(manager, plugin))
+        _check_names(plugin)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        plugin.error = f"{type(error).__name__}: {_one_line(error)}"
+        plugin.error = str(error) if isinstance(error, PluginError) else one_line(error)
         plugin.components = []
-        if manager.has_plugin(plugin.name):
-            manager.unregister(name=plugin.name)
+        if manager.has_plugin(str(plugin)):
+            manager.unregister(name=str(plugin))
+    return plugin.components
+
+
+def _check_hooks(manager: pluggy.PluginManager, plugin: Plugin) -> None:
+    """Refuses what pluggy would pass over in silence: a forgotten marker, a misspelt name, no hook at all."""
+    hooks = list(KINDS.values())
+    what = plugin.origin if isinstance(plugin.module, ModuleType) else f"{plugin.origin} ({plugin.module!r:.60})"
+    marked = [name for name in dir(plugin.module) if manager.parse_hookimpl_opts(plugin.module, name) is not None]
+    for name in marked:
+        if name not in hooks:
+            raise PluginError(f"{what}: there is no hook {name}{nearest(name, hooks)} in this version of i2i")
+    for name in hooks:
+        if name not in marked and callable(getattr(plugin.module, name, None)):
+            raise PluginError(f"{what}: {name} must be marked by @i2i.hookimpl")
+    if not marked:
+        raise PluginError(
+            f"{what} is not a module with i2i hooks: functions such as {hooks[0]} marked by @i2i.hookimpl"
+        )
+    if manager.is_registered(plugin.module):
+        raise PluginError(f"{what} is loaded already, as plugin {manager.get_name(plugin.module)}")
 
 
 def _components(manager: pluggy.PluginManager, plugin: Plugin) -> Iterator[tuple[str, Component]]:
@@ -209,19 +209,17 @@ def _components(manager: pluggy.PluginManager, plugin: Plugin) -> Iterator[tuple
     for kind, hook in KINDS.items():
         caller = manager.subset_hook_caller(hook, remove_plugins=others)
         for result in caller():
-            for component in _as_list(hook, result):
+            if not isinstance(result, list | tuple):
+                raise PluginError(f"{hook} must return a list of i2i.Component, not {type(result).__name__}")
+            for component in result:
                 yield kind, _checked(hook, component)
-
-
-def _as_list(hook: str, result: Any) -> list[Any]:
-    if not isinstance(result, list | tuple):
-        raise PluginError(f"{hook} must return a list of i2i.Component, not {type(result).__name__}")
-    return list(result)
 
 
 def _checked(hook: str, component: Any) -> Component:
     if not isinstance(component, Component):
         raise PluginError(f"{hook} must return i2i.Component objects, not {type(component).__name__} {component!r:.60}")
+    if not isinstance(component.name, str) or not re.fullmatch(r"[A-Za-z0-9][\w-]*", component.name):
+        raise PluginError(f"{hook}: the name {component.name!r:.60} must be letters, digits and hyphens")
     if not (isinstance(component.config, type) and issubclass(component.config, Config)):
         raise PluginError(f"{hook}: the config of '{component.name}' must be a subclass of i2i.Config")
     if not callable(component.build):
@@ -229,5 +227,8 @@ def _checked(hook: str, component: Any) -> Component:
     return component
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or "no reason given"
+def _check_names(plugin: Plugin) -> None:
+    counted = Counter((kind, component.name) for kind, component in plugin.components)
+    for (kind, name), count in counted.items():
+        if count > 1:
+            raise PluginError(f"{KINDS[kind]} gives {kind} '{name}' {count} times")

@@ -8,10 +8,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from i2i.config import resolve
-from i2i.data.loading import open_data
 from i2i.engine import launch
-from i2i.engine.state import setup
-from i2i.engine.train import _loader, _next_batches
+from i2i.engine.train import feed, open_training
 from i2i.plugins import Plugins
 
 
@@ -20,12 +18,10 @@ def final_state(recipe: str, plugin: str, sets: list[str]) -> tuple[int, dict[st
     plugins = Plugins([plugin] if plugin else [])
     config = resolve(plugins, recipe, sets=sets)
     fabric = launch(config.engine)
-    needs = plugins.get("recipe", recipe).build(config.options).needs
-    data = open_data(config.data, plugins, needs=needs, seed=config.seed)
-    training = setup(config, plugins, data, fabric)
-    loader = _loader(training, data, fabric)
+    training, data = open_training(config, plugins, fabric)
+    steps = feed(training, data, fabric, set())
     while training.step < training.steps:
-        training.train_step(_next_batches(loader, training, fabric, set()))
+        training.train_step(next(steps))
     state = {f"{name}/{key}": t for name, m in training.modules.items() for key, t in m.state_dict().items()}
     return fabric.global_rank, {key: tensor.clone().contiguous() for key, tensor in state.items()}
 

@@ -164,7 +164,7 @@ def test_optimisers_match_torch(name):
     copy = nn.Linear(3, 2)
     copy.load_state_dict(networks["net"].state_dict())
     config = TrainConfig(optimizer=OptimizerConfig(name=name, lr=0.01, betas=(0.5, 0.9)))
-    [player] = players([i2i.Phase("p", trains=("net",))], networks, config, torch.device("cpu"))
+    [player] = players([i2i.Phase("p", trains=("net",))], networks, config, torch.device("cpu"), "recipe 'r'")
     betas = {"betas": (0.5, 0.9), "weight_decay": 0.0} if name.startswith("adam") else {}
     theirs = made[name](copy.parameters(), lr=0.01, **betas)
     x = torch.randn(5, 3)
@@ -179,7 +179,7 @@ def test_optimisers_match_torch(name):
 def test_phases_that_train_the_same_networks_share_an_optimiser():
     networks = {"d": nn.Linear(2, 1)}
     phases = [i2i.Phase("main", trains=("d",)), i2i.Phase("r1", trains=("d",), every=16)]
-    main, r1 = players(phases, networks, TrainConfig(), torch.device("cpu"))
+    main, r1 = players(phases, networks, TrainConfig(), torch.device("cpu"), "recipe 'r'")
     assert main.optimizer is r1.optimizer
     assert (main.phase.every, r1.phase.every) == (1, 16)
 
@@ -194,16 +194,17 @@ def test_settings_by_phase_are_checked():
             networks,
             TrainConfig(phases={"discriminater": {}}),
             torch.device("cpu"),
+            "recipe 'r'",
         )
-    with pytest.raises(PluginError, match="trains 'g', but the networks are d"):
-        players([i2i.Phase("generator", trains=("g",))], networks, TrainConfig(), torch.device("cpu"))
+    with pytest.raises(PluginError, match="recipe 'r': phase 'generator' trains 'g', but its networks are d"):
+        players([i2i.Phase("generator", trains=("g",))], networks, TrainConfig(), torch.device("cpu"), "recipe 'r'")
 
 
 def test_tied_and_frozen_parameters():
     networks = {"a": nn.Linear(2, 1), "b": nn.Linear(2, 1)}
     networks["b"].weight = networks["a"].weight
     networks["b"].bias.requires_grad_(False)
-    [player] = players([i2i.Phase("p", trains=["a", "b"])], networks, TrainConfig(), torch.device("cpu"))
+    [player] = players([i2i.Phase("p", trains=["a", "b"])], networks, TrainConfig(), torch.device("cpu"), "recipe 'r'")
     assert [id(p) for p in player.parameters] == [id(networks["a"].weight), id(networks["a"].bias)]
 
 
@@ -263,7 +264,7 @@ def test_frozen_parts_stay_as_the_recipe_gave_them(backbone, pairs_root):
 
 def test_a_loss_that_is_no_scalar_is_named(backbone, pairs_root):
     run = training(backbone, pairs_root, "backbone.scalar=false", recipe="backbone")
-    with pytest.raises(PluginError, match=r"recipe 'backbone', phase 'p': loss 'error' must be a scalar tensor"):
+    with pytest.raises(PluginError, match=r"recipe 'backbone' of .*, phase 'p': loss 'error' must be a scalar"):
         run.train_step([batch()])
 
 

@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
+from i2i import hookspecs
 from i2i.errors import PluginError
-from i2i.plugins import KINDS, Plugins
+from i2i.plugins import Plugins
 
 HEAD = "import i2i\n\n\n@i2i.hookimpl\ndef i2i_generators():\n    "
 
@@ -35,15 +36,6 @@ def test_built_in_plugins_are_found_by_entry_point():
     assert not plugins.failed()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_component_has_a_summary_and_documented_options(kind):
-    for name, [(_, component)] in Plugins().table(kind).items():
-        assert component.summary, name
-        component.config()  # every option has a default
-        for option, field in component.config.model_fields.items():
-            assert field.description, f"{name}.{option}"
-
-
 def test_installed_plugin_gives_its_components(installed):
     installed("i2i-good", HEAD + "return [i2i.Component('good', lambda config, **shape: None)]")
     assert Plugins().get("generator", "good").name == "good"
@@ -57,7 +49,13 @@ def test_installed_plugin_gives_its_components(installed):
         ("import sys; sys.exit(0)", None, "SystemExit"),
         ("thing = 42", "i2i_bad:thing", "not a module with i2i hooks"),
         (None, "no_such_module_here", "ModuleNotFoundError"),
-        ("import i2i\n\n@i2i.hookimpl\ndef i2i_generatorz():\n    return []", None, "i2i_generatorz"),
+        (None, "42", "ModuleNotFoundError"),
+        (None, "what is this", "must name a module"),
+        ("import i2i\n\ndef i2i_generators():\n    return []", None, "must be marked by @i2i.hookimpl"),
+        ("PLUGIN_API = 99\n" + HEAD + "return []", None, "it needs version 99 of the plugin API, and this i2i has 1"),
+        (HEAD + "return [i2i.Component('a b', print)]", None, "must be letters, digits and hyphens"),
+        (HEAD + "return [i2i.Component('a', print)] * 2", None, "gives generator 'a' 2 times"),
+        ("import i2i\n\n@i2i.hookimpl\ndef i2i_generatorz():\n    return []", None, "did you mean 'i2i_generators'?"),
         ("import i2i\n\n@i2i.hookimpl\ndef i2i_generators(surprise):\n    return []", None, "surprise"),
         (HEAD + "raise ValueError('at call')", None, "ValueError: at call"),
         (HEAD + "return ['a string']", None, "must return i2i.Component objects, not str"),
@@ -72,8 +70,23 @@ def test_a_broken_plugin_is_set_aside_with_its_reason(installed, source, entry_p
     assert reason in broken.error
     assert "\n" not in broken.error
     assert "unet" in plugins.table("generator")
-    with pytest.raises(PluginError, match="could not be loaded"):
+    with pytest.raises(PluginError, match="is not loaded: "):
         plugins.get("recipe", "i2i-bad")
+
+
+@pytest.mark.parametrize("text", ["[i2i\ni2i-bad = i2i_bad\n", "[i2i]\nno equals sign\n", "i2i-bad = i2i_bad"])
+def test_malformed_entry_points_of_a_plugin_are_reported(installed, text):
+    installed("i2i-bad", HEAD + "return []", text=text)
+    [broken] = Plugins().failed()
+    assert (broken.name, broken.distribution, broken.version) == ("i2i-bad", "i2i-bad", "1.2")
+    assert "its entry_points.txt cannot be read: " in broken.error
+    assert "\n" not in broken.error
+
+
+def test_what_a_plugin_prints_does_not_reach_stdout(installed, capsys):
+    installed("i2i-loud", "print('hello')\n" + HEAD + "return []")
+    assert Plugins().all
+    assert capsys.readouterr().out == ""
 
 
 def test_malformed_metadata_of_another_package_is_ignored(installed):
@@ -81,16 +94,58 @@ def test_malformed_metadata_of_another_package_is_ignored(installed):
     assert "unet" in Plugins().table("generator")
 
 
-def test_two_plugins_with_one_name_are_an_error_when_it_is_asked_for(installed):
-    installed("i2i-twin", HEAD + "return [i2i.Component('unet', lambda config, **shape: None)]")
+def test_a_plugin_with_a_built_in_name_is_set_aside(installed):
+    installed(
+        "i2i-twin", HEAD + "return [i2i.Component(name, lambda config, **shape: None) for name in ('own', 'unet')]"
+    )
+    plugins = Plugins()
+    assert plugins.get("generator", "unet").summary  # the built-in one goes on
+    [twin] = plugins.failed()
+    assert "generator 'unet' is a built-in one, of plugin components (i2i-toolkit" in twin.error
+    assert "--disable components" in twin.error
+    with pytest.raises(
+        PluginError, match=r"unknown generator 'own'.*not loaded: i2i-twin \(i2i-twin 1.2\): generator 'u"
+    ):
+        plugins.get("generator", "own")
+    assert not Plugins(disable=["components"]).get("generator", "unet").summary
+
+
+def test_two_installed_plugins_with_one_name_are_an_error_when_it_is_asked_for(installed):
+    for name in ("i2i-one", "i2i-two"):
+        installed(name, HEAD + "return [i2i.Component('same', lambda config, **shape: None)]")
     plugins = Plugins()
     with pytest.raises(PluginError) as error:
-        plugins.get("generator", "unet")
-    assert "components (i2i-toolkit" in str(error.value)
-    assert "i2i-twin (i2i-twin 1.2)" in str(error.value)
-    assert "--disable i2i-twin" in str(error.value)
+        plugins.get("generator", "same")
+    assert "i2i-one (i2i-one 1.2) and i2i-two (i2i-two 1.2)" in str(error.value)
+    assert "--disable i2i-one or --disable i2i-two" in str(error.value)
     assert plugins.get("generator", "resnet")
-    assert Plugins(disable=["i2i-twin"]).get("generator", "unet").summary
+    assert Plugins(disable=["i2i-two"]).get("generator", "same")
+
+
+def test_disabling_what_is_not_there_is_an_error():
+    with pytest.raises(PluginError, match=r"--disable cyclegam: no such plugin \(did you mean 'cyclegan'\?\)"):
+        _ = Plugins(disable=["cyclegam"]).all
+
+
+def test_a_file_asked_for_takes_the_place_of_the_installed_module(installed, tmp_path):
+    source = HEAD + "return [i2i.Component('stripes', lambda config, **shape: None, summary='SUMMARY')]"
+    installed("i2i-stripes", source)
+    (tmp_path / "draft").mkdir()
+    draft = tmp_path / "draft" / "i2i_stripes.py"
+    draft.write_text(source.replace("SUMMARY", "draft"))
+    assert Plugins([str(draft)]).get("generator", "stripes").summary == "draft"
+
+
+def test_a_deprecated_hook_works_and_warns(monkeypatch, tmp_path):
+    def i2i_generators():
+        """A hook on its way out."""
+
+    warning = FutureWarning("i2i_generators goes in version 2: implement i2i_networks")
+    monkeypatch.setattr(hookspecs, "i2i_generators", hookspecs.hookspec(warn_on_impl=warning)(i2i_generators))
+    (tmp_path / "old_plugin.py").write_text(HEAD + "return [i2i.Component('old', lambda config, **shape: None)]")
+    plugins = Plugins([str(tmp_path / "old_plugin.py")], autoload=False)
+    assert plugins.get("generator", "old")
+    assert plugins.all[0].warnings == ["FutureWarning: i2i_generators goes in version 2: implement i2i_networks"]
 
 
 def test_unknown_name_lists_the_known_and_the_nearest():

@@ -75,7 +75,7 @@ def test_a_component_that_cannot_be_built_is_named(tmp_path, pairs_root):
         "    return [i2i.Component('leaver', lambda config, **shape: sys.exit(0))]\n"
     )
     plugins = Plugins([str(tmp_path / "leaver.py")])
-    with pytest.raises(PluginError, match="generator 'leaver' cannot be built: SystemExit: 0"):
+    with pytest.raises(PluginError, match=r"generator 'leaver' of plugin leaver \(.*\) cannot be built: SystemExit: 0"):
         i2i.train("pix2pix", data=pairs_root, sets=[*TINY, "pix2pix.generator=leaver"], dry_run=True, plugins=plugins)
 
 
@@ -99,7 +99,7 @@ def test_best_and_last_checkpoints_are_kept(pairs_root, tmp_path):
 
 
 def test_loss_that_is_not_finite_stops_the_run_and_is_not_saved(pairs_root, tmp_path):
-    sets = [*TINY, "train.optimizer.lr=1e30", "train.log_every=100"]
+    sets = [*TINY, "train.phases.generator.lr=1e30", "train.log_every=100"]
     with pytest.raises(TrainingError, match=r"loss/.* is nan at step \d+; nothing of it was saved"):
         i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=sets, train_steps=6)
     assert not list((tmp_path / "run").glob("checkpoints/*"))

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from i2i.cli import deploy, generate, inspect, train
+from i2i.cli import deploy, generate, inspect, plugins, train
 from i2i.errors import UserError
 
 app = typer.Typer(
@@ -39,7 +39,7 @@ app.command("generate")(generate.generate)
 app.command("export")(deploy.export)
 app.command("report")(inspect.report)
 app.command("doctor")(inspect.doctor)
-app.add_typer(inspect.app, name="plugins")
+app.add_typer(plugins.app, name="plugins")
 
 
 def main() -> NoReturn:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu, softplus
 
 from i2i.api import Config
+from i2i.components.collective import all_mean
 
 Player = Literal["discriminator", "generator"]
 
@@ -128,7 +129,8 @@ class Relativistic(nn.Module):
     Judges how much more real an image is than the average of the other kind. With ``r = real - mean(fake)`` and
     ``f = fake - mean(real)`` the discriminator minimises ``a(r) + b(f)`` and the generator ``a(f) + b(r)``, where a and
     b are ``-log sigmoid(x)`` and ``-log(1 - sigmoid(x))``, or ``(x - 1)^2`` and ``(x + 1)^2`` for lsgan, or
-    ``max(0, 1 - x)`` and ``max(0, 1 + x)`` for hinge. The averages are over the images of one process.
+    ``max(0, 1 - x)`` and ``max(0, 1 + x)`` for hinge. The averages are over the images of all
+    processes.
 
     Attributes:
         compares: the generator's loss needs the real images' logits.
@@ -142,7 +144,7 @@ class Relativistic(nn.Module):
 
     def forward(self, player: Player, *, fake: Tensor, real: Tensor) -> Tensor:
         """The player's loss."""
-        high, low = real - fake.mean(), fake - real.mean()
+        high, low = real - all_mean(fake.mean()), fake - all_mean(real.mean())
         if player == "generator":
             high, low = low, high
         if self.base == "vanilla":

@@ -186,10 +186,12 @@ class Adversary:
         """Mean absolute difference of the features, the mean over the layers."""
         import torch
 
+        from i2i.components.collective import all_mean
+
         if not isinstance(fake, tuple) or len(fake) < 2:
             raise ConfigError("feature_matching needs a discriminator that gives features beside its logits")
         if not self.paired:
-            fake, real = [f.mean(0) for f in fake], [r.mean(0) for r in real]
+            fake, real = [all_mean(f.mean(0)) for f in fake], [all_mean(r.mean(0)) for r in real]
         return torch.stack([(f - r).abs().mean() for f, r in zip(fake[1:], real[1:], strict=True)]).mean()
 
 

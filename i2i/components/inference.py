@@ -13,28 +13,34 @@ from torch import Tensor, nn
 from i2i.api import Recipe, Translator
 from i2i.components.layers import InstanceNorm2d
 from i2i.config import RunConfig
-from i2i.errors import PluginError
+from i2i.errors import PluginError, blaming
 
 
 def inference_translators(
-    recipe: Recipe, networks: Mapping[str, nn.Module], sample: dict[str, Tensor], config: RunConfig
+    recipe: Recipe, networks: Mapping[str, nn.Module], sample: dict[str, Tensor], config: RunConfig, who: str
 ) -> dict[str, Translator]:
     """The recipe's translators on copies of the networks that they use; see `for_inference`.
 
     Batch norm that trained on one image at a time goes on using that image's statistics.
 
+    Args:
+        recipe: the training method.
+        networks: its networks by name.
+        sample: a batch, for shapes.
+        config: the run's configuration.
+        who: the recipe as messages name it.
+
     Raises:
         PluginError: the recipe gives no translators, or one that is not usable.
     """
     image_statistics = config.train.batch_size == 1
-    translators = recipe.translators(networks, sample)
+    with blaming(f"{who}, translators"):
+        translators = recipe.translators(networks, sample)
     if not isinstance(translators, Mapping) or not translators:
-        raise PluginError(f"recipe '{config.recipe}': translators must give at least one i2i.Translator by name")
+        raise PluginError(f"{who}: translators must return at least one i2i.Translator by name")
     for name, translator in translators.items():
         if not isinstance(translator, Translator) or not translator.example or not re.fullmatch(r"[\w-]+", name):
-            raise PluginError(
-                f"recipe '{config.recipe}': translator '{name}' needs a plain name, a module and an example"
-            )
+            raise PluginError(f"{who}: translator '{name}' needs a plain name, a module and an example")
     return {
         name: replace(
             translator,

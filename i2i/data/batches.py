@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from i2i.errors import UserError
+
 SKIPPED = "_skipped"
 """Batch key under which the names of samples that had to be replaced travel to the main process."""
 
@@ -64,7 +66,13 @@ def batches(samples: Dataset, order: Order, workers: int, *, pin_memory: bool = 
         worker_init_fn=_quiet_worker,
         persistent_workers=workers > 0,
     )
-    return iter(loader)
+    try:
+        yield from loader
+    except UserError as error:
+        if not str(error).startswith("Caught "):
+            raise
+        # a loader process sends its whole traceback as the message, the error's own at the end
+        raise type(error)(str(error).strip().splitlines()[-1].partition("Error: ")[2]) from error
 
 
 def _quiet_worker(_: int) -> None:

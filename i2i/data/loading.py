@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,11 @@ from i2i.builder import Builder
 from i2i.config import DataConfig
 from i2i.data.batches import SKIPPED, collate
 from i2i.data.cache import CachedReader
+from i2i.data.contract import Trusted, check_sample
 from i2i.data.detect import Wanted, find_layout
 from i2i.data.layouts import held_out
 from i2i.data.transforms import Pipeline, is_image, swapped
-from i2i.errors import DataError
+from i2i.errors import DataError, blaming
 from i2i.plugins import Plugins
 
 
@@ -34,10 +34,11 @@ class Samples(Dataset):
         dataset: a dataset component's product.
         indices: which of its samples are used.
         seed: the run's seed.
+        who: what messages call the dataset.
     """
 
-    def __init__(self, dataset: Any, indices: Sequence[int], seed: int) -> None:
-        self.dataset, self.indices, self.seed = dataset, list(indices), seed
+    def __init__(self, dataset: Any, indices: Sequence[int], seed: int, who: str) -> None:
+        self.dataset, self.indices, self.seed, self.who = dataset, list(indices), seed, who
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -49,7 +50,7 @@ class Samples(Dataset):
         for offset in range(len(self.indices)):
             index = self.indices[(position + offset) % len(self.indices)]
             try:
-                with _seeded(self.seed, epoch, index):
+                with _seeded(self.seed, epoch, index), blaming(f"{self.who}, sample {index}"):
                     return self.dataset[index] | {SKIPPED: skipped}
             except DataError as error:
                 skipped.append(str(error))
@@ -111,21 +112,27 @@ def open_data(
         raise DataError(f"{source.name}: the recipe needs pairs, and layout {source.layout} gives none")
     train, problems, seen = _check(raw, train, config, source)
     raw_val = other.dataset(val_split, dict)
-    bad = {i: text for i, _, text in _read(raw_val, val, other.checked) if text}
+    bad = {i: text for i, _, text in _read(raw_val, val, other) if text}
     _check_keys(seen, wanted.keys, config, source)
     _check_labels(raw, raw_val, source, other)
     build = Builder(plugins, (0, 0))
-    augment = build.transform(config.transform)
-    degrade = build.transform(config.degrade, scale=config.scale) if config.degrade else None
+    augment = Trusted(build.transform(config.transform), plugins.owner("transform", config.transform.name))
+    degrade = None
+    if config.degrade:
+        made = build.transform(config.degrade, scale=config.scale)
+        degrade = Trusted(made, plugins.owner("transform", config.degrade.name))
     together = bool(getattr(raw, "paired", True))
     channels = _channels(seen, config)
     images = [seen[key] for key in ("source", "target") if key in seen]
     return Data(
-        train=Samples(source.dataset("train", Pipeline(config, channels, augment, degrade, together)), train, seed),
+        train=Samples(
+            source.dataset("train", Pipeline(config, channels, augment, degrade, together)), train, seed, source.who
+        ),
         val=Samples(
             other.dataset(val_split, Pipeline(config, channels, None, degrade, together)),
             [index for index in val if index not in bad],
             seed,
+            other.who,
         ),
         value_type="uint8" if not images or images[0].dtype == np.uint8 else "float32",
         layout=source.layout,
@@ -145,12 +152,14 @@ class _Source:
     Attributes:
         name: what messages call it.
         layout: name of the dataset component.
+        who: what messages call the dataset component.
         checked: how many samples are looked at before training; a few tell what drawings are like.
         build: builds the dataset of a split, all splits sharing one cache.
     """
 
     name: str
     layout: str
+    who: str
     checked: int
     build: Callable[..., Any]
 
@@ -160,16 +169,37 @@ class _Source:
         if root is not None and not root.is_dir():
             raise DataError(f"{root}: {'not a folder' if root.exists() else 'no such folder'} ({key})")
         layout = find_layout(config, plugins, root, wanted)
-        component = plugins.get("dataset", layout)
-        options = component.config(**(config.layout.options if config.layout.name == layout else {}))
-        parameters = inspect.signature(component.build).parameters
-        offered = {"read": CachedReader(config.cache_mb), "scale": config.scale}
-        extra = {name: value for name, value in offered.items() if name in parameters}
-        checked = config.check_files if root else 8
-        return cls(str(root or layout), layout, checked, partial(component.build, options, root=root, **extra))
+        options = config.layout.options if config.layout.name == layout else {}
+        build = open_dataset(plugins, layout, root, options, cache_mb=config.cache_mb, scale=config.scale)
+        who = plugins.owner("dataset", layout)
+        return cls(str(root or layout), layout, who, config.check_files if root else 8, build)
 
     def dataset(self, split: str, transform: Callable[..., Any]) -> Any:
-        return self.build(split=split, transform=transform)
+        with blaming(self.who):
+            dataset = self.build(split, transform)
+            len(dataset)
+        return dataset
+
+
+def open_dataset(
+    plugins: Plugins, name: str, root: Path | None, options: Mapping[str, Any], *, cache_mb: int = 0, scale: int = 1
+) -> Callable[[str, Callable[..., Any]], Any]:
+    """Makes a dataset of a split, called as ``(split, transform)``; all splits share one cache.
+
+    Args:
+        plugins: where the dataset is looked up.
+        name: of the dataset component.
+        root: the data folder; None for drawings.
+        options: the component's own.
+        cache_mb: memory for decoded images, in MiB.
+        scale: how many times larger the target is than the source.
+    """
+    component = plugins.get("dataset", name)
+    config = component.config(**options)
+    wanted = inspect.signature(component.build).parameters
+    offered = {"read": CachedReader(cache_mb), "scale": scale}
+    extra = {key: value for key, value in offered.items() if key in wanted}
+    return lambda split, transform: component.build(config, root=root, split=split, transform=transform, **extra)
 
 
 def _split(source: _Source, other: _Source, fraction: float) -> tuple[str, list[int], list[int]]:
@@ -198,17 +228,22 @@ class Seen:
             self.channels = max(self.channels, min(value.shape[2], 3))
 
 
-def _read(dataset: Any, indices: list[int], limit: int) -> Iterator[tuple[int, dict[str, Any], str]]:
-    """Reads at most about `limit` samples, evenly spread: index, sample, and what is wrong with it."""
+def _read(dataset: Any, indices: list[int], source: _Source) -> Iterator[tuple[int, dict[str, Any], str]]:
+    """Reads at most about as many samples as are to be checked, evenly spread: index, sample, what is wrong with it."""
     read = getattr(dataset, "look", dataset.__getitem__)
+    labels = tuple(getattr(dataset, "labels", ()))
 
     def look(index: int) -> tuple[int, dict[str, Any], str]:
+        who = f"{source.who}: sample {index}"
         try:
-            return index, read(index), ""
+            with blaming(who):
+                sample = read(index)
         except DataError as error:
             return index, {}, str(error)
+        check_sample(who, sample, labels)
+        return index, sample, ""
 
-    stride = max(1, -(-len(indices) // max(1, limit)))
+    stride = max(1, -(-len(indices) // max(1, source.checked)))
     with ThreadPoolExecutor() as pool:
         yield from pool.map(look, indices[::stride])
 
@@ -221,10 +256,14 @@ def _check(
     bad: dict[int, str] = {}
     checked = len(getattr(dataset, "problems", []))
     alone = checked
-    for index, sample, problem in _read(dataset, indices, source.checked):
+    keys: list[str] = []
+    for index, sample, problem in _read(dataset, indices, source):
         checked += 1
         if problem:
             bad[index] = problem
+        else:
+            check_sample(f"{source.who}: sample {index}", sample, keys=keys)
+            keys = list(sample)
         for key, value in swapped(sample, config.direction).items():
             seen.setdefault(key, Seen()).add(value)
     if (len(bad) + alone) * 2 > checked:
@@ -237,7 +276,7 @@ def _check_keys(seen: dict[str, Seen], needs: frozenset[str], config: DataConfig
     missing = sorted(needs - seen.keys() - ({"source"} if config.degrade else set()))
     if missing:
         raise DataError(
-            f"{source.name}: the recipe needs {', '.join(missing)}, but layout {source.layout} gives {', '.join(seen)}"
+            f"{source.name}: the recipe needs {', '.join(missing)}, but {source.who} gives {', '.join(seen)}"
         )
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.utils._pytree import tree_map
 
+from i2i.components.collective import all_mean
 from i2i.config import EngineConfig
 
 
@@ -101,9 +102,9 @@ class _SyncBatchNorm(nn.BatchNorm2d):
         shape = [1, -1] + [1] * (x.ndim - 2)
         world = distributed.get_world_size()
         wide = x if x.dtype == torch.float64 else x.float()
-        mean = _AllReduce.apply(wide.mean(axes)) / world
+        mean = all_mean(wide.mean(axes))
         centred = wide - mean.view(shape)
-        variance = _AllReduce.apply(centred.square().mean(axes)) / world
+        variance = all_mean(centred.square().mean(axes))
         self._track(mean.detach(), variance.detach(), x.numel() // x.shape[1] * world)
         y = centred * torch.rsqrt(variance + self.eps).view(shape)
         if self.affine:
@@ -121,17 +122,3 @@ class _SyncBatchNorm(nn.BatchNorm2d):
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
         unbiased = variance * count / max(1, count - 1)
         self.running_var.lerp_(unbiased.to(self.running_var.dtype), momentum)
-
-
-class _AllReduce(torch.autograd.Function):
-    """Sum over all processes; its gradient is the sum of theirs."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        total = x.clone()
-        distributed.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return _AllReduce.apply(grad)

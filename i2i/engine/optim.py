@@ -34,11 +34,18 @@ class Player:
 
 
 def players(
-    phases: list[Phase], networks: Mapping[str, nn.Module], config: TrainConfig, device: torch.device
+    phases: list[Phase], networks: Mapping[str, nn.Module], config: TrainConfig, device: torch.device, who: str
 ) -> list[Player]:
     """One `Player` a phase, from strong to weak: ``train.phases``, the recipe's phase, ``train.optimizer``.
 
     Phases that train the same networks share the optimiser of the first one, each with its own learning rate.
+
+    Args:
+        phases: the recipe's.
+        networks: the recipe's, by name.
+        config: the section ``train``.
+        device: where the networks are.
+        who: the recipe as messages name it.
 
     Raises:
         ConfigError: ``train.phases`` names no phase of the recipe.
@@ -46,7 +53,7 @@ def players(
     """
     names = [phase.name for phase in phases]
     if len(set(names)) < len(names):
-        raise PluginError(f"two phases have one name: {', '.join(names)}")
+        raise PluginError(f"{who}: two phases have one name: {', '.join(names)}")
     for name in config.phases:
         if name not in names:
             raise ConfigError(
@@ -57,11 +64,15 @@ def players(
     for phase in phases:
         for name in phase.trains:
             if name not in networks:
-                raise PluginError(f"phase '{phase.name}' trains '{name}', but the networks are {', '.join(networks)}")
+                raise PluginError(
+                    f"{who}: phase '{phase.name}' trains '{name}', but its networks are {', '.join(networks)}"
+                )
         trained = [p for name in phase.trains for p in networks[name].parameters() if p.requires_grad]
         parameters = list(dict.fromkeys(trained))  # tied weights are one parameter
         if not parameters:
-            raise PluginError(f"phase '{phase.name}' trains {phase.trains}, which has no parameters to train")
+            raise PluginError(
+                f"{who}: phase '{phase.name}' trains {', '.join(phase.trains)}, which has no parameters to train"
+            )
         user = config.phases[phase.name].model_dump(exclude_none=True) if phase.name in config.phases else {}
         every = user.pop("every", phase.every)
         settings = OptimizerConfig(**(config.optimizer.model_dump() | dict(phase.optimizer) | user))

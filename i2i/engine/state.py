@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -13,17 +13,18 @@ from lightning_fabric import Fabric
 from torch import Tensor, distributed, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from i2i.api import Recipe, Translator
-from i2i.builder import Builder, image_size
+from i2i.api import Phase, Recipe, Translator
+from i2i.builder import Builder, Built, image_size
 from i2i.components.inference import inference_translators
 from i2i.config import RunConfig
 from i2i.data.batches import to_device
 from i2i.data.loading import Data
 from i2i.engine.context import Pools, StepContext
+from i2i.engine.contract import build_recipe, check_losses, watched
 from i2i.engine.launch import compute_dtype
 from i2i.engine.networks import average_gradients, for_recipe, place
 from i2i.engine.optim import Player, players, rate_factor
-from i2i.errors import PluginError, RunError
+from i2i.errors import PluginError, RunError, blaming
 from i2i.plugins import Plugins
 from i2i.runs.checkpoint import Checkpoint
 
@@ -37,6 +38,8 @@ class Training:
     Attributes:
         config: the resolved configuration.
         recipe: the training method.
+        who: what messages call it.
+        built: the components that it is made of.
         modules: the networks themselves, which are saved.
         nets: the same as the recipe sees them.
         players: the phases with their optimisers.
@@ -49,10 +52,13 @@ class Training:
         epoch_length: training samples.
         world: number of processes.
         step: finished steps.
+        tried: the phases that have run in this process.
     """
 
     config: RunConfig
     recipe: Recipe
+    who: str
+    built: Sequence[Built]
     modules: dict[str, nn.Module]
     nets: dict[str, Any]
     players: list[Player]
@@ -65,36 +71,56 @@ class Training:
     epoch_length: int
     world: int = 1
     step: int = 0
+    tried: set[str] = field(default_factory=set)
 
     def train_step(self, batches: Sequence[Batch], *, every_phase: bool = False) -> dict[str, Tensor]:
         """Runs the phases that are due, or all, on the same batches; returns the losses as ``loss/PHASE/NAME``."""
         self.context.begin(self.step)
         due = [player for player in self.players if every_phase or player.phase.due(self.step, self.steps)]
+        new = not self.tried.issuperset(player.phase.name for player in due)
+        # hooking into a compiled network would compile it again
+        with watched(self.built if new and not self.config.engine.compile else ()):
+            logs = self._run(due, batches, every_phase=every_phase)
+        self.step += 1
+        for name, average in self.averages.items():
+            average.update_parameters(self.modules[name])
+        return logs
+
+    def _run(self, due: Sequence[Player], batches: Sequence[Batch], *, every_phase: bool) -> dict[str, Tensor]:
         # with accumulation, keeping all graphs would cost the memory that it is to save; and of all phases together
         # several may go back through the same graph
         once = len(batches) == 1 and not every_phase
         if once:
             self._learn_only(*due)
-            batches = [batches[0] | self.recipe.shared(self.nets, batches[0], self.context)]
+            batches = [self._shared(batches[0])]
         logs: dict[str, Tensor] = {}
         for player in due:
             self._learn_only(player)
             self.context.turn = 0 if every_phase else player.phase.turn(self.step, self.steps)
             player.optimizer.zero_grad(set_to_none=True)
             for batch in batches:
-                whole = batch if once else batch | self.recipe.shared(self.nets, batch, self.context)
-                losses = self.recipe.losses(player.phase.name, self.nets, whole, self.context)
-                self._check_losses(player, losses)
-                (torch.stack(list(losses.values())).sum() / len(batches)).backward()
+                losses = self._losses(player, batch if once else self._shared(batch))
+                with blaming(f"{self.who}, phase '{player.phase.name}', backward pass"):
+                    (torch.stack(list(losses.values())).sum() / len(batches)).backward()
                 for name, loss in losses.items():
                     key = f"loss/{player.phase.name}/{name}"
                     logs[key] = logs.get(key, 0.0) + loss.detach() / len(batches)
             average_gradients(player.parameters, self.world)
             self._step(player)
-        self.step += 1
-        for name, average in self.averages.items():
-            average.update_parameters(self.modules[name])
         return logs
+
+    def _shared(self, batch: Batch) -> Batch:
+        with blaming(f"{self.who}, shared"):
+            return batch | self.recipe.shared(self.nets, batch, self.context)
+
+    def _losses(self, player: Player, batch: Batch) -> dict[str, Tensor]:
+        name = player.phase.name
+        who = f"{self.who}, phase '{name}'"
+        with blaming(who):
+            losses = self.recipe.losses(name, self.nets, batch, self.context)
+        check_losses(who, losses, first=name not in self.tried)
+        self.tried.add(name)
+        return losses
 
     @property
     def saves(self) -> bool:
@@ -109,7 +135,7 @@ class Training:
     def translators(self) -> dict[str, Translator]:
         """What would be exported now: copies in evaluation mode, averaged if there is averaging."""
         newest = {name: self.averages[name].module if name in self.averages else m for name, m in self.modules.items()}
-        return inference_translators(self.recipe, newest, self.sample, self.config)
+        return inference_translators(self.recipe, newest, self.sample, self.config, self.who)
 
     def rates(self) -> dict[str, float]:
         """Learning rates of the next step by phase."""
@@ -164,15 +190,6 @@ class Training:
         self.context.load_pools(checkpoint.training["pools"])
         self.step = checkpoint.step
 
-    def _check_losses(self, player: Player, losses: Mapping[str, Tensor]) -> None:
-        where = f"recipe '{self.config.recipe}', phase '{player.phase.name}'"
-        if not losses:
-            raise PluginError(f"{where}: gives no losses")
-        for name, loss in losses.items():
-            if not isinstance(loss, Tensor) or loss.ndim != 0:
-                got = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
-                raise PluginError(f"{where}: loss '{name}' must be a scalar tensor, not {got}")
-
     def _learn_only(self, *players: Player) -> None:
         """Freezes everything but what the players train."""
         learning = {id(p) for player in players for p in player.parameters}
@@ -201,16 +218,12 @@ def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Tr
     train, world = config.train, fabric.world_size
     dtype = compute_dtype(config.engine, fabric.device)
     exact = torch.float64 if dtype == torch.float64 else torch.float32
-    recipe = plugins.get("recipe", config.recipe).build(config.options)
+    recipe = build_recipe(config, plugins)
     sample = to_device(data.sample(), torch.device("cpu"))
+    who = plugins.owner("recipe", config.recipe)
+    builder = Builder(plugins, image_size(sample, config.data.size), data.labels)
     torch.manual_seed(config.seed)
-    modules = recipe.networks(Builder(plugins, image_size(sample, config.data.size), data.labels), sample)
-    for name, module in modules.items():
-        if not isinstance(module, nn.Module):
-            raise PluginError(f"recipe '{config.recipe}': network '{name}' is a {type(module).__name__}, no nn.Module")
-    phases = list(recipe.phases())
-    if not phases:
-        raise PluginError(f"recipe '{config.recipe}' has no phases")
+    modules, phases = _declared(recipe, who, builder, sample)
     for name in {name for phase in phases for name in phase.trains} & modules.keys():
         modules[name].train()  # the others stay as the recipe gives them, such as a feature network in eval mode
     place(modules, config.engine, fabric.device, dtype, world)
@@ -220,13 +233,16 @@ def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Tr
                 distributed.broadcast(tensor, 0)
     steps = train.steps or max(1, round((train.epochs or 1) * len(data.train) / (train.batch_size * train.accumulate)))
     on_device = to_device(data.sample(), fabric.device, exact)
-    averages = _averages(recipe, modules, on_device, train.ema)
+    with blaming(f"{who}, translators"):
+        averages = _averages(recipe, modules, on_device, train.ema)
     return Training(
         config=config,
         recipe=recipe,
+        who=who,
+        built=builder.built,
         modules=modules,
         nets=for_recipe(modules, config.engine, dtype),
-        players=players(phases, modules, train, fabric.device),
+        players=players(phases, modules, train, fabric.device, who),
         averages=averages,
         context=StepContext(config.seed, steps, fabric.device, exact, fabric.global_rank, world),
         sample=on_device,
@@ -236,6 +252,25 @@ def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Tr
         epoch_length=len(data.train),
         world=world,
     )
+
+
+def _declared(recipe: Recipe, who: str, builder: Builder, sample: Batch) -> tuple[dict[str, nn.Module], list[Phase]]:
+    """The recipe's networks and phases, checked."""
+    with blaming(f"{who}, networks"):
+        modules = recipe.networks(builder, sample)
+    try:
+        with blaming("phases"):
+            phases = list(recipe.phases())
+    except PluginError as error:  # what `Phase` refuses, too
+        raise PluginError(f"{who}: {error}") from error
+    if not isinstance(modules, dict):
+        raise PluginError(f"{who}: networks must return modules by name, not a {type(modules).__name__}")
+    for name, module in modules.items():
+        if not isinstance(module, nn.Module):
+            raise PluginError(f"{who}: network '{name}' must be an nn.Module, not a {type(module).__name__}")
+    if not phases or not all(isinstance(phase, Phase) for phase in phases):
+        raise PluginError(f"{who}: phases must return at least one i2i.Phase")
+    return modules, phases
 
 
 def _averages(

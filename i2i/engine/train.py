@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -15,13 +15,14 @@ from lightning_fabric import Fabric
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, Order, batches, to_device
 from i2i.data.loading import Data, open_data
+from i2i.engine.contract import build_recipe
 from i2i.engine.grids import sample_grid
 from i2i.engine.log import Reporter
-from i2i.engine.state import Training, setup
+from i2i.engine.state import Batch, Training, setup
 from i2i.engine.stop import Stop
 from i2i.engine.validate import Validation
 from i2i.engine.writer import Writer
-from i2i.errors import ConfigError, RunError
+from i2i.errors import ConfigError, PluginError, RunError, TrainingError
 from i2i.plugins import Plugins
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.folder import RunFolder
@@ -63,22 +64,11 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder | 
         TrainingError: training had begun and cannot go on.
     """
     begin = time.monotonic()
-    _check_world(config, fabric)
-    recipe = plugins.get("recipe", config.recipe).build(config.options)
-    data = open_data(config.data, plugins, needs=recipe.needs, paired=recipe.paired, seed=config.seed)
-    training = setup(config, plugins, data, fabric)
+    training, data = open_training(config, plugins, fabric)
     validation = Validation(data, config, plugins, fabric.device)
     facts = _facts(training, fabric)
     if run is None:
-        _announce(Reporter(1, 0, enabled=fabric.is_global_zero), training, data, facts)
-        sample_grid(training.translators(), validation, 1)
-        _ready(
-            training,
-            fabric,
-            training.train_step(
-                _next_batches(_loader(training, data, fabric), training, fabric, set()), every_phase=True
-            ),
-        )
+        _try(training, data, fabric, validation, facts)
         return Outcome(1, training.steps, time.monotonic() - begin, facts=facts)
     damaged, metrics = _resume(training, run)
     stop = Stop(fabric)
@@ -97,22 +87,23 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder | 
     return Outcome(training.step, training.steps, time.monotonic() - begin, stop.number, metrics, facts)
 
 
-def _loop(training: Training, data: Data, fabric: Fabric, writer: Writer | None, stop: Stop) -> None:
-    """The steps themselves."""
-    loader = _loader(training, data, fabric)
-    named: set[str] = set()
-    while training.step < training.steps:
-        batch = _next_batches(loader, training, fabric, named)
-        losses = training.train_step(batch)
-        stopping = stop.asked()
-        pools = training.context.pools() if stopping or training.saves else None
-        if writer:
-            writer.after_step(losses, named, pools=pools, stopping=stopping)
-        if stopping:
-            break
+def open_training(config: RunConfig, plugins: Plugins, fabric: Fabric) -> tuple[Training, Data]:
+    """Opens the data and builds the networks; raises as `train`."""
+    _check_world(config, fabric)
+    recipe = build_recipe(config, plugins)
+    data = open_data(config.data, plugins, needs=recipe.needs, paired=recipe.paired, seed=config.seed)
+    return setup(config, plugins, data, fabric), data
 
 
-def _loader(training: Training, data: Data, fabric: Fabric) -> Iterator[dict[str, Any]]:
+def feed(training: Training, data: Data, fabric: Fabric, skipped: set[str]) -> Iterator[list[Batch]]:
+    """What `Training.train_step` takes, step by step from the training's own on; never ends.
+
+    Args:
+        training: its step and configuration.
+        data: where samples come from.
+        fabric: this process and its device.
+        skipped: gets the names of samples that had to be replaced.
+    """
     train = training.config.train
     order = Order(
         len(data.train),
@@ -124,21 +115,45 @@ def _loader(training: Training, data: Data, fabric: Fabric) -> Iterator[dict[str
     )
     on_gpu = fabric.device.type == "cuda"
     workers = training.config.data.workers
-    return batches(
+    loader = batches(
         data.train, order, (min(8, _cores()) if on_gpu else 0) if workers is None else workers, pin_memory=on_gpu
     )
+    while True:
+        ready = []
+        for batch in islice(loader, train.accumulate):
+            skipped.update(batch[SKIPPED])
+            ready.append(to_device(batch, fabric.device, training.context.dtype))
+        yield ready
 
 
-def _next_batches(
-    loader: Iterator[dict[str, Any]], training: Training, fabric: Fabric, named: set[str]
-) -> list[dict[str, Any]]:
-    """The batches of one optimiser step on the device; notes samples that had to be replaced."""
-    ready = []
-    for _ in range(training.config.train.accumulate):
-        batch = next(loader)
-        named.update(batch[SKIPPED])
-        ready.append(to_device(batch, fabric.device, training.context.dtype))
-    return ready
+def _loop(training: Training, data: Data, fabric: Fabric, writer: Writer | None, stop: Stop) -> None:
+    """The steps themselves."""
+    named: set[str] = set()
+    steps = feed(training, data, fabric, named)
+    begun = training.step
+    while training.step < training.steps:
+        try:
+            losses = training.train_step(next(steps))
+        except PluginError as error:
+            if training.step == begun:
+                raise
+            raise TrainingError(f"{error}, at step {training.step}; go on with --resume") from error
+        stopping = stop.asked()
+        pools = training.context.pools() if stopping or training.saves else None
+        if writer:
+            writer.after_step(losses, named, pools=pools, stopping=stopping)
+        if stopping:
+            break
+
+
+def _try(training: Training, data: Data, fabric: Fabric, validation: Validation, facts: Mapping[str, Any]) -> None:
+    """One step of every phase and one sample grid, in memory."""
+    reporter = Reporter(1, 0, enabled=fabric.is_global_zero)
+    _announce(reporter, training, data, facts)
+    sample_grid(training.translators(), validation, 1)
+    losses = training.train_step(next(feed(training, data, fabric, set())), every_phase=True)
+    text = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
+    reporter.say(f"one step done, nothing written: {text}")
 
 
 def _resume(training: Training, run: RunFolder) -> tuple[list[str], dict[str, float]]:
@@ -156,14 +171,6 @@ def _check_world(config: RunConfig, fabric: Fabric) -> None:
     batch, world = config.train.batch_size, fabric.world_size
     if batch % world:
         raise ConfigError(f"train.batch_size={batch} cannot be shared by {world} processes: set a multiple of {world}")
-
-
-def _ready(training: Training, fabric: Fabric, losses: Mapping[str, torch.Tensor]) -> None:
-    for name, loss in losses.items():
-        if not math.isfinite(loss):
-            raise RunError(f"{name} is {float(loss)} in the first step")
-    text = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
-    Reporter(1, 0, enabled=fabric.is_global_zero).say(f"one step done, nothing written: {text}")
 
 
 def _announce(reporter: Reporter, training: Training, data: Data, facts: Mapping[str, Any]) -> None:

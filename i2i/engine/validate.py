@@ -16,6 +16,7 @@ from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.images import write_image
 from i2i.data.loading import Data
+from i2i.errors import blaming
 from i2i.plugins import Plugins
 
 Batch = dict[str, Tensor]
@@ -38,6 +39,7 @@ class Validation:
         self.samples, self.count, self.device = data.val, min(config.train.val_images, len(data.val)), device
         builder = Builder(plugins, (0, 0))
         self.metrics = {name: builder.metric(name, scale=config.data.scale) for name in config.train.metrics}
+        self.who = {name: plugins.owner("metric", name) for name in self.metrics}
         for metric in self.metrics.values():
             metric.distributed_available_fn = _alone  # torchmetrics would wait for processes that do not validate
 
@@ -54,17 +56,23 @@ class Validation:
         translator = next((t for t in translators.values() if t.target and "image" in t.example), None)
         if translator is None or translator.target is None:
             return {}
-        for metric in self.metrics.values():
-            metric.reset()
+        for name, metric in self.metrics.items():
+            with blaming(self.who[name]):
+                metric.reset()
         seen = 0
         for batch in self.images(self.count):
             if translator.target not in batch:
                 continue
             output = run(translator, batch)
-            for metric in self.metrics.values():
-                metric.update(output.float().cpu(), batch[translator.target].cpu())
+            for name, metric in self.metrics.items():
+                with blaming(self.who[name]):
+                    metric.update(output.float().cpu(), batch[translator.target].cpu())
             seen += 1
-        return {name: float(metric.compute()) for name, metric in self.metrics.items()} if seen else {}
+        return {name: self._value(name) for name in self.metrics} if seen else {}
+
+    def _value(self, name: str) -> float:
+        with blaming(f"{self.who[name]}, compute must return a scalar"):
+            return float(self.metrics[name].compute())
 
     def score(self, measured: dict[str, float]) -> float | None:
         """The first metric, negated if lower is better: of two checkpoints the higher score is the better one."""

@@ -12,7 +12,7 @@ from i2i.api import Translator
 from i2i.builder import Builder, image_size
 from i2i.components.inference import inference_translators
 from i2i.config import RunConfig, resolve
-from i2i.errors import RunError
+from i2i.errors import RunError, blaming
 from i2i.export.onnx_file import write_onnx
 from i2i.plugins import Plugins
 from i2i.runs import checkpoint as checkpoints
@@ -93,9 +93,11 @@ def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plug
     """
     sample = {key: _example(spec) for key, spec in checkpoint.state["sample"].items()}
     labels = checkpoint.state.get("labels", ())
-    recipe = plugins.get("recipe", config.recipe).build(config.options)
+    who = plugins.owner("recipe", config.recipe)
     build = Builder(plugins, image_size(sample, config.data.size), labels, inference=True)
-    networks = recipe.networks(build, sample)
+    with blaming(f"{who}, networks"):
+        recipe = plugins.get("recipe", config.recipe).build(config.options)
+        networks = recipe.networks(build, sample)
     for name, network in networks.items():
         state = checkpoint.networks.get(name, {})
         if name in checkpoint.ema:
@@ -105,7 +107,7 @@ def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plug
             network.load_state_dict(state)
         except RuntimeError as error:
             raise RunError(f"the weights of '{name}' do not fit: {' '.join(str(error).split())[:300]}") from error
-    return inference_translators(recipe, networks, sample, config)
+    return inference_translators(recipe, networks, sample, config, who)
 
 
 def _find(run: RunFolder, which: str) -> Path:

@@ -94,7 +94,12 @@ class StarGAN(i2i.Recipe):
     def losses(
         self, phase: str, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context
     ) -> dict[str, Tensor]:
-        """Equation 5 of the paper for the discriminator, 6 for the generator."""
+        """Equation 5 of the paper for the discriminator, 6 for the generator.
+
+        ``adversarial`` and ``penalty`` are the adversary's; ``classification`` is the cross-entropy of the domain, that
+        of real images for the discriminator and the wanted one of translated images for the generator;
+        ``reconstruction`` the mean absolute error after translating back.
+        """
         from torch.nn.functional import cross_entropy, l1_loss
 
         real, fake = batch["target"], batch["fake"]

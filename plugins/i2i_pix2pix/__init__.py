@@ -60,7 +60,7 @@ class Pix2Pix(i2i.Recipe):
     def losses(
         self, phase: str, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context
     ) -> dict[str, Tensor]:
-        """Equations 1 and 4 of the paper."""
+        """Equations 1 and 4 of the paper: ``adversarial`` for both players, and the generator's ``l1``."""
         import torch
 
         def critic(image: Tensor) -> Any:

@@ -1,0 +1,168 @@
+"""``i2i plugins``: what is there, what is wrong with it, and how to begin one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from i2i.cli.common import plugins_of
+
+if TYPE_CHECKING:
+    from i2i.api import Component, Config
+    from i2i.discovery import Plugin
+    from i2i.plugins import Plugins
+
+app = typer.Typer(help="Look at, begin and check plugins.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("list")
+def list_plugins(context: typer.Context) -> None:
+    """List every plugin with what it gives, or why it cannot be used."""
+    found = plugins_of(context)
+    for plugin in found.all:
+        print(f"{plugin.name}  ({plugin.source})")
+        if plugin.error:
+            print(f"  not loaded: {plugin.error}")
+        for kind, component in plugin.components:
+            print(f"  {kind:14} {component.name:16} {component.summary}")
+        for line in plugin.warnings:
+            print(f"  warning: {line}")
+    for line in found.conflicts():
+        print(f"conflict: {line}")
+
+
+@app.command("show")
+def show_plugin(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A plugin or a component.", show_default=False)],
+) -> None:
+    """Show what a plugin or component gives, with options, defaults and meanings."""
+    for plugin, components in _named(plugins_of(context), name):
+        file = getattr(plugin.module, "__file__", None) or plugin.origin
+        print(f"{plugin.name}  ({f'{plugin.source}, ' if plugin.distribution else ''}{file})")
+        for kind, component in components:
+            print(f"\n{kind} {component.name}: {component.summary}")
+            if component.presets:
+                print(f"  presets: {', '.join(component.presets)}")
+            for line in _options(component.config()):
+                print(f"  {line}")
+
+
+@app.command("new")
+def new(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The plugin's name, such as stripes.", show_default=False)],
+    kind: Annotated[
+        str, typer.Option(help="recipe, generator, discriminator, loss, features, dataset, transform or metric.")
+    ] = "recipe",
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to make; by default i2i-NAME.")] = None,
+) -> None:
+    """Make a folder with a plugin that works: one module, its test, and what it takes to install it."""
+    from i2i.scaffold import new_plugin
+
+    folder = new_plugin(name, kind, out, plugins_of(context))
+    print(f"{folder}: next, install, check and use it as {folder / 'README.md'} says:")
+    print(f"  pip install -e {folder}\n  i2i plugins check {folder.name.removeprefix('i2i-')}")
+
+
+@app.command("check")
+def check(
+    context: typer.Context,
+    target: Annotated[
+        str, typer.Argument(help="A plugin by name, module or .py file, or a component.", show_default=False)
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="A folder for datasets and recipes that need one of their own kind.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="An option of what is checked.", metavar="KEY=VALUE")
+    ] = None,
+    skip: Annotated[list[str] | None, typer.Option(help="A check to leave out, by its name.")] = None,
+) -> None:
+    """Run every check on what a plugin gives; a line each says ok, or what is wrong and how to mend it."""
+    from i2i.testing import findings
+
+    plugins = _with_target(context, target)
+    counts = {"ok": 0, "wrong": 0, "skipped": 0}
+    for plugin, components in _named(plugins, Path(target).stem if target.endswith(".py") else target):
+        for line in plugin.warnings:
+            print(f"note    plugin {plugin}: {line}", flush=True)
+        if not components:
+            print(f"note    plugin {plugin}: gives no components", flush=True)
+        for kind, component in components:
+            found = findings(kind, component.name, plugins=plugins, data=data, sets=sets or (), skip=skip or ())
+            for finding in found:
+                print(finding, flush=True)
+                counts["wrong" if finding.problem else "skipped" if finding.skipped else "ok"] += 1
+    print(", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "ok"))
+    if counts["wrong"]:
+        raise typer.Exit(1)
+
+
+def _with_target(context: typer.Context, target: str) -> Plugins:
+    """The plugins, with the target loaded when it is a file or a module that is not installed as a plugin."""
+    from i2i.errors import PluginError
+    from i2i.plugins import Plugins
+
+    found = plugins_of(context)
+    if not target.endswith(".py"):
+        try:
+            _named(found, target)
+        except PluginError as error:
+            if any(plugin.error for plugin in found.all if target in (plugin.name, plugin.distribution)):
+                raise
+            try:
+                loaded = Plugins(**context.obj | {"extra": [*context.obj["extra"], target]})
+                _named(loaded, target)
+            except PluginError as second:
+                raise (error if "ModuleNotFoundError" in str(second) else second) from None
+            return loaded
+        return found
+    return Plugins(**context.obj | {"extra": [*context.obj["extra"], target]})
+
+
+def _named(plugins: Plugins, name: str) -> list[tuple[Plugin, list[tuple[str, Component]]]]:
+    """The plugins of that name or distribution with all that they give, or those that give a component of that name.
+
+    Raises:
+        PluginError: there are none, or the plugin of that name cannot be used.
+    """
+    from i2i.errors import PluginError
+    from i2i.plugins import nearest
+
+    by_name = [plugin for plugin in plugins.all if name in (plugin.name, plugin.distribution)]
+    if broken := next((plugin for plugin in by_name if plugin.error), None):
+        raise PluginError(f"plugin {broken} is not loaded: {broken.error}")
+    if by_name:
+        return [(plugin, plugin.components) for plugin in by_name]
+    given = [(plugin, [(k, c) for k, c in plugin.components if c.name == name]) for plugin in plugins.all]
+    if not any(components for _, components in given):
+        known = {p.name for p in plugins.all} | {c.name for p in plugins.all for _, c in p.components}
+        message = f"no plugin or component '{name}'{nearest(name, known)}; `i2i plugins list` lists them"
+        if failures := plugins.failed():
+            message += "; not loaded: " + "; ".join(f"{plugin}: {plugin.error}" for plugin in failures)
+        raise PluginError(message)
+    return [(plugin, components) for plugin, components in given if components]
+
+
+def _options(values: Config, prefix: str = "") -> list[str]:
+    """A line an option; those of a group of options have its name before theirs."""
+    import json
+
+    from i2i.api import Choice, Config
+    from i2i.config.text import type_text
+
+    lines = []
+    for name, field in type(values).model_fields.items():
+        value = getattr(values, name)
+        if isinstance(value, Config):
+            lines += _options(value, f"{prefix}{name}.")
+            continue
+        if isinstance(value, Choice):
+            value = value.to_dict() if value.options else value.name
+        default = value if isinstance(value, str) else json.dumps(value, default=str)
+        meaning = " ".join((field.description or "").split())
+        lines.append(f"{prefix}{name} = {default}  ({type_text(field.annotation)})  {meaning}".rstrip())
+    return lines

@@ -1,0 +1,12 @@
+"""The conformance kit: what every component promises, as checks for plugin authors.
+
+``pytest_plugins = "i2i.testing"`` in a test file gives the fixtures ``plugins``, ``paired_folder``,
+``unpaired_folder``, ``labelled_folder`` and ``hr_folder``; `check_recipe` and `check_component` run all checks of a
+component; ``i2i plugins check`` does so without pytest.
+"""
+
+from i2i.testing.kit import Finding, check_component, check_recipe, findings
+
+__all__ = ["Finding", "check_component", "check_recipe", "findings"]
+
+pytest_plugins = ("i2i.testing.fixtures",)

@@ -1,0 +1,46 @@
+"""What components of every kind promise: that people can read what they are."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+
+from i2i.api import Config
+from i2i.testing.kit import Subject, fail
+
+
+def documentation(subject: Subject) -> None:
+    """A summary, and a docstring on the builder or its module."""
+    component = subject.component
+    if not component.summary.strip() or "\n" in component.summary:
+        fail("give the i2i.Component a summary of one line: `i2i plugins list` shows it")
+    module = sys.modules.get(getattr(component.build, "__module__", ""))
+    if not getattr(component.build, "__doc__", None) and not getattr(module, "__doc__", None):
+        fail("write a docstring: what it is, which paper it is from")
+
+
+def options(subject: Subject) -> None:
+    """Every option has a default that fits, and a name for --set."""
+    config: type[Config] = subject.component.config
+    required = [name for name, field in config.model_fields.items() if field.is_required()]
+    if required:
+        fail(f"give option {required[0]} a default: people start without a configuration")
+    try:
+        made = config()
+    except ValueError as error:
+        fail(f"the defaults of {config.__name__} do not pass its own checks: {error}")
+    again = config(**made.model_dump())
+    if again.model_dump() != made.model_dump():
+        fail(f"{config.__name__} does not come back from its own values: a validator changes them each time")
+    if bare := [name for name, field in config.model_fields.items() if not (field.description or "").strip()]:
+        subject.notes.append(f"say what {', '.join(bare)} means in a docstring under it, which `i2i config` prints")
+    if "name" in config.model_fields:
+        fail("rename option 'name': in a configuration it says which component is meant")
+
+
+def described(value: object) -> str:
+    """A function's or class's own text, and that of its methods: where names may be explained."""
+    texts = [inspect.getdoc(value) or ""]
+    if inspect.isclass(value):
+        texts += [getattr(member, "__doc__", None) or "" for member in vars(value).values()]
+    return "\n".join(texts)

@@ -1,0 +1,80 @@
+"""Small folders of images in every layout that i2i reads by itself, with drawn facades in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from i2i.data.facade_styles import STYLES, restyle
+from i2i.data.facades import draw_facade
+from i2i.data.images import write_image
+
+SPLITS = {"train": range(8), "val": range(100, 103)}
+"""Numbers of the facades in each split."""
+
+SIDE = 72
+"""Height and width of an image, in pixels."""
+
+
+def paired(root: Path) -> Path:
+    """Side-by-side files, the label map left and the facade right, in ``train`` and ``val``."""
+    for split, numbers in SPLITS.items():
+        for number in numbers:
+            _write(root / split / f"{number:03d}.png", np.hstack(draw_facade(number, size=SIDE)))
+    return root
+
+
+def two_folders(root: Path) -> Path:
+    """The same pairs as two folders with the same file names, ``A`` and ``B``, in ``train`` and ``val``."""
+    for split, numbers in SPLITS.items():
+        for number in numbers:
+            for side, pixels in zip("AB", draw_facade(number, size=SIDE), strict=True):
+                _write(root / split / side / f"{number:03d}.png", pixels)
+    return root
+
+
+def unpaired(root: Path) -> Path:
+    """``trainA trainB valA valB``: facades by day, and other facades by night."""
+    for split, numbers in SPLITS.items():
+        for number in numbers:
+            _write(root / f"{split}A" / f"{number:03d}.png", draw_facade(number, size=SIDE)[1])
+            _write(root / f"{split}B" / f"night-{number:03d}.png", _styled(number + 1000, "night"))
+    return root
+
+
+def labelled(root: Path) -> Path:
+    """A folder a style in ``train`` and ``val``."""
+    for split, numbers in SPLITS.items():
+        for number in numbers:
+            for style in STYLES:
+                _write(root / split / style / f"{number:03d}.png", _styled(number, style))
+    return root
+
+
+def high_resolution(root: Path) -> Path:
+    """Pictures in ``train`` and ``val``, twice as large as those of the other folders."""
+    for split, numbers in SPLITS.items():
+        for number in numbers:
+            _write(root / split / f"{number:03d}.png", draw_facade(number, size=2 * SIDE)[1])
+    return root
+
+
+LAYOUTS = {
+    "paired": paired,
+    "two-folders": two_folders,
+    "unpaired": unpaired,
+    "labelled": labelled,
+    "hr": high_resolution,
+}
+"""Name of a folder -> what fills it."""
+
+
+def _styled(number: int, style: str) -> np.ndarray:
+    labels, picture = draw_facade(number, size=SIDE)
+    return restyle(labels, picture, style, np.random.default_rng(number))
+
+
+def _write(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, pixels)

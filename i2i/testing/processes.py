@@ -1,0 +1,106 @@
+"""Training in two processes of this machine, as torchrun would start them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+import traceback
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from i2i.config import resolve
+from i2i.engine import launch
+from i2i.engine.train import feed, open_training
+from i2i.plugins import Plugins
+
+WORLD = 2
+TIMEOUT_S = 300
+
+
+def in_processes(plugins: Plugins, config: Path, folder: Path) -> list[dict[str, Tensor]]:
+    """What each of two processes ends with.
+
+    Args:
+        plugins: looked up anew in each process.
+        config: a whole configuration.
+        folder: for what the processes hand back.
+
+    Raises:
+        AssertionError: one of them failed.
+    """
+    # a server that has imported torch once and forks; it started clean, so its forks are, too
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if "forkserver" in methods:
+        context.set_forkserver_preload([__name__])
+    port = _free_port()
+    workers = [
+        context.Process(target=_worker, args=(rank, port, plugins, config, folder), daemon=True)
+        for rank in range(WORLD)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(TIMEOUT_S)
+        worker.kill()
+    problems = sorted(folder.glob("rank-*.txt"))
+    if problems:
+        raise AssertionError(problems[0].read_text(encoding="utf-8").strip().splitlines()[-1])
+    files = [folder / f"rank-{rank}.safetensors" for rank in range(WORLD)]
+    if missing := [file for file in files if not file.is_file()]:
+        raise AssertionError(
+            f"a process ended without a result or waited {TIMEOUT_S} s for the other: {missing[0].stem}"
+        )
+    return [load_file(file) for file in files]
+
+
+def final_state(plugins: Plugins, config: Path) -> dict[str, Tensor]:
+    """Weights and buffers by network and name after the configured steps, without dropout.
+
+    Each process has its own dropout, so that with it two processes could not equal one.
+    """
+    resolved = resolve(plugins, file=config, samples=False)
+    fabric = launch(resolved.engine)
+    training, data = open_training(resolved, plugins, fabric)
+    for module in training.modules.values():
+        for layer in module.modules():
+            if isinstance(layer, nn.modules.dropout._DropoutNd):
+                layer.p = 0.0
+    steps = feed(training, data, fabric, set())
+    while training.step < training.steps:
+        training.train_step(next(steps))
+    states = {f"{name}.{key}": t for name, m in training.modules.items() for key, t in m.state_dict().items()}
+    return {key: tensor.clone().contiguous() for key, tensor in states.items()}
+
+
+def _worker(rank: int, port: int, plugins: Plugins, config: Path, folder: Path) -> None:
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "GROUP_RANK": "0",
+        "WORLD_SIZE": str(WORLD),
+        "LOCAL_WORLD_SIZE": str(WORLD),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_RUN_ID": "i2i-check",  # by which lightning-fabric knows that it need not start processes
+        "OMP_NUM_THREADS": "1",
+    }
+    torch.set_num_threads(1)
+    try:
+        save_file(final_state(plugins, config), folder / f"rank-{rank}.safetensors")
+    except BaseException:
+        (folder / f"rank-{rank}.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        raise
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
