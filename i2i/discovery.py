@@ -13,6 +13,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -80,7 +81,7 @@ def installed(skip: Callable[[Plugin], bool]) -> list[Plugin]:
     found.sort(key=lambda plugin: (not plugin.built_in, plugin.distribution, plugin.name))
     for plugin in found:
         if not plugin.error:
-            _import_into(plugin, lambda value=plugin.origin: _load_entry_point(value))
+            _import_into(plugin, partial(_load_entry_point, plugin.origin))
     return found
 
 

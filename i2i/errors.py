@@ -3,7 +3,7 @@
 The command line prints `str(error)` and leaves with `exit_code`; nothing else of i2i is meant to be caught by name.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -45,8 +45,12 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def blaming(who: str) -> Iterator[None]:
+def blaming(who: str, culprit: Callable[[BaseException], str] = lambda error: "") -> Iterator[None]:
     """Whatever goes wrong inside is named as the fault of `who`, in one line; a `UserError` says enough by itself.
+
+    Args:
+        who: what runs inside.
+        culprit: may know better, from the error, who is at fault.
 
     Raises:
         PluginError: anything else was raised; SystemExit too, for no plugin may end the process.
@@ -56,4 +60,4 @@ def blaming(who: str) -> Iterator[None]:
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        raise PluginError(f"{who}: {one_line(error)} (I2I_DEBUG=1 shows where)") from error
+        raise PluginError(f"{culprit(error) or who}: {one_line(error)} (I2I_DEBUG=1 shows where)") from error

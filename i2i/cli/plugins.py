@@ -60,11 +60,12 @@ def new(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to make; by default i2i-NAME.")] = None,
 ) -> None:
     """Make a folder with a plugin that works: one module, its test, and what it takes to install it."""
-    from i2i.scaffold import new_plugin
+    from i2i.scaffold import new_plugin, next_commands
 
     folder = new_plugin(name, kind, out, plugins_of(context))
-    print(f"{folder}: next, install, check and use it as {folder / 'README.md'} says:")
-    print(f"  pip install -e {folder}\n  i2i plugins check {folder.name.removeprefix('i2i-')}")
+    print(f"made {folder}; next:")
+    for line in next_commands(name, kind, folder):
+        print(f"  {line}")
 
 
 @app.command("check")

@@ -6,6 +6,7 @@ by an error of torch far behind its cause.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -58,12 +59,20 @@ def check_losses(who: str, losses: Any, *, first: bool) -> None:
         raise PluginError(f"{who}: no loss depends on the networks that the phase trains: something is detached")
 
 
+def culprit(components: Iterable[Built], error: BaseException) -> str:
+    """The innermost component that an error passed through, as messages name it; empty if it was none."""
+    names = {id(built.module): built.who for built in components}
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    passed = [names[key] for frame in frames if (key := id(frame.f_locals.get("self"))) in names]
+    return passed[-1] if passed else ""
+
+
 @contextmanager
 def watched(components: Iterable[Built]) -> Iterator[None]:
-    """Meanwhile every call of the components is checked, and an error in one names it."""
+    """Meanwhile every output of the components is checked."""
     components = list(components)
     for built in components:
-        built.module.forward = _guarded(built)  # type: ignore[method-assign]
+        built.module.forward = _guarded(built)
     try:
         yield
     finally:
@@ -77,8 +86,7 @@ def _guarded(built: Built) -> Callable[..., Any]:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         nonlocal called
-        with blaming(built.who):
-            output = forward(*args, **kwargs)
+        output = forward(*args, **kwargs)
         problem = _PROMISES[built.kind](built, args, output)
         if not problem and not called and not _finite(output):  # after an optimiser's step the rate may be to blame
             problem = "gives values that are not finite when it is first called"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ MOST_LABELS = 8
 
 
 @torch.inference_mode()
-def sample_grid(translators: dict[str, Translator], validation: Validation, count: int) -> np.ndarray | None:
+def sample_grid(translators: Mapping[str, Translator], validation: Validation, count: int) -> np.ndarray | None:
     """One picture of all translators: uint8 ``(H, W, 3)``; None without validation images.
 
     A translator of images has source | output | target, a row an image; with labels one output for each of them. One

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -20,7 +22,7 @@ from i2i.config import RunConfig
 from i2i.data.batches import to_device
 from i2i.data.loading import Data
 from i2i.engine.context import Pools, StepContext
-from i2i.engine.contract import build_recipe, check_losses, watched
+from i2i.engine.contract import build_recipe, check_losses, culprit, watched
 from i2i.engine.launch import compute_dtype
 from i2i.engine.networks import average_gradients, for_recipe, place
 from i2i.engine.optim import Player, players, rate_factor
@@ -100,7 +102,7 @@ class Training:
             player.optimizer.zero_grad(set_to_none=True)
             for batch in batches:
                 losses = self._losses(player, batch if once else self._shared(batch))
-                with blaming(f"{self.who}, phase '{player.phase.name}', backward pass"):
+                with self._blaming(f"phase '{player.phase.name}', backward pass"):
                     (torch.stack(list(losses.values())).sum() / len(batches)).backward()
                 for name, loss in losses.items():
                     key = f"loss/{player.phase.name}/{name}"
@@ -110,15 +112,14 @@ class Training:
         return logs
 
     def _shared(self, batch: Batch) -> Batch:
-        with blaming(f"{self.who}, shared"):
+        with self._blaming("shared"):
             return batch | self.recipe.shared(self.nets, batch, self.context)
 
     def _losses(self, player: Player, batch: Batch) -> dict[str, Tensor]:
         name = player.phase.name
-        who = f"{self.who}, phase '{name}'"
-        with blaming(who):
+        with self._blaming(f"phase '{name}'"):
             losses = self.recipe.losses(name, self.nets, batch, self.context)
-        check_losses(who, losses, first=name not in self.tried)
+        check_losses(f"{self.who}, phase '{name}'", losses, first=name not in self.tried)
         self.tried.add(name)
         return losses
 
@@ -189,6 +190,10 @@ class Training:
             raise RunError(f"the run has done {checkpoint.step} steps already: ask for more than {self.steps}")
         self.context.load_pools(checkpoint.training["pools"])
         self.step = checkpoint.step
+
+    def _blaming(self, where: str) -> AbstractContextManager[None]:
+        """An error inside names the component that it came from, else the recipe."""
+        return blaming(f"{self.who}, {where}", partial(culprit, self.built))
 
     def _learn_only(self, *players: Player) -> None:
         """Freezes everything but what the players train."""

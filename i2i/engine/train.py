@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 
+from i2i.api import Translator
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, Order, batches, to_device
 from i2i.data.loading import Data, open_data
@@ -76,11 +78,7 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder | 
         for line in damaged:
             reporter.say(f"warning: {line}; the checkpoint before it is used")
         _announce(reporter, training, data, facts)
-        writer = Writer(training, validation, run, reporter, metrics) if fabric.is_global_zero else None
-        if writer:
-            checkpoints.set_aside_after(run.checkpoints, training.step)
-            writer.begin()
-        _loop(training, data, fabric, writer, stop)
+        writer = _loop(training, data, fabric, partial(_writer, training, validation, run, reporter, metrics), stop)
     if writer:
         writer.log.close()
         metrics = writer.metrics
@@ -126,11 +124,17 @@ def feed(training: Training, data: Data, fabric: Fabric, skipped: set[str]) -> I
         yield ready
 
 
-def _loop(training: Training, data: Data, fabric: Fabric, writer: Writer | None, stop: Stop) -> None:
-    """The steps themselves."""
+def _loop(
+    training: Training, data: Data, fabric: Fabric, open_writer: Callable[..., Writer], stop: Stop
+) -> Writer | None:
+    """The steps themselves.
+
+    The first process writes nothing before one step is done: that it can be done is the check of all that takes part.
+    """
     named: set[str] = set()
-    steps = feed(training, data, fabric, named)
-    begun = training.step
+    writer: Writer | None = None
+    begun, steps = training.step, feed(training, data, fabric, named)
+    untrained = training.translators() if begun == 0 and fabric.is_global_zero else {}
     while training.step < training.steps:
         try:
             losses = training.train_step(next(steps))
@@ -138,20 +142,41 @@ def _loop(training: Training, data: Data, fabric: Fabric, writer: Writer | None,
             if training.step == begun:
                 raise
             raise TrainingError(f"{error}, at step {training.step}; go on with --resume") from error
+        if writer is None and fabric.is_global_zero:
+            writer = open_writer(begun, untrained)
         stopping = stop.asked()
         pools = training.context.pools() if stopping or training.saves else None
         if writer:
             writer.after_step(losses, named, pools=pools, stopping=stopping)
         if stopping:
             break
+    return writer
+
+
+def _writer(
+    training: Training,
+    validation: Validation,
+    run: RunFolder,
+    reporter: Reporter,
+    metrics: Mapping[str, float],
+    begun: int,
+    untrained: Mapping[str, Translator],
+) -> Writer:
+    """Begins to write, or goes on from the step that was `begun` with."""
+    writer = Writer(training, validation, run, reporter, metrics, begun)
+    checkpoints.set_aside_after(run.checkpoints, begun)
+    if untrained:
+        writer.begin(untrained)
+    return writer
 
 
 def _try(training: Training, data: Data, fabric: Fabric, validation: Validation, facts: Mapping[str, Any]) -> None:
     """One step of every phase and one sample grid, in memory."""
     reporter = Reporter(1, 0, enabled=fabric.is_global_zero)
     _announce(reporter, training, data, facts)
-    sample_grid(training.translators(), validation, 1)
+    untrained = training.translators()
     losses = training.train_step(next(feed(training, data, fabric, set())), every_phase=True)
+    sample_grid(untrained, validation, 1)
     text = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
     reporter.say(f"one step done, nothing written: {text}")
 

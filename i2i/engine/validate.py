@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -51,7 +51,7 @@ class Validation:
             yield to_device(batch, self.device)
 
     @torch.inference_mode()
-    def measure(self, translators: dict[str, Translator]) -> dict[str, float]:
+    def measure(self, translators: Mapping[str, Translator]) -> dict[str, float]:
         """Metrics of the first translator that has targets; empty when none has."""
         translator = next((t for t in translators.values() if t.target and "image" in t.example), None)
         if translator is None or translator.target is None:
@@ -103,7 +103,7 @@ def run(translator: Translator, batch: Batch, label: int | None = None) -> Tenso
     return output[..., : image.shape[-2] * scale, : image.shape[-1] * scale]
 
 
-def save_examples(folder: Path, validation: Validation, translators: dict[str, Translator], count: int) -> None:
+def save_examples(folder: Path, validation: Validation, translators: Mapping[str, Translator], count: int) -> None:
     """Writes inputs of the first translator as image files, to try the exported model on."""
     translator = next(iter(translators.values()))
     if "image" not in translator.example:

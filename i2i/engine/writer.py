@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import torch
 
+from i2i.api import Translator
 from i2i.engine.context import Pools
 from i2i.engine.grids import image_row, sample_grid, save_grid
 from i2i.engine.log import Log, Reporter
@@ -20,7 +21,16 @@ from i2i.runs.folder import RunFolder
 
 
 class Writer:
-    """What the first process writes beside training: figures, grids, checkpoints."""
+    """What the first process writes beside training: figures, grids, checkpoints.
+
+    Args:
+        training: the run in memory.
+        validation: its validation images.
+        run: its folder.
+        reporter: where progress is shown.
+        metrics: the last validation.
+        begun: the step that this process went on from; what was logged after it goes.
+    """
 
     def __init__(
         self,
@@ -29,6 +39,7 @@ class Writer:
         run: RunFolder,
         reporter: Reporter,
         metrics: Mapping[str, float],
+        begun: int,
     ) -> None:
         self.training, self.validation, self.run, self.reporter = training, validation, run, reporter
         self.config = training.config.train
@@ -40,18 +51,19 @@ class Writer:
             run.write(run.config, training.config.to_yaml())
         except OSError as error:
             raise RunError(f"{run.config}: cannot write: {error.strerror or error}") from error
-        self.log = Log(run, training.step)
+        self.log = Log(run, begun)
         self.since = time.monotonic()
         self.since_step = training.step
 
-    def begin(self) -> None:
-        """The untrained networks' figures and grid, to see progress against."""
-        if self.training.step == 0:
-            translators = self.training.translators()
-            save_examples(self.run.examples, self.validation, translators, self.config.sample_count)
-            self.validate()
-            self.grid()
-        self.since = time.monotonic()
+    def begin(self, untrained: Mapping[str, Translator]) -> None:
+        """The untrained networks' figures and grid, to see progress against.
+
+        Args:
+            untrained: what `Training.translators` gave before the first step.
+        """
+        save_examples(self.run.examples, self.validation, untrained, self.config.sample_count)
+        self.validate(0, untrained)
+        self.grid(0, untrained)
 
     def after_step(
         self, losses: Mapping[str, torch.Tensor], named: set[str], *, pools: Pools | None, stopping: bool
@@ -76,10 +88,10 @@ class Writer:
         if step % self.config.log_every == 0 or last:
             self.figures()
         if step % self.config.sample_every == 0 or last:
-            self.grid()
+            self.grid(step, self.training.translators())
         if pools is not None:
             if not stopping:
-                self.validate()
+                self.validate(step, self.training.translators())
             self.save(pools, validated=not stopping)
 
     def figures(self) -> None:
@@ -104,27 +116,27 @@ class Writer:
             )
         return values
 
-    def validate(self) -> None:
+    def validate(self, step: int, translators: Mapping[str, Translator]) -> None:
         """Measures on the validation images."""
         begin = time.monotonic()
-        measured = self.validation.measure(self.training.translators())
+        measured = self.validation.measure(translators)
         if measured:
             self.metrics = measured
             values = {f"val/{name}": value for name, value in measured.items()}
-            self.log.write(self.training.step, values)
+            self.log.write(step, values)
             text = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
-            self.reporter.say(f"validation at step {self.training.step}: {text}")
+            self.reporter.say(f"validation at step {step}: {text}")
         self.since += time.monotonic() - begin
 
-    def grid(self) -> None:
+    def grid(self, step: int, translators: Mapping[str, Translator]) -> None:
         """Draws the sample grid."""
         begin = time.monotonic()
-        grid = sample_grid(self.training.translators(), self.validation, self.config.sample_count)
+        grid = sample_grid(translators, self.validation, self.config.sample_count)
         if grid is not None:
-            save_grid(self.run.samples / f"step-{self.training.step:07d}.png", grid)
-            self.log.images(self.training.step, "samples", grid)
+            save_grid(self.run.samples / f"step-{step:07d}.png", grid)
+            self.log.images(step, "samples", grid)
         for name, images in self.training.context.images.items():
-            self.log.images(self.training.step, name, image_row(images))
+            self.log.images(step, name, image_row(images))
         self.since += time.monotonic() - begin
 
     def save(self, pools: Pools, *, validated: bool) -> None:

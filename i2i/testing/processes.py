@@ -7,6 +7,7 @@ import os
 import socket
 import traceback
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -33,10 +34,8 @@ def in_processes(plugins: Plugins, config: Path, folder: Path) -> list[dict[str,
         AssertionError: one of them failed.
     """
     # a server that has imported torch once and forks; it started clean, so its forks are, too
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:
-        context.set_forkserver_preload([__name__])
+    context: Any = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
+    context.set_forkserver_preload([__name__])
     port = _free_port()
     workers = [
         context.Process(target=_worker, args=(rank, port, plugins, config, folder), daemon=True)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from i2i.api import Choice, Phase
 from i2i.config import RunConfig, resolve
@@ -98,6 +99,10 @@ def resume(subject: Subject) -> None:
                 f"{different[0]} differs after a resume: draw random numbers from ctx or torch, and keep no state "
                 "outside of networks, pools and ctx.step"
             )
+    states = [torch.load(run / last / "training.pt", weights_only=True) for run in (whole.run, halved)]
+    leaves = [tree_leaves(state) for state in states]
+    if len(leaves[0]) != len(leaves[1]) or not all(map(_same, *leaves)):
+        fail("optimisers or image pools differ after a resume")
     if _losses(whole.run) != _losses(halved):
         fail("the losses after a resume differ from those of the run that was not interrupted")
 
@@ -229,6 +234,10 @@ def _run(subject: Subject) -> Trained:
         return train(config=path, out=subject.folder / "run", plugins=subject.plugins)
 
     return subject.once("run", trained)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return torch.equal(one, other) if isinstance(one, Tensor) and isinstance(other, Tensor) else bool(one == other)
 
 
 def _losses(run: Path) -> list[dict[str, float]]:

@@ -79,7 +79,12 @@ class CycleGAN(i2i.Recipe):
     def losses(
         self, phase: str, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context
     ) -> dict[str, Tensor]:
-        """Equation 3 of the paper, and the identity losses."""
+        """Equation 3 of the paper, and the identity losses, for the images of each side.
+
+        ``adversarial_A`` and ``adversarial_B`` are of both players; ``cycle_A`` and ``cycle_B`` are the generators'
+        mean absolute errors after translating there and back, ``identity_A`` and ``identity_B`` those of an image that
+        is of the wanted kind already.
+        """
         real = {"A": batch["source"], "B": batch["target"]}
         fake = {"A": batch["fake_A"], "B": batch["fake_B"]}
         losses: dict[str, Tensor] = {}
