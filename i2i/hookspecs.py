@@ -67,8 +67,8 @@ def i2i_datasets() -> Sequence[Component]:  # type: ignore[empty-body]
 
     `root` is the data folder or ``None`` for samples drawn by code, `split` is ``"train"`` or ``"val"``, `transform` is
     to be called once with each whole sample: a dictionary with some of ``source``, ``target``, ``label`` and
-    ``target_label``; images are arrays ``(H, W, C)``, uint8, uint16 or float32 in [0, 1]. A sample that cannot be read
-    raises `i2i.DataError`; training goes on without it.
+    ``target_label``; images are arrays ``(H, W, C)``, uint8, uint16 or float32 in [0, 1], and tensors are left as they
+    are. A sample that cannot be read raises `i2i.DataError`; training goes on without it.
 
     Optional: a keyword ``read`` in the signature gets a cached reader of image files, ``read(path) -> array``, and one
     ``scale`` gets ``data.scale``; a static method ``detect(root) -> bool`` says for ``data.layout=auto`` whether a

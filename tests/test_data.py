@@ -305,7 +305,7 @@ def test_no_usable_folder_is_one_line(plugins, tmp_path, make):
 def test_missing_keys_are_told_before_training(plugins):
     with pytest.raises(DataError, match="no samples drawn by code have label, source: give --data DIR"):
         open_data(DataConfig(size=32), plugins, needs={"source", "label"}, seed=0)
-    with pytest.raises(DataError, match="the recipe needs label, but layout facades gives source, target"):
+    with pytest.raises(DataError, match=r"the recipe needs label, but dataset 'facades' of .* gives source, target"):
         open_data(DataConfig(size=32, layout="facades"), plugins, needs={"label"}, seed=0)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from i2i.errors import PluginError, blaming
 
@@ -44,8 +45,10 @@ def check_sample(who: str, sample: Any, labels: Sequence[str] = (), *, keys: Seq
 
 
 def image_problem(image: Any) -> str:
-    """What is wrong with an image array, as the rest of a sentence; nothing if it is one."""
+    """What is wrong with an image array, as the rest of a sentence; nothing if it is one, or a tensor of other data."""
     want = "must be an array (H, W, C) of uint8, uint16 or float32 with 1, 3 or 4 channels"
+    if isinstance(image, torch.Tensor):
+        return ""
     if not isinstance(image, np.ndarray):
         return f"{want}, not a {type(image).__name__}"
     fits = image.ndim == 3 and image.shape[2] in (1, 3, 4) and min(image.shape) > 0

@@ -263,7 +263,7 @@ def _check(
             bad[index] = problem
         else:
             check_sample(f"{source.who}: sample {index}", sample, keys=keys)
-            keys = list(sample)
+            keys = [] if hasattr(dataset, "look") else list(sample)  # a look may show less than a sample has
         for key, value in swapped(sample, config.direction).items():
             seen.setdefault(key, Seen()).add(value)
     if (len(bad) + alone) * 2 > checked:
