@@ -3,6 +3,7 @@
 The command line prints `str(error)` and leaves with `exit_code`; nothing else of i2i is meant to be caught by name.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -37,6 +38,11 @@ class TrainingError(UserError):
     """Training had begun and cannot go on; the checkpoints written so far are whole."""
 
     exit_code = 1
+
+
+def debugging() -> bool:
+    """Whether ``I2I_DEBUG`` asks for tracebacks instead of one line."""
+    return os.environ.get("I2I_DEBUG", "") not in ("", "0")
 
 
 def one_line(error: BaseException) -> str:

@@ -131,7 +131,8 @@ class Plugins:
         broken = [plugin for plugin in self.failed() if name in (plugin.name, plugin.distribution)]
         if broken:
             return f"{kind} '{name}': plugin {broken[0]} is not loaded: {broken[0].error}"
-        message = f"unknown {kind} '{name}'{nearest(name, known)}; known: {', '.join(known) or 'none'}"
+        hint = nearest(name, known) or " (of a plugin that is not installed? i2i -p FILE ... loads one)"
+        message = f"unknown {kind} '{name}'{hint}; known: {', '.join(known) or 'none'}"
         if failures := self.failed():
             message += "; not loaded: " + "; ".join(f"{plugin}: {plugin.error}" for plugin in failures)
         return message

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from i2i.cli import deploy, generate, inspect, plugins, train
-from i2i.errors import UserError
+from i2i.errors import UserError, debugging
 
 app = typer.Typer(
     name="i2i",
@@ -61,7 +61,7 @@ def main() -> NoReturn:
     except Exception as error:
         if hasattr(error, "format_message"):  # click's own usage errors
             _fail(error.format_message(), 2)
-        if os.environ.get("I2I_DEBUG", "") not in ("", "0"):
+        if debugging():
             raise
         reason = " ".join(str(error).split())[:500]
         _fail(f"unexpected {type(error).__name__}: {reason} (I2I_DEBUG=1 shows where)", 2)
@@ -74,7 +74,7 @@ def _fail(message: object, code: int) -> NoReturn:
     """Says one line, in the first of several processes, and leaves."""
     from i2i.data.image_errors import shown
 
-    if os.environ.get("I2I_DEBUG", "") not in ("", "0") and isinstance(message, UserError):
+    if debugging() and isinstance(message, UserError):
         raise message
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"i2i: error: {shown(str(message))}", file=sys.stderr)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from i2i.api import Component
 from i2i.config.text import parse_set
-from i2i.errors import PluginError, UserError, one_line
+from i2i.errors import PluginError, UserError, debugging, one_line
 from i2i.plugins import KINDS, Plugins, nearest
 
 SMALL = {"filters": 4, "blocks": 1, "growth": 4, "dense": 8}
@@ -171,12 +171,17 @@ def _run(check: Check, subject: Subject, about: Finding, skipped: str, seen: set
     except Skipped as reason:
         skipped = str(reason)
     except (AssertionError, UserError) as error:
+        if debugging():
+            raise
         problem = " ".join(str(error).split()) or one_line(error)
     except (Exception, SystemExit) as error:
+        if debugging():
+            raise
         problem = f"{one_line(error)} (I2I_DEBUG=1 shows where)"
     if problem in seen:
         problem, skipped = "", "fails like the check before"
-    seen.add(problem or "-")
+    elif problem:
+        seen.add(problem)
     return Finding(about.subject, about.check, about.promise, problem, skipped, tuple(subject.notes))
 
 
