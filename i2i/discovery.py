@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -133,13 +134,21 @@ def _load_entry_point(value: str) -> Any:
 
 
 def _import_file(path: Path) -> ModuleType:
+    """The module of a file; the same one again while the file stays as it is, so that its classes can be pickled."""
     if not path.is_file():
         raise FileNotFoundError("no such file")
+    source = (str(path.resolve()), hashlib.sha256(path.read_bytes()).hexdigest())
+    there = sys.modules.get(path.stem)
+    if getattr(there, "__i2i_source__", None) == source:
+        assert there is not None
+        return there
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)  # loader workers unpickle the plugin's classes by module name
+    if there is None or hasattr(there, "__i2i_source__"):
+        sys.modules[path.stem] = module  # loader processes unpickle the plugin's classes by module name
     spec.loader.exec_module(module)
+    module.__i2i_source__ = source  # type: ignore[attr-defined]
     return module
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from conftest import save
-from i2i.config import resolve
+from i2i.config import DataConfig, resolve
+from i2i.data.detect import Wanted, find_layout
 from i2i.data.loading import open_data
 from i2i.errors import ConfigError, DataError
 from i2i.plugins import Plugins
@@ -177,3 +178,48 @@ def test_an_epoch_is_as_long_as_the_larger_side_and_b_is_drawn(tmp_path):
     assert len(sources) == 2
     assert first != second
     assert len({*first, *second}) > 3
+
+
+GREEDY = """
+import numpy as np
+import i2i
+
+
+class Greedy:
+    gives = frozenset({"source", "target"})
+
+    def __init__(self, config, *, root=None, split, transform):
+        raise RuntimeError("asked for nothing, gives nothing")
+
+    @staticmethod
+    def detect(root):
+        if (root / "broken").is_dir():
+            raise OSError("cannot look")
+        return True
+
+
+@i2i.hookimpl
+def i2i_datasets():
+    return [i2i.Component("aaa", Greedy, summary="takes every folder, and draws")]
+"""
+
+
+def test_an_installed_layout_does_not_change_how_folders_are_read(pairs_root, tmp_path):
+    (tmp_path / "greedy.py").write_text(GREEDY)
+    plugins = Plugins([str(tmp_path / "greedy.py")])
+    wanted = Wanted(frozenset({"source", "target"}))
+    assert find_layout(DataConfig(root=str(pairs_root)), plugins, pairs_root, wanted) == "side-by-side"
+    assert find_layout(DataConfig(), plugins, None, wanted) in ("day-night", "facades")
+    other = tmp_path / "other"
+    (other / "notes").mkdir(parents=True)
+    (other / "notes" / "list.txt").write_text("a,b")
+    assert find_layout(DataConfig(root=str(other)), plugins, other, wanted) == "aaa"
+    (other / "broken").mkdir()
+    with pytest.raises(DataError, match="no images in it"):
+        find_layout(DataConfig(root=str(other)), plugins, other, wanted)
+
+
+def test_options_of_a_layout_need_its_name(pairs_root):
+    config = resolve(Plugins(), "pix2pix", sets=[f"data.root={pairs_root}", "data.layout.windw=3"])
+    with pytest.raises(ConfigError, match=r"data\.layout\.windw is an option of one layout: name it too, data\.layout="):
+        open_data(config.data, Plugins(), needs=(), seed=0)

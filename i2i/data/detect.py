@@ -56,23 +56,30 @@ def find_layout(config: DataConfig, plugins: Plugins, root: Path | None, wanted:
             instead = f"draws its samples and reads no folder, and {root} was given" if root else "needs --data DIR"
             raise DataError(f"data.layout={chosen} {instead}")
         return chosen
-    components = {name: givers[0][1] for name, givers in plugins.table("dataset").items()}
-    found = {name: component for name, component in components.items() if _finds(component, root)}
-    ranks = {name: rank for name, c in found.items() if (rank := wanted.rank(c, config)) is not None}
-    if not ranks:
-        raise DataError(_nothing_fits(components, found, root, wanted))
-    best = [name for name in ranks if ranks[name] == min(ranks.values())]
-    if len(best) > 1 and root is not None:
-        raise DataError(f"{root}: could be {' or '.join(best)}: say which with --set data.layout=NAME")
-    return best[0]
+    givers = {name: givers[0] for name, givers in plugins.table("dataset").items()}
+    found: dict[str, Component] = {}
+    # the built-in layouts first: installing a plugin must not change how a folder is read
+    for built_in in (True, False):
+        asked = {name: c for name, (plugin, c) in givers.items() if plugin.built_in == built_in and _finds(c, root)}
+        ranks = {name: rank for name, c in asked.items() if (rank := wanted.rank(c, config)) is not None}
+        best = [name for name in ranks if ranks[name] == min(ranks.values())]
+        if len(best) > 1 and root is not None:
+            raise DataError(f"{root}: could be {' or '.join(best)}: say which with --set data.layout=NAME")
+        if best:
+            return best[0]
+        found |= asked
+    raise DataError(_nothing_fits({name: c for name, (_, c) in givers.items()}, found, root, wanted))
 
 
 def _finds(component: Component, root: Path | None) -> bool:
-    """Whether it reads that folder; without a folder, whether it draws."""
+    """Whether it reads that folder, one that cannot say does not; without a folder, whether it draws."""
     if root is None:
         return not _needs_folder(component)
     detect = getattr(component.build, "detect", None)
-    return bool(detect and detect(root))
+    try:
+        return bool(detect and detect(root))
+    except Exception:
+        return False
 
 
 def _nothing_fits(

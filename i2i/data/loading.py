@@ -23,7 +23,7 @@ from i2i.data.contract import Trusted, check_sample
 from i2i.data.detect import Wanted, find_layout
 from i2i.data.layouts import held_out
 from i2i.data.transforms import Pipeline, is_image, swapped
-from i2i.errors import DataError, blaming
+from i2i.errors import ConfigError, DataError, blaming
 from i2i.plugins import Plugins
 
 
@@ -154,6 +154,7 @@ class _Source:
         layout: name of the dataset component.
         who: what messages call the dataset component.
         checked: how many samples are looked at before training; a few tell what drawings are like.
+        together: whether samples may be read by several threads at once: where our reader opens the files.
         build: builds the dataset of a split, all splits sharing one cache.
     """
 
@@ -161,6 +162,7 @@ class _Source:
     layout: str
     who: str
     checked: int
+    together: bool
     build: Callable[..., Any]
 
     @classmethod
@@ -169,10 +171,20 @@ class _Source:
         if root is not None and not root.is_dir():
             raise DataError(f"{root}: {'not a folder' if root.exists() else 'no such folder'} ({key})")
         layout = find_layout(config, plugins, root, wanted)
+        component = plugins.get("dataset", layout)
         options = config.layout.options if config.layout.name == layout else {}
+        if config.layout.name == "auto" and config.layout.options:
+            first = next(iter(config.layout.options))
+            raise ConfigError(f"data.layout.{first} is an option of one layout: name it too, data.layout={layout}")
         build = open_dataset(plugins, layout, root, options, cache_mb=config.cache_mb, scale=config.scale)
-        who = plugins.owner("dataset", layout)
-        return cls(str(root or layout), layout, who, config.check_files if root else 8, build)
+        return cls(
+            name=str(root or layout),
+            layout=layout,
+            who=plugins.owner("dataset", layout),
+            checked=config.check_files if root else 8,
+            together="read" in inspect.signature(component.build).parameters,
+            build=build,
+        )
 
     def dataset(self, split: str, transform: Callable[..., Any]) -> Any:
         with blaming(self.who):
@@ -244,6 +256,9 @@ def _read(dataset: Any, indices: list[int], source: _Source) -> Iterator[tuple[i
         return index, sample, ""
 
     stride = max(1, -(-len(indices) // max(1, source.checked)))
+    if not source.together:
+        yield from map(look, indices[::stride])
+        return
     with ThreadPoolExecutor() as pool:
         yield from pool.map(look, indices[::stride])
 

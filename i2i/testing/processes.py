@@ -5,7 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import socket
+import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +44,9 @@ def in_processes(plugins: Plugins, config: Path, folder: Path) -> list[dict[str,
         context.Process(target=_worker, args=(rank, port, plugins, config, folder), daemon=True)
         for rank in range(WORLD)
     ]
-    for worker in workers:
-        worker.start()
+    with _without_main():
+        for worker in workers:
+            worker.start()
     for worker in workers:
         worker.join(TIMEOUT_S)
         worker.kill()
@@ -97,6 +101,19 @@ def _worker(rank: int, port: int, plugins: Plugins, config: Path, folder: Path) 
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Meanwhile new processes do not import the main program: it may have no guard, or come from no file."""
+    main = sys.modules["__main__"]
+    kept = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
+    vars(main).pop("__file__", None)
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(main).update(kept)
 
 
 def _free_port() -> int:
