@@ -10,6 +10,7 @@ from .api import FeaturesChoice as FeaturesChoice
 from .api import GeneratorChoice as GeneratorChoice
 from .api import ImagePool as ImagePool
 from .api import LossChoice as LossChoice
+from .api import MetricChoice as MetricChoice
 from .api import Phase as Phase
 from .api import Recipe as Recipe
 from .api import TransformChoice as TransformChoice

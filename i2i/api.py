@@ -119,6 +119,22 @@ class TransformChoice(Choice):
     kind = "transform"
 
 
+class MetricChoice(Choice):
+    """A metric by name; metrics stand in lists, where one without options is written as its name alone."""
+
+    kind = "metric"
+
+    def plain(self) -> str | dict[str, Any]:
+        """What `parse` takes, as short as possible."""
+        return self.to_dict() if self.options else self.name
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls.parse, serialization=core_schema.plain_serializer_function_ser_schema(cls.plain)
+        )
+
+
 @dataclass(frozen=True)
 class Component:
     """What a hook returns: a named builder with its options.

@@ -218,3 +218,16 @@ def test_choice_is_a_name_or_a_mapping():
     assert Options(generator={"name": "resnet", "blocks": 2}).model_dump() == {
         "generator": {"name": "resnet", "blocks": 2}
     }
+
+
+def test_metrics_are_names_or_take_options():
+    config = resolve(Plugins(), "srresnet", sets=["train.metrics=[psnr-y, {name: ssim}]"])
+    assert [metric.plain() for metric in config.train.metrics] == ["psnr-y", "ssim"]
+    assert config.to_dict()["train"]["metrics"] == ["psnr-y", "ssim"]
+    assert "metrics: [psnr-y, ssim]" in config.to_yaml()
+    with pytest.raises(ConfigError, match=r"train.metrics.*windw"):
+        resolve(Plugins(), "srresnet", sets=["train.metrics=[{name: ssim, windw: 3}]"])
+    with pytest.raises(ConfigError, match="each metric can be there once only"):
+        resolve(Plugins(), "srresnet", sets=["train.metrics=[ssim, ssim]"])
+    with pytest.raises(PluginError, match=r"unknown metric 'pnsr' \(did you mean 'psnr'\?\)"):
+        resolve(Plugins(), "srresnet", sets=["train.metrics=[pnsr]"])

@@ -47,6 +47,7 @@ SETTING = {
     "loss": "pix2pix.adversary.loss={{name: odd, fault: {}}}",
     "dataset": "data.layout={{name: odd, fault: {}}}",
     "transform": "data.transform={{name: odd, fault: {}}}",
+    "metric": "train.metrics=[l1, {{name: odd, fault: {}}}]",
 }
 
 
@@ -57,18 +58,11 @@ def train(tmp_path, *sets, recipe="pix2pix", **options):
 @pytest.mark.parametrize(("kind", "fault", "reason"), FAULTS)
 def test_a_component_that_does_the_wrong_thing_is_stopped_at_step_0(kind, fault, reason, tmp_path, pairs_root):
     sets = [PATCH] if kind != "discriminator" else []
-    if kind == "metric":
-        sets.append("train.metrics=[odd]")
-        plugin = (tmp_path / "metric.py").absolute()
-        plugin.write_text(PLUGIN.read_text().replace('fault: str = ""', f'fault: str = "{fault}"'))
-        plugins = Plugins([str(plugin)])
-    else:
-        sets.append(SETTING[kind].format(fault))
-        plugins = ODD
+    sets.append(SETTING[kind].format(fault))
     data = None if kind == "dataset" else pairs_root
-    where = f"{kind} 'odd' of plugin {'metric' if kind == 'metric' else 'misbehaving'} "
+    where = f"{kind} 'odd' of plugin misbehaving "
     with pytest.raises(i2i.UserError, match=f"{where}.*{reason}" if fault != "lacks" else reason) as error:
-        i2i.train("pix2pix", data=data, out=tmp_path / "run", sets=[*SMALL, *sets], plugins=plugins, train_steps=2)
+        train(tmp_path, *sets, data=data)
     assert "\n" not in str(error.value)
     assert error.value.exit_code == 2
     assert not list((tmp_path / "run").glob("checkpoints/*"))

@@ -271,17 +271,21 @@ def _with_options(
     section: Any, path: KeyPath, models: Mapping[str, type[Config]], layers: Sequence[Layer], plugins: Plugins
 ) -> Any:
     """Replaces every choice in a section by one that holds all options of its component, checked."""
-    changed = {}
-    for name in type(section).model_fields:
-        value = getattr(section, name)
+
+    def completed(value: Any, where: KeyPath) -> Any:
         if isinstance(value, Choice) and value.name != "auto":
             component = plugins.get(value.kind, value.name)
-            options = _parse(component.config, dict(value.options), (*path, name), models, layers)
-            options = _with_options(options, (*path, name), models, layers, plugins)
-            changed[name] = type(value)(value.name, options.model_dump())
-        elif isinstance(value, BaseModel):
-            changed[name] = _with_options(value, (*path, name), models, layers, plugins)
-    return section.model_copy(update=changed)
+            options = _parse(component.config, dict(value.options), where, models, layers)
+            return type(value)(value.name, _with_options(options, where, models, layers, plugins).model_dump())
+        if isinstance(value, BaseModel):
+            return _with_options(value, where, models, layers, plugins)
+        if isinstance(value, tuple):
+            return tuple(completed(item, where) for item in value)
+        return value
+
+    return section.model_copy(
+        update={name: completed(getattr(section, name), (*path, name)) for name in type(section).model_fields}
+    )
 
 
 def _keys(model: type[BaseModel], prefix: KeyPath) -> Iterator[KeyPath]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from i2i.api import Config, DatasetChoice, TransformChoice
+from i2i.api import Config, DatasetChoice, MetricChoice, TransformChoice
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -146,12 +146,20 @@ class TrainConfig(Config):
     """Validation images on a sample grid."""
     val_images: Positive = 200
     """Validation images used, the first ones by name."""
-    metrics: tuple[str, ...] = ("l1", "psnr")
-    """Metrics of the validation; the first one decides which checkpoint is the best."""
+    metrics: tuple[MetricChoice, ...] = (MetricChoice("l1"), MetricChoice("psnr"))
+    """Metrics of the validation, names or {name: NAME, OPTION: VALUE}; the first one decides which checkpoint is the
+    best."""
     checkpoint_every: Positive = 1000
     """Steps between two checkpoints, each with a validation; there is always one at the end."""
     keep_last: Positive = 3
     """Checkpoints kept, the best one besides."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _each_once(cls, metrics: tuple[MetricChoice, ...]) -> tuple[MetricChoice, ...]:
+        if len({metric.name for metric in metrics}) < len(metrics):
+            raise ValueError("each metric can be there once only")
+        return metrics
 
 
 class EngineConfig(Config):

@@ -16,7 +16,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from i2i.api import Choice
+from i2i.api import Choice, MetricChoice
 from i2i.errors import ConfigError
 from i2i.plugins import Plugins
 
@@ -168,7 +168,7 @@ def _comment(info: FieldInfo) -> str:
 def type_text(annotation: Any) -> str:
     """A field's type in words: ``integer``, ``number or null``, ``adam | adamw``."""
     if isinstance(annotation, type) and issubclass(annotation, Choice):
-        return f"{annotation.kind} name, options below it"
+        return "metric name" if annotation is MetricChoice else f"{annotation.kind} name, options below it"
     if get_origin(annotation) is Literal:
         return " | ".join(str(value) for value in get_args(annotation))
     if get_origin(annotation) in (Union, types.UnionType):
@@ -183,7 +183,13 @@ def type_text(annotation: Any) -> str:
 
 
 def _flow(value: Any) -> Any:
-    """Lists on one line; everything else unchanged."""
+    """Lists on one line, choices in them as short as possible; everything else unchanged."""
+    if isinstance(value, MetricChoice):
+        return _flow(value.plain())
+    if isinstance(value, Mapping):
+        mapping = CommentedMap((key, _flow(item)) for key, item in value.items())
+        mapping.fa.set_flow_style()
+        return mapping
     if isinstance(value, list | tuple):
         sequence = CommentedSeq(_flow(item) for item in value)
         sequence.fa.set_flow_style()

@@ -38,7 +38,7 @@ class Validation:
     def __init__(self, data: Data, config: RunConfig, plugins: Plugins, device: torch.device) -> None:
         self.samples, self.count, self.device = data.val, min(config.train.val_images, len(data.val)), device
         builder = Builder(plugins, (0, 0))
-        self.metrics = {name: builder.metric(name, scale=config.data.scale) for name in config.train.metrics}
+        self.metrics = {metric.name: builder.metric(metric, scale=config.data.scale) for metric in config.train.metrics}
         self.who = {name: plugins.owner("metric", name) for name in self.metrics}
         for metric in self.metrics.values():
             metric.distributed_available_fn = _alone  # torchmetrics would wait for processes that do not validate
