@@ -18,6 +18,7 @@ from .api import Translator as Translator
 from .api import hookimpl as hookimpl
 from .components.adversary import Adversary as Adversary
 from .components.adversary import AdversaryConfig as AdversaryConfig
+from .components.collective import all_mean as all_mean
 from .components.minibatch import minibatch_layer as minibatch_layer
 from .errors import ConfigError as ConfigError
 from .errors import DataError as DataError

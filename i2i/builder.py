@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from i2i.api import Choice, Component
+from i2i.api import Choice, Component, Config, Recipe
 from i2i.errors import ConfigError, PluginError, blaming
 from i2i.plugins import Plugins, nearest
 
@@ -38,6 +38,22 @@ class Built:
     module: nn.Module
     size: tuple[int, int]
     out_channels: int = 0
+
+
+def build_recipe(plugins: Plugins, name: str, config: Config) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        PluginError: it cannot be built, or is no recipe.
+    """
+    who = plugins.owner("recipe", name)
+    with blaming(who):
+        recipe = plugins.get("recipe", name).build(config)
+    if not isinstance(recipe, Recipe):
+        raise PluginError(f"{who}: must build an i2i.Recipe, not a {type(recipe).__name__}")
+    if isinstance(recipe.needs, str) or not isinstance(recipe.needs, Collection):
+        raise PluginError(f"{who}: needs must be a set of names, such as {{'source', 'target'}}, not {recipe.needs!r}")
+    return recipe
 
 
 class Builder:
@@ -126,14 +142,14 @@ class Builder:
             hint = nearest(lacking[0], component.config.model_fields)
             raise ConfigError(f"{kind} '{choice.name}' has no option {lacking[0]}, which is needed here{hint}")
         config = _configured(kind, component, dict(choice.options) | options)
-        wanted = inspect.signature(component.build).parameters
-        optional = {key: value for key, value in (optional or {}).items() if key in wanted}
         who = self.plugins.owner(kind, choice.name)
         with blaming(f"{who} cannot be built"):
+            wanted = inspect.signature(component.build).parameters
+            optional = {key: value for key, value in (optional or {}).items() if key in wanted}
             try:
                 made = component.build(config, **shape, **optional)
             except ValueError as error:  # the component's word that its options and the images do not go together
-                raise ConfigError(f"{kind} '{choice.name}': {error}") from error
+                raise ConfigError(f"{who}: {error}") from error
         if kind in MODULES:
             self._note(kind, who, made, shape)
         return made

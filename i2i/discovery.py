@@ -11,6 +11,8 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from i2i.api import PLUGIN_API, Component
-from i2i.errors import one_line
+from i2i.errors import brief, one_line
 
 DISTRIBUTION = "i2i-toolkit"
 """Our own: its plugins are the built-in ones."""
@@ -63,13 +65,23 @@ class Plugin:
 
     @property
     def module_name(self) -> str:
-        """Of the module that was imported."""
-        return str(getattr(self.module, "__name__", ""))
+        """Of the module that it is or would be."""
+        return Path(self.origin).stem if self.origin.endswith(".py") else self.origin.partition(":")[0].strip()
+
+    @property
+    def names(self) -> set[str]:
+        """What it may be called by: its name and its distribution's."""
+        return {normal(name) for name in (self.name, self.distribution) if name}
 
     @property
     def built_in(self) -> bool:
         """Whether it comes with i2i."""
         return self.distribution == DISTRIBUTION
+
+
+def normal(name: str) -> str:
+    """A distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def installed(skip: Callable[[Plugin], bool]) -> list[Plugin]:
@@ -78,7 +90,8 @@ def installed(skip: Callable[[Plugin], bool]) -> list[Plugin]:
     Args:
         skip: says which are not even imported.
     """
-    found = [plugin for distribution in _distributions() for plugin in _entry_points(distribution) if not skip(plugin)]
+    there = [plugin for distribution, text in _distributions() for plugin in _entry_points(distribution, text)]
+    found = [plugin for plugin in there if not skip(plugin)]
     found.sort(key=lambda plugin: (not plugin.built_in, plugin.distribution, plugin.name))
     for plugin in found:
         if not plugin.error:
@@ -91,39 +104,84 @@ def named(name: str) -> Plugin:
     path = Path(name)
     is_file = path.suffix == ".py"
     plugin = Plugin(name=path.stem if is_file else name, distribution="", version="", origin=name)
-    _import_into(plugin, lambda: _import_file(path) if is_file else importlib.import_module(name))
+    _import_into(plugin, lambda: import_file(path) if is_file else importlib.import_module(name))
     return plugin
 
 
-def _distributions() -> Iterator[importlib.metadata.Distribution]:
-    """Each distribution once: of two in different places, the one that is imported."""
+def import_file(path: Path) -> ModuleType:
+    """The module of a ``.py`` file, under a name of its own; the same one again while the file stays as it is.
+
+    Loader processes find the classes of a file by that name once they have imported it, too.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError("no such file")
+    digest = hashlib.sha256(os.fsencode(path.resolve()) + path.read_bytes()).hexdigest()[:16]
+    name = f"i2i_file_{path.stem}_{digest}"  # not the stem: lpips.py may want to import lpips
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec and spec.loader
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+@contextlib.contextmanager
+def printing_to_stderr() -> Iterator[None]:
+    """Meanwhile what is printed goes to stderr: stdout is read by programs.
+
+    A stream of its own, since some modules wrap ``sys.stdout.buffer`` and close what they wrapped.
+    """
+    try:
+        descriptor = os.dup(2)
+    except OSError:  # no stderr at all
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
+        with contextlib.redirect_stdout(stream):
+            yield
+        with contextlib.suppress(ValueError):  # closed by a plugin
+            stream.flush()
+
+
+def _distributions() -> Iterator[tuple[importlib.metadata.Distribution, str | None]]:
+    """Distributions whose entry points speak of i2i, with that text, None if it is no text; the first of a name."""
     seen: set[str] = set()
     for distribution in importlib.metadata.distributions():
         with contextlib.suppress(Exception):  # an unrelated package's broken metadata is not ours to report
-            name = distribution.metadata["Name"].lower().replace("_", "-")
-            if name not in seen:
-                seen.add(name)
-                yield distribution
+            try:
+                text = distribution.read_text("entry_points.txt") or ""
+            except UnicodeError:
+                text = None
+            if text is None or GROUP in text:
+                name = normal(distribution.metadata["Name"])
+                if name not in seen and (text is not None or name.startswith(GROUP)):
+                    seen.add(name)
+                    yield distribution, text
 
 
-def _entry_points(distribution: importlib.metadata.Distribution) -> Iterator[Plugin]:
-    """A distribution's plugins, not imported; one that names i2i in metadata that cannot be read has an error."""
+def _entry_points(distribution: importlib.metadata.Distribution, text: str | None) -> Iterator[Plugin]:
+    """A distribution's plugins, not imported; one whose metadata cannot be read has an error."""
     name, version = distribution.metadata["Name"], distribution.metadata["Version"] or "?"
+    parser = configparser.ConfigParser(delimiters=("=",), strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their capitals
     try:
-        text = distribution.read_text("entry_points.txt") or ""
-        if GROUP not in text:
-            return
-        parser = configparser.ConfigParser(delimiters=("=",), strict=False, interpolation=None)
-        parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their capitals
+        if text is None:
+            raise ValueError("not a text in UTF-8")
         parser.read_string(text)
-        plugins = parser.items(GROUP) if parser.has_section(GROUP) else []
-    except Exception as error:
-        if name.lower().startswith("i2i") or not isinstance(error, UnicodeError):
-            reason = f"its entry_points.txt cannot be read: {one_line(error)}"
-            yield Plugin(name, name, version, "entry_points.txt", error=reason)
+    except (configparser.Error, ValueError) as error:
+        yield Plugin(
+            name, name, version, "entry_points.txt", error=f"its entry_points.txt cannot be read: {one_line(error)}"
+        )
         return
-    for plugin, value in plugins:
-        yield Plugin(plugin, name, version, value or "")
+    for plugin, value in parser.items(GROUP) if parser.has_section(GROUP) else ():
+        yield Plugin(plugin, name, version, value)
 
 
 def _load_entry_point(value: str) -> Any:
@@ -133,36 +191,19 @@ def _load_entry_point(value: str) -> Any:
     return point.load()
 
 
-def _import_file(path: Path) -> ModuleType:
-    """The module of a file; the same one again while the file stays as it is, so that its classes can be pickled."""
-    if not path.is_file():
-        raise FileNotFoundError("no such file")
-    source = (str(path.resolve()), hashlib.sha256(path.read_bytes()).hexdigest())
-    there = sys.modules.get(path.stem)
-    if getattr(there, "__i2i_source__", None) == source:
-        assert there is not None
-        return there
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    if there is None or hasattr(there, "__i2i_source__"):
-        sys.modules[path.stem] = module  # loader processes unpickle the plugin's classes by module name
-    spec.loader.exec_module(module)
-    module.__i2i_source__ = source  # type: ignore[attr-defined]
-    return module
-
-
 def _import_into(plugin: Plugin, load: Callable[[], Any]) -> None:
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # what a command prints is read by programs
+        with printing_to_stderr():
             plugin.module = load()
+            wanted = getattr(plugin.module, "PLUGIN_API", PLUGIN_API)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: no plugin may end the process
         plugin.error = one_line(error)
         return
-    wanted = getattr(plugin.module, "PLUGIN_API", PLUGIN_API)
-    if isinstance(wanted, int) and wanted > PLUGIN_API:
+    if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
+        plugin.error = f"its PLUGIN_API must be a whole number, such as {PLUGIN_API}, not {brief(wanted)}"
+    elif wanted > PLUGIN_API:
         plugin.error = (
             f"it needs version {wanted} of the plugin API, and this i2i has {PLUGIN_API}: update {DISTRIBUTION}, "
             f"or install an older {plugin.distribution or plugin.name}"

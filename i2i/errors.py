@@ -47,7 +47,20 @@ def debugging() -> bool:
 
 def one_line(error: BaseException) -> str:
     """An error as ``Type: message`` in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:500] or 'no reason given'}"
+    try:
+        text = str(error)
+    except Exception:  # somebody else's class
+        text = ""
+    return f"{type(error).__name__}: {' '.join(text.split())[:500] or 'no reason given'}"
+
+
+def brief(value: object) -> str:
+    """A value as a message shows it: in one line, and not much of it."""
+    try:
+        text = repr(value)
+    except Exception:  # somebody else's class
+        text = f"a {type(value).__name__}"
+    return " ".join(text.split())[:60]
 
 
 @contextmanager
@@ -56,14 +69,16 @@ def blaming(who: str, culprit: Callable[[BaseException], str] = lambda error: ""
 
     Args:
         who: what runs inside.
-        culprit: may know better, from the error, who is at fault.
+        culprit: what it was in, found from the error; goes behind `who`.
 
     Raises:
         PluginError: anything else was raised; SystemExit too, for no plugin may end the process.
     """
     try:
         yield
-    except UserError:
-        raise
+    except UserError as error:
+        if "\n" not in str(error):
+            raise
+        raise type(error)(" ".join(str(error).split())) from error
     except (Exception, SystemExit) as error:
-        raise PluginError(f"{culprit(error) or who}: {one_line(error)} (I2I_DEBUG=1 shows where)") from error
+        raise PluginError(f"{who}{culprit(error)}: {one_line(error)} (I2I_DEBUG=1 shows where)") from error

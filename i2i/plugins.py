@@ -13,6 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,8 +21,8 @@ import pluggy
 
 from i2i import hookspecs
 from i2i.api import Component, Config
-from i2i.discovery import Plugin, installed, named
-from i2i.errors import PluginError, one_line
+from i2i.discovery import Plugin, installed, named, normal, printing_to_stderr
+from i2i.errors import PluginError, brief, one_line
 
 KINDS = {
     "generator": "i2i_generators",
@@ -46,8 +47,8 @@ class Plugins:
     """
 
     def __init__(self, extra: Iterable[str] = (), disable: Iterable[str] = (), autoload: bool | None = None) -> None:
-        self._extra = tuple(extra)
-        self._disable = frozenset(disable)
+        self._extra = tuple(dict.fromkeys(extra))
+        self._disable = frozenset(map(normal, disable))
         blocked = os.environ.get("I2I_DISABLE_PLUGIN_AUTOLOAD", "") not in ("", "0")
         self._autoload = not blocked if autoload is None else autoload
         self._left_out: set[str] = set()
@@ -64,11 +65,11 @@ class Plugins:
             PluginError: one that was asked for cannot be used, or one to be left out is not there.
         """
         there = installed(self._disabled) if self._autoload else []
-        if unknown := sorted(self._disable - self._left_out):
+        if self._autoload and (unknown := sorted(self._disable - self._left_out)):
             raise PluginError(f"--disable {unknown[0]}: no such plugin{nearest(unknown[0], [p.name for p in there])}")
         asked = [named(name) for name in self._extra]
         modules = {plugin.module_name for plugin in asked}
-        there = [p for p in there if p.built_in or p.origin.partition(":")[0] not in modules]  # what is asked for wins
+        there = [plugin for plugin in there if plugin.built_in or plugin.module_name not in modules]  # asked for wins
         found = [p for p in there if p.built_in] + asked + [p for p in there if not p.built_in]
         manager = pluggy.PluginManager("i2i")
         manager.add_hookspecs(hookspecs)
@@ -117,18 +118,23 @@ class Plugins:
             raise PluginError(_conflict(kind, name, givers))
         return givers[0][1]
 
+    @property
+    def files(self) -> list[Path]:
+        """The ``.py`` files among the plugins that were asked for."""
+        return [Path(name).absolute() for name in self._extra if name.endswith(".py")]
+
     def owner(self, kind: str, name: str) -> str:
         """A component as messages name it: with its plugin, distribution and version."""
         givers = self.table(kind).get(name, [])
         return f"{kind} '{name}'" + "".join(f" of plugin {plugin}" for plugin, _ in givers[:1])
 
     def _disabled(self, plugin: Plugin) -> bool:
-        hit = self._disable & {plugin.name, plugin.distribution}
+        hit = self._disable & plugin.names
         self._left_out.update(hit)
         return bool(hit)
 
     def _unknown(self, kind: str, name: str, known: list[str]) -> str:
-        broken = [plugin for plugin in self.failed() if name in (plugin.name, plugin.distribution)]
+        broken = [plugin for plugin in self.failed() if normal(name) in plugin.names]
         if broken:
             return f"{kind} '{name}': plugin {broken[0]} is not loaded: {broken[0].error}"
         hint = nearest(name, known) or " (of a plugin that is not installed? i2i -p FILE ... loads one)"
@@ -174,7 +180,8 @@ def _registered(manager: pluggy.PluginManager, plugin: Plugin) -> list[tuple[str
             warnings.simplefilter("always")
             manager.register(plugin.module, str(plugin))
         plugin.warnings = [one_line(warning.message) for warning in caught if isinstance(warning.message, Warning)]
-        plugin.components = list(_components(manager, plugin))
+        with printing_to_stderr():
+            plugin.components = list(_components(manager, plugin))
         _check_names(plugin)
     except KeyboardInterrupt:
         raise
@@ -189,10 +196,11 @@ def _registered(manager: pluggy.PluginManager, plugin: Plugin) -> list[tuple[str
 def _check_hooks(manager: pluggy.PluginManager, plugin: Plugin) -> None:
     """Refuses what pluggy would pass over in silence: a forgotten marker, a misspelt name, no hook at all."""
     hooks = list(KINDS.values())
-    what = plugin.origin if isinstance(plugin.module, ModuleType) else f"{plugin.origin} ({plugin.module!r:.60})"
-    marked = [name for name in dir(plugin.module) if manager.parse_hookimpl_opts(plugin.module, name) is not None]
-    for name in marked:
-        if name not in hooks:
+    what = plugin.origin if isinstance(plugin.module, ModuleType) else f"{plugin.origin} ({brief(plugin.module)})"
+    options = {name: manager.parse_hookimpl_opts(plugin.module, name) for name in dir(plugin.module)}
+    marked = {(opts["specname"] or name): opts for name, opts in options.items() if opts is not None}
+    for name, opts in marked.items():
+        if name not in hooks and not opts["optionalhook"]:
             raise PluginError(f"{what}: there is no hook {name}{nearest(name, hooks)} in this version of i2i")
     for name in hooks:
         if name not in marked and callable(getattr(plugin.module, name, None)):
@@ -218,9 +226,11 @@ def _components(manager: pluggy.PluginManager, plugin: Plugin) -> Iterator[tuple
 
 def _checked(hook: str, component: Any) -> Component:
     if not isinstance(component, Component):
-        raise PluginError(f"{hook} must return i2i.Component objects, not {type(component).__name__} {component!r:.60}")
+        raise PluginError(
+            f"{hook} must return i2i.Component objects, not {type(component).__name__} {brief(component)}"
+        )
     if not isinstance(component.name, str) or not re.fullmatch(r"[A-Za-z0-9][\w-]*", component.name):
-        raise PluginError(f"{hook}: the name {component.name!r:.60} must be letters, digits and hyphens")
+        raise PluginError(f"{hook}: the name {brief(component.name)} must be letters, digits and hyphens")
     if not (isinstance(component.config, type) and issubclass(component.config, Config)):
         raise PluginError(f"{hook}: the config of '{component.name}' must be a subclass of i2i.Config")
     if not callable(component.build):

@@ -71,11 +71,19 @@ def main() -> NoReturn:
 
 
 def _fail(message: object, code: int) -> NoReturn:
-    """Says one line, in the first of several processes, and leaves."""
+    """Says one line and leaves; of several processes that begin alike the first one speaks."""
     from i2i.data.image_errors import shown
 
     if debugging() and isinstance(message, UserError):
         raise message
-    if os.environ.get("LOCAL_RANK", "0") == "0":
-        print(f"i2i: error: {shown(str(message))}", file=sys.stderr)
+    rank = os.environ.get("LOCAL_RANK", "0")
+    where = f"process {rank}: " if rank != "0" else ""
+    if not where or (isinstance(message, UserError) and _training_together()):  # what went wrong there only
+        print(f"i2i: error: {where}{shown(' '.join(str(message).split()))}", file=sys.stderr)
     sys.exit(code)
+
+
+def _training_together() -> bool:
+    """Whether several processes have begun to train, so that one of them may fail alone."""
+    distributed = sys.modules.get("torch.distributed")
+    return bool(distributed and distributed.is_available() and distributed.is_initialized())

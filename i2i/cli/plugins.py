@@ -46,7 +46,7 @@ def show_plugin(
             print(f"\n{kind} {component.name}: {component.summary}")
             if component.presets:
                 print(f"  presets: {', '.join(component.presets)}")
-            for line in _options(component.config()):
+            for line in _options(component.config, _defaults(component.config)):
                 print(f"  {line}")
 
 
@@ -87,7 +87,7 @@ def check(
 
     plugins = _with_target(context, target)
     counts = {"ok": 0, "wrong": 0, "skipped": 0}
-    for plugin, components in _named(plugins, Path(target).stem if target.endswith(".py") else target):
+    for plugin, components in _named(plugins, target):
         for line in plugin.warnings:
             print(f"note    plugin {plugin}: {line}", flush=True)
         if not components:
@@ -108,20 +108,21 @@ def _with_target(context: typer.Context, target: str) -> Plugins:
     from i2i.plugins import Plugins
 
     found = plugins_of(context)
-    if not target.endswith(".py"):
+    loaded = Plugins(**context.obj | {"extra": [*context.obj["extra"], target]})
+    if target.endswith(".py"):
+        return loaded
+    try:
+        _named(found, target)
+    except PluginError as error:
+        if any(target in plugin.names for plugin in found.failed()):
+            raise
         try:
-            _named(found, target)
-        except PluginError as error:
-            if any(plugin.error for plugin in found.all if target in (plugin.name, plugin.distribution)):
-                raise
-            try:
-                loaded = Plugins(**context.obj | {"extra": [*context.obj["extra"], target]})
-                _named(loaded, target)
-            except PluginError as second:
-                raise (error if "ModuleNotFoundError" in str(second) else second) from None
-            return loaded
-        return found
-    return Plugins(**context.obj | {"extra": [*context.obj["extra"], target]})
+            _named(loaded, target)
+        except PluginError as second:
+            absent = f"No module named '{target}'" in str(second)
+            raise (error if absent else second) from None
+        return loaded
+    return found
 
 
 def _named(plugins: Plugins, name: str) -> list[tuple[Plugin, list[tuple[str, Component]]]]:
@@ -130,10 +131,12 @@ def _named(plugins: Plugins, name: str) -> list[tuple[Plugin, list[tuple[str, Co
     Raises:
         PluginError: there are none, or the plugin of that name cannot be used.
     """
+    from i2i.discovery import normal
     from i2i.errors import PluginError
     from i2i.plugins import nearest
 
-    by_name = [plugin for plugin in plugins.all if name in (plugin.name, plugin.distribution)]
+    by_name = [plugin for plugin in plugins.all if name == plugin.origin]  # a file or module that was asked for
+    by_name = by_name or [plugin for plugin in plugins.all if normal(name) in plugin.names]
     if broken := next((plugin for plugin in by_name if plugin.error), None):
         raise PluginError(f"plugin {broken} is not loaded: {broken.error}")
     if by_name:
@@ -148,7 +151,7 @@ def _named(plugins: Plugins, name: str) -> list[tuple[Plugin, list[tuple[str, Co
     return [(plugin, components) for plugin, components in given if components]
 
 
-def _options(values: Config, prefix: str = "") -> list[str]:
+def _options(model: type[Config], values: Config | None, prefix: str = "") -> list[str]:
     """A line an option; those of a group of options have its name before theirs."""
     import json
 
@@ -156,10 +159,10 @@ def _options(values: Config, prefix: str = "") -> list[str]:
     from i2i.config.text import type_text
 
     lines = []
-    for name, field in type(values).model_fields.items():
-        value = getattr(values, name)
+    for name, field in model.model_fields.items():
+        value = getattr(values, name) if values else "(to be given)"
         if isinstance(value, Config):
-            lines += _options(value, f"{prefix}{name}.")
+            lines += _options(type(value), value, f"{prefix}{name}.")
             continue
         if isinstance(value, Choice):
             value = value.to_dict() if value.options else value.name
@@ -167,3 +170,11 @@ def _options(values: Config, prefix: str = "") -> list[str]:
         meaning = " ".join((field.description or "").split())
         lines.append(f"{prefix}{name} = {default}  ({type_text(field.annotation)})  {meaning}".rstrip())
     return lines
+
+
+def _defaults(model: type[Config]) -> Config | None:
+    """The default options; None if some have no default."""
+    try:
+        return model()
+    except Exception:  # a recipe may give what has no default
+        return None

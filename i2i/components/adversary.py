@@ -190,9 +190,10 @@ class Adversary:
 
         if not isinstance(fake, tuple) or len(fake) < 2:
             raise ConfigError("feature_matching needs a discriminator that gives features beside its logits")
+        layers = list(zip(fake[1:], real[1:], strict=True))
         if not self.paired:
-            fake, real = [all_mean(f.mean(0)) for f in fake], [all_mean(r.mean(0)) for r in real]
-        return torch.stack([(f - r).abs().mean() for f, r in zip(fake[1:], real[1:], strict=True)]).mean()
+            layers = [(all_mean(f.mean(0)), all_mean(r.mean(0))) for f, r in layers]
+        return torch.stack([(f - r).abs().mean() for f, r in layers]).mean()
 
 
 def _logits(judged: Any) -> Tensor:

@@ -15,10 +15,10 @@ def all_mean(x: Tensor) -> Tensor:
     """
     if not distributed.is_initialized() or distributed.get_world_size() == 1:
         return x
-    return AllReduce.apply(x) / distributed.get_world_size()
+    return _AllReduce.apply(x) / distributed.get_world_size()
 
 
-class AllReduce(torch.autograd.Function):
+class _AllReduce(torch.autograd.Function):
     """Sum over all processes; its gradient is the sum of theirs."""
 
     @staticmethod
@@ -31,4 +31,4 @@ class AllReduce(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         """The sum of the processes' gradients."""
-        return AllReduce.apply(grad)
+        return _AllReduce.apply(grad)

@@ -39,7 +39,8 @@ def inference_translators(
     if not isinstance(translators, Mapping) or not translators:
         raise PluginError(f"{who}: translators must return at least one i2i.Translator by name")
     for name, translator in translators.items():
-        if not isinstance(translator, Translator) or not translator.example or not re.fullmatch(r"[\w-]+", name):
+        usable = isinstance(translator, Translator) and isinstance(translator.module, nn.Module) and translator.example
+        if not usable or not isinstance(name, str) or not re.fullmatch(r"[\w-]+", name):
             raise PluginError(f"{who}: translator '{name}' needs a plain name, a module and an example")
     return {
         name: replace(

@@ -276,7 +276,8 @@ def _with_options(
         if isinstance(value, Choice) and value.name != "auto":
             component = plugins.get(value.kind, value.name)
             options = _parse(component.config, dict(value.options), where, models, layers)
-            return type(value)(value.name, _with_options(options, where, models, layers, plugins).model_dump())
+            complete = _with_options(options, where, models, layers, plugins)
+            return type(value)(value.name, complete.model_dump(mode="json"))
         if isinstance(value, BaseModel):
             return _with_options(value, where, models, layers, plugins)
         if isinstance(value, tuple):

@@ -132,7 +132,7 @@ def commented_yaml(header: str, head: Mapping[str, Any], sections: Mapping[str, 
 
 
 def _commented(model: BaseModel, plugins: Plugins, indent: int) -> CommentedMap:
-    node = CommentedMap()
+    node, plain = CommentedMap(), model.model_dump(mode="json")
     for name, info in type(model).model_fields.items():
         value = getattr(model, name)
         if isinstance(value, Choice):
@@ -144,7 +144,7 @@ def _commented(model: BaseModel, plugins: Plugins, indent: int) -> CommentedMap:
                 {k: v.model_dump() if isinstance(v, BaseModel) else v for k, v in value.items()}
             )
         else:
-            node[name] = _flow(value)
+            node[name] = _flow(plain[name])
         node.yaml_set_comment_before_after_key(name, before=_comment(info), indent=indent)
     return node
 

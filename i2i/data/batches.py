@@ -71,7 +71,7 @@ def batches(samples: Dataset, order: Order, workers: int, *, pin_memory: bool = 
     except UserError as error:
         if not str(error).startswith("Caught "):
             raise
-        # a loader process sends its whole traceback as the message, the error's own at the end
+        # a loader process sends its whole traceback as the message, the error's own line at the end
         raise type(error)(str(error).strip().splitlines()[-1].partition("Error: ")[2]) from error
 
 

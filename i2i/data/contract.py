@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from i2i.errors import PluginError, blaming
+from i2i.errors import PluginError, blaming, brief
 
 IMAGES, LABELS = ("source", "target"), ("label", "target_label")
 """Keys of a sample that have a meaning of their own; others are numbers or arrays that a recipe knows."""
@@ -38,8 +38,10 @@ def check_sample(who: str, sample: Any, labels: Sequence[str] = (), *, keys: Seq
             raise PluginError(f"{who}: {key} {problem}")
     for key in [key for key in LABELS if key in sample]:
         label = sample[key]
+        if isinstance(label, np.ndarray | torch.Tensor) and label.ndim:  # a label map, or several labels
+            continue
         if not isinstance(label, int | np.integer) or isinstance(label, bool) or label < 0:
-            raise PluginError(f"{who}: {key} must be a class's number from 0, not {label!r:.60}")
+            raise PluginError(f"{who}: {key} must be a class's number from 0, not {brief(label)}")
         if labels and label >= len(labels):
             raise PluginError(f"{who}: {key} is {label}, and the dataset's labels are {len(labels)}, from 0")
 
@@ -58,7 +60,7 @@ def image_problem(image: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Trusted:
+class CheckedTransform:
     """A transform whose failures name it.
 
     Attributes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +20,11 @@ from i2i.builder import Builder
 from i2i.config import DataConfig
 from i2i.data.batches import SKIPPED, collate
 from i2i.data.cache import CachedReader
-from i2i.data.contract import Trusted, check_sample
+from i2i.data.contract import CheckedTransform, check_sample
 from i2i.data.detect import Wanted, find_layout
 from i2i.data.layouts import held_out
 from i2i.data.transforms import Pipeline, is_image, swapped
+from i2i.discovery import import_file
 from i2i.errors import ConfigError, DataError, blaming
 from i2i.plugins import Plugins
 
@@ -35,10 +37,20 @@ class Samples(Dataset):
         indices: which of its samples are used.
         seed: the run's seed.
         who: what messages call the dataset.
+        files: plugins that were loaded from files, and may hold the dataset's class.
     """
 
-    def __init__(self, dataset: Any, indices: Sequence[int], seed: int, who: str) -> None:
-        self.dataset, self.indices, self.seed, self.who = dataset, list(indices), seed, who
+    def __init__(self, dataset: Any, indices: Sequence[int], seed: int, who: str, files: Sequence[Path] = ()) -> None:
+        self.dataset, self.indices, self.seed, self.who, self.files = dataset, list(indices), seed, who, tuple(files)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The dataset as bytes, for a process in which its class is not there before the files are loaded."""
+        return vars(self) | {"dataset": pickle.dumps(self.dataset)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for file in state["files"]:
+            import_file(file)
+        self.__dict__.update(state | {"dataset": pickle.loads(state["dataset"])})  # noqa: S301  our own bytes
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -116,11 +128,11 @@ def open_data(
     _check_keys(seen, wanted.keys, config, source)
     _check_labels(raw, raw_val, source, other)
     build = Builder(plugins, (0, 0))
-    augment = Trusted(build.transform(config.transform), plugins.owner("transform", config.transform.name))
+    augment = CheckedTransform(build.transform(config.transform), plugins.owner("transform", config.transform.name))
     degrade = None
     if config.degrade:
         made = build.transform(config.degrade, scale=config.scale)
-        degrade = Trusted(made, plugins.owner("transform", config.degrade.name))
+        degrade = CheckedTransform(made, plugins.owner("transform", config.degrade.name))
     together = bool(getattr(raw, "paired", True))
     channels = _channels(seen, config)
     images = [seen[key] for key in ("source", "target") if key in seen]

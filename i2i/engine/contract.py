@@ -12,29 +12,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from i2i.api import Recipe
 from i2i.builder import Built
-from i2i.config import RunConfig
-from i2i.errors import PluginError, blaming
-from i2i.plugins import Plugins
-
-
-def build_recipe(config: RunConfig, plugins: Plugins) -> Recipe:
-    """The configured recipe.
-
-    Raises:
-        PluginError: it cannot be built, or is no recipe.
-    """
-    who = plugins.owner("recipe", config.recipe)
-    with blaming(who):
-        recipe = plugins.get("recipe", config.recipe).build(config.options)
-    if not isinstance(recipe, Recipe):
-        raise PluginError(f"{who}: must build an i2i.Recipe, not a {type(recipe).__name__}")
-    if isinstance(recipe.needs, str) or not all(isinstance(key, str) for key in recipe.needs):
-        raise PluginError(f"{who}: needs must be a set of names, such as {{'source', 'target'}}, not {recipe.needs!r}")
-    return recipe
+from i2i.errors import PluginError
 
 
 def check_losses(who: str, losses: Any, *, first: bool) -> None:
@@ -59,58 +41,70 @@ def check_losses(who: str, losses: Any, *, first: bool) -> None:
         raise PluginError(f"{who}: no loss depends on the networks that the phase trains: something is detached")
 
 
-def culprit(components: Iterable[Built], error: BaseException) -> str:
-    """The innermost component that an error passed through, as messages name it; empty if it was none."""
+def culprit(components: Iterable[Built], recipe: Recipe, error: BaseException) -> str:
+    """`` in COMPONENT`` for the innermost component that an error passed through, unless it is the recipe's own code.
+
+    Args:
+        components: what the recipe built.
+        recipe: whose functions may be called by components, as a critic is by a penalty.
+        error: with its traceback.
+    """
     names = {id(built.module): built.who for built in components}
-    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
-    passed = [names[key] for frame in frames if (key := id(frame.f_locals.get("self"))) in names]
-    return passed[-1] if passed else ""
+    found = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if who := names.get(id(frame.f_locals.get("self"))):
+            found = f", in {who}"
+        elif frame.f_globals.get("__name__") == type(recipe).__module__:
+            found = ""
+    return found
 
 
 @contextmanager
 def watched(components: Iterable[Built]) -> Iterator[None]:
     """Meanwhile every output of the components is checked."""
-    components = list(components)
-    for built in components:
-        built.module.forward = _guarded(built)
+    unique = {id(built.module): built for built in components}.values()
+    hooks = [built.module.register_forward_hook(_Watch(built), with_kwargs=True) for built in unique]
     try:
         yield
     finally:
-        for built in components:
-            del built.module.forward
+        for hook in hooks:
+            hook.remove()
 
 
-def _guarded(built: Built) -> Callable[..., Any]:
-    forward = built.module.forward
-    called = False
+class _Watch:
+    """Checks what a component gives when it is called as the hook's documentation says."""
 
-    def call(*args: Any, **kwargs: Any) -> Any:
-        nonlocal called
-        output = forward(*args, **kwargs)
-        problem = _PROMISES[built.kind](built, args, output)
-        if not problem and not called and not _finite(output):  # after an optimiser's step the rate may be to blame
+    def __init__(self, built: Built) -> None:
+        self.built, self.called = built, False
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        given = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+        problem = _PROMISES[self.built.kind](self.built, given, output)
+        # only at first: after an optimiser's step the rate may be to blame
+        if not problem and not self.called and not _finite(output):
             problem = "gives values that are not finite when it is first called"
         if problem:
-            raise PluginError(f"{built.who}: {problem}")
-        called = True
-        return output
-
-    return call
+            raise PluginError(f"{self.built.who}: {problem}")
+        self.called = True
 
 
-def _generator(built: Built, args: tuple[Any, ...], output: Any) -> str:
-    """Images ``(N, out_channels, scale * H, scale * W)``, finite."""
+def _generator(built: Built, given: list[Tensor], output: Any) -> str:
+    """Images ``(N, out_channels, scale * H, scale * W)``; from noise they may be of any size."""
     inputs = tuple(getattr(built.module, "inputs", ("image",)))
-    image = args[inputs.index("image")] if "image" in inputs and len(args) >= len(inputs) else None
-    scale = getattr(built.module, "scale", 1)
-    height, width = (scale * side for side in image.shape[2:]) if image is not None else built.size
-    shape = (args[0].shape[0] if args else 1, built.out_channels, height, width)
-    if not isinstance(output, Tensor) or output.shape != shape:
-        return f"must give images {shape}, as its input, channels and scale ask for, not {_named(output)}"
+    if len(given) != len(inputs):
+        return ""  # a recipe that knows this network calls it in its own way
+    images = [tensor for tensor in given if tensor.ndim == 4]
+    shape: tuple[int | str, ...] = (len(given[0]), built.out_channels, "H", "W")
+    if "image" in inputs and images:
+        shape = (*shape[:2], *(getattr(built.module, "scale", 1) * side for side in images[0].shape[2:]))
+    got = tuple(output.shape) if isinstance(output, Tensor) else ()
+    if len(got) != 4 or any(want not in (side, "H", "W") for want, side in zip(shape, got, strict=True)):
+        text = ", ".join(map(str, shape))
+        return f"must give images ({text}), as its input, channels and scale ask for, not {_named(output)}"
     return ""
 
 
-def _discriminator(built: Built, args: tuple[Any, ...], output: Any) -> str:
+def _discriminator(built: Built, given: list[Tensor], output: Any) -> str:
     """Logits, or a tuple that begins with them."""
     tensors = output if isinstance(output, tuple) else (output,)
     if not tensors or not all(isinstance(t, Tensor) and t.is_floating_point() for t in tensors):
@@ -118,21 +112,21 @@ def _discriminator(built: Built, args: tuple[Any, ...], output: Any) -> str:
     return ""
 
 
-def _loss(built: Built, args: tuple[Any, ...], output: Any) -> str:
-    """A finite scalar."""
+def _loss(built: Built, given: list[Tensor], output: Any) -> str:
+    """A scalar."""
     if not isinstance(output, Tensor) or output.ndim != 0:
         return f"must give a scalar tensor, the mean over the batch, not {_named(output)}"
     return ""
 
 
-def _features(built: Built, args: tuple[Any, ...], output: Any) -> str:
+def _features(built: Built, given: list[Tensor], output: Any) -> str:
     """A list of feature maps."""
     if not isinstance(output, list | tuple) or not all(isinstance(t, Tensor) for t in output):
         return f"must give a list of feature maps, not {_named(output)}"
     return ""
 
 
-_PROMISES: Mapping[str, Callable[[Built, tuple[Any, ...], Any], str]] = {
+_PROMISES: Mapping[str, Callable[[Built, list[Tensor], Any], str]] = {
     "generator": _generator,
     "discriminator": _discriminator,
     "loss": _loss,
@@ -143,7 +137,10 @@ _PROMISES: Mapping[str, Callable[[Built, tuple[Any, ...], Any], str]] = {
 
 def _finite(output: Tensor | list[Tensor] | tuple[Tensor, ...]) -> bool:
     tensors = [output] if isinstance(output, Tensor) else output
-    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
+    try:
+        return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
+    except RuntimeError:  # under vmap there is no value to ask for
+        return True
 
 
 def _named(value: Any) -> str:

@@ -16,13 +16,13 @@ from torch import Tensor, distributed, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from i2i.api import Phase, Recipe, Translator
-from i2i.builder import Builder, Built, image_size
+from i2i.builder import Builder, Built, build_recipe, image_size
 from i2i.components.inference import inference_translators
 from i2i.config import RunConfig
 from i2i.data.batches import to_device
 from i2i.data.loading import Data
 from i2i.engine.context import Pools, StepContext
-from i2i.engine.contract import build_recipe, check_losses, culprit, watched
+from i2i.engine.contract import check_losses, culprit, watched
 from i2i.engine.launch import compute_dtype
 from i2i.engine.networks import average_gradients, for_recipe, place
 from i2i.engine.optim import Player, players, rate_factor
@@ -192,8 +192,8 @@ class Training:
         self.step = checkpoint.step
 
     def _blaming(self, where: str) -> AbstractContextManager[None]:
-        """An error inside names the component that it came from, else the recipe."""
-        return blaming(f"{self.who}, {where}", partial(culprit, self.built))
+        """An error inside names the recipe, and the component that it came from."""
+        return blaming(f"{self.who}, {where}", partial(culprit, self.built, self.recipe))
 
     def _learn_only(self, *players: Player) -> None:
         """Freezes everything but what the players train."""
@@ -223,7 +223,7 @@ def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Tr
     train, world = config.train, fabric.world_size
     dtype = compute_dtype(config.engine, fabric.device)
     exact = torch.float64 if dtype == torch.float64 else torch.float32
-    recipe = build_recipe(config, plugins)
+    recipe = build_recipe(plugins, config.recipe, config.options)
     sample = to_device(data.sample(), torch.device("cpu"))
     who = plugins.owner("recipe", config.recipe)
     builder = Builder(plugins, image_size(sample, config.data.size), data.labels)

@@ -14,10 +14,10 @@ import torch
 from lightning_fabric import Fabric
 
 from i2i.api import Translator
+from i2i.builder import build_recipe
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, Order, batches, to_device
 from i2i.data.loading import Data, open_data
-from i2i.engine.contract import build_recipe
 from i2i.engine.grids import sample_grid
 from i2i.engine.log import Reporter
 from i2i.engine.state import Batch, Training, setup
@@ -88,7 +88,7 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder | 
 def open_training(config: RunConfig, plugins: Plugins, fabric: Fabric) -> tuple[Training, Data]:
     """Opens the data and builds the networks; raises as `train`."""
     _check_world(config, fabric)
-    recipe = build_recipe(config, plugins)
+    recipe = build_recipe(plugins, config.recipe, config.options)
     data = open_data(config.data, plugins, needs=recipe.needs, paired=recipe.paired, seed=config.seed)
     return setup(config, plugins, data, fabric), data
 
@@ -144,6 +144,7 @@ def _loop(
             raise TrainingError(f"{error}, at step {training.step}; go on with --resume") from error
         if writer is None and fabric.is_global_zero:
             writer = open_writer(begun, untrained)
+            untrained = {}  # these copies need memory
         stopping = stop.asked()
         pools = training.context.pools() if stopping or training.saves else None
         if writer:
@@ -163,10 +164,11 @@ def _writer(
     untrained: Mapping[str, Translator],
 ) -> Writer:
     """Begins to write, or goes on from the step that was `begun` with."""
+    measured = validation.measure(untrained) if untrained else {}
     writer = Writer(training, validation, run, reporter, metrics, begun)
     checkpoints.set_aside_after(run.checkpoints, begun)
     if untrained:
-        writer.begin(untrained)
+        writer.begin(untrained, measured)
     return writer
 
 
@@ -176,6 +178,7 @@ def _try(training: Training, data: Data, fabric: Fabric, validation: Validation,
     _announce(reporter, training, data, facts)
     untrained = training.translators()
     losses = training.train_step(next(feed(training, data, fabric, set())), every_phase=True)
+    validation.measure(untrained)
     sample_grid(untrained, validation, 1)
     text = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
     reporter.say(f"one step done, nothing written: {text}")

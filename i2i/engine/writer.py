@@ -15,7 +15,7 @@ from i2i.engine.grids import image_row, sample_grid, save_grid
 from i2i.engine.log import Log, Reporter
 from i2i.engine.state import Training
 from i2i.engine.validate import Validation, save_examples
-from i2i.errors import RunError, TrainingError
+from i2i.errors import PluginError, RunError, TrainingError
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.folder import RunFolder
 
@@ -55,14 +55,15 @@ class Writer:
         self.since = time.monotonic()
         self.since_step = training.step
 
-    def begin(self, untrained: Mapping[str, Translator]) -> None:
+    def begin(self, untrained: Mapping[str, Translator], measured: dict[str, float]) -> None:
         """The untrained networks' figures and grid, to see progress against.
 
         Args:
             untrained: what `Training.translators` gave before the first step.
+            measured: on the validation images.
         """
         save_examples(self.run.examples, self.validation, untrained, self.config.sample_count)
-        self.validate(0, untrained)
+        self._note(0, measured)
         self.grid(0, untrained)
 
     def after_step(
@@ -90,8 +91,12 @@ class Writer:
         if step % self.config.sample_every == 0 or last:
             self.grid(step, self.training.translators())
         if pools is not None:
-            if not stopping:
-                self.validate(step, self.training.translators())
+            try:
+                if not stopping:
+                    self.validate(step, self.training.translators())
+            except PluginError as error:
+                self.save(pools, validated=False)
+                raise TrainingError(f"{error}, at step {step}, which is saved: go on with --resume") from error
             self.save(pools, validated=not stopping)
 
     def figures(self) -> None:
@@ -119,14 +124,16 @@ class Writer:
     def validate(self, step: int, translators: Mapping[str, Translator]) -> None:
         """Measures on the validation images."""
         begin = time.monotonic()
-        measured = self.validation.measure(translators)
+        self._note(step, self.validation.measure(translators))
+        self.since += time.monotonic() - begin
+
+    def _note(self, step: int, measured: dict[str, float]) -> None:
         if measured:
             self.metrics = measured
             values = {f"val/{name}": value for name, value in measured.items()}
             self.log.write(step, values)
             text = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
             self.reporter.say(f"validation at step {step}: {text}")
-        self.since += time.monotonic() - begin
 
     def grid(self, step: int, translators: Mapping[str, Translator]) -> None:
         """Draws the sample grid."""

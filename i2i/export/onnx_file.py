@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
@@ -84,7 +85,7 @@ def _traced(deployed: Deployed, example: list[Tensor]) -> onnx.ModelProto:
                 verbose=False,
             )
     except Exception as error:
-        raise ModelError(f"the network cannot be exported to ONNX: {' '.join(str(error).split())[:300]}") from error
+        raise ModelError(f"the network cannot be exported to ONNX: {_cause(error)}") from error
     assert program is not None
     model = program.model_proto
     for node in [*model.graph.node, *(node for function in model.functions for node in function.node)]:
@@ -98,6 +99,13 @@ def _traced(deployed: Deployed, example: list[Tensor]) -> onnx.ModelProto:
     ):
         dimension.dim_param = name
     return model
+
+
+def _cause(error: BaseException) -> str:
+    """What an export failed at: the tracer's report is long, and its cause is the error behind it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:300] or type(error).__name__
 
 
 def _metadata(deployed: Deployed, translator: Translator, facts: Mapping[str, str]) -> dict[str, str]:

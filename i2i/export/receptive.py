@@ -68,6 +68,8 @@ def _reach(probe: nn.Module, channels: int, side: int, multiple: int) -> int | N
         output: Tensor = probe(image)
     except (RuntimeError, ValueError, TypeError):  # it takes more than an image, or no image of that size
         return None
+    if not output.requires_grad:  # it is cut off from its input on purpose
+        return None
     scale = output.shape[2] // side
     start, reach = side // 2 // multiple * multiple, 0
     period = max(multiple, 4)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from i2i.api import Translator
-from i2i.builder import Builder, image_size
+from i2i.builder import Builder, build_recipe, image_size
 from i2i.components.inference import inference_translators
 from i2i.config import RunConfig, resolve
 from i2i.errors import RunError, blaming
@@ -95,8 +95,8 @@ def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plug
     labels = checkpoint.state.get("labels", ())
     who = plugins.owner("recipe", config.recipe)
     build = Builder(plugins, image_size(sample, config.data.size), labels, inference=True)
+    recipe = build_recipe(plugins, config.recipe, config.options)
     with blaming(f"{who}, networks"):
-        recipe = plugins.get("recipe", config.recipe).build(config.options)
         networks = recipe.networks(build, sample)
     for name, network in networks.items():
         state = checkpoint.networks.get(name, {})

@@ -80,7 +80,7 @@ def _check(name: str, kind: str, plugins: Plugins) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or len(name) > LONGEST:
         rule = f"small letters and digits, words joined by '-', a letter first, at most {LONGEST} characters"
         raise PluginError(f"a plugin cannot be called '{name}': use {rule}, such as my-{kind}")
-    if name in TAKEN.get(kind, ()):
+    if name in TAKEN.get(kind, ()) or name in ("null", "true", "false"):
         raise PluginError(f"a {kind} cannot be called '{name}', a word of the configuration: take another name")
     if givers := plugins.table(kind).get(name):
         raise PluginError(f"there is a {kind} '{name}' already, of plugin {givers[0][0]}: take another name")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 
+from ruamel.yaml import YAML
+
 from i2i.api import Config
-from i2i.testing.kit import Subject, fail
+from i2i.config.text import plain_yaml
+from i2i.testing.kit import Subject, fail, trying
 
 
 def documentation(subject: Subject) -> None:
@@ -29,18 +31,12 @@ def options(subject: Subject) -> None:
         made = config()
     except ValueError as error:
         fail(f"the defaults of {config.__name__} do not pass its own checks: {error}")
-    again = config(**made.model_dump())
-    if again.model_dump() != made.model_dump():
+    with trying(f"writing {config.__name__} as YAML and reading it again"):
+        values = made.model_dump(mode="json")
+        again = config(**YAML(typ="safe").load(plain_yaml(values)) or {})
+    if again.model_dump(mode="json") != values:
         fail(f"{config.__name__} does not come back from its own values: a validator changes them each time")
     if bare := [name for name, field in config.model_fields.items() if not (field.description or "").strip()]:
         subject.notes.append(f"say what {', '.join(bare)} means in a docstring under it, which `i2i config` prints")
     if "name" in config.model_fields:
         fail("rename option 'name': in a configuration it says which component is meant")
-
-
-def described(value: object) -> str:
-    """A function's or class's own text, and that of its methods: where names may be explained."""
-    texts = [inspect.getdoc(value) or ""]
-    if inspect.isclass(value):
-        texts += [getattr(member, "__doc__", None) or "" for member in vars(value).values()]
-    return "\n".join(texts)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
+import torch
 
 from i2i.config import DataConfig
+from i2i.data.batches import Order, batches
 from i2i.data.contract import IMAGES, check_sample
-from i2i.data.layouts import held_out
 from i2i.data.loading import open_data, open_dataset
-from i2i.errors import UserError
 from i2i.testing import folders
 from i2i.testing.kit import Check, Skipped, Subject, fail
 
@@ -35,7 +38,7 @@ def samples(subject: Subject) -> None:
             if not 0 <= sample[key].min() <= sample[key].max() <= 1:
                 fail(f"sample {index}: {key} must be in [0, 1] as float32: divide by the largest possible value")
     if gives is None:
-        fail("name the keys of its samples on the class: gives = frozenset({'source', 'target'})")
+        subject.notes.append("for data.layout=auto, name the keys of its samples on the class: gives = frozenset(...)")
 
 
 def one_transform(subject: Subject) -> None:
@@ -44,16 +47,18 @@ def one_transform(subject: Subject) -> None:
 
     def transform(sample: dict[str, Any]) -> dict[str, Any]:
         calls.append(dict(sample))
-        return {"transformed": len(calls)}
+        return dict(sample) | {"calls": len(calls)}
 
     given = _opened(subject, "train", transform)[0]
-    if len(calls) != 1 or given != {"transformed": 1}:
+    if len(calls) != 1 or given.get("calls") != 1:
         fail(f"transform was called {len(calls)} times for a sample; return transform({{...}}), once")
 
 
 def repeatable(subject: Subject) -> None:
     """Two datasets of the same folder have the same samples in the same order; loader processes get copies."""
-    first, second = _opened(subject, "train", dict), _opened(subject, "train", dict)
+    first = _opened(subject, "train", dict)
+    with _listed_backwards():
+        second = _opened(subject, "train", dict)
     try:
         copy = pickle.loads(pickle.dumps(first))  # noqa: S301  our own bytes
     except Exception as error:
@@ -75,8 +80,8 @@ def splits(subject: Subject) -> None:
             fail("a validation sample is a training sample too: without a split of its own say has_splits = False")
         return
     keys = [getattr(train, "key", str)(index) for index in range(len(train))]
-    if len(train) > 1 and not held_out(keys, 0.1):
-        fail("no sample can be held out for validation: key(index) must be a text that differs between samples")
+    if not all(isinstance(key, str) for key in keys) or len(set(keys)) < len(keys):
+        fail("samples cannot be told apart for validation: key(index) must be a text of its own for each sample")
 
 
 def detection(subject: Subject) -> None:
@@ -103,12 +108,19 @@ def training(subject: Subject) -> None:
         jitter=1,
         check_files=20,
     )
-    gives = getattr(subject.component.build, "gives", ())
-    data = open_data(config, subject.plugins, needs=gives, seed=0)
+    first = _opened(subject, "train", dict)[0]
+    if set(IMAGES) <= first.keys():  # pairs of two sizes are for super-resolution
+        scale = max(1, first["target"].shape[0] // first["source"].shape[0])
+        config = config.model_copy(update={"scale": scale})
+    data = open_data(config, subject.plugins, needs=list(first), seed=0)
     sample = data.sample()
+    loaded = [next(batches(data.train, Order(len(data.train), 1, seed=0), workers)) for workers in (0, 1)]
+    if any(not torch.equal(loaded[0][key], loaded[1][key]) for key in sample):
+        fail("a loader process gives another sample: draw random numbers from numpy.random or random")
     for key in [key for key in IMAGES if key in sample]:
-        if tuple(sample[key].shape[2:]) != (32, 32):
-            fail(f"{key} became {tuple(sample[key].shape)} where a crop of 32 pixels was asked for")
+        side = 32 // (config.scale if key == "source" else 1)
+        if tuple(sample[key].shape[2:]) != (side, side):
+            fail(f"{key} became {tuple(sample[key].shape)} where a crop of {side} pixels was asked for")
 
 
 DATASET: Sequence[Check] = (samples, one_transform, repeatable, splits, detection, training)
@@ -133,13 +145,44 @@ def _own_folder(subject: Subject) -> Path:
         try:
             if len(open_dataset(subject.plugins, subject.name, root, subject.options)("train", dict)):
                 return root
-        except UserError:
+        except Exception:  # noqa: S112  it reads something else
             continue
     raise Skipped("it reads none of the folders that i2i can make: name one, --data FOLDER or data=FOLDER")
 
 
 def _opened(subject: Subject, split: str, transform: Any) -> Any:
     return open_dataset(subject.plugins, subject.name, _folder(subject), subject.options)(split, transform)
+
+
+@contextlib.contextmanager
+def _listed_backwards() -> Iterator[None]:
+    """Meanwhile folders are listed in another order, as on another file system."""
+    listdir, scandir = os.listdir, os.scandir
+
+    class Backwards:
+        def __init__(self, *args: Any) -> None:
+            self.entries = scandir(*args)
+
+        def __enter__(self) -> Backwards:
+            return self
+
+        def __exit__(self, *exception: object) -> None:
+            self.entries.close()
+
+        def __iter__(self) -> Iterator[Any]:
+            return reversed(list(self.entries))
+
+        def __next__(self) -> Any:
+            return next(self.entries)
+
+        def close(self) -> None:
+            self.entries.close()
+
+    def backwards(*args: Any) -> list[Any]:
+        return listdir(*args)[::-1]
+
+    with mock.patch("os.listdir", backwards), mock.patch("os.scandir", Backwards):
+        yield
 
 
 def _bytes(dataset: Any, index: int) -> list[bytes]:

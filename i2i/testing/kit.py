@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import random
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from i2i.api import Component
+from i2i.builder import Builder
 from i2i.config.text import parse_set
 from i2i.errors import PluginError, UserError, debugging, one_line
 from i2i.plugins import KINDS, Plugins, nearest
@@ -84,15 +88,20 @@ class Subject:
     @cached_property
     def options(self) -> dict[str, Any]:
         """Options that make it small, and on top of them those of `sets`."""
-        options = small_options(self.component)
+        options = small_options(self.plugins, self.kind, self.component)
         for text in self.sets:
             options |= parse_set(text).values
         return options
 
     def once(self, key: str, make: Callable[[], Any]) -> Any:
-        """What several checks need and is made once."""
+        """What several checks need and is made once; if that failed, it fails again in the same way."""
         if key not in self.cache:
-            self.cache[key] = make()
+            try:
+                self.cache[key] = make()
+            except (Exception, SystemExit) as error:
+                self.cache[key] = error
+        if isinstance(self.cache[key], BaseException):
+            raise self.cache[key]
         return self.cache[key]
 
 
@@ -103,20 +112,43 @@ The function's name names the check, the first line of its docstring is the prom
 """
 
 
-def small_options(component: Component) -> dict[str, Any]:
-    """Those of `SMALL` that the component has as numbers and takes."""
+def small_options(plugins: Plugins, kind: str, component: Component) -> dict[str, Any]:
+    """Those of `SMALL` that the component has as whole numbers, if it can be built with them."""
     taken: dict[str, Any] = {}
     for key, value in SMALL.items():
         if key in component.config.model_fields:
             with contextlib.suppress(ValueError):  # its least value may be larger
-                component.config(**taken, **{key: value})
-                taken[key] = value
+                if type(getattr(component.config(**taken, **{key: value}), key)) is int:
+                    taken[key] = value
+    build = Builder(plugins, (64, 64))
+    try:
+        if kind == "generator":
+            build.generator(component.name, in_channels=3, out_channels=3, **taken)
+        elif kind == "discriminator":
+            build.discriminator(component.name, in_channels=3, **taken)
+    except UserError:  # a norm of 32 groups has no use for 4 channels
+        return {}
     return taken
 
 
 def fail(problem: str) -> NoReturn:
     """A promise is broken."""
     raise AssertionError(problem)
+
+
+@contextlib.contextmanager
+def trying(what: str) -> Iterator[None]:
+    """An error inside says what was tried.
+
+    Raises:
+        AssertionError: anything but an error that is meant for people.
+    """
+    try:
+        yield
+    except (AssertionError, UserError, Skipped):
+        raise
+    except (Exception, SystemExit) as error:
+        raise AssertionError(f"{what}: {one_line(error)} (I2I_DEBUG=1 shows where)") from error
 
 
 def findings(
@@ -146,7 +178,7 @@ def findings(
     checks = {check.__name__.replace("_", "-"): check for check in _checks()[kind]}
     if unknown := [name for name in skip if name not in {key for c in _checks().values() for key in _names(c)}]:
         raise PluginError(f"no check '{unknown[0]}'{nearest(unknown[0], checks)}; {kind}s have: {', '.join(checks)}")
-    with tempfile.TemporaryDirectory(prefix="i2i-check-") as folder:
+    with _state_kept(), tempfile.TemporaryDirectory(prefix="i2i-check-") as folder:
         subject = Subject(kind, name, plugins or Plugins(), Path(folder), Path(data) if data else None, sets)
         _ = subject.component
         seen: set[str] = set()
@@ -154,6 +186,21 @@ def findings(
             promise = (check.__doc__ or "").strip().splitlines()[0].rstrip(".")
             about = Finding(f"{kind} {name}", label, promise)
             yield _run(check, subject, about, "left out" if label in skip else "", seen)
+
+
+@contextlib.contextmanager
+def _state_kept() -> Iterator[None]:
+    """Puts the process's random states and number of threads back."""
+    import torch
+
+    states, threads = (random.getstate(), np.random.get_state(), torch.get_rng_state()), torch.get_num_threads()
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        torch.set_num_threads(threads)
 
 
 def _names(checks: Sequence[Check]) -> list[str]:
@@ -219,7 +266,7 @@ def check_recipe(
 
 def _checks() -> Mapping[str, Sequence[Check]]:
     """Kind of component -> its checks; they import torch, which asking for the kit should not."""
-    from i2i.testing import common, datasets, images, networks, objectives, recipes
+    from i2i.testing import common, datasets, metrics, networks, objectives, recipes, transforms
 
     shared = [common.documentation, common.options]
     return {
@@ -229,6 +276,6 @@ def _checks() -> Mapping[str, Sequence[Check]]:
         "features": [*shared, *networks.FEATURES],
         "loss": [*shared, *objectives.LOSS],
         "dataset": [*shared, *datasets.DATASET],
-        "transform": [*shared, *images.TRANSFORM],
-        "metric": [*shared, *images.METRIC],
+        "transform": [*shared, *transforms.TRANSFORM],
+        "metric": [*shared, *metrics.METRIC],
     }

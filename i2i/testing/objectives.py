@@ -11,9 +11,7 @@ from torch import Tensor, nn
 
 from i2i.builder import Builder
 from i2i.engine.context import StepContext
-from i2i.testing.kit import Check, Skipped, Subject, fail
-
-PLAYERS = ("discriminator", "generator")
+from i2i.testing.kit import Check, Skipped, Subject, fail, trying
 
 
 def scalar(subject: Subject) -> None:
@@ -21,7 +19,8 @@ def scalar(subject: Subject) -> None:
     module = _built(subject)
     for place in range(len(_calls(module, _batch(4)))):
         what, call = _calls(module, _batch(4))[place]
-        value = call()
+        with trying(what):
+            value = call()
         if not isinstance(value, Tensor) or value.ndim != 0:
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             fail(f"{what}: must give a scalar tensor, not {got}")
@@ -35,8 +34,6 @@ def scalar(subject: Subject) -> None:
 def mean(subject: Subject) -> None:
     """Is the mean over the batch: the same images twice cost the same."""
     module = _built(subject)
-    if getattr(module, "penalty", False):
-        raise Skipped("penalties may draw points at random")
     once = _batch(4)
     twice = {name: torch.cat([x, x]).detach().requires_grad_() for name, x in once.items()}
     for (what, single), (_, double) in zip(_calls(module, once), _calls(module, twice), strict=True):
@@ -49,6 +46,18 @@ def mean(subject: Subject) -> None:
 
 
 LOSS: Sequence[Check] = (scalar, mean)
+
+
+class _Still(StepContext):
+    """A context in which chance always draws the same."""
+
+    def rand(self, *shape: int) -> Tensor:
+        """The middle."""
+        return torch.full(shape, 0.5)
+
+    def randn(self, *shape: int) -> Tensor:
+        """Nothing."""
+        return torch.zeros(shape)
 
 
 def _built(subject: Subject) -> nn.Module:
@@ -68,16 +77,22 @@ def _calls(module: nn.Module, batch: dict[str, Tensor]) -> list[tuple[str, Calla
     if getattr(module, "penalty", False):
         torch.manual_seed(0)
         score = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Conv2d(4, 1, 3))
-        context = StepContext(0, 100, torch.device("cpu"), torch.float32)
+        context = _Still(0, 100, torch.device("cpu"), torch.float32)
         context.begin(0)
         return [("penalty(score, real, fake, ctx)", lambda: module(score, real=real, fake=fake, ctx=context))]
-    first = next(iter(inspect.signature(module.forward).parameters), "")
-    if first != "player":
-        return [("loss(output, target)", lambda: module(fake, real))]
+    parameters = inspect.signature(module.forward).parameters
+    if "fake" not in parameters:
+        needed = [p for p in parameters.values() if p.default is p.empty and p.kind == p.POSITIONAL_OR_KEYWORD]
+        if len(needed) != 2:
+            raise Skipped("its recipe knows how to call it; the kit tries loss(output, target)")
+        return [("loss(output, target)", lambda: module(fake, real.detach()))]
     logits = {name: images.mean((1, 2, 3)) * 50 for name, images in batch.items()}
     compares = getattr(module, "compares", False)
     generator = logits if compares else {"fake": logits["fake"]}
     return [
         ("loss('discriminator', real, fake)", lambda: module("discriminator", **logits)),
-        (f"loss('generator', {', '.join(generator)})", lambda: module("generator", **generator)),
+        (
+            f"loss('generator', {', '.join(generator)}), without real unless it has compares = True",
+            lambda: module("generator", **generator),
+        ),
     ]

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import socket
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from i2i.config import resolve
 from i2i.engine import launch
 from i2i.engine.train import feed, open_training
+from i2i.errors import UserError, one_line
 from i2i.plugins import Plugins
 
 WORLD = 2
@@ -50,9 +50,9 @@ def in_processes(plugins: Plugins, config: Path, folder: Path) -> list[dict[str,
     for worker in workers:
         worker.join(TIMEOUT_S)
         worker.kill()
-    problems = sorted(folder.glob("rank-*.txt"))
-    if problems:
-        raise AssertionError(problems[0].read_text(encoding="utf-8").strip().splitlines()[-1])
+    problems = sorted(folder.glob("rank-*.txt"), key=lambda path: path.stat().st_mtime_ns)
+    if problems:  # of the first one: the other's is that it is alone
+        raise AssertionError(problems[0].read_text(encoding="utf-8"))
     files = [folder / f"rank-{rank}.safetensors" for rank in range(WORLD)]
     if missing := [file for file in files if not file.is_file()]:
         raise AssertionError(
@@ -61,10 +61,15 @@ def in_processes(plugins: Plugins, config: Path, folder: Path) -> list[dict[str,
     return [load_file(file) for file in files]
 
 
-def final_state(plugins: Plugins, config: Path) -> dict[str, Tensor]:
+def final_state(plugins: Plugins, config: Path, *, disturbed: bool = False) -> dict[str, Tensor]:
     """Weights and buffers by network and name after the configured steps, without dropout.
 
     Each process has its own dropout, so that with it two processes could not equal one.
+
+    Args:
+        plugins: where components are looked up.
+        config: a whole configuration.
+        disturbed: every network first draws a number that nobody needs: what it draws itself becomes something else.
     """
     resolved = resolve(plugins, file=config, samples=False)
     fabric = launch(resolved.engine)
@@ -73,6 +78,8 @@ def final_state(plugins: Plugins, config: Path) -> dict[str, Tensor]:
         for layer in module.modules():
             if isinstance(layer, nn.modules.dropout._DropoutNd):
                 layer.p = 0.0
+        if disturbed:
+            module.register_forward_pre_hook(_draw)
     steps = feed(training, data, fabric, set())
     while training.step < training.steps:
         training.train_step(next(steps))
@@ -93,21 +100,27 @@ def _worker(rank: int, port: int, plugins: Plugins, config: Path, folder: Path) 
         "OMP_NUM_THREADS": "1",
     }
     torch.set_num_threads(1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the parent says what went wrong
     try:
         save_file(final_state(plugins, config), folder / f"rank-{rank}.safetensors")
-    except BaseException:
-        (folder / f"rank-{rank}.txt").write_text(traceback.format_exc(), encoding="utf-8")
+    except BaseException as error:
+        text = str(error) if isinstance(error, UserError) else one_line(error)
+        (folder / f"rank-{rank}.txt").write_text(f"in one of two processes: {text}", encoding="utf-8")
         raise
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 
 
+def _draw(module: nn.Module, args: Any) -> None:
+    torch.rand(1)
+
+
 @contextmanager
 def _without_main() -> Iterator[None]:
     """Meanwhile new processes do not import the main program: it may have no guard, or come from no file."""
     main = sys.modules["__main__"]
-    kept = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
+    kept: dict[str, Any] = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
     vars(main).pop("__file__", None)
     main.__spec__ = None
     try:
