@@ -1,5 +1,6 @@
 """A plugin whose components do one thing wrong each, as an option says; used by test_contract."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -120,15 +121,17 @@ class Metric:
     def __init__(self, config):
         self.fault = config.fault
 
+        self.resets = 0
+
     def update(self, output, target):
-        if self.fault == "raises":
+        if self.fault == "raises" or (self.fault == "later" and self.resets > 1):
             raise TypeError("no")
 
     def compute(self):
-        return torch.zeros(3)
+        return torch.zeros(1 if self.fault == "later" else 3)
 
     def reset(self):
-        pass
+        self.resets += 1
 
 
 class Recipe(i2i.Recipe):
@@ -145,6 +148,11 @@ class Recipe(i2i.Recipe):
             return [nn.Conv2d(3, 3, 1)]
         if self.fault == "no module":
             return {"net": lambda x: x}
+        if self.fault == "own way":  # not a fault: a method of its own, keywords, per-image gradients, a copy
+            generator = build.generator("odd", in_channels=3, out_channels=3)
+            forward = generator.forward
+            generator.forward = lambda image: forward(image)
+            return {"net": generator, "critic": build.discriminator("odd", in_channels=3)}
         return {"net": nn.Conv2d(3, 3, 1), "other": nn.Conv2d(3, 3, 1)}
 
     def phases(self):
@@ -158,6 +166,14 @@ class Recipe(i2i.Recipe):
         return {"wrong": batch["nothing"]} if self.fault == "shared" else {}
 
     def losses(self, phase, nets, batch, ctx):
+        if self.fault == "own way":
+            made = nets["net"](image=batch["source"])
+            teacher = copy.deepcopy(nets["net"])
+            score = lambda x: nets["critic"](x[None]).sum()
+            slopes = torch.func.vmap(torch.func.grad(score))(batch["target"])
+            return {
+                "error": (made - teacher(batch["source"]).detach()).abs().mean() + slopes.square().mean() + made.mean()
+            }
         error = (nets["net"](batch["source"]) - batch["target"]).abs()
         faults = {
             "vector": lambda: {"error": error.mean((1, 2, 3))},

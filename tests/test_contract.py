@@ -1,11 +1,16 @@
 """A component that does the wrong thing is stopped at step 0 by one line that names it and what was expected."""
 
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import i2i
 from conftest import TINY
+from i2i.config import resolve
+from i2i.data.loading import open_data
 from i2i.errors import PluginError, TrainingError
 from i2i.plugins import Plugins
 
@@ -65,7 +70,7 @@ def test_a_component_that_does_the_wrong_thing_is_stopped_at_step_0(kind, fault,
         train(tmp_path, *sets, data=data)
     assert "\n" not in str(error.value)
     assert error.value.exit_code == 2
-    assert not list((tmp_path / "run").glob("checkpoints/*"))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -103,6 +108,30 @@ def test_a_dataset_that_fails_in_a_loader_process_is_named_in_one_line(tmp_path)
     assert "\n" not in str(error.value)
 
 
+def test_samples_travel_to_processes_that_have_not_loaded_the_plugin(tmp_path):
+    config = resolve(ODD, "pix2pix", sets=[*SMALL, "data.layout=odd"])
+    (tmp_path / "samples").write_bytes(pickle.dumps(open_data(config.data, ODD, needs=(), seed=0).train))
+    script = f"import pickle; print(pickle.load(open({str(tmp_path / 'samples')!r}, 'rb'))[0, 0]['source'].shape)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "torch.Size([3, 32, 32])", done.stderr
+
+
+def test_networks_are_called_as_recipes_like(pairs_root):
+    generator = [line for line in SMALL if "unet" not in line] + ["odd-recipe.fault=own way", "data.size=32"]
+    sets = [line for line in generator if not line.startswith("pix2pix")]
+    assert i2i.train("odd-recipe", data=pairs_root, sets=sets, plugins=ODD, dry_run=True).step == 1
+
+
+def test_a_metric_that_fails_later_loses_no_step(tmp_path, pairs_root):
+    with pytest.raises(
+        TrainingError, match=r"metric 'odd' of plugin misbehaving .*: TypeError: no .*, at step 2, which"
+    ) as e:
+        sets = [PATCH, "train.metrics=[{name: odd, fault: later}]", "train.checkpoint_every=2", "train.val_images=1"]
+        train(tmp_path, *sets, data=pairs_root)
+    assert e.value.exit_code == 1
+    assert (tmp_path / "run" / "checkpoints" / "step-0000002").is_dir()
+
+
 def test_a_component_that_fails_later_leaves_its_checkpoints(tmp_path, pairs_root):
     sets = [*SMALL, PATCH, "pix2pix.generator={name: odd, fault: late}", "train.checkpoint_every=1"]
     with pytest.raises(
@@ -118,5 +147,5 @@ def test_the_command_says_one_line_and_leaves_with_2(tmp_path, pairs_root, cli):
     words = [word for line in [*SMALL, PATCH, SETTING["generator"].format("size")] for word in ("--set", line)]
     done = cli("-p", PLUGIN, "train", "pix2pix", "--data", pairs_root, "--out", tmp_path / "run", *words)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("i2i: error: generator 'odd' of plugin misbehaving (")
+    assert "generator 'odd' of plugin misbehaving (" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr

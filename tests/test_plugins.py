@@ -1,5 +1,6 @@
 """Finding plugins, and what happens when one is broken."""
 
+import gc
 import sys
 
 import pytest
@@ -53,6 +54,9 @@ def test_installed_plugin_gives_its_components(installed):
         (None, "what is this", "must name a module"),
         ("import i2i\n\ndef i2i_generators():\n    return []", None, "must be marked by @i2i.hookimpl"),
         ("PLUGIN_API = 99\n" + HEAD + "return []", None, "it needs version 99 of the plugin API, and this i2i has 1"),
+        ("PLUGIN_API = '2'\n" + HEAD + "return []", None, "its PLUGIN_API must be a whole number, such as 1, not '2'"),
+        (HEAD + "return []\n\ndef __getattr__(name):\n    raise RuntimeError('lazy')", None, "RuntimeError: lazy"),
+        ("class E(Exception):\n    def __str__(self):\n        raise self\n\nraise E", None, "E: no reason given"),
         (HEAD + "return [i2i.Component('a b', print)]", None, "must be letters, digits and hyphens"),
         (HEAD + "return [i2i.Component('a', print)] * 2", None, "gives generator 'a' 2 times"),
         ("import i2i\n\n@i2i.hookimpl\ndef i2i_generatorz():\n    return []", None, "did you mean 'i2i_generators'?"),
@@ -83,10 +87,15 @@ def test_malformed_entry_points_of_a_plugin_are_reported(installed, text):
     assert "\n" not in broken.error
 
 
-def test_what_a_plugin_prints_does_not_reach_stdout(installed, capsys):
-    installed("i2i-loud", "print('hello')\n" + HEAD + "return []")
-    assert Plugins().all
-    assert capsys.readouterr().out == ""
+def test_what_a_plugin_prints_does_not_reach_stdout(installed, capfd):
+    wrapped = "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer)\nprint('hello')\n"
+    installed("i2i-loud", wrapped + HEAD + "print('from a hook'); return []")
+    assert not Plugins().failed()
+    gc.collect()
+    print("still here", file=sys.stderr)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "still here" in err
 
 
 def test_malformed_metadata_of_another_package_is_ignored(installed):
@@ -120,6 +129,27 @@ def test_two_installed_plugins_with_one_name_are_an_error_when_it_is_asked_for(i
     assert "--disable i2i-one or --disable i2i-two" in str(error.value)
     assert plugins.get("generator", "resnet")
     assert Plugins(disable=["i2i-two"]).get("generator", "same")
+
+
+def test_a_plugin_may_be_ready_for_hooks_that_are_to_come(installed):
+    later = "\n\n@i2i.hookimpl(optionalhook=True)\ndef i2i_schedules():\n    return []\n"
+    named = "\n\n@i2i.hookimpl(specname='i2i_losses')\ndef losses():\n    return []\n"
+    installed("i2i-early", HEAD + "return []" + later + named)
+    assert not Plugins().failed()
+
+
+def test_a_file_may_be_called_like_a_module_that_it_imports(tmp_path):
+    (tmp_path / "json.py").write_text("import json\nassert json.dumps\n" + HEAD + "return []")
+    assert not Plugins([str(tmp_path / "json.py")], autoload=False).failed()
+
+
+def test_a_file_that_was_mended_is_loaded_anew(tmp_path):
+    file = tmp_path / "mended.py"
+    file.write_text("1 / 0")
+    with pytest.raises(PluginError, match="ZeroDivisionError"):
+        _ = Plugins([str(file)]).all
+    file.write_text(HEAD + "return [i2i.Component('mended', print)]")
+    assert Plugins([str(file)]).get("generator", "mended")
 
 
 def test_disabling_what_is_not_there_is_an_error():

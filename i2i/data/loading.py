@@ -136,16 +136,11 @@ def open_data(
     together = bool(getattr(raw, "paired", True))
     channels = _channels(seen, config)
     images = [seen[key] for key in ("source", "target") if key in seen]
+    for_train = source.dataset("train", Pipeline(config, channels, augment, degrade, together))
+    for_val = other.dataset(val_split, Pipeline(config, channels, None, degrade, together))
     return Data(
-        train=Samples(
-            source.dataset("train", Pipeline(config, channels, augment, degrade, together)), train, seed, source.who
-        ),
-        val=Samples(
-            other.dataset(val_split, Pipeline(config, channels, None, degrade, together)),
-            [index for index in val if index not in bad],
-            seed,
-            other.who,
-        ),
+        train=Samples(for_train, train, seed, source.who, plugins.files),
+        val=Samples(for_val, [index for index in val if index not in bad], seed, other.who, plugins.files),
         value_type="uint8" if not images or images[0].dtype == np.uint8 else "float32",
         layout=source.layout,
         labels=tuple(map(str, getattr(raw, "labels", ()))),
