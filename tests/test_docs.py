@@ -18,7 +18,6 @@ from doc_blocks import (
     COMMANDS,
     OTHER_LINES,
     PLUGINS,
-    README,
     SETUP,
     TEST_FILES,
     anchors,
@@ -130,16 +129,6 @@ def test_every_command_in_the_text_has_these_options(page):
                 assert word in command.commands, text
                 command = command.commands[word]
         assert {word for word in words if word.startswith("-")} <= options_of(command), text
-
-
-def test_every_command_and_option_in_the_readme_exists():
-    commands = get_command(app).commands
-    used = re.findall(r"i2i (train|translate|export|config|plugins|report|doctor|[a-z]+)\b((?: [^`\n#]*)?)", README)
-    lines = [(name, rest) for name, rest in used if name in commands or (f"i2i {name} " in README and "--" in rest)]
-    assert len(lines) > 8
-    for name, rest in lines:
-        assert name in commands
-        assert set(re.findall(r"(?<=\s)--[a-z-]+", rest)) <= options_of(commands[name]), (name, rest)
 
 
 def options_of(command):
