@@ -51,7 +51,8 @@ def build_recipe(plugins: Plugins, name: str, config: Config) -> Recipe:
         recipe = plugins.get("recipe", name).build(config)
     if not isinstance(recipe, Recipe):
         raise PluginError(f"{who}: must build an i2i.Recipe, not a {type(recipe).__name__}")
-    if isinstance(recipe.needs, str) or not isinstance(recipe.needs, Collection):
+    needs = recipe.needs
+    if isinstance(needs, str) or not isinstance(needs, Collection) or not all(isinstance(key, str) for key in needs):
         raise PluginError(f"{who}: needs must be a set of names, such as {{'source', 'target'}}, not {recipe.needs!r}")
     return recipe
 

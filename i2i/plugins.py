@@ -7,6 +7,7 @@ before the first question is asked.
 from __future__ import annotations
 
 import difflib
+import inspect
 import os
 import re
 import warnings
@@ -233,8 +234,12 @@ def _checked(hook: str, component: Any) -> Component:
         raise PluginError(f"{hook}: the name {brief(component.name)} must be letters, digits and hyphens")
     if not (isinstance(component.config, type) and issubclass(component.config, Config)):
         raise PluginError(f"{hook}: the config of '{component.name}' must be a subclass of i2i.Config")
-    if not callable(component.build):
-        raise PluginError(f"{hook}: the build of '{component.name}' cannot be called")
+    if type(component.name) is not str or type(component.summary) is not str:
+        raise PluginError(f"{hook}: name and summary of '{component.name}' must be plain texts")
+    try:
+        inspect.signature(component.build)
+    except (TypeError, ValueError) as error:
+        raise PluginError(f"{hook}: the build of '{component.name}' cannot be called: {one_line(error)}") from error
     return component
 
 

@@ -37,7 +37,7 @@ def site(tmp_path_factory):
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: i2i-{name}\nVersion: 0.3\n")
         value = f"i2i_{name}:thing" if name == "number" else f"i2i_{name}"
-        text = f"[i2i]\n{name} = {value}\n" if name != "malformed" else f"[i2i\n{name} = = {value}\n]"
+        text = f"[i2i]\n{name} = {value}\n" if name != "malformed" else f"[i2i]\nno equals sign\n{name} = {value}\n"
         (info / "entry_points.txt").write_text(text)
     return folder
 

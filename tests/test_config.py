@@ -140,8 +140,8 @@ def test_every_printed_option_has_its_meaning_above_it(name):
 def test_presets_of_pix2pix_differ_where_paper_and_reference_differ():
     paper, reference = pix2pix(preset="paper"), pix2pix()
     assert reference.preset == "reference"
-    assert paper.options.generator.options["dropout_layers"] == (1, 2, 3)
-    assert reference.options.generator.options["dropout_layers"] == (2, 3, 4)
+    assert paper.options.generator.options["dropout_layers"] == [1, 2, 3]
+    assert reference.options.generator.options["dropout_layers"] == [2, 3, 4]
     assert (paper.train.schedule.name, reference.train.schedule.name) == ("constant", "linear")
     for config in (paper, reference):
         assert config.options.generator.options["bottleneck_norm"] is False

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from i2i.cli import deploy, generate, inspect, plugins, train
+from i2i.cli.common import forgive_malformed_metadata
 from i2i.errors import UserError, debugging
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ def main() -> NoReturn:
     # Before torch comes: OpenMP threads spin long while they wait. Beside one other busy process that took a training
     # step from 0.07 s to 2 s; with brief spinning to 0.18 s, and a quiet machine is as fast as before.
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    forgive_malformed_metadata()
     try:
         code = app(standalone_mode=False) or 0
     except UserError as error:

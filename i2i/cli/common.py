@@ -1,7 +1,8 @@
-"""What several commands need."""
+"""What several commands need, and all of them before anything else."""
 
 from __future__ import annotations
 
+import importlib.metadata
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,3 +16,20 @@ def plugins_of(context: typer.Context) -> Plugins:
     from i2i.plugins import Plugins
 
     return Plugins(**context.obj)
+
+
+def forgive_malformed_metadata() -> None:
+    """From now on a distribution whose entry points cannot be parsed has none, in this process.
+
+    torch, triton and pydantic ask for the entry points of all packages when they are imported; Python raises for all of
+    them if the file of one is malformed. The command line calls this before it imports them.
+    """
+    original = importlib.metadata.Distribution.entry_points.fget  # type: ignore[attr-defined]
+
+    def entry_points(distribution: importlib.metadata.Distribution) -> importlib.metadata.EntryPoints:
+        try:
+            return original(distribution)
+        except Exception:
+            return importlib.metadata.EntryPoints()
+
+    importlib.metadata.Distribution.entry_points = property(entry_points)  # type: ignore[assignment,method-assign]

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from i2i.discovery import Plugin
     from i2i.plugins import Plugins
 
+
+def say(line: str) -> None:
+    """Prints a line at once; what a plugin put into it cannot control the terminal."""
+    from i2i.data.image_errors import shown
+
+    print("\n".join(shown(part) for part in line.split("\n")), flush=True)
+
+
 app = typer.Typer(help="Look at, begin and check plugins.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -22,15 +30,15 @@ def list_plugins(context: typer.Context) -> None:
     """List every plugin with what it gives, or why it cannot be used."""
     found = plugins_of(context)
     for plugin in found.all:
-        print(f"{plugin.name}  ({plugin.source})")
+        say(f"{plugin.name}  ({plugin.source})")
         if plugin.error:
-            print(f"  not loaded: {plugin.error}")
+            say(f"  not loaded: {plugin.error}")
         for kind, component in plugin.components:
-            print(f"  {kind:14} {component.name:16} {component.summary}")
+            say(f"  {kind:14} {component.name:16} {component.summary}")
         for line in plugin.warnings:
-            print(f"  warning: {line}")
+            say(f"  warning: {line}")
     for line in found.conflicts():
-        print(f"conflict: {line}")
+        say(f"conflict: {line}")
 
 
 @app.command("show")
@@ -41,13 +49,13 @@ def show_plugin(
     """Show what a plugin or component gives, with options, defaults and meanings."""
     for plugin, components in _named(plugins_of(context), name):
         file = getattr(plugin.module, "__file__", None) or plugin.origin
-        print(f"{plugin.name}  ({f'{plugin.source}, ' if plugin.distribution else ''}{file})")
+        say(f"{plugin.name}  ({f'{plugin.source}, ' if plugin.distribution else ''}{file})")
         for kind, component in components:
-            print(f"\n{kind} {component.name}: {component.summary}")
+            say(f"\n{kind} {component.name}: {component.summary}")
             if component.presets:
-                print(f"  presets: {', '.join(component.presets)}")
+                say(f"  presets: {', '.join(component.presets)}")
             for line in _options(component.config, _defaults(component.config)):
-                print(f"  {line}")
+                say(f"  {line}")
 
 
 @app.command("new")
@@ -63,9 +71,9 @@ def new(
     from i2i.scaffold import new_plugin, next_commands
 
     folder = new_plugin(name, kind, out, plugins_of(context))
-    print(f"made {folder}; next:")
+    say(f"made {folder}; next:")
     for line in next_commands(name, kind, folder):
-        print(f"  {line}")
+        say(f"  {line}")
 
 
 @app.command("check")
@@ -89,15 +97,15 @@ def check(
     counts = {"ok": 0, "wrong": 0, "skipped": 0}
     for plugin, components in _named(plugins, target):
         for line in plugin.warnings:
-            print(f"note    plugin {plugin}: {line}", flush=True)
+            say(f"note    plugin {plugin}: {line}")
         if not components:
-            print(f"note    plugin {plugin}: gives no components", flush=True)
+            say(f"note    plugin {plugin}: gives no components")
         for kind, component in components:
             found = findings(kind, component.name, plugins=plugins, data=data, sets=sets or (), skip=skip or ())
             for finding in found:
-                print(finding, flush=True)
+                say(str(finding))
                 counts["wrong" if finding.problem else "skipped" if finding.skipped else "ok"] += 1
-    print(", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "ok"))
+    say(", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "ok"))
     if counts["wrong"]:
         raise typer.Exit(1)
 

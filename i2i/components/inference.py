@@ -42,14 +42,15 @@ def inference_translators(
         usable = isinstance(translator, Translator) and isinstance(translator.module, nn.Module) and translator.example
         if not usable or not isinstance(name, str) or not re.fullmatch(r"[\w-]+", name):
             raise PluginError(f"{who}: translator '{name}' needs a plain name, a module and an example")
-    return {
-        name: replace(
-            translator,
-            module=for_inference(translator.module, image_statistics=image_statistics),
-            example={key: t.float() if t.is_floating_point() else t for key, t in translator.example.items()},
-        )
-        for name, translator in translators.items()
-    }
+    with blaming(f"{who}, translators"):
+        return {
+            name: replace(
+                translator,
+                module=for_inference(translator.module, image_statistics=image_statistics),
+                example={key: t.float() if t.is_floating_point() else t for key, t in translator.example.items()},
+            )
+            for name, translator in translators.items()
+        }
 
 
 def for_inference(module: nn.Module, *, image_statistics: bool) -> nn.Module:

@@ -140,9 +140,7 @@ def _commented(model: BaseModel, plugins: Plugins, indent: int) -> CommentedMap:
         elif isinstance(value, BaseModel):
             node[name] = _commented(value, plugins, indent + 2)
         elif isinstance(value, dict):
-            node[name] = _commented_values(
-                {k: v.model_dump() if isinstance(v, BaseModel) else v for k, v in value.items()}
-            )
+            node[name] = _commented_values(plain[name])
         else:
             node[name] = _flow(plain[name])
         node.yaml_set_comment_before_after_key(name, before=_comment(info), indent=indent)

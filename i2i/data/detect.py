@@ -61,7 +61,7 @@ def find_layout(config: DataConfig, plugins: Plugins, root: Path | None, wanted:
     # the built-in layouts first: installing a plugin must not change how a folder is read
     for built_in in (True, False):
         asked = {name: c for name, (plugin, c) in givers.items() if plugin.built_in == built_in and _finds(c, root)}
-        ranks = {name: rank for name, c in asked.items() if (rank := wanted.rank(c, config)) is not None}
+        ranks = {name: rank for name, c in asked.items() if (rank := _rank(wanted, c, config)) is not None}
         best = [name for name in ranks if ranks[name] == min(ranks.values())]
         if len(best) > 1 and root is not None:
             raise DataError(f"{root}: could be {' or '.join(best)}: say which with --set data.layout=NAME")
@@ -78,8 +78,17 @@ def _finds(component: Component, root: Path | None) -> bool:
     detect = getattr(component.build, "detect", None)
     try:
         return bool(detect and detect(root))
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # whatever it is, other people's data must not suffer
         return False
+
+
+def _rank(wanted: Wanted, component: Component, config: DataConfig) -> tuple[int, bool, int] | None:
+    try:
+        return wanted.rank(component, config)
+    except Exception:  # `gives` is no set of names
+        return None
 
 
 def _nothing_fits(

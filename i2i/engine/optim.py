@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from i2i.api import Phase
 from i2i.config import OptimizerConfig, ScheduleConfig, TrainConfig
-from i2i.errors import ConfigError, PluginError
+from i2i.errors import ConfigError, PluginError, brief
 from i2i.plugins import nearest
 
 
@@ -75,11 +76,22 @@ def players(
             )
         user = config.phases[phase.name].model_dump(exclude_none=True) if phase.name in config.phases else {}
         every = user.pop("every", phase.every)
-        settings = OptimizerConfig(**(config.optimizer.model_dump() | dict(phase.optimizer) | user))
+        settings = _settings(
+            config.optimizer.model_dump() | dict(phase.optimizer) | user, f"{who}: phase '{phase.name}'"
+        )
         if phase.trains not in optimizers:
             optimizers[phase.trains] = _optimizer(parameters, settings, device)
         made.append(Player(replace(phase, every=every), parameters, optimizers[phase.trains], settings.lr))
     return made
+
+
+def _settings(values: dict[str, Any], who: str) -> OptimizerConfig:
+    try:
+        return OptimizerConfig(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise PluginError(f"{who}, optimizer, {key}: {first['msg'].lower()}, got {brief(first['input'])}") from error
 
 
 def _optimizer(parameters: list[nn.Parameter], config: OptimizerConfig, device: torch.device) -> torch.optim.Optimizer:

@@ -16,7 +16,7 @@ from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.images import write_image
 from i2i.data.loading import Data
-from i2i.errors import blaming
+from i2i.errors import PluginError, blaming
 from i2i.plugins import Plugins
 
 Batch = dict[str, Tensor]
@@ -40,6 +40,7 @@ class Validation:
         builder = Builder(plugins, (0, 0))
         self.metrics = {metric.name: builder.metric(metric, scale=config.data.scale) for metric in config.train.metrics}
         self.who = {name: plugins.owner("metric", name) for name in self.metrics}
+        self.recipe = plugins.owner("recipe", config.recipe)
         for metric in self.metrics.values():
             metric.distributed_available_fn = _alone  # torchmetrics would wait for processes that do not validate
 
@@ -63,7 +64,11 @@ class Validation:
         for batch in self.images(self.count):
             if translator.target not in batch:
                 continue
-            output = run(translator, batch)
+            with blaming(f"{self.recipe}, translator"):
+                output = run(translator, batch)
+            if output.shape != batch[translator.target].shape:
+                got, want = tuple(output.shape), tuple(batch[translator.target].shape)
+                raise PluginError(f"{self.recipe}: its translator gives images {got}, and the targets are {want}")
             for name, metric in self.metrics.items():
                 with blaming(self.who[name]):
                     metric.update(output.float().cpu(), batch[translator.target].cpu())

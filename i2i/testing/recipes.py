@@ -117,7 +117,8 @@ def processes(subject: Subject) -> None:
     alone = final_state(subject.plugins, path)
     disturbed = final_state(subject.plugins, path, disturbed=True)
     if any(not torch.equal(alone[key], disturbed[key]) for key in alone):
-        return  # its networks draw random numbers, of which every process has its own
+        subject.notes.append("it draws from torch, of which every process has its own, so 1 and 2 were not compared")
+        return
     for key, tensor in alone.items():
         apart = (first[key] - tensor).abs().max().item() if tensor.is_floating_point() and tensor.numel() else 0.0
         if apart > 1e-6:
@@ -162,7 +163,10 @@ def _translated(model: Any, size: tuple[int, int], label: Any) -> np.ndarray:
 
 def _described(recipe: Any) -> str:
     """A class's own text, and that of its methods and its module: where names may be explained."""
-    texts = [recipe, sys.modules.get(getattr(recipe, "__module__", "")), *getattr(recipe, "__dict__", {}).values()]
+    texts = [sys.modules.get(getattr(recipe, "__module__", ""))]
+    for base in getattr(recipe, "__mro__", (recipe,)):
+        if base.__module__ != "i2i.api":
+            texts += [base, *vars(base).values()]
     return "\n".join(str(getattr(text, "__doc__", None) or "") for text in texts).lower()
 
 
