@@ -50,6 +50,8 @@ def i2i_losses() -> Sequence[Component]:  # type: ignore[empty-body]
     the discriminator as a function of images. It says that it is one by an attribute ``penalty = True``; ``every``
     makes it lazy, computed in every n-th step only; ``per_image = True`` says that it looks at one image's gradient,
     which batch norm would mix with the others'.
+
+    Any other loss is called by a recipe that knows it, usually as ``loss(output, target)`` with images.
     """
 
 
