@@ -201,7 +201,7 @@ def _import_into(plugin: Plugin, load: Callable[[], Any]) -> None:
     except BaseException as error:  # SystemExit too: no plugin may end the process
         plugin.error = one_line(error)
         return
-    if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
+    if type(wanted) is not int or wanted < 1:
         plugin.error = f"its PLUGIN_API must be a whole number, such as {PLUGIN_API}, not {brief(wanted)}"
     elif wanted > PLUGIN_API:
         plugin.error = (
