@@ -24,7 +24,7 @@ from i2i.engine.state import Batch, Training, setup
 from i2i.engine.stop import Stop
 from i2i.engine.validate import Validation
 from i2i.engine.writer import Writer
-from i2i.errors import ConfigError, PluginError, RunError, TrainingError
+from i2i.errors import ConfigError, PluginError, RunError, TrainingError, blaming
 from i2i.plugins import Plugins
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.folder import RunFolder
@@ -179,7 +179,8 @@ def _try(training: Training, data: Data, fabric: Fabric, validation: Validation,
     untrained = training.translators()
     losses = training.train_step(next(feed(training, data, fabric, set())), every_phase=True)
     validation.measure(untrained)
-    sample_grid(untrained, validation, 1)
+    with blaming(f"{training.who}, translators"):
+        sample_grid(untrained, validation, 1)
     text = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
     reporter.say(f"one step done, nothing written: {text}")
 

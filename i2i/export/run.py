@@ -80,7 +80,8 @@ def export(
     for name, one in chosen.items():
         target = Path(out) if out is not None else folder.model(name)
         facts = {"recipe": config.recipe, "translator": name, "config_digest": config.digest()}
-        difference = write_onnx(target, one, found.state["value_type"], facts)
+        with blaming(f"{plugins.owner('recipe', config.recipe)}, translator '{name}'"):
+            difference = write_onnx(target, one, found.state["value_type"], facts)
         exported.append(Exported(target, name, found.step, difference, tuple(one.example), tuple(one.labels)))
     return exported
 
