@@ -185,7 +185,7 @@ def test_asking_for_cuda_that_cannot_load_is_refused(tmp_path, monkeypatch, capf
     path = make_model(tmp_path / "model.onnx", "invert")
     if load(path).provider == "CUDAExecutionProvider":
         pytest.skip("CUDA works here")
-    monkeypatch.setattr("i2i.translate.model._has_gpu", lambda: True)
+    monkeypatch.setattr("i2i.translate.session._has_gpu", lambda: True)
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("noise"))
     assert load(path).provider == "CPUExecutionProvider"
     with pytest.raises(ModelError, match="CUDA"):

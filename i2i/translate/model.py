@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout, suppress
-from io import StringIO
 from pathlib import Path
 from typing import Literal
 
@@ -21,9 +17,7 @@ from i2i.errors import DataError, ModelError, UserError
 from i2i.translate.find import find_model
 from i2i.translate.metadata import Metadata, read_metadata
 from i2i.translate.noise import draw_noise, same_noise
-
-_SILENT = 4  # onnxruntime's severity "fatal"
-_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+from i2i.translate.session import last_words, open_session
 
 ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray
 
@@ -42,7 +36,7 @@ def load(path: str | os.PathLike[str], *, translator: str | None = None, device:
     """
     file = find_model(path, translator)
     try:
-        session = _session(file, device)
+        session = open_session(file, device)
         metadata = read_metadata(session)
     except UserError as error:
         raise type(error)(f"{shown(file)}: {error}") from error
@@ -144,11 +138,9 @@ class Model:
         if images.ndim != 4 or images.shape[3] != channels or images.dtype != self.dtype or not images.size:
             wanted = f"{self.dtype} of shape (N, H, W, {channels})"
             raise DataError(f"the model takes {wanted}, not {images.dtype} of shape {images.shape}")
-        feeds: dict[str, np.ndarray] = {"image": np.ascontiguousarray(images)}
-        if "noise" in self._inputs:
-            feeds["noise"] = same_noise(self._inputs["noise"].shape, self._inputs["image"].shape, images.shape)
         count, height, width, _ = images.shape
-        return self._run(feeds, label, (count, height * self.scale, width * self.scale, self.info.channels_out))
+        promised = (count, height * self.scale, width * self.scale, self.info.channels_out)
+        return self._run(self.feeds(images, label=label), promised)
 
     def generate(
         self,
@@ -190,7 +182,19 @@ class Model:
         self.check_command("generate")
         size, index = self._inputs["noise"].shape[1:], self.label_index(label)
         noise = draw_noise(size, numbers, label=index, seed=seed, truncation=truncation)
-        return self._run({"noise": noise}, label, (len(noise), None, None, self.info.channels_out))
+        feeds = {"noise": noise} | self._label_feed(index, len(noise))
+        return self._run(feeds, (len(noise), None, None, self.info.channels_out))
+
+    def feeds(self, images: np.ndarray, *, label: str | int | None = None) -> dict[str, np.ndarray]:
+        """What the graph is given for images ``(N, H, W, C)`` of one size: by the name of its input.
+
+        Raises:
+            UserError: the label is missing, unknown, or of no use.
+        """
+        feeds: dict[str, np.ndarray] = {"image": np.ascontiguousarray(images)}
+        if "noise" in self._inputs:
+            feeds["noise"] = same_noise(self._inputs["noise"].shape, self._inputs["image"].shape, images.shape)
+        return feeds | self._label_feed(self.label_index(label), len(images))
 
     def check_command(self, command: Literal["generate", "translate"]) -> None:
         """Makes sure that the model is for that command.
@@ -232,16 +236,15 @@ class Model:
             raise UserError(f"{shown(self.path)}: unknown label {label!r}; the model knows: {known}")
         return index
 
-    def _run(
-        self, feeds: dict[str, np.ndarray], label: str | int | None, promised: tuple[int, int | None, int | None, int]
-    ) -> np.ndarray:
+    def _label_feed(self, index: int | None, count: int) -> dict[str, np.ndarray]:
+        return {} if index is None else {"label": np.full(count, index, np.int32)}
+
+    def _run(self, feeds: dict[str, np.ndarray], promised: tuple[int, int | None, int | None, int]) -> np.ndarray:
         """The network's images, whose shape is as promised, None standing for any size."""
-        if (index := self.label_index(label)) is not None:
-            feeds["label"] = np.full(promised[0], index, np.int32)
         try:
             (result,) = self._session.run(["image_out"], feeds)
         except Exception as error:  # onnxruntime raises types of its own, and RuntimeError
-            raise ModelError(f"{shown(self.path)}: the model failed: {_last_words(error)}") from error
+            raise ModelError(f"{shown(self.path)}: the model failed: {last_words(error)}") from error
         if len(result.shape) != 4 or any(p not in (None, g) for p, g in zip(promised, result.shape, strict=True)):
             raise ModelError(f"{shown(self.path)}: gave shape {result.shape} where its metadata promise {promised}")
         return result
@@ -255,38 +258,3 @@ class Model:
             raise Unfit(f"an array of shape {image.shape} is no image")
         pixels = image if image.ndim == 3 else image[..., np.newaxis]
         return Picture(pixels, pixels[..., 3] if pixels.shape[2] == 4 else None, None, "")
-
-
-def _session(file: Path, device: str) -> onnxruntime.InferenceSession:
-    """Opens the file on the device; a CUDA provider that does not load is only noticed by its absence afterwards."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise UserError(f"unknown device {device!r}; known are auto, cpu, cuda")
-    cuda = device != "cpu" and _CUDA in onnxruntime.get_available_providers() and _has_gpu()
-    if device == "cuda" and not cuda:
-        raise ModelError("no CUDA device, or onnxruntime is built without CUDA; see: i2i doctor")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _SILENT
-    onnxruntime.set_default_logger_severity(_SILENT)  # the loader of providers writes outside of the session's log
-    if cuda and hasattr(onnxruntime, "preload_dlls"):
-        with redirect_stdout(StringIO()), suppress(Exception):  # the libraries that come as nvidia-* packages
-            onnxruntime.preload_dlls()
-    try:
-        session = onnxruntime.InferenceSession(file, options, providers=[_CUDA, _CPU] if cuda else [_CPU])
-    except Exception as error:
-        raise ModelError(f"not an ONNX file that onnxruntime can load ({_last_words(error)})") from error
-    if device == "cuda" and _CUDA not in session.get_providers():
-        raise ModelError("onnxruntime cannot load its CUDA provider; see: i2i doctor")
-    return session
-
-
-def _last_words(error: Exception) -> str:
-    """What onnxruntime has to say, without the codes and names that it begins with."""
-    text = " ".join(str(error).split()).rpartition(" failed:")[2].rpartition("Status Message:")[2]
-    return text.strip()[-160:] or type(error).__name__
-
-
-def _has_gpu() -> bool:
-    """Asks the driver, so that machines without a GPU need not load gigabytes of CUDA libraries to find out."""
-    with suppress(OSError, AttributeError):
-        return bool(ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1").cuInit(0) == 0)
-    return False
