@@ -42,7 +42,7 @@ def test_channels_and_depth_become_those_of_the_model(model):
     grey = noise(7, 5)
     assert np.array_equal(model("identity").translate(grey), np.dstack([grey] * 3))
     assert np.array_equal(model("triple").translate(grey), np.dstack([grey] * 3))
-    assert np.array_equal(model("red").translate(noise(7, 5, 4)), noise(7, 5, 4)[..., :1])
+    assert np.array_equal(model("red").translate(noise(7, 5, 4), alpha="drop"), noise(7, 5, 4)[..., :1])
     assert (model("identity-4").translate(noise(7, 5, 3))[..., 3] == 255).all()
     wide = noise(7, 5, 3, dtype=np.uint16)
     assert np.array_equal(model("identity").translate(wide), np.rint(wide / 257))
@@ -50,6 +50,17 @@ def test_channels_and_depth_become_those_of_the_model(model):
     assert result.dtype == np.float32
     assert np.array_equal(np.rint(result * 65535), wide)
     assert model("identity").translate(np.ones((3, 4, 3))).max() == 255
+
+
+def test_alpha_of_an_array_goes_by_the_rules_of_files(model):
+    pixels = noise(7, 5, 4)
+    inverted = np.dstack([255 - pixels[..., :3], pixels[..., 3]])
+    assert np.array_equal(model().translate(pixels), inverted)
+    assert np.array_equal(model().translate(Image.fromarray(pixels)), inverted)
+    assert np.array_equal(model().translate(pixels, alpha="drop"), inverted[..., :3])
+    pixels[..., 3] = 0
+    assert (model("identity").translate(pixels, alpha="white") == 255).all()
+    assert (model("identity").translate(pixels, alpha="black") == 0).all()
 
 
 def test_scale_enlarges(model):
@@ -167,30 +178,6 @@ def test_a_run_folder_with_several_models_wants_a_name(tmp_path):
     for translator in (None, "CtoD"):
         with pytest.raises(ModelError, match="AtoB, BtoA"):
             load(tmp_path, translator=translator)
-
-
-def test_cuda_is_used_or_its_absence_told_without_noise(tmp_path, capfd):
-    path = make_model(tmp_path / "model.onnx", "invert")
-    assert load(path).provider in ("CUDAExecutionProvider", "CPUExecutionProvider")
-    try:
-        assert load(path, device="cuda").provider == "CUDAExecutionProvider"
-    except ModelError as error:
-        assert "CUDA" in str(error)
-    assert capfd.readouterr() == ("", "")
-
-
-def test_asking_for_cuda_that_cannot_load_is_refused(tmp_path, monkeypatch, capfd):
-    import onnxruntime
-
-    path = make_model(tmp_path / "model.onnx", "invert")
-    if load(path).provider == "CUDAExecutionProvider":
-        pytest.skip("CUDA works here")
-    monkeypatch.setattr("i2i.translate.session._has_gpu", lambda: True)
-    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("noise"))
-    assert load(path).provider == "CPUExecutionProvider"
-    with pytest.raises(ModelError, match="CUDA"):
-        load(path, device="cuda")
-    assert capfd.readouterr() == ("", "")
 
 
 # Folders

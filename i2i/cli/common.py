@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import importlib.metadata
-from typing import TYPE_CHECKING
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
     from i2i.plugins import Plugins
+
+
+class Stopped(BaseException):
+    """A signal asked the command to stop; its number is `args[0]`. No `Exception`, so that nothing takes it for one."""
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Inside, SIGINT, SIGTERM and SIGHUP raise `Stopped` in the main thread."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise Stopped(number)
+
+    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def plugins_of(context: typer.Context) -> Plugins:

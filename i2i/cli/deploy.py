@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from i2i.cli.common import plugins_of
-from i2i.cli.results import show
+from i2i.cli.common import plugins_of, stoppable
+from i2i.cli.results import Report, show
+from i2i.errors import UserError
 
 if TYPE_CHECKING:
     from i2i.translate.folder import Result
 
+DEVICES = "auto, cpu, cuda or tensorrt; what cannot be had is replaced, with a note."
 Translator = Annotated[str | None, typer.Option(help="Which of a run's translators, such as AtoB.")]
 
 
@@ -41,30 +44,73 @@ def translate(
     translator: Translator = None,
     label: Annotated[str | None, typer.Option(help="Target label, where the model has labels.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images of equal size translated together.")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    tile: Annotated[
+        str,
+        typer.Option(
+            help="Side of the pieces that large images are cut into; auto: as memory allows; none: no cutting."
+        ),
+    ] = "auto",
+    alpha: Annotated[
+        str, typer.Option(help="Transparency: keep, drop, or white or black to put the image on that first.")
+    ] = "keep",
+    frames: Annotated[str, typer.Option(help="Of animations and files of several pages: first or all.")] = "first",
+    max_pixels: Annotated[int, typer.Option(min=1, help="Larger images are refused.")] = 100_000_000,
+    keep_metadata: Annotated[
+        bool, typer.Option("--keep-metadata", help="Copy EXIF, with the place the image was taken at.")
+    ] = False,
+    device: Annotated[str, typer.Option(help=DEVICES)] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave results that exist as they are.")
+        bool, typer.Option("--skip-existing", help="Leave results that exist as they are, to go on after an interrupt.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all results.")] = False,
 ) -> None:
     """Translate images with a trained model; needs no torch."""
-    from i2i.translate import load
-    from i2i.translate.folder import translate_folder
+    from i2i.translate import load, translate_folder
 
-    loaded = load(model, translator=translator, device=device)
-    results = translate_folder(
-        loaded, inputs, out, batch=batch, overwrite=overwrite, skip_existing=skip_existing, label=label
-    )
-    statuses = ("written", "skipped", "failed")
-    show(results, _record, out, doing="translating", done="translated", statuses=statuses, as_json=as_json)
+    with stoppable():
+        loaded = load(model, translator=translator, device=device, check=True)
+        results = translate_folder(
+            loaded,
+            inputs,
+            out,
+            label=label,
+            batch=batch,
+            tile=_tile(tile),
+            alpha=alpha,  # type: ignore[arg-type]  # checked there
+            frames=frames,  # type: ignore[arg-type]
+            max_pixels=max_pixels,
+            keep_metadata=keep_metadata,
+            overwrite=overwrite,
+            skip_existing=skip_existing,
+        )
+        statuses = ("written", "skipped", "failed")
+        report = Report(statuses, _record if as_json else None, lambda: results.notes, _work)
+        with closing(results):
+            show(report, results, results.total, out, doing="translating", done="translated")
+
+
+def _tile(text: str) -> Literal["auto", "none"] | int:
+    if text in ("auto", "none"):
+        return text  # type: ignore[return-value]
+    if text.isascii() and text.isdigit() and len(text) < 10 and int(text):
+        return int(text)
+    raise UserError(f"--tile is auto, none or a whole number of pixels from 1, not {text!r}")
+
+
+def _work(result: Result) -> dict[str, float]:
+    return {"decode": result.decode, "network": result.network, "encode": result.encode}
 
 
 def _record(result: Result) -> dict[str, Any]:
     record: dict[str, Any] = {
         "input": str(result.input),
-        "output": str(result.output) if result.output else None,
+        "output": str(result.output),
         "status": result.status,
     }
+    if result.frame is not None:
+        record["frame"] = result.frame
     record |= {"reason": result.reason} if result.reason else {"width": result.width, "height": result.height}
+    if result.note:
+        record["note"] = result.note
     return record | {"seconds": round(result.seconds, 4)}

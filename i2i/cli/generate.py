@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from i2i.cli.deploy import Translator
-from i2i.cli.results import show
+from i2i.cli.common import stoppable
+from i2i.cli.deploy import DEVICES, Translator
+from i2i.cli.results import Report, show
 
 if TYPE_CHECKING:
     from i2i.translate.generate import Generated
@@ -27,7 +28,7 @@ def generate(
         float | None, typer.Option(help="Limit of the noise's magnitude, such as 1: less variety, fewer odd images.")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images made together.")] = 16,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help=DEVICES)] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace images that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all results.")] = False,
 ) -> None:
@@ -35,17 +36,20 @@ def generate(
     from i2i.translate import load
     from i2i.translate.generate import generate_folder
 
-    results = generate_folder(
-        load(model, translator=translator, device=device),
-        out,
-        labels=label or (),
-        count=count,
-        seed=seed,
-        truncation=truncation,
-        batch=batch,
-        overwrite=overwrite,
-    )
-    show(results, _record, out, doing="generating", done="made", statuses=("written", "failed"), as_json=as_json)
+    with stoppable():
+        loaded = load(model, translator=translator, device=device, check=True)
+        results = generate_folder(
+            loaded,
+            out,
+            labels=label or (),
+            count=count,
+            seed=seed,
+            truncation=truncation,
+            batch=batch,
+            overwrite=overwrite,
+        )
+        report = Report(("written", "failed"), _record if as_json else None, lambda: loaded.notes)
+        show(report, results, results.total, out, doing="generating", done="made")
 
 
 def _record(result: Generated) -> dict[str, Any]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import typer
 
 from i2i.errors import UserError
+
+_BETWEEN_LINES = 10.0
+"""Seconds from one line of progress to the next where there is no terminal."""
 
 
 class Result(Protocol):
@@ -29,52 +32,130 @@ class Result(Protocol):
 R = TypeVar("R", bound=Result)
 
 
-def show(
-    results: Iterable[R],
-    record: Callable[[R], dict[str, Any]],
-    out: Path,
-    *,
-    doing: str,
-    done: str,
-    statuses: Sequence[str],
-    as_json: bool,
-) -> None:
-    """Works through the results and reports them; times what it waits for.
+class Report(Generic[R]):
+    """Counts results and tells failures and notes as they come; keeps records only for ``--json``.
 
     Args:
+        statuses: the statuses that there are, ``written`` and ``failed`` among them.
+        record: a result as it stands in the JSON object; None: there will be none.
+        notes: lines worth knowing about the whole so far.
+        work: seconds of work on a result by stage.
+    """
+
+    def __init__(
+        self,
+        statuses: Sequence[str],
+        record: Callable[[R], dict[str, Any]] | None,
+        notes: Callable[[], Sequence[str]] = tuple,
+        work: Callable[[R], dict[str, float]] = lambda result: {},
+    ) -> None:
+        self.counts = dict.fromkeys(statuses, 0)
+        self._record, self._notes, self._work_of = record, notes, work
+        self._records: list[dict[str, Any]] = []
+        self._work: dict[str, float] = {}
+        self._told = 0
+        self._begin = time.monotonic()
+
+    def add(self, result: R) -> None:
+        """Takes a result and says what there is to say about it."""
+        self.counts[result.status] += 1
+        for stage, seconds in self._work_of(result).items():
+            self._work[stage] = self._work.get(stage, 0.0) + seconds
+        if self._record is not None:
+            self._records.append(self._record(result))
+        if result.status == "failed":
+            _say(f"failed: {result.reason}")
+        elif note := getattr(result, "note", ""):
+            _say(f"note: {note}")
+        self.tell_notes()
+
+    def tell_notes(self) -> None:
+        """Says the notes that have come since the last time."""
+        notes = self._notes()
+        for note in notes[self._told :]:
+            _say(f"note: {note}")
+        self._told = len(notes)
+
+    def finish(self, out: Path, *, complete: bool) -> None:
+        """Prints the summary, and the JSON object if there is to be one."""
+        seconds = time.monotonic() - self._begin
+        speed = self.counts["written"] / max(seconds, 1e-9)
+        if self._record is not None:
+            summary: dict[str, Any] = {**self.counts, "complete": complete, "seconds": round(seconds, 3)}
+            summary["images_per_second"] = round(speed, 3)
+            if self._work:
+                summary["work_seconds"] = {stage: round(spent, 3) for stage, spent in self._work.items()}
+            print(json.dumps({**summary, "notes": list(self._notes()), "results": self._records}), flush=True)
+        text = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count) or "nothing done"
+        _say(f"{text}, {speed:.3g} images/s, in {out}")
+
+
+def show(report: Report[R], results: Iterable[R], total: int, out: Path, *, doing: str, done: str) -> None:
+    """Works through the results and reports them, also when something stops it on the way.
+
+    Args:
+        report: what has been told so far.
         results: done as they are taken.
-        record: a result for ``--json``.
+        total: how many there will be.
         out: folder of the outputs.
         doing: what the progress bar says, such as ``translating``.
         done: the same when it is over, such as ``translated``.
-        statuses: the statuses that there are, ``failed`` among them.
-        as_json: print one JSON object on stdout.
 
     Raises:
         UserError: nothing but failures.
         typer.Exit: some failures, with code 1.
     """
-    from rich.console import Console
-    from rich.progress import track
+    complete = False
+    report.tell_notes()
+    try:
+        for result in _with_progress(results, total, doing):
+            report.add(result)
+        complete = True
+    finally:
+        report.finish(out, complete=complete)
+    failed = report.counts["failed"]
+    if failed and failed == sum(report.counts.values()):
+        raise UserError(f"none of {failed} images could be {done}, see the reasons above")
+    if failed:
+        raise typer.Exit(1)
 
+
+def _with_progress(results: Iterable[R], total: int, doing: str) -> Iterator[R]:
+    """The results as they are, with a bar on a terminal and a line now and then elsewhere, both on stderr."""
+    from rich import progress
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield from _with_lines(results, total, doing)
+        return
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[speed]} images/s"),
+        progress.TimeRemainingColumn(),
+    )
+    begin = time.monotonic()
+    with progress.Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(doing, total=total, speed="-")
+        for count, result in enumerate(results, start=1):
+            yield result
+            bar.update(task, completed=count, speed=f"{count / max(time.monotonic() - begin, 1e-9):.3g}")
+
+
+def _with_lines(results: Iterable[R], total: int, doing: str) -> Iterator[R]:
+    begin = last = time.monotonic()
+    for count, result in enumerate(results, start=1):
+        yield result
+        now = time.monotonic()
+        if now - last >= _BETWEEN_LINES:
+            speed, last = count / (now - begin), now
+            left = time.strftime("%H:%M:%S", time.gmtime((total - count) / speed))
+            _say(f"{doing}: {count} of {total}, {speed:.3g} images/s, {left} left")
+
+
+def _say(text: str) -> None:
     from i2i.data.image_errors import shown
 
-    begin = time.monotonic()
-    console = Console(stderr=True, highlight=False)
-    seen: list[R] = []
-    for result in track(results, doing, console=console, transient=True) if console.is_terminal else results:
-        seen.append(result)
-        if result.status == "failed":
-            print(f"failed: {shown(result.reason)}", file=sys.stderr)
-    counts = {status: sum(result.status == status for result in seen) for status in statuses}
-    seconds = time.monotonic() - begin
-    speed = counts["written"] / max(seconds, 1e-9)
-    if as_json:
-        summary = counts | {"seconds": round(seconds, 3), "images_per_second": round(speed, 3)}
-        print(json.dumps(summary | {"results": [record(result) for result in seen]}))
-    text = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    print(f"{text}, {speed:.3g} images/s, in {shown(out)}", file=sys.stderr)
-    if counts["failed"] and counts["failed"] == len(seen):
-        raise UserError(f"none of {counts['failed']} images could be {done}, see the reasons above")
-    if counts["failed"]:
-        raise typer.Exit(1)
+    print(shown(text), file=sys.stderr, flush=True)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import ctypes
-import io
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from functools import lru_cache
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, TiffImagePlugin
 
+from i2i.data.image_bmp import has_runs, indexed_pixels, is_misread
+from i2i.data.image_checks import png_chunks
+from i2i.data.image_colour import in_srgb
 from i2i.data.image_errors import Unfit
-from i2i.data.image_headers import Header, has_alpha, is_grey, npy_header, png_chunks, ppm_maximum, tiff_tags
+from i2i.data.image_gif import Gif
+from i2i.data.image_headers import Header, has_alpha, is_grey, npy_header, tiff_page_header
+from i2i.data.image_jpeg import Jpeg
+from i2i.data.image_pnm import Pnm, pnm_pixels
+from i2i.data.image_tiff import Page, deep_pixels, is_deep, single_page
 
 # What decoders have to say reaches users as the one line of a DataError, not as library output on stderr.
 warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
@@ -28,27 +33,46 @@ with suppress(AttributeError, OSError):  # libtiff prints by itself; not every p
     _set_handler(None)
 
 
-def decode(file: BinaryIO, header: Header) -> tuple[np.ndarray, bytes | None]:
-    """Decodes the pixels that belong to the header.
+Decoded = tuple[np.ndarray, bytes | None]
+"""Array ``(H, W, 1..4)`` before orientation, and the profile its values refer to, sRGB's where they were converted."""
 
-    Returns:
-        Array ``(H, W, 1..4)`` before orientation, and the profile its values refer to, None for sRGB.
-    """
+
+def decode(file: BinaryIO, header: Header, max_pixels: int) -> Iterator[Decoded]:
+    """Decodes the frames or pages in order, each when it is asked for."""
+    parts = header.parts
     if header.format == "NPY":
-        return _npy(file), None
-    image = header.image
-    if image is None:
-        return _by_opencv(file, header), None
-    maximum = ppm_maximum(image)
+        yield _npy(file), None
+    elif isinstance(parts, Pnm):
+        yield pnm_pixels(file, parts), None
+    elif isinstance(parts, list):
+        for number, page in enumerate(parts):
+            tiff_page_header(parts, number, max_pixels)
+            yield _tiff_page(page)
+    elif isinstance(parts, Gif):
+        for screen in parts.pictures():
+            yield _gif_picture(screen, header), None
+    elif header.image is not None:
+        for frame in range(header.frames):
+            yield _frame(file, header, header.image, frame)
+
+
+def _frame(file: BinaryIO, header: Header, image: Image.Image, frame: int) -> Decoded:
+    if header.bits == 16 and header.frames > 1:
+        raise Unfit("an animated PNG of 16 bits is not read")
+    if frame:
+        image.seek(frame)
+    if header.format == "BMP" and (has_runs(file) or is_misread(file, image)):
+        return indexed_pixels(file, header.width, header.height)[..., : header.channels], None
     image.load()
-    if header.bits == 8 or image.mode == "F" or (image.mode.startswith("I") and header.format != "TIFF"):
+    if isinstance(header.parts, Jpeg):
+        header.parts.refuse_filled(image)
+    if header.bits == 8 or image.mode.startswith("I"):
         return picture_arrays(image)
-    pixels = _by_opencv(file, header)
-    return (_from_maximum(pixels, maximum) if header.format == "PPM" else pixels), image.info.get("icc_profile")
+    return _deep_png(file, header, image), image.info.get("icc_profile")
 
 
-def picture_arrays(image: Image.Image) -> tuple[np.ndarray, bytes | None]:
-    """Array ``(H, W, 1..4)`` of an image that Pillow has loaded, and the profile its values refer to, None for sRGB."""
+def picture_arrays(image: Image.Image) -> Decoded:
+    """Array ``(H, W, 1..4)`` of an image that Pillow has loaded, and the profile its values refer to."""
     icc = image.info.get("icc_profile")
     if image.mode.startswith("I"):
         wide = np.array(image)
@@ -63,12 +87,13 @@ def picture_arrays(image: Image.Image) -> tuple[np.ndarray, bytes | None]:
         image = image.convert("LA" if is_grey(image) else "RGBA")
         alpha = np.asarray(image.getchannel("A"))
         image = _without_alpha(image)
-    elif image.mode != "CMYK":
+    elif image.mode not in ("CMYK", "LAB"):
         image = image.convert("L" if is_grey(image) else "RGB")
-    pixels = np.array(_in_srgb(image, icc))
+    image, icc = in_srgb(image, icc)
+    pixels = np.array(image)
     if pixels.ndim == 2:
         pixels = pixels[..., np.newaxis]
-    return (pixels if alpha is None else np.dstack([pixels, alpha])), None
+    return (pixels if alpha is None else np.dstack([pixels, alpha])), icc
 
 
 def _without_alpha(image: Image.Image) -> Image.Image:
@@ -76,34 +101,39 @@ def _without_alpha(image: Image.Image) -> Image.Image:
     return bands[0] if len(bands) == 1 else Image.merge("RGB", bands)
 
 
+def _gif_picture(screen: np.ndarray, header: Header) -> np.ndarray:
+    opaque = bool((screen[..., 3] == 255).all())
+    if header.channels == 1 and opaque and np.ptp(screen[..., :3], axis=2).max() == 0:
+        return screen[..., :1]
+    return screen if header.channels == 4 or not opaque else screen[..., :3]
+
+
 def _npy(file: BinaryIO) -> np.ndarray:
     shape, dtype = npy_header(file)
     file.seek(0)
     array = np.lib.format.read_array(file, allow_pickle=False).reshape(shape)
-    return array.astype(np.float32 if dtype.kind == "f" else dtype.newbyteorder("="), order="C")
+    with np.errstate(all="ignore"):  # what becomes infinite is refused
+        return array.astype(np.float32 if dtype.kind == "f" else dtype.newbyteorder("="), order="C")
 
 
-def _by_opencv(file: BinaryIO, header: Header) -> np.ndarray:
-    """Decodes what has more than 8 bits; the data are known to be complete where Pillow could read them at all."""
-    if header.format == "PNG":
-        data = _png_essentials(file)
-    else:
-        if header.format == "TIFF":
-            _refuse_other_tiff(tiff_tags(file))
-        file.seek(0)
-        data = file.read()
-    array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+def _tiff_page(page: Page) -> Decoded:
+    """One page, upright."""
+    if is_deep(page):
+        return deep_pixels(page), page.raw(34675) or None
+    with TiffImagePlugin.TiffImageFile(single_page(page)) as image:
+        image.load()
+        return picture_arrays(image)
+
+
+def _deep_png(file: BinaryIO, header: Header, image: Image.Image) -> np.ndarray:
+    """OpenCV decodes colour of 16 bits, which Pillow would cut; Pillow has found the data complete."""
+    array = cv2.imdecode(np.frombuffer(_png_essentials(file), np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None or array.shape[:2] != (header.height, header.width):
         raise Unfit("damaged or of a kind that is not supported")
     array = np.atleast_3d(array)
     if array.shape[2] > 2:
         array = array[..., [2, 1, 0, 3][: array.shape[2]]]
-    if header.format == "TIFF":
-        return _tiff_meaning(array, tiff_tags(file))
-    image = header.image
-    if header.format == "PNG" and image is not None:
-        return _keyed(array[..., [0, 3]] if header.channels == 1 else array, image.info.get("transparency"))
-    return array
+    return _keyed(array[..., [0, 3]] if header.channels == 1 else array, image.info.get("transparency"))
 
 
 def _png_essentials(file: BinaryIO) -> bytes:
@@ -123,59 +153,3 @@ def _keyed(pixels: np.ndarray, key: int | tuple[int, ...] | None) -> np.ndarray:
         return pixels
     opaque = (pixels != np.asarray(key)).any(axis=2)
     return np.dstack([pixels, np.where(opaque, 65535, 0).astype(np.uint16)])
-
-
-def _from_maximum(values: np.ndarray, maximum: int) -> np.ndarray:
-    """Scales integers in [0, maximum] to the full range of 16 bits."""
-    if maximum == 65535:
-        return values
-    return ((values.astype(np.uint32) * 65535 + maximum // 2) // maximum).astype(np.uint16)
-
-
-def _refuse_other_tiff(tags: Mapping[int, Any]) -> None:
-    kind, bits, colours = tags.get(339, (1,))[0], tags.get(258, (1,))[0], tags.get(262)
-    if (kind, bits) not in ((1, 16), (3, 32), (3, 64)) or colours not in (0, 1, 2):
-        raise Unfit(f"TIFF with {bits} bits, sample format {kind} and photometric interpretation {colours} is not read")
-    if tags.get(284, 1) != 1 and tags.get(277, 1) > 1:  # OpenCV would mix the planes up in silence
-        raise Unfit("TIFF of more than 8 bits with a plane a colour is not read")
-
-
-def _tiff_meaning(array: np.ndarray, tags: Mapping[int, Any]) -> np.ndarray:
-    """Applies what OpenCV leaves undone: which type, which end is white, and what the fourth channel is."""
-    kind, extra = tags.get(339, (1,))[0], tags.get(338, (0,))[0]
-    if kind == 3:
-        array = array.astype(np.float32)
-    elif tags.get(262) == 0:  # white is zero
-        array = 65535 - array
-    if array.shape[2] < 4:
-        return array
-    if extra == 1:  # colours are multiplied by alpha
-        full, alpha = (1.0 if kind == 3 else 65535.0), array[..., 3:].astype(np.float64)
-        colour = np.minimum(array[..., :3] * (full / np.maximum(alpha, full / 65535)), full)
-        array = np.dstack([(colour if kind == 3 else np.rint(colour)).astype(array.dtype), array[..., 3]])
-    return array if extra in (1, 2) else array[..., :3]
-
-
-def _in_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
-    """Grey, RGB or CMYK of 8 bits as grey or RGB in sRGB; a profile that is broken or for other colours is ignored."""
-    spaces = {"L": b"GRAY", "RGB": b"RGB ", "CMYK": b"CMYK"}
-    if icc and icc[16:20] == spaces[image.mode] and not _is_srgb(icc):
-        with suppress(ImageCms.PyCMSError, OSError, TypeError, ValueError):
-            converted = ImageCms.profileToProfile(
-                image,
-                ImageCms.ImageCmsProfile(io.BytesIO(icc)),
-                ImageCms.createProfile("sRGB"),
-                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                outputMode="RGB",  # lcms has no grey output for an RGB profile: its three channels are equal
-                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-            )
-            if converted is not None:
-                return converted.getchannel("G") if image.mode == "L" else converted
-    return image.convert("RGB") if image.mode == "CMYK" else image
-
-
-@lru_cache(maxsize=16)
-def _is_srgb(icc: bytes) -> bool:
-    with suppress(ImageCms.PyCMSError, OSError):
-        return "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(icc)))
-    return False

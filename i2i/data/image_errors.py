@@ -20,7 +20,10 @@ class Unfit(Exception):  # noqa: N818 - never leaves the package: it becomes a D
 
 def shown(path: str | os.PathLike[str]) -> str:
     """The path as text that fits on one line of any terminal: what cannot be printed is escaped."""
-    text = os.fspath(path)
+    return _printable(os.fspath(path))
+
+
+def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
@@ -32,9 +35,11 @@ def reason(error: BaseException) -> str:
         return "not an image in a known format"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    text = " ".join(str(getattr(error, "err", None) or error).split())[:_LONGEST_REASON]
+    text = _printable(" ".join(str(getattr(error, "err", None) or error).split()))[:_LONGEST_REASON]
     if isinstance(error, Unfit):
         return text
+    if "truncated" in text.lower():
+        return f"cut off ({text})"
     return f"damaged or not supported ({text or type(error).__name__})"
 
 

@@ -2,44 +2,61 @@
 
 The rules, for every format:
 
-- Bit depth is kept: 8 and 16 bit integers, and floats, which are left as they are (usually in [0, 1]).
-- EXIF orientation is applied. Of several frames or pages the first is read.
-- Grey stays one channel; palette, CMYK and all other colour becomes RGB; alpha is handed out apart.
-- Embedded ICC profiles: 8-bit images are converted to sRGB (relative colorimetric intent, black point compensation).
-  Images with more bits keep their values and hand out the profile.
-- Nothing is decoded before the header has shown that the image is not too large, and nothing incomplete is padded.
+- The content decides about the format, not the ending: PNG, JPEG, WebP, TIFF, BMP, GIF, PBM/PGM/PPM/PFM, AVIF, npy.
+- Bit depth is kept: 8 and 16 bit integers (1, 2 and 4 bits fill the range of 8, other maxima of PPM that of 8 or 16),
+  and floats in [0, 1]. Floats beyond (by more than 0.001) and integers of 32 bits have no range that all agree on:
+  refused, never clipped.
+- EXIF orientation is applied.
+- Grey stays one channel; palette, CMYK, LAB and all other colour becomes RGB. Alpha is handed out apart, never
+  multiplied into the colours: a colour that stands for transparent, and what a GIF's frames leave free, count as alpha.
+- Embedded ICC profiles: 8-bit images are converted to sRGB (relative colorimetric intent, black point compensation) and
+  hand out an sRGB profile. Images with more bits keep their values and their profile. Without a profile, or with a
+  broken one, the values are taken as sRGB; CMYK is then converted as 255 - min(255, ink + black) does, roughly. gAMA,
+  cHRM, sBIT and cICP of PNG are not looked at.
+- Frames and pages are what a viewer shows: put together as their format says. `read_image` gives the first. Thumbnails
+  and smaller copies in a TIFF are no pages; a JPEG of several pictures (MPO) is its first.
+- Size comes first: more pixels than the limit, or more than the data can hold, are refused from header and file length.
+- Nothing incomplete is padded: checksums, lengths, scans and strips are compared, and a JPEG is decoded a second time
+  with more data behind its end. What nobody can see: raw data in which zeros stand for what was lost.
 
-Pillow detects the format, and decodes 8 bits. It would clip 16-bit colour, so OpenCV decodes that, after Pillow has
-found the data complete: OpenCV pads some formats in silence.
+Pillow detects the format and decodes 8 bits, 16-bit PNG in colour goes to OpenCV as Pillow would cut it, TIFF with more
+than 8 bits is taken apart in `image_tiff`, and PNM in `image_pnm`.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
+from i2i.data.folders import NO_IMAGE, search_folder
 from i2i.data.image_decoding import decode, picture_arrays
-from i2i.data.image_errors import Unfit, named, regular_file
-from i2i.data.image_headers import Header, read_header
+from i2i.data.image_errors import Unfit, named, regular_file, shown
+from i2i.data.image_exif import exif_block
+from i2i.data.image_headers import read_header
 from i2i.data.image_writing import WRITABLE, can_hold, write_image
-from i2i.data.pixels import orient, split_alpha, to_channels, to_dtype
+from i2i.data.pixels import AlphaRule, apply_alpha, orient, split_alpha, to_channels, to_dtype
+from i2i.errors import DataError
 
 __all__ = [
+    "MAX_PIXELS",
     "READABLE",
     "WRITABLE",
+    "AlphaRule",
     "ImageInfo",
     "Picture",
+    "apply_alpha",
     "can_hold",
+    "count_frames",
     "find_images",
     "from_pillow",
     "image_info",
+    "read_frames",
     "read_image",
     "to_channels",
     "to_dtype",
@@ -47,6 +64,7 @@ __all__ = [
 ]
 
 MAX_PIXELS = 100_000_000
+_OVERSHOOT = 1e-3  # beyond [0, 1]; filters leave that much
 READABLE = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"}
     | {".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif", ".npy"}
@@ -80,12 +98,17 @@ class Picture:
         alpha: ``(H, W)`` of the same type where the file has alpha, also when `pixels` holds it as the fourth channel.
         icc: the profile that the values still refer to; None when they are sRGB or the file does not say.
         format: the name that Pillow has for it, or ``NPY``.
+        frames: or pages in the file.
+        exif: EXIF data as they may be written again, without orientation, thumbnail and pixel dimensions; with GPS.
+            Begins with ``Exif`` and two zeros. None where there is none, or it was not asked for.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None
     icc: bytes | None
     format: str
+    frames: int = 1
+    exif: bytes | None = None
 
 
 def image_info(path: str | os.PathLike[str]) -> ImageInfo:
@@ -95,19 +118,22 @@ def image_info(path: str | os.PathLike[str]) -> ImageInfo:
         DataError: the file is missing, no regular file, or no image in a known format.
     """
     with named(path), _opened(path) as file:
-        header = read_header(file, MAX_PIXELS)
+        header = read_header(file, MAX_PIXELS, thorough=False)
         width, height = header.upright_size
         return ImageInfo(width, height, header.channels, header.bits)
 
 
-def read_image(path: str | os.PathLike[str], *, channels: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Decodes an image file.
+def read_image(
+    path: str | os.PathLike[str], *, channels: int | None = None, max_pixels: int = MAX_PIXELS, exif: bool = False
+) -> Picture:
+    """Decodes an image file; of several frames or pages the first.
 
     Args:
         path: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, AVIF or npy (``(H, W)`` or ``(H, W, C)``), told by content.
         channels: None keeps grey at 1 and gives all else 3; 1 = luma of Rec. 601, 3 = RGB, 4 = RGBA, opaque where the
             file has no alpha.
         max_pixels: width times height that is still decoded; more than Pillow's own limit raises that limit.
+        exif: whether `Picture.exif` is wanted.
 
     Returns:
         The picture; its arrays are contiguous, writable and of native byte order.
@@ -117,13 +143,44 @@ def read_image(path: str | os.PathLike[str], *, channels: int | None = None, max
             cut off or damaged.
         ValueError: `channels` is none of the above.
     """
+    _refuse_channels(channels)
+    return next(_pictures(path, channels, max_pixels, exif))
+
+
+def read_frames(
+    path: str | os.PathLike[str], *, channels: int | None = None, max_pixels: int = MAX_PIXELS, exif: bool = False
+) -> Iterator[Picture]:
+    """Decodes all frames or pages of an image file in order, one at a time, each as a viewer would show it.
+
+    Arguments, pictures and errors are those of `read_image`; an error comes when its frame is asked for.
+    """
+    _refuse_channels(channels)
+    return _pictures(path, channels, max_pixels, exif)
+
+
+def count_frames(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> int:
+    """How many frames or pages an image file has, from its headers alone.
+
+    Raises:
+        DataError: as `read_image` does for what headers show.
+    """
+    with named(path), _opened(path) as file:
+        return read_header(file, max_pixels, thorough=False).frames
+
+
+def _refuse_channels(channels: int | None) -> None:
     if channels not in (None, 1, 3, 4):
         raise ValueError(f"channels is None, 1, 3 or 4, not {channels}")
+
+
+def _pictures(path: str | os.PathLike[str], channels: int | None, max_pixels: int, exif: bool) -> Iterator[Picture]:
     with named(path), _opened(path) as file:
         header = read_header(file, max_pixels)
-        _refuse_bomb(header, max_pixels)
-        stored, icc = decode(file, header)
-        return _picture(stored, header.orientation, icc, header.format, channels)
+        for number, (stored, icc) in enumerate(decode(file, header, max_pixels)):
+            picture = _picture(stored, header.orientation, icc, header.format, channels)
+            page = header.parts[number] if isinstance(header.parts, list) else None
+            block = exif_block(header.image, page) if exif else None
+            yield replace(picture, frames=header.frames, exif=block)
 
 
 def from_pillow(image: Image.Image, *, channels: int | None = None) -> Picture:
@@ -155,57 +212,30 @@ def find_images(root: str | os.PathLike[str]) -> list[Path]:
     Raises:
         DataError: `root` is no folder, or a folder cannot be read.
     """
-    folders, links = deque([Path(root)]), deque[Path]()
-    seen: set[tuple[int, int]] = set()
-    found: list[Path] = []
-    while folders or links:
-        folder = folders.popleft() if folders else links.popleft()
-        with named(folder):
-            status = folder.stat()
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-                path = folder / entry.name
-                if entry.name.startswith("."):
-                    continue
-                if _is_folder(entry):
-                    (links if entry.is_symlink() else folders).append(path)
-                elif path.suffix.lower() in READABLE:
-                    found.append(path)
-    return sorted(found, key=natural_order)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself: reading it as a file will name it
-        return False
-
-
-def natural_order(path: Path) -> list[list[tuple[int, int, str]]]:
-    """Sort key of a path in which numbers count by their value, unique to each path."""
-    parts = [[_piece(text) for text in re.split(r"(\d+)", part) if text] for part in path.parts]
-    return [*parts, [(2, 0, str(path))]]
-
-
-def _piece(text: str) -> tuple[int, int, str]:
-    return (0, int(text), "") if text.isascii() and text.isdigit() else (1, 0, text)
+    search = search_folder(root, READABLE)
+    for found in search.found:
+        if found.problem not in ("", NO_IMAGE):
+            raise DataError(f"{shown(Path(found.folder, found.name))}: {found.problem}")
+    return [Path(found.folder, found.name) for found in search.found if not found.problem]
 
 
 def _opened(path: str | os.PathLike[str]) -> BinaryIO:
     return regular_file(path).open("rb")
 
 
-def _refuse_bomb(header: Header, max_pixels: int) -> None:
-    if header.width * header.height > max_pixels:
-        raise Unfit(f"{header.width} x {header.height} pixels are more than the limit of {max_pixels}")
-
-
 def _picture(stored: np.ndarray, orientation: int, icc: bytes | None, format: str, channels: int | None) -> Picture:
     pixels, alpha = split_alpha(orient(stored, orientation))
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise Unfit("has values that are not finite")
+    if pixels.dtype.kind == "f":
+        _refuse_range(pixels if alpha is None else np.append(pixels.ravel(), alpha))
     if channels is not None:
         pixels = to_channels(pixels, channels, alpha)
     return Picture(pixels, alpha, icc, format)
+
+
+def _refuse_range(values: np.ndarray) -> None:
+    """Floats without a range that all agree on are refused: to clip them would lose what they say."""
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise Unfit("has values that are not finite")
+    if low < -_OVERSHOOT or high > 1 + _OVERSHOOT:
+        raise Unfit(f"float values from {low:.4g} to {high:.4g}: scale them to [0, 1], or write integers")

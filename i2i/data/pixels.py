@@ -5,11 +5,16 @@ Full scale is 255 for uint8, 65535 for uint16 and 1.0 for float32.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import cv2
 import numpy as np
 from numpy.typing import DTypeLike
 
 from i2i.data.image_errors import Unfit
+
+AlphaRule = Literal["keep", "drop", "white", "black"]
+"""What becomes of alpha: kept apart, left out without a blend, or the image blended over white or black."""
 
 FULL_SCALE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
 
@@ -78,6 +83,29 @@ def with_alpha(pixels: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
     if alpha is None:
         alpha = np.full(pixels.shape[:2], FULL_SCALE[pixels.dtype], pixels.dtype)
     return np.dstack([pixels, alpha])
+
+
+def apply_alpha(pixels: np.ndarray, alpha: np.ndarray | None, rule: AlphaRule) -> tuple[np.ndarray, np.ndarray | None]:
+    """Applies a rule for alpha.
+
+    Args:
+        pixels: ``(H, W, C)``: grey or RGB; uint8, uint16 or float32 in [0, 1]; colours not multiplied by alpha.
+        alpha: ``(H, W)`` of the same type; None = opaque.
+        rule: ``keep`` changes nothing; ``drop`` leaves the stored colours; ``white`` and ``black`` blend over full
+            scale and zero: ``alpha * pixels + (1 - alpha) * background``, on the stored values.
+
+    Returns:
+        Pixels of the same shape and type, and alpha, None for all rules but ``keep``.
+    """
+    if rule == "keep" or alpha is None:
+        return pixels, alpha
+    if rule == "drop":
+        return pixels, None
+    full = FULL_SCALE[pixels.dtype]
+    share = alpha[..., np.newaxis].astype(np.float32) / np.float32(full)
+    background = np.float32(full if rule == "white" else 0)
+    blended = background + (pixels.astype(np.float32) - background) * share
+    return (blended if pixels.dtype.kind == "f" else np.rint(blended).astype(pixels.dtype)), None
 
 
 def split_alpha(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from i2i.api import Translator
 from i2i.errors import ModelError, RunError
+from i2i.export.footprint import bytes_per_pixel
 from i2i.export.graph import Deployed, ValueType, measure_scale
 from i2i.export.receptive import has_global_statistics, receptive_field
 
@@ -109,11 +110,12 @@ def _cause(error: BaseException) -> str:
 
 
 def _metadata(deployed: Deployed, translator: Translator, facts: Mapping[str, str]) -> dict[str, str]:
-    image, output = translator.example.get("image"), None
+    image, example = translator.example.get("image"), [tensor.cpu() for tensor in translator.example.values()]
     with torch.inference_mode():
-        output = deployed.module(*(tensor.cpu() for tensor in translator.example.values()))
+        output = deployed.module(*example)
     channels = image.shape[1] if image is not None else 0
     field = receptive_field(deployed.module, channels) if image is not None else None
+    memory = {} if image is None else {"bytes_per_pixel": str(bytes_per_pixel(deployed.module, example, image))}
     return {
         "version": version("i2i-toolkit"),
         "translator": "default",
@@ -125,6 +127,7 @@ def _metadata(deployed: Deployed, translator: Translator, facts: Mapping[str, st
         "labels": json.dumps(list(translator.labels)),
         "receptive_field": str(field) if field else "global",
         "global_statistics": json.dumps(has_global_statistics(deployed.module)),
+        **memory,
         **facts,
     }
 

@@ -12,16 +12,17 @@ from i2i.components.layers import InstanceNorm2d
 NEUTRAL = (InstanceNorm2d, nn.InstanceNorm2d, nn.BatchNorm2d, nn.GroupNorm, nn.Tanh, nn.Sigmoid)
 """Layers without a reach of their own; saturated activations would flatten the gradient to zero."""
 
-LARGEST = 512
-"""Side of the largest probe image; a field that reaches its border counts as global."""
+LARGEST = 2048
+"""Length of the longest probe image; a field that reaches its border counts as global."""
 
 
 def receptive_field(module: nn.Module, channels: int) -> int | None:
     """Side in pixels of the centred square outside of which no input pixel changes an output pixel.
 
     Measured on a copy with positive weights and without normalisation, so that nothing cancels and only the reach of
-    the layers counts. Statistics over the whole image, as instance norm takes, are therefore not part of it: see
-    `has_global_statistics`.
+    the layers counts. An influence that is too small for float32 (under 1e-38) does not: of the 703 pixels that 350
+    convolutions in RRDBs with scaled residuals could see, 139 are left. Statistics over the whole image, as instance
+    norm takes, are not part of it: see `has_global_statistics`.
 
     Returns:
         Twice the largest reach plus one; None when it is the whole image.
@@ -35,7 +36,7 @@ def receptive_field(module: nn.Module, channels: int) -> int | None:
             return None
         if reach < side // 2 - multiple:
             return 2 * reach + 1
-        side *= 2
+        side *= 2 if side < 512 else 4  # few networks get here, and what they take grows with it
     return None
 
 
@@ -72,8 +73,8 @@ def _reach(probe: nn.Module, channels: int, side: int, multiple: int) -> int | N
         return None
     scale = output.shape[2] // side
     start, reach = side // 2 // multiple * multiple, 0
-    period = max(multiple, 4)
-    for offset in sorted({round(i * (period - 1) / 15) for i in range(16)}):
+    period, steps = max(multiple, 4), 15 if side <= 512 else 3
+    for offset in sorted({round(i * (period - 1) / steps) for i in range(steps + 1)}):
         place = start + offset
         (gradient,) = torch.autograd.grad(
             output[0, :, place * scale, width // 2 * scale].sum(), image, retain_graph=True
@@ -82,4 +83,6 @@ def _reach(probe: nn.Module, channels: int, side: int, multiple: int) -> int | N
         if len(rows) == 0:
             return None
         reach = max(reach, place - int(rows.min()), int(rows.max()) - place)
+        if reach >= side // 2 - multiple:  # too far already
+            break
     return reach

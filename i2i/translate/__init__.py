@@ -1,5 +1,8 @@
-"""Translating images with an exported ONNX file: onnxruntime only, neither torch nor plugins."""
+"""Translating images with an exported ONNX file: onnxruntime only, neither torch nor plugins.
 
-from i2i.translate.model import Model, load
+The public names are in ``__init__.pyi`` and are loaded when used, so that the check of a file needs no image library.
+"""
 
-__all__ = ["Model", "load"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -17,6 +17,7 @@ from i2i.errors import UserError
 from i2i.translate.model import Model
 from i2i.translate.noise import check_draw
 from i2i.translate.plan import PathLike, existing_outputs, make_writable, output_folder, with_format
+from i2i.translate.results import Results
 
 MOST = 1_000_000
 """Images of a label in one call; all their names are checked before the first is drawn."""
@@ -69,7 +70,7 @@ def generate_folder(
     truncation: float | None = None,
     batch: int = 16,
     overwrite: bool = False,
-) -> Iterator[Generated]:
+) -> Results[Generated]:
     """Generates images into a folder: ``LABEL-0000.png``, or ``image-0000.png`` where the model has no labels.
 
     All is checked before this returns; the work is done as results are taken. An interrupt leaves no partial file.
@@ -102,7 +103,8 @@ def generate_folder(
     outputs = [output for request in requests for output in request.outputs]
     existing_outputs(outputs, wanted=None if overwrite else "--overwrite")
     make_writable(folder)
-    return (result for request in requests for result in _results(model, request, seed, truncation))
+    results = (result for request in requests for result in _results(model, request, seed, truncation))
+    return Results(results, len(outputs), [model.notes])
 
 
 def file_names(labels: Sequence[str]) -> list[str]:

@@ -31,6 +31,8 @@ class Metadata:
         value_type: ``uint8``, or ``float32`` in [0, 1].
         labels: names of the labels, in the order of their numbers.
         receptive_field: side in pixels that one output pixel depends on; None where it is the whole image or unknown.
+        global_statistics: whether layers normalise by statistics of the whole image, beyond the receptive field.
+        bytes_per_pixel: most memory that activations take at one time, for each pixel of the input; None: unknown.
         config_digest: of the configuration it was trained with.
         raw: all entries, without the prefix.
     """
@@ -45,6 +47,8 @@ class Metadata:
     value_type: str
     labels: tuple[str, ...]
     receptive_field: int | None
+    global_statistics: bool
+    bytes_per_pixel: int | None
     config_digest: str
     raw: Mapping[str, str]
 
@@ -75,6 +79,8 @@ def read_metadata(session: onnxruntime.InferenceSession) -> Metadata:
         value_type=raw.get("value_type", ""),
         labels=_labels(raw.get("labels", "[]")),
         receptive_field=int(text) if _is_count(text := raw.get("receptive_field", "")) else None,
+        global_statistics=raw.get("global_statistics") == "true",
+        bytes_per_pixel=int(text) if _is_count(text := raw.get("bytes_per_pixel", "")) else None,
         config_digest=raw.get("config_digest", ""),
         raw=raw,
     )

@@ -2,47 +2,64 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import cv2
 import numpy as np
 import onnxruntime
 from PIL import Image
 
 from i2i.data.image_errors import Unfit, named, shown
 from i2i.data.images import Picture, from_pillow, read_image, to_channels, to_dtype
+from i2i.data.pixels import AlphaRule, apply_alpha, split_alpha, with_alpha
 from i2i.errors import DataError, ModelError, UserError
 from i2i.translate.find import find_model
 from i2i.translate.metadata import Metadata, read_metadata
 from i2i.translate.noise import draw_noise, same_noise
+from i2i.translate.probe import check_model
 from i2i.translate.session import last_words, open_session
+
+if TYPE_CHECKING:
+    from i2i.translate.pipeline import Result
+    from i2i.translate.plan import PathLike
+    from i2i.translate.results import Results
 
 ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray
 
 
-def load(path: str | os.PathLike[str], *, translator: str | None = None, device: str = "auto") -> Model:
+def load(
+    path: str | os.PathLike[str], *, translator: str | None = None, device: str = "auto", check: bool = False
+) -> Model:
     """Loads an exported model.
 
     Args:
         path: an ``.onnx`` file, or a run folder with ``model.onnx`` or several ``model.NAME.onnx``.
         translator: which of several to take, such as ``AtoB``.
-        device: ``cpu``, ``cuda``, or ``auto``: CUDA where it works.
+        device: ``cpu``, ``cuda``, ``tensorrt``, or ``auto``: CUDA where it works. What cannot be had is replaced by the
+            next best, which `Model.notes` tells.
+        check: try the file in a process of its own first, with limits of time and memory, as the command line does:
+            for files from strangers.
 
     Raises:
-        ModelError: nothing there, more than one to choose from, no ONNX file of i2i, or no CUDA although asked for.
+        ModelError: nothing there, more than one to choose from, no ONNX file of i2i, or one that failed the check.
         UserError: `device` is unknown.
     """
     file = find_model(path, translator)
+    if check:
+        check_model(file)
     try:
-        session = open_session(file, device)
+        session, note = open_session(file, device)
         metadata = read_metadata(session)
     except UserError as error:
         raise type(error)(f"{shown(file)}: {error}") from error
     if translator not in (None, metadata.translator):
         raise ModelError(f"{shown(file)}: translates {metadata.translator!r}, not {translator!r}")
-    return Model(session, metadata, file)
+    return Model(session, metadata, file, [note] if note else [])
 
 
 class Model:
@@ -52,12 +69,18 @@ class Model:
         info: what the file's metadata say, parsed and checked.
         path: the file.
         provider: onnxruntime's execution provider in use, such as ``CPUExecutionProvider``.
+        notes: what is worth knowing, such as a device that could not be used; one line each.
+        run_options: of every run with this model; an interrupt acts through them.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, info: Metadata, path: Path) -> None:
+    def __init__(
+        self, session: onnxruntime.InferenceSession, info: Metadata, path: Path, notes: Sequence[str] = ()
+    ) -> None:
         self.info = info
         self.path = path
         self.provider: str = session.get_providers()[0]
+        self.notes = list(notes)
+        self.run_options = onnxruntime.RunOptions()
         self._session = session
         self._inputs = {node.name: node for node in session.get_inputs()}
 
@@ -96,7 +119,14 @@ class Model:
         """Type of input and output: uint8, or float32 in [0, 1]."""
         return np.dtype(self.info.value_type)
 
-    def translate(self, image: ImageLike, *, label: str | int | None = None) -> np.ndarray:
+    def translate(
+        self,
+        image: ImageLike,
+        *,
+        label: str | int | None = None,
+        tile: Literal["auto", "none"] | int = "auto",
+        alpha: AlphaRule = "keep",
+    ) -> np.ndarray:
         """Translates one image.
 
         Args:
@@ -104,19 +134,33 @@ class Model:
                 ``(H, W)`` or ``(H, W, C)``, uint8, uint16 or floating point in [0, 1]. Grey, RGB and RGBA are converted
                 to what the model takes, and so is the bit depth.
             label: name or number of the target, for models that have labels.
+            tile: as for `i2i.translate.folder.translate_folder`.
+            alpha: likewise; with ``keep`` the result of an image that has alpha, and a model that gives 1 or 3
+                channels, is RGBA.
 
         Returns:
-            Array ``(scale H, scale W, C)`` of type `dtype`. Alpha of the input is left out.
+            Array ``(scale H, scale W, C)`` of type `dtype`.
 
         Raises:
             DataError: the image cannot be read or converted.
             ModelError: the model fails, or takes no image.
-            UserError: the label is missing, unknown, or of no use.
+            UserError: the label is missing, unknown, or of no use, or an option is out of range.
         """
+        from i2i.translate.tiling import Tiling
+
         self.check_command("translate")
         with named("image" if isinstance(image, Image.Image | np.ndarray) else image):
-            pixels = self.prepare(self._picture(image))
-        return self.translate_batch(pixels[np.newaxis], label=label)[0]
+            picture = self._picture(image)
+            pixels, transparency = apply_alpha(picture.pixels, picture.alpha, alpha)
+            prepared = self.prepare(replace(picture, pixels=pixels, alpha=transparency))
+        result = Tiling(self, tile).translate(prepared, label=label)
+        return attach_alpha(result, transparency)
+
+    def translate_folder(self, inputs: PathLike | Sequence[PathLike], out: PathLike, **options: Any) -> Results[Result]:
+        """Translates files, folders and patterns into a folder; see `i2i.translate.translate_folder`."""
+        from i2i.translate.folder import translate_folder
+
+        return translate_folder(self, inputs, out, **options)
 
     def translate_batch(self, images: np.ndarray, *, label: str | int | None = None) -> np.ndarray:
         """Translates images of one size.
@@ -196,6 +240,16 @@ class Model:
             feeds["noise"] = same_noise(self._inputs["noise"].shape, self._inputs["image"].shape, images.shape)
         return feeds | self._label_feed(self.label_index(label), len(images))
 
+    def interruptible(self) -> Model:
+        """The same model, sharing all but what `interrupt` acts on."""
+        own = copy.copy(self)
+        own.run_options = onnxruntime.RunOptions()
+        return own
+
+    def interrupt(self) -> None:
+        """Breaks off what this model computes, in any thread, and lets it compute no more."""
+        self.run_options.terminate = True
+
     def check_command(self, command: Literal["generate", "translate"]) -> None:
         """Makes sure that the model is for that command.
 
@@ -242,7 +296,7 @@ class Model:
     def _run(self, feeds: dict[str, np.ndarray], promised: tuple[int, int | None, int | None, int]) -> np.ndarray:
         """The network's images, whose shape is as promised, None standing for any size."""
         try:
-            (result,) = self._session.run(["image_out"], feeds)
+            (result,) = self._session.run(["image_out"], feeds, self.run_options)
         except Exception as error:  # onnxruntime raises types of its own, and RuntimeError
             raise ModelError(f"{shown(self.path)}: the model failed: {last_words(error)}") from error
         if len(result.shape) != 4 or any(p not in (None, g) for p, g in zip(promised, result.shape, strict=True)):
@@ -257,4 +311,19 @@ class Model:
         if image.ndim not in (2, 3) or not image.size:
             raise Unfit(f"an array of shape {image.shape} is no image")
         pixels = image if image.ndim == 3 else image[..., np.newaxis]
-        return Picture(pixels, pixels[..., 3] if pixels.shape[2] == 4 else None, None, "")
+        if pixels.shape[2] != 4:
+            return Picture(pixels, None, None, "")
+        return Picture(*split_alpha(pixels), None, "")
+
+
+def attach_alpha(image: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    """Puts alpha ``(h, w)`` of any type on an image ``(H, W, 1 or 3)``, resized to it: RGBA ``(H, W, 4)``.
+
+    An image of other channels, or without alpha to put on it, is returned as it is.
+    """
+    if alpha is None or image.shape[2] not in (1, 3):
+        return image
+    height, width = image.shape[:2]
+    if alpha.shape != (height, width):
+        alpha = np.asarray(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR))
+    return with_alpha(to_channels(image, 3), to_dtype(alpha, image.dtype))

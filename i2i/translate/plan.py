@@ -2,69 +2,141 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import secrets
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from i2i.data.image_errors import reason, shown
-from i2i.data.images import READABLE, can_hold, find_images, natural_order
+from i2i.data.images import MAX_PIXELS, READABLE, WRITABLE, can_hold, count_frames
 from i2i.errors import UserError
+from i2i.translate.names import as_is, reserve, wishes, without_case
+from i2i.translate.sources import PathLike, Source, Sources, find_sources, is_within, real_path
 
-PathLike = str | os.PathLike[str]
+_WITH_FRAMES = frozenset({".gif", ".webp", ".png", ".apng", ".tif", ".tiff", ".avif", ".mpo"})
+_WRITTEN_AS = {"MPO": "JPEG", "DIB": "BMP"}  # what Pillow calls something else, though its first image is just that
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Task:
-    """One input, where its translation goes, and whether that is there already and stays."""
+    """One input and where its translation goes.
+
+    Attributes:
+        input: the file.
+        outputs: the names reserved for it, at least one: with its own ending, if that can be written, then as PNG.
+            Of a task to skip, the one that is there comes first; those of a refused one are not reserved.
+        frame: number of the frame from 0; None: the file as a whole, of which the first frame is read.
+        skip: whether an output is there already and stays.
+        refused: why it is known to fail, without the name; else empty.
+    """
 
     input: Path
-    output: Path
-    skip: bool
+    outputs: tuple[Path, ...]
+    frame: int | None = None
+    skip: bool = False
+    refused: str = ""
+
+    def output_for(self, channels: int, dtype: DTypeLike, format: str, size: tuple[int, int] | None = None) -> Path:
+        """The first of the outputs that can hold a result and, where it is not the last, is true to the input's format.
+
+        Args:
+            channels: of the result.
+            dtype: of the input.
+            format: of the input, as `Picture.format` names it.
+            size: height and width of the result, if some formats may be too small for it.
+        """
+        for output in self.outputs[:-1]:
+            is_true = WRITABLE[output.suffix.lower()] == _WRITTEN_AS.get(format, format)
+            if is_true and can_hold(output, channels, dtype, size):
+                return output
+        return self.outputs[-1]
+
+
+class _Tasks(Sequence[Task]):
+    """Tasks that are made as they are asked for: paths take much more memory than names."""
+
+    def __init__(self, sources: list[Source], out: Path) -> None:
+        self._sources, self._out = sources, out
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    @overload
+    def __getitem__(self, index: int) -> Task: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Task]: ...
+    def __getitem__(self, index: int | slice) -> Task | Sequence[Task]:
+        if isinstance(index, slice):
+            return _Tasks(self._sources[index], self._out)
+        source = self._sources[index]
+        outputs = tuple(self._out / source.place / name for name in source.names)
+        return Task(source.path, outputs, source.frame, source.skip, source.problem)
 
 
 @dataclass(frozen=True)
-class _Source:
-    """An input file and its place below the output folder, still with the input's ending."""
+class Plan:
+    """What is to be done.
 
-    path: Path
-    place: Path
+    Attributes:
+        tasks: in the order of the inputs.
+        notes: one line each on what was left out of the inputs with good reason.
+    """
+
+    tasks: Sequence[Task]
+    notes: list[str] = field(default_factory=list)
 
 
 def plan(
-    inputs: Sequence[PathLike], out: PathLike, channels: int, dtype: np.dtype, *, overwrite: bool, skip_existing: bool
-) -> list[Task]:
+    inputs: Sequence[PathLike],
+    out: PathLike,
+    channels: int,
+    *,
+    overwrite: bool,
+    skip_existing: bool,
+    frames: Literal["first", "all"] = "first",
+    max_pixels: int = MAX_PIXELS,
+) -> Plan:
     """Finds the inputs, names the outputs and makes sure that they can be written.
 
     Args:
         inputs: files, folders (searched through, their structure is kept) and globs.
-        out: folder of the outputs; made if it is not there.
+        out: folder of the outputs, outside of the input folders; made if it is not there.
         channels: of the outputs.
-        dtype: of the outputs.
         overwrite: outputs that exist are replaced.
-        skip_existing: outputs that exist stay.
+        skip_existing: inputs with an output that exists are left out.
+        frames: whether each frame or page of a file becomes a task, or the first alone.
+        max_pixels: as for `count_frames`; the frames of a larger image are not counted, and reading it will fail.
 
     Raises:
-        UserError: no input is found, outputs exist and neither flag is given, an output would fall on an input, or the
-            output folder cannot be written.
+        UserError: no input is found, outputs exist and neither flag is given, an output would fall on an input or into
+            an input folder, or the output folder cannot be written.
     """
     if overwrite and skip_existing:
         raise UserError("--overwrite and --skip-existing exclude each other")
     folder = output_folder(out)
-    sources = _without_repetition(source for item in inputs for source in _sources(item, folder))
-    if not any(os.path.lexists(source.path) for source in sources):
-        raise UserError(f"no images found in {' '.join(shown(item) for item in inputs) or 'nothing'}")
-    outputs = _outputs(sources, folder, channels, dtype)
-    _refuse_inputs_as_outputs(sources, outputs)
-    leave = None if overwrite or skip_existing else "--overwrite or --skip-existing"
-    existing = existing_outputs(outputs, wanted=leave)
-    make_writable(folder)
-    there = set(existing) if skip_existing else set()
-    return [Task(source.path, output, output in there) for source, output in zip(sources, outputs, strict=True)]
+    sources = find_sources(inputs, folder)
+    _refuse_folders_within_inputs(sources, folder)
+    fold = without_case if make_writable(folder) else as_is
+    if frames == "all":
+        sources.files = [frame for source in sources.files for frame in _frames(source, max_pixels)]
+    folder_of = cache(lambda place: fold(real_path(folder / place)))
+    _refuse_links_leading_out(sources, folder)
+    reserve((source for source in sources.files if not source.problem), channels, folder_of, fold)
+    for source in sources.files:
+        source.names = source.names or tuple(wish.name() for wish in wishes(source, channels) if wish is not None)
+    _refuse_inputs_as_outputs(sources, folder, folder_of, fold)
+    tasks = _Tasks(sources.files, folder)
+    existing = _mark_existing(sources, folder, fold, skip=skip_existing)
+    if existing and not overwrite and not skip_existing:
+        raise _exist(tasks[existing[0]].outputs[0], len(existing), len(tasks), "--overwrite or --skip-existing")
+    return Plan(tasks, sources.notes)
 
 
 def output_folder(out: PathLike) -> Path:
@@ -91,9 +163,7 @@ def existing_outputs(outputs: Sequence[Path], *, wanted: str | None) -> list[Pat
     """
     existing = [output for output in outputs if os.path.lexists(output)]
     if existing and wanted is not None:
-        raise UserError(
-            f"{shown(existing[0])}: exists already, {len(existing)} of {len(outputs)} outputs do; add {wanted}"
-        )
+        raise _exist(existing[0], len(existing), len(outputs), wanted)
     return existing
 
 
@@ -105,8 +175,11 @@ def with_format(place: Path, channels: int, dtype: np.dtype) -> Path:
     return place.with_suffix(ending) if place.suffix.lower() in READABLE else place.with_name(place.name + ending)
 
 
-def make_writable(folder: Path) -> None:
+def make_writable(folder: Path) -> bool:
     """Makes the folder and tries to make a file in it: permission bits alone do not tell.
+
+    Returns:
+        Whether it takes names for equal that differ in upper and lower case only.
 
     Raises:
         UserError: it cannot be written.
@@ -115,95 +188,86 @@ def make_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch(exist_ok=False)
+        ignores_case = os.path.lexists(folder / probe.name.upper())
         probe.unlink()
     except OSError as error:
         raise UserError(f"{shown(folder)}: cannot be written: {reason(error)}") from error
+    return ignores_case
 
 
-def _sources(item: PathLike, out: Path) -> Iterator[_Source]:
-    path = Path(item)
-    if path.is_dir():
-        if _entry(path) == _entry(out):
-            raise UserError(f"{shown(path)}: is input and output folder at once; choose another output folder")
-        yield from _in_folder(path, path, out)
-    elif not os.path.lexists(path) and glob.has_magic(os.fspath(item)):
-        fixed = Path(*_fixed_part(path.parts))
-        matches = (Path(match) for match in glob.glob(os.fspath(item), recursive=True))  # noqa: PTH207 - may be absolute
-        for match in sorted(matches, key=natural_order):
-            if match.is_dir():
-                yield from _in_folder(match, fixed, out)
-            elif match.suffix.lower() in READABLE and not _is_earlier_output(match, fixed, out):
-                yield _Source(match, match.relative_to(fixed))
+def inside(out: PathLike, path: PathLike) -> bool:
+    """Whether a file written to `path` would lie in the folder `out`, wherever links on the way lead."""
+    return is_within(real_path(Path(path).parent), real_path(out))
+
+
+def _exist(first: Path, count: int, total: int, wanted: str) -> UserError:
+    return UserError(f"{shown(first)}: exists already, {count} of {total} outputs do; add {wanted}")
+
+
+def _frames(source: Source, max_pixels: int) -> Iterator[Source]:
+    """The frames of a file, or the file itself where there is but one, or where its header tells nothing."""
+    count = 1
+    if not source.problem and os.path.splitext(source.name)[1].lower() in _WITH_FRAMES:  # noqa: PTH122
+        with suppress(UserError):  # reading it will tell
+            count = count_frames(source.path, max_pixels=max_pixels)
+    if count == 1:
+        yield source
     else:
-        yield _Source(path, Path(path.name))
+        yield from (Source(source.folder, source.name, source.place, source.linked, frame=n) for n in range(count))
 
 
-def _fixed_part(parts: tuple[str, ...]) -> list[str]:
-    """The folders of a glob before the first wildcard."""
-    fixed: list[str] = []
-    for part in parts[:-1]:
-        if glob.has_magic(part):
-            break
-        fixed.append(part)
-    return fixed
+def _refuse_folders_within_inputs(sources: Sources, folder: Path) -> None:
+    """No output folder may be, or lie in, a folder that was searched; told by what folders are, not by their names."""
+    if not sources.searched:
+        return
+
+    @cache
+    def is_input(path: str) -> bool:
+        try:
+            status = Path(path).stat()
+        except OSError:  # not there yet
+            return False
+        return (status.st_dev, status.st_ino) in sources.searched
+
+    for place in {"", *(source.place for source in sources.files)}:
+        real = Path(os.path.realpath(folder / place))
+        if any(is_input(os.fspath(path)) for path in (real, *real.parents)):
+            raise UserError(f"{shown(folder / place)}: lies in an input folder; choose another output folder")
 
 
-def _in_folder(root: Path, base: Path, out: Path) -> Iterator[_Source]:
-    """The images below `root`, placed as they lie below `base`."""
-    for path in find_images(root):
-        if not _is_earlier_output(path, base, out):
-            yield _Source(path, path.relative_to(base))
+def _refuse_links_leading_out(sources: Sources, folder: Path) -> None:
+    within = cache(lambda place: inside(folder, folder / place / "any"))
+    for source in sources.files:
+        if not source.problem and not within(source.place):
+            source.problem = f"{shown(folder / source.place)} leads out of the output folder"
 
 
-def _is_earlier_output(path: Path, searched: Path, out: Path) -> bool:
-    """Whether what was found below `searched` lies in the output folder, which is itself somewhere below `searched`."""
-    inside, around = Path(os.path.realpath(out)), Path(os.path.realpath(searched))
-    if inside == around or not inside.is_relative_to(around):
-        return False
-    return Path(os.path.realpath(path.parent)).is_relative_to(inside)
+def _refuse_inputs_as_outputs(
+    sources: Sources, folder: Path, folder_of: Callable[[str], str], fold: Callable[[str], str]
+) -> None:
+    read = {fold(place): {fold(name) for name in names} for place, names in sources.entries().items()}
+    for source in sources.files:
+        for name in source.names:
+            if not source.problem and fold(name) in read.get(folder_of(source.place), ()):
+                output = folder / source.place / name
+                raise UserError(f"{shown(output)}: is an input and would be written over; choose another output folder")
 
 
-def _entry(path: Path) -> str:
-    """A name for the directory entry itself: links on the way are resolved, a link at the end is not followed."""
-    if path.name in ("", ".", ".."):
-        return os.path.normcase(os.path.realpath(path))
-    return os.path.normcase(Path(os.path.realpath(path.parent), path.name))
+def _mark_existing(sources: Sources, folder: Path, fold: Callable[[str], str], *, skip: bool) -> list[int]:
+    """The numbers of the inputs with an output that is there, which then comes first among their names."""
 
+    @cache
+    def there(place: str) -> frozenset[str]:
+        try:
+            with os.scandir(folder / place) as entries:  # a folder is no output: writing will say that it is in the way
+                return frozenset(fold(entry.name) for entry in entries if not entry.is_dir(follow_symlinks=False))
+        except OSError:  # not there yet
+            return frozenset()
 
-def _without_repetition(sources: Iterator[_Source]) -> list[_Source]:
-    unique: dict[str, _Source] = {}
-    for source in sources:
-        unique.setdefault(_entry(source.path), source)
-    return list(unique.values())
-
-
-def _outputs(sources: Sequence[_Source], folder: Path, channels: int, dtype: np.dtype) -> list[Path]:
-    """Names the outputs: the input's name, the input's format if it can hold the result, else PNG.
-
-    Where two inputs come to the same name, the one that keeps its ending has it, else the first; the other's ending
-    goes into its name: ``a.jpg`` -> ``a_jpg.png``.
-    """
-    wanted = [with_format(source.place, channels, dtype) for source in sources]
-    keeping = sorted(range(len(sources)), key=lambda i: (wanted[i] != sources[i].place, i))
-    owner: dict[str, int] = {}
-    for i in keeping:
-        owner.setdefault(os.path.normcase(wanted[i]), i)
-    taken = set(owner)
-    outputs = []
-    for i, (source, place) in enumerate(zip(sources, wanted, strict=True)):
-        name, number = place, 1
-        while owner.get(os.path.normcase(place)) != i and os.path.normcase(name) in taken:
-            ending = source.place.suffix.lower().lstrip(".") or "file"
-            again = f"_{number}" if number > 1 else ""
-            name, number = place.with_name(f"{place.stem}_{ending}{again}{place.suffix}"), number + 1
-        taken.add(os.path.normcase(name))
-        outputs.append(folder / name)
-    return outputs
-
-
-def _refuse_inputs_as_outputs(sources: Sequence[_Source], outputs: Sequence[Path]) -> None:
-    read = {_entry(source.path) for source in sources}
-    read |= {os.path.normcase(os.path.realpath(source.path)) for source in sources if source.path.is_symlink()}
-    for output in outputs:
-        if _entry(output) in read:
-            raise UserError(f"{shown(output)}: is an input and would be written over; choose another output folder")
+    existing = []
+    for number, source in enumerate(sources.files):
+        if not source.problem and any(fold(name) in there(source.place) for name in source.names):
+            source.names = tuple(sorted(source.names, key=lambda name: fold(name) not in there(source.place)))
+            source.skip = skip
+            existing.append(number)
+    return existing

@@ -1,0 +1,65 @@
+"""How much memory a network's activations take."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+def bytes_per_pixel(module: nn.Module, inputs: Sequence[Tensor], image: Tensor) -> int:
+    """Most memory that activations take at one time, for each pixel of the input.
+
+    Args:
+        module: on the CPU, ready for inference.
+        inputs: what it takes.
+        image: that of `inputs` whose pixels count, ``(N, C, H, W)``.
+    """
+    mode = _Counting()
+    with torch.no_grad(), mode:  # inference mode would hide what operations are made of
+        module(*inputs)
+    pixels = image.shape[0] * image.shape[2] * image.shape[3]
+    return max(1, -(-mode.most // pixels))
+
+
+class _Counting(TorchDispatchMode):
+    """Adds up the storages that operations make, and takes off those that are freed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten.convolution.default and args[6]:
+            self.most = max(
+                self.most, self.now + result.untyped_storage().nbytes() + _columns(args[0], args[1], args[8])
+            )
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self._count(leaf.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._known:
+            return
+        self._known.add(key)
+        self.now += size
+        self.most = max(self.most, self.now)
+        weakref.finalize(storage, self._freed, key, size)
+
+    def _freed(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size
+
+
+def _columns(image: Tensor, weight: Tensor, groups: int) -> int:
+    """Bytes of what onnxruntime multiplies out for a transposed convolution before it adds up the overlaps."""
+    return weight[0].numel() * groups * image[0, 0].numel() * image.element_size()
