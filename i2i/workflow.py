@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i2i.config import RunConfig, resolve
+from i2i.config.changes import continued
 from i2i.errors import RunError, TrainingError, UserError
 from i2i.plugins import Plugins
 from i2i.runs.folder import RunFolder, latest_run, new_run
 
 if TYPE_CHECKING:
-    from filelock import FileLock
     from lightning_fabric import Fabric
 
     from i2i.export.run import Exported
+    from i2i.runs.lock import RunLock
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Trained:
         metrics: the last validation.
         exported: the ONNX files.
         signal: number of the signal that stopped it early; 0 when it finished.
+        late: ``train.max_hours`` were over before it finished: go on with `resume`.
     """
 
     run: Path | None
@@ -39,6 +42,7 @@ class Trained:
     metrics: Mapping[str, float]
     exported: Sequence[Exported] = ()
     signal: int = 0
+    late: bool = False
 
     def next_command(self) -> str:
         """The command that tries the trained model: on the run's examples, or from noise."""
@@ -61,6 +65,7 @@ def train(
     sets: Sequence[str] = (),
     preset: str | None = None,
     resume: bool = False,
+    start_from: str | Path | None = None,
     dry_run: bool = False,
     plugins: Plugins | None = None,
     **options: Any,
@@ -74,7 +79,10 @@ def train(
         config: YAML file with any part of the configuration.
         sets: texts such as ``"train.batch_size=4"``.
         preset: one of the recipe's presets.
-        resume: go on with the run in `out`, or the latest one; a run that was never begun is begun.
+        resume: go on with the run in `out`, or the latest one; a run that was never begun is begun. Settings that would
+            make another training of it are refused.
+        start_from: a run, whose best checkpoint is taken or else its last one, or a checkpoint's folder: the new run's
+            networks begin with the weights in it (fine-tuning).
         dry_run: check everything and do one step in memory, writing nothing.
         plugins: where components are looked up; by default the installed plugins.
         options: dotted keys with an underscore for the first dot: ``train_steps=100``; None counts as not given.
@@ -86,16 +94,23 @@ def train(
     overrides = {key.replace("_", ".", 1): value for key, value in options.items()}
     if data is not None:
         overrides["data.root"] = str(data)
+    if start_from is not None:
+        overrides["train.start_from"] = str(start_from)
     run = _resumed(recipe, Path(out) if out else None) if resume else None
     file = run.config if run is not None and config is None else (Path(config) if config else None)
     if overrides.get("train.epochs") is not None:
         sets = [*sets, "train.steps=null"]
     resolved = resolve(plugins, recipe, preset=preset, file=file, sets=sets, overrides=overrides)
 
+    said = ""
+    if run is not None:
+        resolved, said = continued(resolve(plugins, file=run.config), resolved, run.path)
+
     from i2i.engine import launch  # heavy: only when there is something to train
     from i2i.engine import train as run_engine
 
     fabric = launch(resolved.engine)
+    resolved = _found_out(resolved, plugins, fabric, said, resumed=run is not None)
     if dry_run:
         outcome = run_engine(resolved, plugins, fabric, None)
         return Trained(None, outcome.step, outcome.metrics)
@@ -107,9 +122,9 @@ def train(
     try:
         outcome = run_engine(resolved, plugins, fabric, run)
         if not fabric.is_global_zero:
-            return Trained(run.path, outcome.step, outcome.metrics, signal=outcome.signal)
-        exported = [] if outcome.signal else _finish(run, resolved, plugins, outcome)
-        return Trained(run.path, outcome.step, outcome.metrics, exported, outcome.signal)
+            return Trained(run.path, outcome.step, outcome.metrics, (), outcome.signal, outcome.late)
+        exported = [] if outcome.signal or outcome.late else _finish(run, resolved, plugins, outcome)
+        return Trained(run.path, outcome.step, outcome.metrics, exported, outcome.signal, outcome.late)
     finally:
         if lock:
             _leave(run, lock)
@@ -123,6 +138,23 @@ def _resumed(recipe: str | None, out: Path | None) -> RunFolder | None:
     return run if run is not None and run.exists() else None
 
 
+def _found_out(config: RunConfig, plugins: Plugins, fabric: Fabric, said: str, *, resumed: bool) -> RunConfig:
+    """The configuration with what only this machine can tell: the checkpoint to start from, the batch that fits."""
+    from i2i.engine.batch_size import fit_batch
+    from i2i.engine.finetune import find_start
+
+    lines = [said]
+    if config.train.start_from and not resumed:
+        start = str(find_start(Path(config.train.start_from).expanduser()))
+        config = replace(config, train=config.train.model_copy(update={"start_from": start}))
+    if not config.train.batch_size:
+        config, line = fit_batch(config, plugins, fabric)
+        lines.append(line)
+    if fabric.is_global_zero:
+        print(*filter(None, lines), sep="\n", end="\n" if any(lines) else "", file=sys.stderr)
+    return config
+
+
 def _shared_run(fabric: Fabric, run: RunFolder | None, config: RunConfig, out: Path | None) -> RunFolder:
     """The run folder, made by the first process and told to the others."""
     if run is None and fabric.is_global_zero:
@@ -130,7 +162,7 @@ def _shared_run(fabric: Fabric, run: RunFolder | None, config: RunConfig, out: P
     return RunFolder(Path(fabric.broadcast(str(run.path) if run else "")))
 
 
-def _leave(run: RunFolder, lock: FileLock | None) -> None:
+def _leave(run: RunFolder, lock: RunLock | None) -> None:
     """Frees the run; a folder in which nothing was begun goes."""
     if lock:
         lock.release()

@@ -5,8 +5,11 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
+import atexit
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -20,6 +23,8 @@ from image_files import stored  # noqa: F401  a fixture
 from small_models import model, photos  # noqa: F401  fixtures
 
 ROOT = Path(__file__).parent.parent
+os.environ["I2I_CACHE"] = tempfile.mkdtemp(prefix="i2i-cache-")  # findings on the tests' folders are of no use later
+atexit.register(shutil.rmtree, os.environ["I2I_CACHE"], ignore_errors=True)
 torch.set_num_threads(1)  # two threads on a busy machine were ten times slower
 cv2.setNumThreads(1)
 

@@ -147,7 +147,6 @@ def test_nothing_of_a_name_reaches_the_terminal_as_it_is(tmp_path):
     ("ending", "channels", "dtype", "format", "expected"),
     [
         (".jpg", 3, np.uint8, "JPEG", ".jpg"),
-        (".jpg", 3, np.uint8, "MPO", ".jpg"),
         (".jpg", 4, np.uint8, "JPEG", ".png"),
         (".jpg", 3, np.uint8, "PNG", ".png"),
         (".jpg", 3, np.uint16, "PNG", ".png"),

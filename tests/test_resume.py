@@ -102,3 +102,12 @@ def test_a_damaged_newest_checkpoint_is_named_and_passed_over(pairs_root, tmp_pa
     i2i.train(out=run, resume=True)
     assert "damaged" in capfd.readouterr().err
     assert digests(run) == expected
+
+
+@pytest.mark.slow
+def test_kills_and_signals_at_any_moment_lose_nothing():
+    """As tests/stress/kill_training.py does it at length: inside saves and prunes too, one checkpoint kept."""
+    words = ["--kills", "6", "--signals", "4", "--steps", "16", "--filters", "16", "--workers", "2"]
+    script = Path(__file__).parent / "stress" / "kill_training.py"
+    done = subprocess.run([sys.executable, str(script), *words], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]

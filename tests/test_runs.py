@@ -2,8 +2,12 @@
 
 import errno
 import json
+import os
+import random
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,8 +15,10 @@ import torch
 
 from i2i.errors import RunError, TrainingError
 from i2i.runs import checkpoint as checkpoints
+from i2i.runs import lock
 from i2i.runs.checkpoint import Checkpoint
 from i2i.runs.folder import RunFolder, latest_run, new_run
+from i2i.runs.sums import read_sums, write_sums
 
 
 def made(step=1, **state) -> Checkpoint:
@@ -41,20 +47,72 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path):
     assert back.training["optimizers"]["net"]["param_groups"][0]["lr"] == 0.1
 
 
-def test_every_flipped_byte_is_found_and_the_checkpoint_before_is_used(tmp_path):
+def test_fifty_flipped_bytes_are_fifty_damaged_checkpoints_and_the_one_before_is_used(tmp_path):
+    checkpoints.save(tmp_path, made(1))
+    newest = checkpoints.save(tmp_path, made(2, metrics={"l1": 0.5}, note="a word"))
+    draw = random.Random(0)
+    for number in range(50):
+        path = sorted(newest.iterdir())[number % 5]  # the digests' own file too
+        content = path.read_bytes()
+        broken = bytearray(content)
+        broken[draw.randrange(len(broken))] ^= 1 << draw.randrange(8)
+        path.write_bytes(broken)
+        found, [line] = checkpoints.load_newest(tmp_path)
+        assert found.step == 1
+        assert "step-0000002" in line
+        assert "damaged" in line or "not a whole checkpoint" in line
+        path.write_bytes(content)
+    assert checkpoints.load_newest(tmp_path)[0].step == 2
+
+
+def test_the_digests_are_those_of_sha256sum(tmp_path):
+    path = checkpoints.save(tmp_path, made())
+    done = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=path, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [f"{name}: OK" for name in sorted(p.name for p in path.iterdir())[1:]]
+
+
+def test_a_checkpoint_of_the_first_format_still_loads(tmp_path):
+    path = checkpoints.save(tmp_path, made(7))
+    sums = read_sums(path)
+    (path / "SHA256SUMS").unlink()
+    state = json.loads((path / "state.json").read_text()) | {"format": 1}
+    state["files"] = {name: value for name, value in sums.items() if name != "state.json"}
+    (path / "state.json").write_text(json.dumps(state))
+    assert checkpoints.load(path).step == 7
+
+
+def test_a_checkpoint_that_may_be_whole_is_not_passed_over(tmp_path):
     checkpoints.save(tmp_path, made(1))
     newest = checkpoints.save(tmp_path, made(2))
-    for name in ("networks.safetensors", "ema.safetensors", "training.pt"):
-        content = (newest / name).read_bytes()
-        for place in (0, len(content) // 2, len(content) - 1):
-            broken = bytearray(content)
-            broken[place] ^= 1
-            (newest / name).write_bytes(broken)
+    state = json.loads((newest / "state.json").read_text()) | {"format": 99}
+    (newest / "state.json").write_text(json.dumps(state))
+    (newest / "SHA256SUMS").unlink()
+    write_sums(newest)
+    with pytest.raises(RunError, match="newer version"):
+        checkpoints.load_newest(tmp_path)
+
+
+def test_saving_a_step_again_is_never_without_one(tmp_path, monkeypatch):
+    """Before every rename and removal a kill would leave a whole checkpoint of the step, or its forerunner."""
+    for step in (1, 2):
+        checkpoints.save(tmp_path, made(step, attempt=1))
+    seen = []
+
+    def looking(original):
+        def look(*arguments, **options):
             found, damaged = checkpoints.load_newest(tmp_path)
-            assert found.step == 1
-            assert "step-0000002" in damaged[0]
-        (newest / name).write_bytes(content)
-    assert checkpoints.load_newest(tmp_path)[0].step == 2
+            assert not damaged
+            seen.append((found.step, found.state["attempt"]))
+            return original(*arguments, **options)
+
+        return look
+
+    monkeypatch.setattr(Path, "rename", looking(Path.rename))
+    monkeypatch.setattr(checkpoints.shutil, "rmtree", looking(checkpoints.shutil.rmtree))
+    checkpoints.save(tmp_path, made(2, attempt=2))
+    assert seen == [(2, 1), (2, 2), (2, 2), (2, 2)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-0000001", "step-0000002"]
 
 
 @pytest.mark.parametrize("name", ["state.json", "networks.safetensors", "training.pt"])
@@ -68,10 +126,9 @@ def test_a_missing_file_is_a_damaged_checkpoint(tmp_path, name):
 def test_loading_runs_no_code(tmp_path):
     path = checkpoints.save(tmp_path, made())
     torch.save({"optimizers": {}, "evil": subprocess.Popen}, path / "training.pt")
-    state = json.loads((path / "state.json").read_text())
-    state["files"]["training.pt"] = checkpoints._digest(path / "training.pt")
-    (path / "state.json").write_text(json.dumps(state))
-    with pytest.raises(RunError):
+    (path / "SHA256SUMS").unlink()
+    write_sums(path)
+    with pytest.raises(RunError, match="more than tensors and plain values"):
         checkpoints.load(path)
 
 
@@ -101,11 +158,28 @@ def test_damaged_checkpoints_are_set_aside_and_never_pruned_for(tmp_path):
     assert checkpoints.load_newest(tmp_path)[0].step == 250
 
 
-def test_left_over_temporaries_are_cleared(tmp_path):
-    (tmp_path / ".step-0000009.123.tmp").mkdir(parents=True)
-    (tmp_path / ".step-0000009.123.tmp" / "half").write_text("x")
-    checkpoints.save(tmp_path, made())
-    assert [path.name for path in tmp_path.iterdir()] == ["step-0000001"]
+def test_checkpoints_at_multiples_can_be_kept(tmp_path):
+    for step in range(1, 10):
+        checkpoints.save(tmp_path, made(step))
+        checkpoints.prune(tmp_path, keep_last=1, keep_every=4)
+    assert [path.name[-1] for path in checkpoints.list_checkpoints(tmp_path)] == ["4", "8", "9"]
+
+
+def test_left_overs_of_dead_processes_are_cleared_at_the_start(tmp_path):
+    run = RunFolder(tmp_path)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for pid in (dead.pid, os.getppid()):
+        (run.checkpoints / f".step-0000009.{pid}.tmp").mkdir(parents=True)
+        (run.checkpoints / f".step-0000009.{pid}.tmp" / "half").write_text("x")
+        (tmp_path / f".model.onnx.{pid}.tmp").write_text("x")
+    (tmp_path / ".mine.tmp").write_text("nobody's of i2i")
+    run.lock().release()
+    assert {path.name for path in tmp_path.rglob(".*.tmp")} == {
+        ".mine.tmp",
+        f".model.onnx.{os.getppid()}.tmp",
+        f".step-0000009.{os.getppid()}.tmp",
+    }
 
 
 def test_a_full_disk_is_told_with_the_bytes_and_leaves_the_old_checkpoint(tmp_path, monkeypatch):
@@ -156,6 +230,37 @@ def test_a_run_belongs_to_one_training_at_a_time(tmp_path):
         process.kill()
         process.wait()
     RunFolder(tmp_path).lock().release()  # the death of its owner frees it
+
+
+def test_a_run_of_another_host_is_taken_over_only_when_its_owner_gives_no_sign_of_life(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "WATCH_S", 0.4)
+    owner = tmp_path / ".owner"
+    owner.write_text("process 12 on node7")
+    ended = threading.Event()
+
+    def live():
+        while not ended.wait(0.02):
+            os.utime(owner)
+
+    beat = threading.Thread(target=live)
+    beat.start()
+    with pytest.raises(RunError, match="in use by process 12 on node7, which was just seen alive; wait"):
+        RunFolder(tmp_path).lock()
+    ended.set()
+    beat.join()
+    held = RunFolder(tmp_path).lock()
+    assert owner.read_text().startswith(f"process {os.getpid()} on ")
+    held.release()
+    assert not owner.exists()
+
+
+def test_the_owner_of_a_run_gives_signs_of_life(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "BEAT_S", 0.02)
+    held = RunFolder(tmp_path).lock()
+    os.utime(tmp_path / ".owner", (0, 0))
+    time.sleep(0.5)
+    assert (tmp_path / ".owner").stat().st_mtime > 0
+    held.release()
 
 
 def test_a_run_that_cannot_be_made_is_one_line(tmp_path):

@@ -1,14 +1,23 @@
 """`i2i.train` as a whole: what a run folder holds, what repeats it, what stops it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+import torch
 
 import i2i
 from conftest import TINY
 from i2i.errors import PluginError, TrainingError
 from i2i.plugins import Plugins
+
+
+@pytest.fixture(scope="module")
+def tiny_run(pairs_root, tmp_path_factory):
+    """A run of two steps; not to be changed."""
+    out = tmp_path_factory.mktemp("tiny") / "run"
+    return i2i.train("pix2pix", data=pairs_root, out=out, sets=TINY, train_steps=2).run
 
 
 def test_dry_run_writes_nothing(pairs_root, tmp_path, monkeypatch):
@@ -46,21 +55,78 @@ def test_saved_configuration_repeats_the_run(pairs_root, tmp_path):
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_a_resume_that_does_not_fit_leaves_the_run_as_it_was(pairs_root, tmp_path):
-    run = i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, train_steps=2).run
-    before = (run / "config.yaml").read_text()
-    with pytest.raises(i2i.RunError, match="does not fit the configuration"):
-        i2i.train(out=run, resume=True, sets=["pix2pix.generator.filters=4"])
-    assert (run / "config.yaml").read_text() == before
+def contents(run):
+    """Every file of a run with what is in it, its lock aside."""
+    return {p: p.read_bytes() for p in sorted(run.rglob("*")) if p.is_file() and not p.name.startswith(".")}
 
 
-def test_another_optimiser_does_not_resume(pairs_root, tmp_path):
-    run = i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, train_steps=2).run
-    with pytest.raises(i2i.RunError, match=r"another train\.optimizer\.name"):
-        i2i.train(out=run, resume=True, sets=["train.optimizer.name=sgd"], train_steps=3)
+@pytest.mark.parametrize(
+    ("sets", "named"),
+    [
+        (["pix2pix.generator.filters=4"], ["pix2pix.generator.filters: run has 8, asked for 4"]),
+        (["pix2pix.generator=resnet"], ["pix2pix.generator: run has unet, asked for resnet"]),
+        (["train.optimizer.name=sgd"], ["train.optimizer: run has adam, asked for sgd"]),
+        (
+            ["data.size=36", "seed=1", "batch_size=2", "pix2pix.adversary.loss=hinge"],
+            [
+                "seed: run has 0, asked for 1",
+                "data.size: run has 32, asked for 36",
+                "train.batch_size: run has 1, asked for 2",
+                "pix2pix.adversary.loss: run has vanilla, asked for hinge",
+            ],
+        ),
+    ],
+)
+def test_a_resume_with_settings_of_another_training_names_them_and_leaves_the_run(tiny_run, sets, named):
+    before = contents(tiny_run)
+    with pytest.raises(i2i.RunError) as caught:
+        i2i.train(out=tiny_run, resume=True, sets=sets, train_steps=3)
+    for line in [*named, "leave them out, or start a new run from its weights with --from"]:
+        assert line in str(caught.value)
+    assert contents(tiny_run) == before
+
+
+def test_a_resume_may_change_rates_weights_and_intervals_and_says_so(tiny_run, tmp_path, capfd):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    sets = ["pix2pix.l1=50", "train.optimizer.lr=1e-3", "train.optimizer.weight_decay=0.5", "train.log_every=2"]
+    assert i2i.train(out=run, resume=True, sets=sets, train_steps=4).step == 4
+    line = next(line for line in capfd.readouterr().err.splitlines() if line.startswith("going on with"))
+    for change in ("train.steps=4 (was 2)", "pix2pix.l1=50.0 (was 100.0)", "train.optimizer.lr=0.001 (was 0.0002)"):
+        assert change in line
+    last = torch.load(run / "checkpoints" / "step-0000004" / "training.pt", weights_only=True)
+    assert last["optimizers"]["generator"]["param_groups"][0]["weight_decay"] == 0.5
+
+
+def test_a_batch_may_be_cut_into_accumulated_parts(pairs_root, tmp_path):
+    sets = [*TINY, "batch_size=4"]
+    run = i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=sets, train_steps=1).run
+    assert i2i.train(out=run, resume=True, sets=["batch_size=2", "accumulate=2"], train_steps=2).step == 2
+    with pytest.raises(i2i.RunError, match=r"accumulate: run has 2, asked for 1"):
+        i2i.train(out=run, resume=True, sets=["accumulate=1"], train_steps=3)
+
+
+def test_a_resume_to_an_earlier_step_is_refused(tiny_run):
     with pytest.raises(i2i.RunError, match="has done 2 steps already"):
-        i2i.train(out=run, resume=True, train_steps=1)
-    assert i2i.train(out=run, resume=True, train_steps=3).step == 3
+        i2i.train(out=tiny_run, resume=True, train_steps=1)
+
+
+def test_other_data_that_changes_the_networks_does_not_resume(tiny_run, folders_root, tmp_path):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    before = contents(run)
+    with pytest.raises(i2i.RunError, match=r"does not fit the configuration: generator\..* in the checkpoint, .* here"):
+        i2i.train(out=run, resume=True, data=folders_root, train_steps=3)  # grey sources
+    assert contents(run) == before
+
+
+def test_a_budget_of_hours_saves_and_leaves_with_0_and_resumes(pairs_root, tmp_path, cli):
+    sets = [word for line in TINY for word in ("--set", line)]
+    words = ["train", "pix2pix", "--data", pairs_root, "--out", tmp_path / "run", "--steps", 3, *sets]
+    done = cli(*words, "--max-hours", 1e-9)
+    assert done.returncode == 0, done.stderr
+    assert "stopped at step 1, checkpoint saved; go on with: i2i train --resume --out" in done.stderr
+    assert not (tmp_path / "run" / "model.onnx").exists()
+    trained = i2i.train(out=tmp_path / "run", resume=True)  # the budget holds for it too
+    assert (trained.step, trained.late, list(trained.exported)) == (2, True, [])
 
 
 def test_a_run_inside_its_data_is_refused(folders_root):

@@ -63,6 +63,12 @@ def test_alpha_of_an_array_goes_by_the_rules_of_files(model):
     assert (model("identity").translate(pixels, alpha="black") == 0).all()
 
 
+def test_floats_without_a_range_are_refused_never_clipped(model):
+    for value in (100.0, -1.0, np.nan):
+        with pytest.raises(DataError):
+            model().translate(np.full((3, 4, 3), value))
+
+
 def test_scale_enlarges(model):
     pixels = noise(7, 5, 3)
     assert np.array_equal(model("double").translate(pixels), pixels.repeat(2, 0).repeat(2, 1))

@@ -126,6 +126,60 @@ def test_frames_are_told_of_or_written_each(translate, tmp_path):
         assert np.abs(colour - colours[result["frame"]]).max() < 3, result
 
 
+def test_frames_are_found_by_content_and_those_behind_a_broken_one_are_told(translate, tmp_path):
+    images = [Image.new("RGB", (9, 7), colour) for colour in ("red", "green", "blue")]
+    images[0].save(tmp_path / "in/a.jpg", "WEBP", save_all=True, append_images=images[1:], lossless=True)
+    pages = [images[0], Image.fromarray(np.full((7, 9), -5, np.int32)), images[2]]
+    pages[0].save(tmp_path / "in/b.tif", save_all=True, append_images=pages[1:])
+    done = translate("--frames", "all", "--json")
+    assert done.returncode == 1
+    results = json.loads(done.stdout)["results"]
+    assert [result["status"] for result in results] == ["written"] * 4 + ["failed"] * 2
+    assert tree(tmp_path / "out") == ["a_0000.png", "a_0001.png", "a_0002.png", "b_0000.tif"]
+
+
+def test_a_reader_that_has_seen_enough_does_not_stop_the_work(translate, tmp_path):
+    for number in range(30):
+        write_image(tmp_path / f"in/{number}.png", noise(6, 8, 3))
+        (tmp_path / f"in/{number}.jpg").write_text("no image")
+    words = ["translate", make_model(tmp_path / "m.onnx", "identity"), tmp_path / "in", "-o", tmp_path / "out"]
+    command = [sys.executable, "-m", "i2i", *map(str, words)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        process.stderr.readline()
+        process.stderr.close()
+        assert process.wait(60) == 1
+    assert len(tree(tmp_path / "out")) == 30
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "1>&-", "0>&-"])
+def test_closed_streams_change_nothing(translate, tmp_path, closed):
+    write_image(tmp_path / "in/a.png", noise(6, 8, 3))
+    (tmp_path / "in/b.jpg").write_text("no image")
+    model = make_model(tmp_path / "m.onnx", "identity")
+    line = f"{sys.executable} -m i2i translate {model} {tmp_path / 'in'} -o {tmp_path / 'out'} --json {closed}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert tree(tmp_path / "out") == ["a.png"]
+    if closed != "1>&-":
+        assert json.loads(done.stdout)["written"] == 1
+
+
+def test_a_closed_reader_of_stdout_hides_no_failure(translate, tmp_path):
+    write_image(tmp_path / "in/a.png", noise(6, 8, 3))
+    (tmp_path / "in/b.jpg").write_text("no image")
+    words = [
+        "translate",
+        make_model(tmp_path / "m.onnx", "identity"),
+        tmp_path / "in",
+        "-o",
+        tmp_path / "out",
+        "--json",
+    ]
+    with subprocess.Popen([sys.executable, "-m", "i2i", *map(str, words)], stdout=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.wait(120) == 1
+
+
 def test_metadata_is_left_out_unless_asked_for(translate, tmp_path):
     made, exif = Image.Exif(), Image.Exif()
     made[0x0112], made[0x010F] = 6, "a maker"

@@ -14,7 +14,7 @@ import i2i.translate.pipeline as pipeline
 from i2i.data.images import find_images, read_image, to_dtype, write_image
 from i2i.errors import ModelError, UserError
 from i2i.translate import translate_folder
-from small_models import DATA, ROOT, make_model, noise, tree
+from small_models import DATA, ROOT, make_model, metadata_of, noise, tree
 
 
 def test_a_folder_is_translated_with_its_structure(model, photos, tmp_path):
@@ -101,6 +101,18 @@ def test_the_true_format_decides_not_the_ending(model, tmp_path):
     assert np.array_equal(read_image(tmp_path / "out/a.png").pixels, noise(8, 8, 3))
 
 
+def test_a_second_time_writes_the_same_files(model, tmp_path):
+    """What is there already has no say in the format: the kept name may be too poor for the result."""
+    (tmp_path / "in").mkdir()
+    write_image(tmp_path / "deep.tif", noise(8, 8, 3, dtype=np.uint16))
+    (tmp_path / "deep.tif").rename(tmp_path / "in/a.jpg")
+    Image.fromarray(noise(8, 8, 3)).save(tmp_path / "in/b.jpg", "WEBP")
+    for options in ({}, {"overwrite": True}, {"overwrite": True}):
+        list(translate_folder(model("identity", "float32"), tmp_path / "in", tmp_path / "out", **options))
+        assert tree(tmp_path / "out") == ["a.png", "b.png"]
+        assert read_image(tmp_path / "out/a.png").pixels.dtype == np.uint16
+
+
 def test_inputs_that_come_to_one_name_are_all_kept(model, tmp_path):
     for folder in ("a", "b", "c"):
         (tmp_path / folder).mkdir()
@@ -169,6 +181,28 @@ def test_an_input_behind_a_link_is_not_written_over(model, photos, tmp_path):
         translate_folder(model(), [tmp_path / "links/1.png"], photos, overwrite=True)
 
 
+def test_a_folder_that_becomes_a_link_meanwhile_is_not_followed(model, tmp_path):
+    for number in range(30):
+        (tmp_path / "in/sub").mkdir(parents=True, exist_ok=True)
+        write_image(tmp_path / f"in/sub/{number}.png", noise(5, 5, 3, seed=number))
+    results = translate_folder(model(), tmp_path / "in", tmp_path / "out", workers=1, overwrite=True)
+    first = next(results)
+    (tmp_path / "out/sub").rename(tmp_path / "out/old")
+    (tmp_path / "out/sub").symlink_to(tmp_path / "in/sub")
+    statuses = [first.status, *(result.status for result in results)]
+    assert statuses[-1] == "failed"
+    written = statuses.count("written")
+    kept = [np.array_equal(read_image(tmp_path / f"in/sub/{n}.png").pixels, noise(5, 5, 3, seed=n)) for n in range(30)]
+    assert all(kept)
+    assert len(tree(tmp_path / "out/old")) == written
+
+
+def test_what_another_job_has_written_meanwhile_is_skipped(model, photos, tmp_path):
+    first = translate_folder(model(), photos, tmp_path / "out", skip_existing=True)
+    list(translate_folder(model(), photos, tmp_path / "out"))
+    assert {result.status for result in first} == {"skipped"}
+
+
 def test_a_failure_is_told_and_the_rest_goes_on(model, photos, tmp_path):
     (photos / "2.png").write_bytes((photos / "2.png").read_bytes()[:-30])
     (photos / "3.jpg").write_text("no image")
@@ -198,6 +232,17 @@ def test_a_batch_that_fails_is_tried_again_image_by_image(model, photos, tmp_pat
 
     invert.translate_batch = small_only
     assert {r.status for r in translate_folder(invert, photos, tmp_path / "out", batch=3)} == {"written"}
+
+
+def test_an_image_that_cannot_be_cut_fails_alone(model, tmp_path):
+    """Whether two fit into a batch is asked where an error would end the whole job."""
+    for number, side in enumerate([30, 30, 8, 8]):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        write_image(tmp_path / f"in/{number}.png", noise(side, side, 3))
+    everywhere = {"i2i.receptive_field": "global"}
+    uncut = model("identity", metadata=metadata_of("identity", "uint8", []) | everywhere)
+    results = list(translate_folder(uncut, tmp_path / "in", tmp_path / "out", tile=16, batch=2))
+    assert [result.status for result in results] == ["failed", "failed", "written", "written"]
 
 
 def test_alpha_is_put_back_where_it_means_something(model, tmp_path):

@@ -92,6 +92,19 @@ def test_a_signal_ends_it_soon_with_its_code_and_whole_files(job, tmp_path, numb
     check_whole(job, tmp_path / "out")
 
 
+def test_a_signal_that_is_ignored_stays_ignored(job, tmp_path):
+    words = ["translate", job / "model.onnx", job / "in", "-o", tmp_path / "out"]
+    process = subprocess.Popen(
+        ["nohup", sys.executable, "-m", "i2i", *map(str, words)],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    wait_for_files(process, tmp_path / "out", 10)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(120) == 0
+    assert tree(tmp_path / "out") == tree(job / "undisturbed")
+
+
 def slow_model(path, steps=600):
     """About a minute of one network for an image of four megapixels."""
     nodes = [node("Cast", ["image"], "x0", to=TensorProto.FLOAT)]

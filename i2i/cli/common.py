@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -15,19 +17,39 @@ if TYPE_CHECKING:
     from i2i.plugins import Plugins
 
 
+@contextmanager
+def open_stdout() -> Iterator[None]:
+    """What is printed inside may find that its reader, such as `head`, has seen enough: the rest is thrown away."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def open_closed_streams() -> None:
+    """Gives stdin, stdout and stderr something to lead to where they are closed, or a file would get their number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
 class Stopped(BaseException):
     """A signal asked the command to stop; its number is `args[0]`. No `Exception`, so that nothing takes it for one."""
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Inside, SIGINT, SIGTERM and SIGHUP raise `Stopped` in the main thread."""
+    """Inside, SIGINT, SIGTERM and SIGHUP raise `Stopped` in the main thread; what is ignored, as by nohup, stays so."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         raise Stopped(number)
 
     numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = {number: signal.signal(number, stop) for number in numbers}
+    heard = [number for number in numbers if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, stop) for number in heard}
     try:
         yield
     finally:

@@ -6,11 +6,14 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import typer
 
+from i2i.cli.common import open_stdout
 from i2i.errors import UserError
 
 _BETWEEN_LINES = 10.0
@@ -85,7 +88,8 @@ class Report(Generic[R]):
             summary["images_per_second"] = round(speed, 3)
             if self._work:
                 summary["work_seconds"] = {stage: round(spent, 3) for stage, spent in self._work.items()}
-            print(json.dumps({**summary, "notes": list(self._notes()), "results": self._records}), flush=True)
+            with open_stdout():
+                print(json.dumps({**summary, "notes": list(self._notes()), "results": self._records}), flush=True)
         text = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count) or "nothing done"
         _say(f"{text}, {speed:.3g} images/s, in {out}")
 
@@ -151,11 +155,12 @@ def _with_lines(results: Iterable[R], total: int, doing: str) -> Iterator[R]:
         now = time.monotonic()
         if now - last >= _BETWEEN_LINES:
             speed, last = count / (now - begin), now
-            left = time.strftime("%H:%M:%S", time.gmtime((total - count) / speed))
+            left = timedelta(seconds=round((total - count) / speed))
             _say(f"{doing}: {count} of {total}, {speed:.3g} images/s, {left} left")
 
 
 def _say(text: str) -> None:
     from i2i.data.image_errors import shown
 
-    print(shown(text), file=sys.stderr, flush=True)
+    with suppress(BrokenPipeError):  # nobody listens any more, and the work is to be done all the same
+        print(shown(text), file=sys.stderr, flush=True)

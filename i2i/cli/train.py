@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from i2i.cli.common import plugins_of
+from i2i.cli.common import plugins_of, stoppable
 
 Recipe = Annotated[
     str | None, typer.Argument(help="What to train, such as pix2pix; see `i2i plugins list`.", show_default=False)
@@ -33,6 +33,12 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out, or with the latest one.")
     ] = False,
+    start_from: Annotated[
+        Path | None, typer.Option("--from", help="A run or checkpoint whose weights the new run begins with.")
+    ] = None,
+    max_hours: Annotated[
+        float | None, typer.Option(help="Finish the step, save and leave after so many hours; --resume goes on.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp64.")] = None,
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
@@ -44,22 +50,25 @@ def train(
 
     if steps is not None and epochs is not None:
         raise ConfigError("--steps and --epochs exclude each other")
-    trained = run(
-        recipe,
-        data=data,
-        out=out,
-        config=config,
-        sets=sets or (),
-        preset=preset,
-        resume=resume,
-        dry_run=dry_run,
-        plugins=plugins_of(context),
-        train_steps=steps,
-        train_epochs=epochs,
-        engine_device=device,
-        engine_precision=precision,
-        seed=seed,
-    )
+    with stoppable():
+        trained = run(
+            recipe,
+            data=data,
+            out=out,
+            config=config,
+            sets=sets or (),
+            preset=preset,
+            resume=resume,
+            start_from=start_from,
+            dry_run=dry_run,
+            plugins=plugins_of(context),
+            train_steps=steps,
+            train_epochs=epochs,
+            train_max_hours=max_hours,
+            engine_device=device,
+            engine_precision=precision,
+            seed=seed,
+        )
     if trained.run is None:
         return
     if trained.signal:
@@ -68,6 +77,12 @@ def train(
             file=sys.stderr,
         )
         raise typer.Exit(128 + trained.signal)
+    if trained.late:
+        print(
+            f"the time of train.max_hours is over: stopped at step {trained.step}, checkpoint saved; go on with: "
+            f"i2i train --resume --out {trained.run}, or export what there is with: i2i export {trained.run}",
+            file=sys.stderr,
+        )
     if trained.exported:
         for one in trained.exported:
             print(f"exported {one.path} (differs from torch by {one.difference:.2f}/255 at most)", file=sys.stderr)

@@ -37,7 +37,12 @@ class NonSaturating(nn.Module):
 
     The discriminator minimises ``-log D(real) - log(1 - D(fake))``, the generator ``-log D(fake)``. With smoothing s
     the first term is ``-(1 - s) log D(real) - s log(1 - D(real))`` (Salimans et al. 2016, arXiv:1606.03498, 3.4).
+
+    Attributes:
+        boundary: logits above it mean real, here and in the other losses that have one.
     """
+
+    boundary = 0.0
 
     def __init__(self, config: SmoothingConfig) -> None:
         super().__init__()
@@ -58,6 +63,8 @@ class Minimax(nn.Module):
     discriminator is sure.
     """
 
+    boundary = 0.0
+
     def __init__(self, config: SmoothingConfig) -> None:
         super().__init__()
         self.smoothing = config.smoothing
@@ -76,6 +83,8 @@ class LeastSquares(nn.Module):
     The discriminator minimises ``(D(real) - 1)^2 + D(fake)^2``, the generator ``(D(fake) - 1)^2``; D is the logit.
     """
 
+    boundary = 0.5
+
     def __init__(self, config: SmoothingConfig) -> None:
         super().__init__()
         self.target = 1 - config.smoothing
@@ -93,6 +102,8 @@ class Hinge(nn.Module):
 
     The discriminator minimises ``max(0, 1 - D(real)) + max(0, 1 + D(fake))``, the generator ``-D(fake)``.
     """
+
+    boundary = 0.0
 
     def __init__(self, config: Config) -> None:
         super().__init__()

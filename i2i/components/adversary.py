@@ -142,6 +142,8 @@ class Adversary:
         """
         fake = fake.detach()
         logits = {"real": _logits(critic(self._noisy(real, ctx))), "fake": _logits(critic(self._noisy(fake, ctx)))}
+        if watch := getattr(ctx, "watch", None):
+            watch.judged(**logits, boundary=getattr(self.loss, "boundary", None))
         losses = {"adversarial": self.config.discriminator_weight * self.loss("discriminator", **logits)}
         every = getattr(self.penalty, "every", 1)
         if self.penalty is not None and ctx.turn % every == 0:
@@ -163,6 +165,8 @@ class Adversary:
         """
         import torch
 
+        if self.config.weight and (watch := getattr(ctx, "watch", None)):
+            fake = watch.admired(fake)
         judged = critic(self._noisy(fake, ctx))
         given = {"fake": _logits(judged)}
         if getattr(self.loss, "compares", False) or self.config.feature_matching:

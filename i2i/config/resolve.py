@@ -140,6 +140,8 @@ def _qualified(layer: Layer, recipe: str, models: Mapping[str, type[Config]]) ->
     if not layer.origin.startswith("--set"):
         return layer
     (key,) = layer.values
+    if key == "batch" and "batch" not in models[recipe].model_fields:  # what every other tool calls it
+        return Layer({"train": {"batch_size": layer.values[key]}}, layer.origin)
     owners = [section for section, model in models.items() if key in model.model_fields]
     if key in models or key in HEAD or not owners or (len(owners) > 1 and recipe not in owners):
         return layer

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import (
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+)
 
 from i2i.api import Config, DatasetChoice, MetricChoice, TransformChoice
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _number_or_auto(value: Any, number: ValidatorFunctionWrapHandler) -> int:
+    return 0 if value == "auto" else number(value)
+
+
+Images = Annotated[Positive, WrapValidator(_number_or_auto), PlainSerializer(lambda number: number or "auto")]
+"""A number from 1; ``auto`` is kept as 0 until memory has been measured."""
 Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
 
 
@@ -52,7 +67,7 @@ class DataConfig(Config):
     """Loader processes; null: none on a CPU, up to 8 beside a GPU. The samples do not depend on it."""
     cache_mb: Count = 1024
     """Memory for decoded images, in MiB; what does not fit is decoded anew each time."""
-    check_files: Count = 2000
+    check_files: Count = 20_000
     """How many files, spread evenly, are decoded before training to find damaged ones."""
 
     @field_validator("load_size")
@@ -122,14 +137,20 @@ class PhaseConfig(Config):
 class TrainConfig(Config):
     """How long, with what optimiser, and what is written when."""
 
-    batch_size: Positive = 1
-    """Images a step, over all processes together."""
+    batch_size: Images = 1
+    """Images a step, over all processes together; auto: as many as fit in memory, 256 at most."""
     accumulate: Positive = 1
     """Batches whose gradients are averaged into one optimiser step."""
     epochs: Annotated[float, Field(gt=0)] | None = 200
     """Passes over the data; used when steps is null."""
     steps: Positive | None = None
     """Training steps; takes precedence over epochs."""
+    max_hours: Annotated[float, Field(gt=0)] | None = None
+    """Hours after which this process finishes its step, saves and leaves; `--resume` goes on. null: no limit."""
+    start_from: str | None = None
+    """A run or one of its checkpoints, whose weights the networks begin with; null: begin anew."""
+    start_strict: bool = True
+    """Refuse weights to start from that do not fit in name and shape; false: take those that fit."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """The optimiser of every phase."""
     schedule: ScheduleConfig = ScheduleConfig()
@@ -153,6 +174,10 @@ class TrainConfig(Config):
     """Steps between two checkpoints, each with a validation; there is always one at the end."""
     keep_last: Positive = 3
     """Checkpoints kept, the best one besides."""
+    health: bool = True
+    """Watch for a GAN that goes wrong, and warn; numbers that are not finite are always caught."""
+    keep_every: Count = 0
+    """Also keep every checkpoint whose step is a multiple of this; 0: none for that."""
 
     @field_validator("metrics")
     @classmethod

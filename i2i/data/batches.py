@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from i2i.errors import UserError
 
 SKIPPED = "_skipped"
-"""Batch key under which the names of samples that had to be replaced travel to the main process."""
+"""Batch key under which what was wrong with replaced samples travels to the main process, a line each."""
 
 
 class Order:
@@ -57,6 +57,8 @@ class Order:
 
 def batches(samples: Dataset, order: Order, workers: int, *, pin_memory: bool = False) -> Iterator[dict[str, Any]]:
     """Batches in that order, read ahead by `workers` processes (0: in this one)."""
+    if workers and hasattr(samples, "read_ahead"):
+        samples.read_ahead()
     loader = DataLoader(
         samples,
         batch_sampler=order,
@@ -85,8 +87,15 @@ def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     batch: dict[str, Any] = {SKIPPED: [line for sample in samples for line in sample.get(SKIPPED, ())]}
     for key in samples[0]:
         if key != SKIPPED:
-            batch[key] = torch.stack([torch.as_tensor(sample[key]) for sample in samples])
+            batch[key] = _stacked([torch.as_tensor(sample[key]) for sample in samples])
     return batch
+
+
+def _stacked(values: Sequence[Tensor]) -> Tensor:
+    """One tensor; images of 8 bits beside others come to their range, which torch would not do."""
+    if values[0].ndim == 3 and len({value.dtype for value in values}) > 1:
+        values = [value.float() / 127.5 - 1 if value.dtype == torch.uint8 else value for value in values]
+    return torch.stack(list(values))
 
 
 def to_device(batch: dict[str, Any], device: torch.device, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:

@@ -31,8 +31,7 @@ def check_sample(who: str, sample: Any, labels: Sequence[str] = (), *, keys: Seq
     """
     if not isinstance(sample, Mapping):
         raise PluginError(f"{who}: must be a dictionary with source, target and so on, not a {type(sample).__name__}")
-    if missing := [key for key in keys if key not in sample]:
-        raise PluginError(f"{who}: must have {', '.join(missing)}, and has only {', '.join(sample) or 'nothing'}")
+    check_keys(who, sample, keys)
     for key in [key for key in IMAGES if key in sample]:
         if problem := image_problem(sample[key]):
             raise PluginError(f"{who}: {key} {problem}")
@@ -42,8 +41,34 @@ def check_sample(who: str, sample: Any, labels: Sequence[str] = (), *, keys: Seq
             continue
         if not isinstance(label, int | np.integer) or isinstance(label, bool) or label < 0:
             raise PluginError(f"{who}: {key} must be a class's number from 0, not {brief(label)}")
-        if labels and label >= len(labels):
-            raise PluginError(f"{who}: {key} is {label}, and the dataset's labels are {len(labels)}, from 0")
+    if problem := label_problem(sample, labels):
+        raise PluginError(f"{who}: {problem}")
+
+
+def check_keys(who: str, sample: Mapping[str, Any], keys: Sequence[str]) -> None:
+    """Checks that a sample has all those keys.
+
+    Raises:
+        PluginError: it lacks one.
+    """
+    if missing := [key for key in keys if key not in sample]:
+        raise PluginError(f"{who}: must have {', '.join(missing)}, and has only {', '.join(sample) or 'nothing'}")
+
+
+def label_problem(sample: Mapping[str, Any], labels: Sequence[str]) -> str:
+    """Which label is none of the dataset's, as a sentence; nothing if all are, or the dataset names no labels.
+
+    On a GPU such a label would end the process, and say nothing of where it comes from.
+    """
+    for key in [key for key in LABELS if labels and key in sample]:
+        label = sample[key]
+        if isinstance(label, np.ndarray | torch.Tensor) and label.ndim:
+            for extreme in (int(label.min()), int(label.max())) if 0 not in label.shape else ():
+                if not 0 <= extreme < len(labels):
+                    return f"{key} has the value {extreme}, and the dataset's labels are {len(labels)}, from 0"
+        elif isinstance(label, int | np.integer | torch.Tensor) and int(label) >= len(labels):
+            return f"{key} is {int(label)}, and the dataset's labels are {len(labels)}, from 0"
+    return ""
 
 
 def image_problem(image: Any) -> str:

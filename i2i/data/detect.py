@@ -63,6 +63,8 @@ def find_layout(config: DataConfig, plugins: Plugins, root: Path | None, wanted:
         asked = {name: c for name, (plugin, c) in givers.items() if plugin.built_in == built_in and _finds(c, root)}
         ranks = {name: rank for name, c in asked.items() if (rank := _rank(wanted, c, config)) is not None}
         best = [name for name in ranks if ranks[name] == min(ranks.values())]
+        if len(best) > 1 and not wanted.keys:  # nobody asks for anything: rather pairs, whose names say that they are
+            best = [name for name in best if {"source", "target"} <= getattr(asked[name].build, "gives", set())][:1]
         if len(best) > 1 and root is not None:
             raise DataError(f"{root}: could be {' or '.join(best)}: say which with --set data.layout=NAME")
         if best:

@@ -96,7 +96,7 @@ class Picture:
     Attributes:
         pixels: ``(H, W, C)``; uint8, uint16 or float32.
         alpha: ``(H, W)`` of the same type where the file has alpha, also when `pixels` holds it as the fourth channel.
-        icc: the profile that the values still refer to; None when they are sRGB or the file does not say.
+        icc: the profile that the values refer to, of sRGB where they were converted; None where the file has none.
         format: the name that Pillow has for it, or ``NPY``.
         frames: or pages in the file.
         exif: EXIF data as they may be written again, without orientation, thumbnail and pixel dimensions; with GPS.
@@ -226,13 +226,13 @@ def _opened(path: str | os.PathLike[str]) -> BinaryIO:
 def _picture(stored: np.ndarray, orientation: int, icc: bytes | None, format: str, channels: int | None) -> Picture:
     pixels, alpha = split_alpha(orient(stored, orientation))
     if pixels.dtype.kind == "f":
-        _refuse_range(pixels if alpha is None else np.append(pixels.ravel(), alpha))
+        refuse_range(pixels if alpha is None else np.append(pixels.ravel(), alpha))
     if channels is not None:
         pixels = to_channels(pixels, channels, alpha)
     return Picture(pixels, alpha, icc, format)
 
 
-def _refuse_range(values: np.ndarray) -> None:
+def refuse_range(values: np.ndarray) -> None:
     """Floats without a range that all agree on are refused: to clip them would lose what they say."""
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():

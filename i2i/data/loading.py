@@ -1,11 +1,11 @@
-"""From the data section to samples: opens and checks the dataset, and splits it."""
+"""From the data section to samples: opens the checked dataset and makes tensors of what it reads."""
 
 from __future__ import annotations
 
-import inspect
+import contextlib
 import pickle
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +19,16 @@ from torch.utils.data import Dataset
 from i2i.builder import Builder
 from i2i.config import DataConfig
 from i2i.data.batches import SKIPPED, collate
-from i2i.data.cache import CachedReader
-from i2i.data.contract import CheckedTransform, check_sample
-from i2i.data.detect import Wanted, find_layout
-from i2i.data.layouts import held_out
-from i2i.data.transforms import Pipeline, is_image, swapped
+from i2i.data.checks.survey import Seen, survey
+from i2i.data.contract import CheckedTransform, label_problem
+from i2i.data.detect import Wanted
+from i2i.data.sources import NotingReader, open_dataset
+from i2i.data.transforms import Pipeline
 from i2i.discovery import import_file
-from i2i.errors import ConfigError, DataError, blaming
+from i2i.errors import DataError, blaming
 from i2i.plugins import Plugins
+
+__all__ = ["Data", "Samples", "open_data", "open_dataset"]
 
 
 class Samples(Dataset):
@@ -38,34 +40,68 @@ class Samples(Dataset):
         seed: the run's seed.
         who: what messages call the dataset.
         files: plugins that were loaded from files, and may hold the dataset's class.
+        reader: what the dataset reads its files with, if it lets others read them.
+        known: what the check before training has said already.
+        ahead: files that fit into the reader's memory together.
     """
 
-    def __init__(self, dataset: Any, indices: Sequence[int], seed: int, who: str, files: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        indices: Sequence[int],
+        seed: int,
+        who: str,
+        files: Sequence[Path] = (),
+        reader: NotingReader | None = None,
+        known: frozenset[str] = frozenset(),
+        ahead: Sequence[Path] = (),
+    ) -> None:
         self.dataset, self.indices, self.seed, self.who, self.files = dataset, list(indices), seed, who, tuple(files)
+        self.reader, self.known, self.ahead = reader or NotingReader(0), known, tuple(ahead)
 
     def __getstate__(self) -> dict[str, Any]:
         """The dataset as bytes, for a process in which its class is not there before the files are loaded."""
-        return vars(self) | {"dataset": pickle.dumps(self.dataset)}
+        both = pickle.dumps((self.dataset, self.reader))  # together, for the one holds the other
+        return vars(self) | {"dataset": both, "reader": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for file in state["files"]:
             import_file(file)
-        self.__dict__.update(state | {"dataset": pickle.loads(state["dataset"])})  # noqa: S301  our own bytes
+        dataset, reader = pickle.loads(state["dataset"])  # noqa: S301  our own bytes
+        self.__dict__.update(state | {"dataset": dataset, "reader": reader})
 
     def __len__(self) -> int:
         return len(self.indices)
 
+    def read_ahead(self) -> None:
+        """Decodes what fits into memory, for processes that are then forked and share it instead of each its own."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._read_one, self.ahead))
+
+    def _read_one(self, path: Path) -> None:
+        with contextlib.suppress(DataError):  # it will be named when it is its turn
+            self.reader(path)
+
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
-        """The sample at (epoch, position); one that cannot be read is replaced by the next that can."""
+        """The sample at (epoch, position); one that cannot be used is replaced by the next that can.
+
+        What was wrong is in the sample, under `SKIPPED`.
+        """
         epoch, position = place
         skipped: list[str] = []
         for offset in range(len(self.indices)):
             index = self.indices[(position + offset) % len(self.indices)]
+            self.reader.failed.clear()
             try:
                 with _seeded(self.seed, epoch, index), blaming(f"{self.who}, sample {index}"):
-                    return self.dataset[index] | {SKIPPED: skipped}
+                    sample = self.dataset[index]
+                if problem := label_problem(sample, getattr(self.dataset, "labels", ())):
+                    raise DataError(f"{self.who}, sample {index}: {problem}")
             except DataError as error:
                 skipped.append(str(error))
+                continue
+            mended = [line for line in self.reader.failed if line not in self.known]
+            return sample | {SKIPPED: list(dict.fromkeys(skipped + mended))}
         raise DataError(f"no image can be read any more; the last: {skipped[-1]}")
 
 
@@ -80,6 +116,7 @@ class Data:
         layout: name of the dataset component.
         labels: names of the classes; empty without.
         problems: one line for each file that was left out.
+        warnings: a few lines about what was not left out, but may spoil the training.
     """
 
     train: Samples
@@ -88,6 +125,7 @@ class Data:
     layout: str
     labels: tuple[str, ...] = ()
     problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def sample(self) -> dict[str, Tensor]:
         """The first training sample as a batch of one."""
@@ -112,207 +150,37 @@ def open_data(
         DataError: there is no such folder, no sample in it, a key that the recipe needs is missing, or more than half
             of the samples cannot be used.
     """
-    wanted = Wanted(frozenset(needs), paired)
-    source = _Source.open(config, plugins, wanted, config.root, "data.root")
-    raw = source.dataset("train", dict)
-    other = _Source.open(config, plugins, wanted, config.val_root, "data.val_root") if config.val_root else source
-    val_split, train, val = _split(source, other, config.val_fraction)
-    if not train:
-        why = "".join(f"; {problem}" for problem in getattr(raw, "problems", [])[:1])
-        raise DataError(f"{source.name}: no training samples found (data.layout is {source.layout}){why}")
-    if paired and not getattr(raw, "paired", True):
-        raise DataError(f"{source.name}: the recipe needs pairs, and layout {source.layout} gives none")
-    train, problems, seen = _check(raw, train, config, source)
-    raw_val = other.dataset(val_split, dict)
-    bad = {i: text for i, _, text in _read(raw_val, val, other) if text}
-    _check_keys(seen, wanted.keys, config, source)
-    _check_labels(raw, raw_val, source, other)
+    found = survey(config, plugins, Wanted(frozenset(needs), paired))
+    if found.refusal:
+        raise DataError(found.refusal)
+    source, other = found.source, found.other
     build = Builder(plugins, (0, 0))
     augment = CheckedTransform(build.transform(config.transform), plugins.owner("transform", config.transform.name))
     degrade = None
     if config.degrade:
         made = build.transform(config.degrade, scale=config.scale)
         degrade = CheckedTransform(made, plugins.owner("transform", config.degrade.name))
-    together = bool(getattr(raw, "paired", True))
-    channels = _channels(seen, config)
-    images = [seen[key] for key in ("source", "target") if key in seen]
+    together = bool(getattr(found.dataset, "paired", True))
+    channels = _channels(found.seen, config)
+    images = [found.seen[key] for key in ("source", "target") if key in found.seen]
     for_train = source.dataset("train", Pipeline(config, channels, augment, degrade, together))
-    for_val = other.dataset(val_split, Pipeline(config, channels, None, degrade, together))
+    for_val = other.dataset(found.val_split, Pipeline(config, channels, None, degrade, together))
+    shared: dict[str, Any] = {"seed": seed, "files": plugins.files, "known": frozenset(found.problems)}
     return Data(
-        train=Samples(for_train, train, seed, source.who, plugins.files),
-        val=Samples(for_val, [index for index in val if index not in bad], seed, other.who, plugins.files),
-        value_type="uint8" if not images or images[0].dtype == np.uint8 else "float32",
+        train=Samples(for_train, found.train, who=source.who, reader=source.read, ahead=found.ahead, **shared),
+        val=Samples(for_val, found.val, who=other.who, reader=other.read, **shared),
+        value_type="uint8" if not images or images[0].dtype == "uint8" else "float32",
         layout=source.layout,
-        labels=tuple(map(str, getattr(raw, "labels", ()))),
-        problems=[
-            *sorted({*getattr(raw, "problems", []), *getattr(raw_val, "problems", [])}),
-            *problems,
-            *bad.values(),
-        ],
+        labels=tuple(map(str, getattr(found.dataset, "labels", ()))),
+        problems=found.problems,
+        warnings=found.warnings,
     )
 
 
-@dataclass
-class _Source:
-    """A folder, or drawings, with the layout that reads it.
-
-    Attributes:
-        name: what messages call it.
-        layout: name of the dataset component.
-        who: what messages call the dataset component.
-        checked: how many samples are looked at before training; a few tell what drawings are like.
-        together: whether samples may be read by several threads at once: where our reader opens the files.
-        build: builds the dataset of a split, all splits sharing one cache.
-    """
-
-    name: str
-    layout: str
-    who: str
-    checked: int
-    together: bool
-    build: Callable[..., Any]
-
-    @classmethod
-    def open(cls, config: DataConfig, plugins: Plugins, wanted: Wanted, folder: str | None, key: str) -> _Source:
-        root = Path(folder).expanduser() if folder is not None else None
-        if root is not None and not root.is_dir():
-            raise DataError(f"{root}: {'not a folder' if root.exists() else 'no such folder'} ({key})")
-        layout = find_layout(config, plugins, root, wanted)
-        component = plugins.get("dataset", layout)
-        options = config.layout.options if config.layout.name == layout else {}
-        if config.layout.name == "auto" and config.layout.options:
-            first = next(iter(config.layout.options))
-            raise ConfigError(f"data.layout.{first} is an option of one layout: name it too, data.layout={layout}")
-        build = open_dataset(plugins, layout, root, options, cache_mb=config.cache_mb, scale=config.scale)
-        return cls(
-            name=str(root or layout),
-            layout=layout,
-            who=plugins.owner("dataset", layout),
-            checked=config.check_files if root else 8,
-            together="read" in inspect.signature(component.build).parameters,
-            build=build,
-        )
-
-    def dataset(self, split: str, transform: Callable[..., Any]) -> Any:
-        with blaming(self.who):
-            dataset = self.build(split, transform)
-            len(dataset)
-        return dataset
-
-
-def open_dataset(
-    plugins: Plugins, name: str, root: Path | None, options: Mapping[str, Any], *, cache_mb: int = 0, scale: int = 1
-) -> Callable[[str, Callable[..., Any]], Any]:
-    """Makes a dataset of a split, called as ``(split, transform)``; all splits share one cache.
-
-    Args:
-        plugins: where the dataset is looked up.
-        name: of the dataset component.
-        root: the data folder; None for drawings.
-        options: the component's own.
-        cache_mb: memory for decoded images, in MiB.
-        scale: how many times larger the target is than the source.
-    """
-    component = plugins.get("dataset", name)
-    config = component.config(**options)
-    wanted = inspect.signature(component.build).parameters
-    offered = {"read": CachedReader(cache_mb), "scale": scale}
-    extra = {key: value for key, value in offered.items() if key in wanted}
-    return lambda split, transform: component.build(config, root=root, split=split, transform=transform, **extra)
-
-
-def _split(source: _Source, other: _Source, fraction: float) -> tuple[str, list[int], list[int]]:
-    """The split that validation reads, and the indices of both sides: held out of training if nothing else is there."""
-    train, val = source.dataset("train", dict), other.dataset("val", dict)
-    if getattr(val, "has_splits", True) and len(val) > 0:
-        return "val", list(range(len(train))), list(range(len(val)))
-    if other is not source:
-        return "train", list(range(len(train))), list(range(len(other.dataset("train", dict))))
-    key = getattr(train, "key", str)
-    keep_out = held_out([key(index) for index in range(len(train))], fraction)
-    return "train", [index for index in range(len(train)) if index not in keep_out], sorted(keep_out)
-
-
-@dataclass
-class Seen:
-    """What the checked samples have under one key: the widest type and the most channels; no type if no image."""
-
-    dtype: Any = None
-    channels: int = 1
-
-    def add(self, value: Any) -> None:
-        """Takes one more sample's value in."""
-        if is_image(value):
-            self.dtype = value.dtype if self.dtype in (None, np.uint8) else self.dtype
-            self.channels = max(self.channels, min(value.shape[2], 3))
-
-
-def _read(dataset: Any, indices: list[int], source: _Source) -> Iterator[tuple[int, dict[str, Any], str]]:
-    """Reads at most about as many samples as are to be checked, evenly spread: index, sample, what is wrong with it."""
-    read = getattr(dataset, "look", dataset.__getitem__)
-    labels = tuple(getattr(dataset, "labels", ()))
-
-    def look(index: int) -> tuple[int, dict[str, Any], str]:
-        who = f"{source.who}: sample {index}"
-        try:
-            with blaming(who):
-                sample = read(index)
-        except DataError as error:
-            return index, {}, str(error)
-        check_sample(who, sample, labels)
-        return index, sample, ""
-
-    stride = max(1, -(-len(indices) // max(1, source.checked)))
-    if not source.together:
-        yield from map(look, indices[::stride])
-        return
-    with ThreadPoolExecutor() as pool:
-        yield from pool.map(look, indices[::stride])
-
-
-def _check(
-    dataset: Any, indices: list[int], config: DataConfig, source: _Source
-) -> tuple[list[int], list[str], dict[str, Seen]]:
-    """Leaves out training samples that cannot be read; also says what the good ones look like."""
-    seen: dict[str, Seen] = {}
-    bad: dict[int, str] = {}
-    checked = len(getattr(dataset, "problems", []))
-    alone = checked
-    keys: list[str] = []
-    for index, sample, problem in _read(dataset, indices, source):
-        checked += 1
-        if problem:
-            bad[index] = problem
-        else:
-            check_sample(f"{source.who}: sample {index}", sample, keys=keys)
-            keys = [] if hasattr(dataset, "look") else list(sample)  # a look may show less than a sample has
-        for key, value in swapped(sample, config.direction).items():
-            seen.setdefault(key, Seen()).add(value)
-    if (len(bad) + alone) * 2 > checked:
-        first = next(iter(bad.values()), None) or dataset.problems[0]
-        raise DataError(f"{source.name}: {len(bad) + alone} of {checked} samples cannot be used; the first: {first}")
-    return [index for index in indices if index not in bad], list(bad.values()), seen
-
-
-def _check_keys(seen: dict[str, Seen], needs: frozenset[str], config: DataConfig, source: _Source) -> None:
-    missing = sorted(needs - seen.keys() - ({"source"} if config.degrade else set()))
-    if missing:
-        raise DataError(
-            f"{source.name}: the recipe needs {', '.join(missing)}, but {source.who} gives {', '.join(seen)}"
-        )
-
-
-def _check_labels(train: Any, val: Any, source: _Source, other: _Source) -> None:
-    labels = [tuple(map(str, getattr(dataset, "labels", ()))) for dataset in (train, val)]
-    if labels[0] != labels[1]:
-        here, there = (", ".join(names) for names in labels)
-        raise DataError(f"{other.name}: its classes ({there}) must be those of {source.name} ({here})")
-
-
-def _channels(seen: dict[str, Seen], config: DataConfig) -> dict[str, int]:
+def _channels(seen: Mapping[str, Seen], config: DataConfig) -> dict[str, int]:
     """Channels by key: as configured, else 1 if every checked image is grey, else 3."""
     asked = {"source": config.source_channels, "target": config.target_channels}
-    return {key: asked.get(key) or one.channels for key, one in seen.items() if one.dtype is not None}
+    return {key: asked.get(key) or one.channels for key, one in seen.items() if one.dtype}
 
 
 class _seeded:  # noqa: N801  a context manager, used like a function

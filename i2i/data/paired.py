@@ -45,13 +45,17 @@ class SideBySide:
 
     @staticmethod
     def detect(root: Path) -> bool:
-        """Whether most of the first images are about twice as wide as high, and lie in no folders but the splits'."""
+        """Whether most images are about twice as wide as high, and lie in no folders but the splits'.
+
+        A few of them are looked at, evenly spread; those that cannot be read have no say.
+        """
         folder = split_folder(root, "train") or root
         if any(path.is_dir() and path.name not in SPLIT_NAMES for path in folder.iterdir()):
             return False
-        files = find_images(folder)[:8]
-        wide = [_is_wide(path) for path in files]
-        return bool(files) and sum(wide) * 2 > len(files)
+        files = find_images(folder)
+        spread = files[:: max(1, len(files) // 16)]
+        wide = [verdict for path in spread if (verdict := _is_wide(path)) is not None]
+        return sum(wide) * 2 > len(wide)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -157,11 +161,12 @@ class TwoFolders:
         return self.transform({"source": a, "target": b})
 
 
-def _is_wide(path: Path) -> bool:
+def _is_wide(path: Path) -> bool | None:
+    """Whether an image could be a side-by-side pair; None if it cannot be read."""
     try:
         info = image_info(path)
     except DataError:
-        return False
+        return None
     return 1.8 * info.height <= info.width <= 3 * info.height and info.width % 2 == 0
 
 

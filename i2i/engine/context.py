@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ class StepContext:
     ) -> None:
         self.step, self.steps, self.turn = 0, steps, 0
         self.images: dict[str, Tensor] = {}
+        self.watch: Any = None  # what `i2i.components.adversary` tells how images were judged
         self.dtype = dtype
         self._seed, self._device = seed, device
         self._rank, self._world = rank, world
@@ -79,6 +81,7 @@ class StepContext:
 
     def load_pools(self, pools: Pools) -> None:
         """Puts the image pools back; one of another number of processes gets the pool of one that was there."""
+        self._pools.clear()
         for name, images in pools.items():
             self._pools[name] = Pool(0)
             self._pools[name].images = list(images[self._rank % len(images)].to(self._device, self.dtype))

@@ -25,7 +25,7 @@ def check_losses(who: str, losses: Any, *, first: bool) -> None:
     Args:
         who: recipe and phase, for the message.
         losses: what should be scalars by name.
-        first: the phase runs for the first time: they must be finite, too, which costs a wait for the device.
+        first: nothing has been learned before: they must be finite, too, which costs a wait for the device.
 
     Raises:
         PluginError: they are none, no scalars, not finite, or nothing that the phase trains has a part in them.
@@ -60,10 +60,15 @@ def culprit(components: Iterable[Built], recipe: Recipe, error: BaseException) -
 
 
 @contextmanager
-def watched(components: Iterable[Built]) -> Iterator[None]:
-    """Meanwhile every output of the components is checked."""
+def watched(components: Iterable[Built], *, first: bool) -> Iterator[None]:
+    """Meanwhile every output of the components is checked.
+
+    Args:
+        components: what to check.
+        first: nothing has been learned before, so that their first outputs must be finite, too.
+    """
     unique = {id(built.module): built for built in components}.values()
-    hooks = [built.module.register_forward_hook(_Watch(built), with_kwargs=True) for built in unique]
+    hooks = [built.module.register_forward_hook(_Watch(built, called=not first), with_kwargs=True) for built in unique]
     try:
         yield
     finally:
@@ -74,8 +79,8 @@ def watched(components: Iterable[Built]) -> Iterator[None]:
 class _Watch:
     """Checks what a component gives when it is called as the hook's documentation says."""
 
-    def __init__(self, built: Built) -> None:
-        self.built, self.called = built, False
+    def __init__(self, built: Built, *, called: bool) -> None:
+        self.built, self.called = built, called
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         given = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]

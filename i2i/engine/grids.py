@@ -15,6 +15,7 @@ from torchvision.utils import make_grid
 from i2i.api import Translator
 from i2i.data.images import write_image
 from i2i.engine.validate import Batch, Validation, run
+from i2i.runs.disk import writing
 
 MOST_LABELS = 8
 """Columns for labels on a grid, at most."""
@@ -56,8 +57,9 @@ def image_row(images: Tensor) -> Any:
 
 def save_grid(path: Path, grid: np.ndarray) -> None:
     """Writes a grid as PNG."""
-    path.parent.mkdir(exist_ok=True)
-    write_image(path, grid)
+    with writing(path):
+        path.parent.mkdir(exist_ok=True)
+        write_image(path, grid)
 
 
 def _row(translator: Translator, batch: Batch) -> Iterator[Tensor]:

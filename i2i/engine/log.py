@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +15,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from i2i.errors import RunError, TrainingError
+from i2i.errors import TrainingError
+from i2i.runs.disk import cannot_write, writing
 from i2i.runs.folder import RunFolder
 
 
@@ -27,14 +29,14 @@ class Log:
     """
 
     def __init__(self, run: RunFolder, step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+        from i2i.engine.board import Board  # TensorBoard takes long to import
 
         self.path = run.metrics
         try:
             _drop_after(self.path, step)
-            self.board = SummaryWriter(str(run.path / "tensorboard"), purge_step=step + 1 if step else None)
+            self.board = Board(run.path / "tensorboard", purge_step=step + 1 if step else None)
         except OSError as error:
-            raise RunError(f"{error.filename or self.path}: cannot write: {error.strerror or error}") from error
+            raise TrainingError(cannot_write(Path(error.filename or self.path), error)) from error
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Adds one line.
@@ -42,21 +44,32 @@ class Log:
         Raises:
             TrainingError: the disk is full or cannot be written to.
         """
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": step, **values}) + "\n")
+        with self._writing():
+            self._line({"step": step, **values})
             for name, value in values.items():
                 self.board.add_scalar(name, value, step)
+
+    def warn(self, step: int, line: str) -> None:
+        """Adds a line ``{"step": N, "warning": TEXT}``; raises as `write`."""
+        with self._writing():
+            self._line({"step": step, "warning": line})
+            self.board.add_text("warning", line, step)
+
+    def _line(self, entry: Mapping[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
-            raise TrainingError(f"{self.path}: cannot write: {error.strerror or error}; go on with --resume") from error
+            raise TrainingError(f"{cannot_write(self.path, error)}; go on with --resume") from error
 
     def images(self, step: int, name: str, grid: np.ndarray) -> None:
         """Adds a picture ``(H, W, 3)`` uint8 to TensorBoard."""
-        self.board.add_image(name, grid, step, dataformats="HWC")
-
-    def close(self) -> None:
-        """Writes what TensorBoard still holds."""
-        self.board.close()
+        with writing(self.board.path):
+            self.board.add_image(name, grid, step)
 
 
 def _drop_after(path: Path, step: int) -> None:

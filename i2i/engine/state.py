@@ -19,10 +19,15 @@ from i2i.api import Phase, Recipe, Translator
 from i2i.builder import Builder, Built, build_recipe, image_size
 from i2i.components.inference import inference_translators
 from i2i.config import RunConfig
+from i2i.config.changes import listed
 from i2i.data.batches import to_device
 from i2i.data.loading import Data
 from i2i.engine.context import Pools, StepContext
 from i2i.engine.contract import check_losses, culprit, watched
+from i2i.engine.finetune import misfits
+from i2i.engine.health import Health
+from i2i.engine.health.finite import explain, norm, numbers, total
+from i2i.engine.health.watch import subjects
 from i2i.engine.launch import compute_dtype
 from i2i.engine.networks import average_gradients, for_recipe, place
 from i2i.engine.optim import Player, players, rate_factor
@@ -55,6 +60,9 @@ class Training:
         world: number of processes.
         step: finished steps.
         tried: the phases that have run in this process.
+        health: what the last steps showed.
+        rollbacks: how often the run went back to an older state.
+        rate_scale: factor of all learning rates, lowered each time.
     """
 
     config: RunConfig
@@ -74,52 +82,86 @@ class Training:
     world: int = 1
     step: int = 0
     tried: set[str] = field(default_factory=set)
+    health: Health = field(default_factory=lambda: Health((), enabled=False))
+    rollbacks: int = 0
+    rate_scale: float = 1.0
 
     def train_step(self, batches: Sequence[Batch], *, every_phase: bool = False) -> dict[str, Tensor]:
-        """Runs the phases that are due, or all, on the same batches; returns the losses as ``loss/PHASE/NAME``."""
+        """Runs the phases that are due, or all, on the same batches; returns the losses as ``loss/PHASE/NAME``.
+
+        Raises:
+            DivergedError: a loss, gradient or weight is not finite: what is in memory must not be kept.
+        """
         self.context.begin(self.step)
         due = [player for player in self.players if every_phase or player.phase.due(self.step, self.steps)]
         new = not self.tried.issuperset(player.phase.name for player in due)
+        first = new and (every_phase or not self.tried)
         # hooking into a compiled network would compile it again
-        with watched(self.built if new and not self.config.engine.compile else ()):
-            logs = self._run(due, batches, every_phase=every_phase)
+        components = self.built if new and not self.config.engine.compile else ()
+        figures: dict[str, Tensor] = {}
+        with watched(components, first=first), self.health.step(self.step, batches[0]) as seen:
+            try:
+                self._run(due, batches, figures, every_phase=every_phase, first=first)
+            except PluginError:
+                found, finite = numbers(figures)
+                if not finite:  # an error that follows from such numbers is not the plugin's
+                    raise explain(self.step + 1, found, batches, self.modules) from None
+                raise
+        logs = {name: value for name, value in figures.items() if name.startswith("loss/")}
+        for name in dict.fromkeys(name for player in due for name in player.phase.trains):
+            figures[f"weights/{name}"] = total(self.modules[name])
+        found, finite = numbers(figures, seen.figures, world=self.world)
+        if not finite:
+            raise explain(self.step + 1, found, batches, self.modules)
         self.step += 1
         for name, average in self.averages.items():
             average.update_parameters(self.modules[name])
+        self.health.done(self.step, found, seen)
         return logs
 
-    def _run(self, due: Sequence[Player], batches: Sequence[Batch], *, every_phase: bool) -> dict[str, Tensor]:
+    def _run(
+        self,
+        due: Sequence[Player],
+        batches: Sequence[Batch],
+        figures: dict[str, Tensor],
+        *,
+        every_phase: bool,
+        first: bool,
+    ) -> None:
+        """The phases' optimiser steps; `figures` gets losses and gradients' norms, as far as it comes."""
         # with accumulation, keeping all graphs would cost the memory that it is to save; and of all phases together
         # several may go back through the same graph
         once = len(batches) == 1 and not every_phase
         if once:
             self._learn_only(*due)
             batches = [self._shared(batches[0])]
-        logs: dict[str, Tensor] = {}
         for player in due:
             self._learn_only(player)
             self.context.turn = 0 if every_phase else player.phase.turn(self.step, self.steps)
             player.optimizer.zero_grad(set_to_none=True)
             for batch in batches:
-                losses = self._losses(player, batch if once else self._shared(batch))
+                losses = self._losses(player, batch if once else self._shared(batch), first=first)
                 with self._blaming(f"phase '{player.phase.name}', backward pass"):
                     (torch.stack(list(losses.values())).sum() / len(batches)).backward()
                 for name, loss in losses.items():
                     key = f"loss/{player.phase.name}/{name}"
-                    logs[key] = logs.get(key, 0.0) + loss.detach() / len(batches)
+                    figures[key] = figures.get(key, 0.0) + loss.detach() / len(batches)
             average_gradients(player.parameters, self.world)
-            self._step(player)
-        return logs
+            figures[f"grad/{player.phase.name}"] = norm(parameter.grad for parameter in player.parameters)
+            with self.health.changing(player.phase.name, player.parameters):
+                self._step(player)
 
     def _shared(self, batch: Batch) -> Batch:
         with self._blaming("shared"):
             return batch | self.recipe.shared(self.nets, batch, self.context)
 
-    def _losses(self, player: Player, batch: Batch) -> dict[str, Tensor]:
+    def _losses(self, player: Player, batch: Batch, *, first: bool) -> dict[str, Tensor]:
         name = player.phase.name
+        if self.health.watch:
+            self.health.watch.phase(player.phase)
         with self._blaming(f"phase '{name}'"):
             losses = self.recipe.losses(name, self.nets, batch, self.context)
-        check_losses(f"{self.who}, phase '{name}'", losses, first=name not in self.tried)
+        check_losses(f"{self.who}, phase '{name}'", losses, first=first and name not in self.tried)
         self.tried.add(name)
         return losses
 
@@ -141,7 +183,7 @@ class Training:
     def rates(self) -> dict[str, float]:
         """Learning rates of the next step by phase."""
         factor = rate_factor(self.step, self.steps, self.config.train.schedule)
-        return {f"lr/{player.phase.name}": player.lr * factor for player in self.players}
+        return {f"lr/{player.phase.name}": player.lr * factor * self.rate_scale for player in self.players}
 
     def checkpoint(self, pools: Pools) -> Checkpoint:
         """Everything that exact continuation needs; `pools` are those of all processes."""
@@ -156,6 +198,8 @@ class Training:
                 "sample": {key: {"shape": list(t.shape), "dtype": str(t.dtype)} for key, t in self.sample.items()},
                 "value_type": self.value_type,
                 "labels": list(self.labels),
+                "rollbacks": self.rollbacks,
+                "rate_scale": self.rate_scale,
                 "versions": {name: version(name) for name in ("i2i-toolkit", "torch", "numpy")}
                 | {"python": sys.version.split()[0]},
             },
@@ -169,6 +213,11 @@ class Training:
         """
         if (labels := tuple(checkpoint.state["labels"])) != self.labels:
             raise RunError(f"the run was trained for the labels {', '.join(labels)}, not {', '.join(self.labels)}")
+        if wrong := misfits(self.modules, checkpoint.networks):
+            raise RunError(
+                f"the checkpoint of step {checkpoint.step} does not fit the configuration: {listed(wrong)}; use the "
+                "run's own data and settings, or start a new run from its weights with --from RUN"
+            )
         try:
             for name, module in self.modules.items():
                 module.load_state_dict(checkpoint.networks.get(name, {}))
@@ -180,7 +229,9 @@ class Training:
                 saved = checkpoint.training["optimizers"]["+".join(player.phase.trains)]
                 if saved["param_groups"][0].keys() != player.optimizer.param_groups[0].keys():
                     raise ValueError("it was trained with another train.optimizer.name")
-                player.optimizer.load_state_dict(saved)
+                groups = player.optimizer.state_dict()["param_groups"]  # the settings may be new: weight decay, betas
+                groups = [new | {"lr": old["lr"]} for new, old in zip(groups, saved["param_groups"], strict=True)]
+                player.optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
         except (KeyError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:300]
             raise RunError(
@@ -190,6 +241,9 @@ class Training:
             raise RunError(f"the run has done {checkpoint.step} steps already: ask for more than {self.steps}")
         self.context.load_pools(checkpoint.training["pools"])
         self.step = checkpoint.step
+        self.rollbacks = checkpoint.state.get("rollbacks", 0)
+        self.rate_scale = checkpoint.state.get("rate_scale", 1.0)
+        self.health.forget()
 
     def _blaming(self, where: str) -> AbstractContextManager[None]:
         """An error inside names the recipe, and the component that it came from."""
@@ -205,7 +259,7 @@ class Training:
     def _step(self, player: Player) -> None:
         factor = rate_factor(self.step, self.steps, self.config.train.schedule)
         for group in player.optimizer.param_groups:
-            group["lr"] = player.lr * factor
+            group["lr"] = player.lr * factor * self.rate_scale
         player.optimizer.step()
         if (limit := player.phase.clip_weights) is not None:
             with torch.no_grad():
@@ -240,6 +294,9 @@ def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Tr
     on_device = to_device(data.sample(), fabric.device, exact)
     with blaming(f"{who}, translators"):
         averages = _averages(recipe, modules, on_device, train.ema)
+        health = _health(recipe, modules, on_device, config, enabled=train.health and fabric.is_global_zero)
+    context = StepContext(config.seed, steps, fabric.device, exact, fabric.global_rank, world)
+    context.watch = health.watch
     return Training(
         config=config,
         recipe=recipe,
@@ -249,13 +306,14 @@ def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Tr
         nets=for_recipe(modules, config.engine, dtype),
         players=players(phases, modules, train, fabric.device, who),
         averages=averages,
-        context=StepContext(config.seed, steps, fabric.device, exact, fabric.global_rank, world),
+        context=context,
         sample=on_device,
         value_type=data.value_type,
         labels=data.labels,
         steps=steps,
         epoch_length=len(data.train),
         world=world,
+        health=health,
     )
 
 
@@ -276,6 +334,15 @@ def _declared(recipe: Recipe, who: str, builder: Builder, sample: Batch) -> tupl
     if not phases or not all(isinstance(phase, Phase) for phase in phases):
         raise PluginError(f"{who}: phases must return at least one i2i.Phase")
     return modules, phases
+
+
+def _health(
+    recipe: Recipe, modules: Mapping[str, nn.Module], sample: Batch, config: RunConfig, *, enabled: bool
+) -> Health:
+    """What looks on; hooking into compiled networks would compile them again."""
+    watchable = enabled and not config.engine.compile
+    found = subjects(recipe.translators(modules, sample), modules, sample) if watchable else []
+    return Health(found, paired=recipe.paired is True, enabled=enabled)
 
 
 def _averages(

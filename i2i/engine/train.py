@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,13 +21,18 @@ from i2i.builder import build_recipe
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, Order, batches, to_device
 from i2i.data.loading import Data, open_data
+from i2i.engine import memory
+from i2i.engine.finetune import begin_from
 from i2i.engine.grids import sample_grid
+from i2i.engine.health import DivergedError
+from i2i.engine.loader import outliving
 from i2i.engine.log import Reporter
+from i2i.engine.rollback import roll_back
 from i2i.engine.state import Batch, Training, setup
 from i2i.engine.stop import Stop
 from i2i.engine.validate import Validation
 from i2i.engine.writer import Writer
-from i2i.errors import ConfigError, PluginError, RunError, TrainingError, blaming
+from i2i.errors import ConfigError, DataError, PluginError, RunError, TrainingError, blaming
 from i2i.plugins import Plugins
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.folder import RunFolder
@@ -39,6 +47,7 @@ class Outcome:
         steps: steps that were asked for.
         seconds: time in this process, data checks included.
         signal: number of the signal that stopped it early; 0 when it finished.
+        late: its hours were over before it finished.
         metrics: the last validation.
         facts: device, precision, sizes: for the summary.
     """
@@ -47,6 +56,7 @@ class Outcome:
     steps: int
     seconds: float
     signal: int = 0
+    late: bool = False
     metrics: dict[str, float] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -70,19 +80,29 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder | 
     validation = Validation(data, config, plugins, fabric.device)
     facts = _facts(training, fabric)
     if run is None:
-        _try(training, data, fabric, validation, facts)
+        with memory.explained(training):
+            _try(training, data, fabric, validation, facts)
         return Outcome(1, training.steps, time.monotonic() - begin, facts=facts)
     damaged, metrics = _resume(training, run)
-    stop = Stop(fabric)
+    started = _start(training)
+    stop = Stop(fabric, begin + 3600 * (config.train.max_hours or math.inf))
+    validation.stopped = stop.noted
     with Reporter(training.steps, training.step, enabled=fabric.is_global_zero) as reporter, stop:
         for line in damaged:
             reporter.say(f"warning: {line}; the checkpoint before it is used")
         _announce(reporter, training, data, facts)
-        writer = _loop(training, data, fabric, partial(_writer, training, validation, run, reporter, metrics), stop)
+        for line in started:
+            reporter.say(line)
+        with memory.explained(training):
+            open_writer = partial(_writer, training, validation, run, reporter, metrics)
+            go_back = partial(_go_back, training, plugins, data, fabric, run, reporter)
+            writer = _loop(training, data, fabric, open_writer, go_back, stop)
+    if stop.error and training.step < training.steps:
+        raise TrainingError(f"{stop.error}; step {training.step} is saved: go on with --resume") from stop.error
     if writer:
-        writer.log.close()
         metrics = writer.metrics
-    return Outcome(training.step, training.steps, time.monotonic() - begin, stop.number, metrics, facts)
+    late = stop.late and training.step < training.steps
+    return Outcome(training.step, training.steps, time.monotonic() - begin, stop.number, late, metrics, facts)
 
 
 def open_training(config: RunConfig, plugins: Plugins, fabric: Fabric) -> tuple[Training, Data]:
@@ -93,7 +113,13 @@ def open_training(config: RunConfig, plugins: Plugins, fabric: Fabric) -> tuple[
     return setup(config, plugins, data, fabric), data
 
 
-def feed(training: Training, data: Data, fabric: Fabric, skipped: set[str]) -> Iterator[list[Batch]]:
+def feed(
+    training: Training,
+    data: Data,
+    fabric: Fabric,
+    skipped: set[str] | Counter[str],
+    failed: Callable[[TrainingError], None] | None = None,
+) -> Generator[list[Batch]]:
     """What `Training.train_step` takes, step by step from the training's own on; never ends.
 
     Args:
@@ -101,21 +127,19 @@ def feed(training: Training, data: Data, fabric: Fabric, skipped: set[str]) -> I
         data: where samples come from.
         fabric: this process and its device.
         skipped: gets the names of samples that had to be replaced.
+        failed: is told when a loader process dies, and the rest is loaded in this one; None: ends with the error.
     """
     train = training.config.train
-    order = Order(
-        len(data.train),
-        train.batch_size,
-        training.config.seed,
-        start=training.step * train.accumulate,
-        rank=fabric.global_rank,
-        world=fabric.world_size,
-    )
     on_gpu = fabric.device.type == "cuda"
-    workers = training.config.data.workers
-    loader = batches(
-        data.train, order, (min(8, _cores()) if on_gpu else 0) if workers is None else workers, pin_memory=on_gpu
-    )
+    start, workers = training.step * train.accumulate, training.config.data.workers
+    rank, world = fabric.global_rank, fabric.world_size
+
+    def load(first: int, workers: int) -> Iterator[dict[str, Any]]:
+        seed = training.config.seed
+        order = Order(len(data.train), train.batch_size, seed, start=start + first, rank=rank, world=world)
+        return batches(data.train, order, workers, pin_memory=on_gpu)
+
+    loader = outliving(load, (min(8, _cores()) if on_gpu else 0) if workers is None else workers, failed)
     while True:
         ready = []
         for batch in islice(loader, train.accumulate):
@@ -125,33 +149,66 @@ def feed(training: Training, data: Data, fabric: Fabric, skipped: set[str]) -> I
 
 
 def _loop(
-    training: Training, data: Data, fabric: Fabric, open_writer: Callable[..., Writer], stop: Stop
+    training: Training,
+    data: Data,
+    fabric: Fabric,
+    open_writer: Callable[..., Writer],
+    go_back: Callable[[DivergedError], str],
+    stop: Stop,
 ) -> Writer | None:
     """The steps themselves.
 
     The first process writes nothing before one step is done: that it can be done is the check of all that takes part.
     """
-    named: set[str] = set()
+    named = Counter[str]()
     writer: Writer | None = None
-    begun, steps = training.step, feed(training, data, fabric, named)
+    begun, steps = training.step, feed(training, data, fabric, named, stop.fail)
     untrained = training.translators() if begun == 0 and fabric.is_global_zero else {}
     while training.step < training.steps:
         try:
             losses = training.train_step(next(steps))
-        except PluginError as error:
+        except DivergedError as error:
+            line = go_back(error)
+            steps.close()
+            steps = feed(training, data, fabric, named, stop.fail)
+            if writer:
+                writer.go_back(line)
+            continue
+        except (PluginError, DataError) as error:
             if training.step == begun:
                 raise
             raise TrainingError(f"{error}, at step {training.step}; go on with --resume") from error
         if writer is None and fabric.is_global_zero:
             writer = open_writer(begun, untrained)
             untrained = {}  # these copies need memory
-        stopping = stop.asked()
+        stopping = stop.asked() and (stop.number > 0 or training.step < training.steps)
         pools = training.context.pools() if stopping or training.saves else None
         if writer:
             writer.after_step(losses, named, pools=pools, stopping=stopping)
-        if stopping:
+        # whoever asked while a checkpoint was written need not wait for another step
+        if stopping or (pools is not None and stop.asked()):
             break
     return writer
+
+
+def _go_back(
+    training: Training,
+    plugins: Plugins,
+    data: Data,
+    fabric: Fabric,
+    run: RunFolder,
+    reporter: Reporter,
+    error: DivergedError,
+) -> str:
+    """Goes back to the last good state, or raises; returns the line that was said."""
+
+    def restart() -> None:
+        training.restore(setup(training.config, plugins, data, fabric).checkpoint({}))
+        _start(training)
+
+    line = roll_back(error, training, fabric, run, restart)
+    reporter.say(f"warning: {line}")
+    return line
 
 
 def _writer(
@@ -176,6 +233,8 @@ def _try(training: Training, data: Data, fabric: Fabric, validation: Validation,
     """One step of every phase and one sample grid, in memory."""
     reporter = Reporter(1, 0, enabled=fabric.is_global_zero)
     _announce(reporter, training, data, facts)
+    for line in _start(training):
+        reporter.say(line)
     untrained = training.translators()
     losses = training.train_step(next(feed(training, data, fabric, set())), every_phase=True)
     validation.measure(untrained)
@@ -196,6 +255,14 @@ def _resume(training: Training, run: RunFolder) -> tuple[list[str], dict[str, fl
     return [], {}
 
 
+def _start(training: Training) -> list[str]:
+    """At the beginning of a run that starts from another one, takes its weights; returns lines to say."""
+    train = training.config.train
+    if training.step > 0 or train.start_from is None:
+        return []
+    return begin_from(training, Path(train.start_from), strict=train.start_strict)
+
+
 def _check_world(config: RunConfig, fabric: Fabric) -> None:
     batch, world = config.train.batch_size, fabric.world_size
     if batch % world:
@@ -205,6 +272,8 @@ def _check_world(config: RunConfig, fabric: Fabric) -> None:
 def _announce(reporter: Reporter, training: Training, data: Data, facts: Mapping[str, Any]) -> None:
     for problem in data.problems:
         reporter.say(f"warning: left out {problem}")
+    for line in data.warnings:
+        reporter.say(f"warning: {line}")
     reporter.say(
         f"{training.config.recipe}: {len(data.train)} training and {len(data.val)} validation samples ({data.layout})"
     )
@@ -223,6 +292,7 @@ def _facts(training: Training, fabric: Fabric) -> dict[str, Any]:
     return {
         "device": device,
         "processes": fabric.world_size,
+        **({"started from": training.config.train.start_from} if training.config.train.start_from else {}),
         **{f"{name} parameters": text for name, text in parameters.items()},
     }
 

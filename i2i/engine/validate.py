@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from i2i.data.images import write_image
 from i2i.data.loading import Data
 from i2i.errors import PluginError, blaming
 from i2i.plugins import Plugins
+from i2i.runs.disk import writing
 
 Batch = dict[str, Tensor]
 
@@ -41,6 +42,7 @@ class Validation:
         self.metrics = {metric.name: builder.metric(metric, scale=config.data.scale) for metric in config.train.metrics}
         self.who = {name: plugins.owner("metric", name) for name in self.metrics}
         self.recipe = plugins.owner("recipe", config.recipe)
+        self.stopped: Callable[[], bool] = lambda: False
         for metric in self.metrics.values():
             metric.distributed_available_fn = _alone  # torchmetrics would wait for processes that do not validate
 
@@ -53,7 +55,7 @@ class Validation:
 
     @torch.inference_mode()
     def measure(self, translators: Mapping[str, Translator]) -> dict[str, float]:
-        """Metrics of the first translator that has targets; empty when none has."""
+        """Metrics of the first translator that has targets; empty when none has, or when stopped before the end."""
         translator = next((t for t in translators.values() if t.target and "image" in t.example), None)
         if translator is None or translator.target is None:
             return {}
@@ -62,6 +64,8 @@ class Validation:
                 metric.reset()
         seen = 0
         for batch in self.images(self.count):
+            if self.stopped():
+                return {}
             if translator.target not in batch:
                 continue
             with blaming(f"{self.recipe}, translator"):
@@ -71,7 +75,7 @@ class Validation:
                 raise PluginError(f"{self.recipe}: its translator gives images {got}, and the targets are {want}")
             for name, metric in self.metrics.items():
                 with blaming(self.who[name]):
-                    metric.update(output.float().cpu(), batch[translator.target].cpu())
+                    metric.update(output.float().cpu().contiguous(), batch[translator.target].cpu())
             seen += 1
         return {name: self._value(name) for name in self.metrics} if seen else {}
 
@@ -117,9 +121,10 @@ def save_examples(folder: Path, validation: Validation, translators: Mapping[str
         image = batch.get(translator.source)
         if image is None:
             return
-        folder.mkdir(exist_ok=True)
         pixels = ((image[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-        write_image(folder / f"example-{number + 1}.png", pixels)
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+            write_image(folder / f"example-{number + 1}.png", pixels)
 
 
 def _alone() -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 
@@ -15,8 +15,9 @@ from i2i.engine.grids import image_row, sample_grid, save_grid
 from i2i.engine.log import Log, Reporter
 from i2i.engine.state import Training
 from i2i.engine.validate import Validation, save_examples
-from i2i.errors import PluginError, RunError, TrainingError, blaming
+from i2i.errors import PluginError, TrainingError, blaming
 from i2i.runs import checkpoint as checkpoints
+from i2i.runs.disk import cannot_write, free_bytes
 from i2i.runs.folder import RunFolder
 
 
@@ -46,11 +47,12 @@ class Writer:
         self.metrics = dict(metrics)
         self.losses: dict[str, torch.Tensor] = {}
         self.said: set[str] = set()
+        self.skipped = 0
         _check_space(training, run)
         try:  # only now: a resume whose settings do not fit must leave the old configuration
             run.write(run.config, training.config.to_yaml())
         except OSError as error:
-            raise RunError(f"{run.config}: cannot write: {error.strerror or error}") from error
+            raise TrainingError(cannot_write(run.config, error)) from error
         self.log = Log(run, begun)
         self.since = time.monotonic()
         self.since_step = training.step
@@ -67,65 +69,74 @@ class Writer:
         self.grid(0, untrained)
 
     def after_step(
-        self, losses: Mapping[str, torch.Tensor], named: set[str], *, pools: Pools | None, stopping: bool
+        self, losses: Mapping[str, torch.Tensor], named: Counter[str], *, pools: Pools | None, stopping: bool
     ) -> None:
         """Whatever is due after a step: a checkpoint if there are the processes' `pools` to go into it."""
         try:
             self._after_step(losses, named, pools=pools, stopping=stopping)
         except OSError as error:
-            raise TrainingError(
-                f"{self.run.path}: cannot write: {error.strerror or error}; go on with --resume"
-            ) from error
+            path = Path(error.filename) if isinstance(error.filename, str) else self.run.path
+            raise TrainingError(f"{cannot_write(path, error)}; go on with --resume") from error
 
     def _after_step(
-        self, losses: Mapping[str, torch.Tensor], named: set[str], *, pools: Pools | None, stopping: bool
+        self, losses: Mapping[str, torch.Tensor], named: Counter[str], *, pools: Pools | None, stopping: bool
     ) -> None:
         step, last = self.training.step, self.training.step == self.training.steps
         self.losses.update(losses)
         self.reporter.advance(step)
-        for line in sorted(named - self.said):
+        for line in sorted(named.keys() - self.said):
             self.reporter.say(f"warning: left out {line}")
-        self.said |= named
+        self.said |= named.keys()
+        self.skipped = named.total()
+        for line in self.training.health.warnings(step):
+            self.reporter.say(f"warning: {line}")
+            self.log.warn(step, line)
         if step % self.config.log_every == 0 or last:
             self.figures()
         if step % self.config.sample_every == 0 or last:
             self.grid(step, self.training.translators())
         if pools is not None:
             try:
-                if not stopping:
-                    self.validate(step, self.training.translators())
+                validated = not stopping and self.validate(step, self.training.translators())
             except PluginError as error:
                 self.save(pools, validated=False)
                 raise TrainingError(f"{error}, at step {step}, which is saved: go on with --resume") from error
-            self.save(pools, validated=not stopping)
+            self.save(pools, validated=validated)
+
+    def go_back(self, line: str) -> None:
+        """Forgets what was written after the step that the training went back to.
+
+        Args:
+            line: why it did.
+        """
+        step = self.training.step
+        checkpoints.set_aside_after(self.run.checkpoints, step)
+        self.log = Log(self.run, step)
+        self.log.warn(step, line)
+        self.losses.clear()
+        self.reporter.advance(step)
+        self.since, self.since_step = time.monotonic(), step
 
     def figures(self) -> None:
         """Writes losses, rates and speed."""
-        values = self._finite()
+        values = {name: float(loss) for name, loss in self.losses.items()} | self.training.health.figures()
         seconds = time.monotonic() - self.since
         images = (self.training.step - self.since_step) * self.config.batch_size * self.config.accumulate
         speed = {"images_per_second": images / seconds} if seconds > 0 and images else {}
         epoch = self.training.step * self.config.batch_size * self.config.accumulate / self.training.epoch_length
-        self.log.write(self.training.step, {"epoch": epoch} | values | self.training.rates() | speed)
+        skipped = {"data/skipped": float(self.skipped)} if self.skipped else {}
+        self.log.write(self.training.step, {"epoch": epoch} | values | self.training.rates() | speed | skipped)
         self.reporter.figures(values | speed)
         self.losses.clear()  # a phase that does not run until the next line has no figure there
         self.since, self.since_step = time.monotonic(), self.training.step
 
-    def _finite(self) -> dict[str, float]:
-        """The newest losses as numbers; stops the run when one is none, before anything of it is saved."""
-        values = {name: float(loss) for name, loss in self.losses.items()}
-        if bad := [name for name, value in values.items() if not math.isfinite(value)]:
-            raise TrainingError(
-                f"{bad[0]} is {values[bad[0]]} at step {self.training.step}; nothing of it was saved: "
-                "try a lower train.optimizer.lr, or engine.precision=fp32"
-            )
-        return values
-
-    def validate(self, step: int, translators: Mapping[str, Translator]) -> None:
-        """Measures on the validation images."""
+    def validate(self, step: int, translators: Mapping[str, Translator]) -> bool:
+        """Measures on the validation images; whether there is something measured."""
         begin = time.monotonic()
-        self._note(step, self.validation.measure(translators))
+        measured = self.validation.measure(translators)
+        self._note(step, measured)
         self.since += time.monotonic() - begin
+        return bool(measured)
 
     def _note(self, step: int, measured: dict[str, float]) -> None:
         if measured:
@@ -150,22 +161,20 @@ class Writer:
     def save(self, pools: Pools, *, validated: bool) -> None:
         """Writes a checkpoint, then removes what is no longer needed."""
         begin = time.monotonic()
-        self._finite()
         checkpoint = self.training.checkpoint(pools)
         metrics = self.metrics if validated else {}
         score = self.validation.score(metrics) if self.training.begun else None
         checkpoint.state |= {"metrics": metrics, "score": score}
         checkpoints.save(self.run.checkpoints, checkpoint)
-        checkpoints.prune(self.run.checkpoints, self.config.keep_last)
+        checkpoints.prune(self.run.checkpoints, self.config.keep_last, self.config.keep_every)
         self.since += time.monotonic() - begin
 
 
 def _check_space(training: Training, run: RunFolder) -> None:
-    numbers = sum(p.numel() for module in training.modules.values() for p in module.parameters())
-    needed = numbers * 4 * 3 + sum(
-        p.numel() * 4 for average in training.averages.values() for p in average.parameters()
-    )
-    free = shutil.disk_usage(run.path).free
-    if free < needed:
+    # of a phase that has not run yet the optimiser holds nothing: reckoned as Adam's two moments
+    to_come = {id(player.optimizer): player.parameters for player in training.players if not player.optimizer.state}
+    moments = sum(2 * p.nbytes for parameters in to_come.values() for p in parameters)
+    needed = checkpoints.size_of(training.checkpoint({})) + moments
+    if (free := free_bytes(run.path)) < needed:
         what = f"a checkpoint needs about {needed:,} bytes, {free:,} are free"
-        raise RunError(f"{run.path}: no disk space: {what}; make room or choose another --out")
+        raise TrainingError(f"{run.path}: no disk space: {what}; make room or choose another --out")

@@ -304,7 +304,7 @@ def _charts(runs: Sequence[Run]) -> list[charts.Chart]:
     groups: dict[str, dict[str, str]] = {}
     for key in dict.fromkeys(key for run in runs for key in run.series if key != "epoch"):
         head, _, tail = key.rpartition("/")
-        together = head.split("/")[0] in ("loss", "lr")
+        together = head.split("/")[0] in ("loss", "lr", "accuracy", "grad")
         groups.setdefault(head if together else key, {})[key] = tail
     drawn = []
     for title, members in sorted(groups.items(), key=lambda item: _rank(item[0])):

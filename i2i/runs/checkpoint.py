@@ -1,15 +1,15 @@
 """Checkpoints: folders that are complete or not there at all, and that can run no code when they are loaded.
 
 ``networks.safetensors`` and ``ema.safetensors`` hold state dicts, each key behind its network's name. ``training.pt``
-has optimisers and image pools and is loaded with ``weights_only=True``. ``state.json`` has the step, the configuration
-and a SHA-256 of each of the other files. Everything is written under a temporary name, synced to the disk and renamed.
+has optimisers and image pools and is loaded with ``weights_only=True``. ``state.json`` has the step and the
+configuration, ``SHA256SUMS`` the digest of each of these files. Everything is written under a temporary name, synced to
+the disk and renamed; nothing is removed before what replaces it is safe.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
+import pickle  # for the name of an error only
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,10 +21,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from i2i.errors import RunError, TrainingError
+from i2i.errors import RunError, TrainingError, one_line
+from i2i.runs import sums
+from i2i.runs.disk import cannot_write, sync, temporary_name
 
-FORMAT = 1
+FORMAT = 2
+NETWORKS, EMA, TRAINING, STATE = "networks.safetensors", "ema.safetensors", "training.pt", "state.json"
 StateDicts = dict[str, dict[str, Tensor]]
+
+
+class DamagedError(RunError):
+    """A checkpoint is not whole."""
 
 
 @dataclass
@@ -57,29 +64,28 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
         TrainingError: the disk is full or cannot be written to; what was there before is untouched.
     """
     final = folder / f"step-{checkpoint.step:07d}"
-    temporary = folder / f".{final.name}.{os.getpid()}.tmp"
-    needed = sum(
-        t.numel() * t.element_size() for t in _tensors([checkpoint.networks, checkpoint.ema, checkpoint.training])
-    )
+    temporary = temporary_name(final)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left_over in folder.glob(".step-*.tmp"):
-            shutil.rmtree(left_over)
+        if temporary.exists():  # an earlier save failed in a way that left it
+            shutil.rmtree(temporary)
         temporary.mkdir()
         _write(temporary, checkpoint)
-        if final.exists():  # the same step again, after a resume from an older one
-            shutil.rmtree(final)
-        temporary.rename(final)
-        _sync(folder)
+        _put(temporary, final)
+        sync(folder)
     except (OSError, RuntimeError, SafetensorError) as error:  # each library has its own for a full disk
-        free = shutil.disk_usage(folder if folder.exists() else folder.parent).free
         shutil.rmtree(temporary, ignore_errors=True)
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise TrainingError(
-            f"{final}: cannot save the checkpoint: {reason}; it needs {needed:,} bytes, {free:,} are free; "
-            "the checkpoints before it are whole: make room and go on with --resume"
+            f"{cannot_write(final, error, size_of(checkpoint))}; the checkpoints before it are whole: "
+            "make room and go on with --resume"
         ) from error
     return final
+
+
+def size_of(checkpoint: Checkpoint) -> int:
+    """Bytes that a checkpoint's tensors take on the disk; what is beside them is small."""
+    tensors = _tensors([checkpoint.networks, checkpoint.ema, checkpoint.training])
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def load(path: Path, *, training: bool = True) -> Checkpoint:
@@ -90,36 +96,45 @@ def load(path: Path, *, training: bool = True) -> Checkpoint:
         training: also read what only training needs.
 
     Raises:
-        RunError: a file is missing or damaged.
+        DamagedError: a file is missing or not as it was written.
+        RunError: this process cannot read it.
     """
     try:
-        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        digests = _digests(path)
+        sums.check_sums(path, digests, [name for name in digests if training or name != TRAINING])
+        state = json.loads((path / STATE).read_text(encoding="utf-8"))
         if state["format"] > FORMAT:
-            raise RunError(f"{path}: written by a newer version of i2i")
-        for name, digest in state["files"].items():
-            if (training or name != "training.pt") and _digest(path / name) != digest:
-                raise RunError(f"{path / name}: damaged: its content does not match the digest in state.json")
-        ema = path / "ema.safetensors"
+            raise RunError(f"{path}: written by a newer version of i2i, which is needed to read it")
         return Checkpoint(
             step=state["step"],
-            networks=_nested(load_file(path / "networks.safetensors")),
-            ema=_nested(load_file(ema)) if ema.exists() else {},
-            training=torch.load(path / "training.pt", map_location="cpu", weights_only=True) if training else {},
+            networks=_nested(load_file(path / NETWORKS)),
+            ema=_nested(load_file(path / EMA)) if EMA in digests else {},
+            training=torch.load(path / TRAINING, map_location="cpu", weights_only=True) if training else {},
             state=state,
         )
     except RunError:
         raise
+    except (PermissionError, MemoryError) as error:  # the checkpoint may well be whole
+        raise RunError(f"{path}: cannot be read: {one_line(error)}") from error
+    except sums.MismatchError as error:
+        raise DamagedError(str(error)) from error
+    except pickle.UnpicklingError as error:  # torch's own words advise to load it all the same
+        raise DamagedError(f"{path / TRAINING}: not loaded: it holds more than tensors and plain values") from error
     except Exception as error:
-        raise RunError(f"{path}: not a whole checkpoint: {' '.join(str(error).split())[:200]}") from error
+        raise DamagedError(f"{path}: not a whole checkpoint: {' '.join(str(error).split())[:200]}") from error
 
 
 def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest whole checkpoint, and one line for each damaged one that was passed over."""
+    """The newest whole checkpoint, and one line for each damaged one that was passed over.
+
+    Raises:
+        RunError: one that may be whole cannot be read.
+    """
     damaged: list[str] = []
     for path in reversed(list_checkpoints(folder)):
         try:
             return load(path), damaged
-        except RunError as error:
+        except DamagedError as error:
             damaged.append(str(error))
     return None, damaged
 
@@ -127,14 +142,22 @@ def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 def list_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints' folders, oldest step first."""
     found = [path for path in folder.glob("step-*") if path.name.removeprefix("step-").isdigit()]
-    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
+    return sorted(found, key=lambda path: (step_of(path), len(path.name)))
+
+
+def step_of(path: Path) -> int:
+    """The step in the name of a checkpoint's folder."""
+    return int(path.name.removeprefix("step-"))
 
 
 def set_aside_after(folder: Path, step: int) -> None:
     """Renames checkpoints later than `step`, which were found damaged, so that none is taken for the last one."""
     for path in list_checkpoints(folder):
-        if int(path.name.removeprefix("step-")) > step:
-            path.rename(path.with_name(f".{path.name}.damaged-{os.getpid()}"))
+        if step_of(path) > step:
+            aside = path.with_name(f".{path.name}.damaged")
+            if aside.exists():
+                shutil.rmtree(aside)
+            path.rename(aside)
 
 
 def best(folder: Path) -> Path | None:
@@ -142,47 +165,76 @@ def best(folder: Path) -> Path | None:
     scores = {}
     for path in list_checkpoints(folder):
         try:
-            scores[path] = float(json.loads((path / "state.json").read_text(encoding="utf-8"))["score"])
+            scores[path] = float(json.loads((path / STATE).read_text(encoding="utf-8"))["score"])
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return max(scores, key=lambda path: scores[path]) if scores else None
 
 
-def prune(folder: Path, keep_last: int) -> None:
-    """Removes all but the best and the last few checkpoints; to be called after the new one is safe."""
+def prune(folder: Path, keep_last: int, keep_every: int = 0) -> None:
+    """Removes all but the best and the last few checkpoints; to be called after the new one is safe.
+
+    Args:
+        folder: the folder of the checkpoints.
+        keep_last: how many of the newest ones stay.
+        keep_every: those whose step is a multiple stay too; 0: none for that.
+    """
     keep = best(folder)
     for path in list_checkpoints(folder)[:-keep_last]:
-        if path != keep:
-            doomed = path.with_name(f".{path.name}.tmp")
-            path.rename(doomed)  # at no moment is there half a checkpoint under a valid name
-            shutil.rmtree(doomed)
+        if path != keep and not (keep_every and step_of(path) % keep_every == 0):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """At no moment is there half a checkpoint under a valid name; a kill leaves a temporary one."""
+    doomed = temporary_name(path)
+    if doomed.exists():
+        shutil.rmtree(doomed)
+    path.rename(doomed)
+    shutil.rmtree(doomed)
+
+
+def _put(temporary: Path, final: Path) -> None:
+    """Gives a complete checkpoint its name; one of the same step that was there goes when the new one is in place.
+
+    Folders cannot replace each other. So for a moment the new one's name has one more zero, which is the same step and
+    counts as newer: whenever the process is killed, there is one under a valid name.
+    """
+    spare = final.with_name(final.name.replace("step-", "step-0"))
+    if final.exists():
+        if spare.exists():
+            _remove(spare)
+        temporary.rename(spare)
+        _remove(final)
+        spare.rename(final)
+    else:
+        temporary.rename(final)
+        if spare.exists():
+            _remove(spare)
 
 
 def _write(folder: Path, checkpoint: Checkpoint) -> None:
-    save_file(_flat(checkpoint.networks), folder / "networks.safetensors")
+    save_file(_flat(checkpoint.networks), folder / NETWORKS)
     if checkpoint.ema:
-        save_file(_flat(checkpoint.ema), folder / "ema.safetensors")
-    torch.save(checkpoint.training, folder / "training.pt")
-    files = sorted(folder.iterdir())
-    state = checkpoint.state | {"format": FORMAT, "step": checkpoint.step, "files": {p.name: _digest(p) for p in files}}
-    (folder / "state.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
-    for path in (*files, folder / "state.json", folder):
-        _sync(path)
+        save_file(_flat(checkpoint.ema), folder / EMA)
+    torch.save(checkpoint.training, folder / TRAINING)
+    state = checkpoint.state | {"format": FORMAT, "step": checkpoint.step}
+    (folder / STATE).write_text(json.dumps(state, indent=2), encoding="utf-8")
+    sums.write_sums(folder)
+    for path in (*folder.iterdir(), folder):
+        sync(path)
 
 
-def _sync(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":  # Windows cannot open folders
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _digests(path: Path) -> dict[str, str]:
+    """The digests by file name; all files that must be there have one."""
+    if not (path / sums.NAME).exists():
+        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        if state["format"] == 1:  # it had the digests of the others itself
+            return dict(state["files"])
+    found = sums.read_sums(path)
+    if missing := [name for name in (NETWORKS, TRAINING, STATE) if name not in found]:
+        raise sums.MismatchError(f"{path / sums.NAME}: damaged: {missing[0]} is not in it")
+    return found
 
 
 def _flat(states: StateDicts) -> dict[str, Tensor]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from i2i.errors import RunError
+from i2i.runs.disk import cannot_write, clear_left_overs, temporary_name
+from i2i.runs.lock import RunLock
 
 
 @dataclass(frozen=True)
@@ -67,29 +67,34 @@ class RunFolder:
 
     def write(self, path: Path, text: str) -> None:
         """Writes a text file of the run as a whole or not at all."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        temporary = temporary_name(path)
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def write_summary(self, values: Mapping[str, Any]) -> None:
         """Writes the figures of the run."""
         self.write(self.summary, json.dumps(dict(values), indent=2) + "\n")
 
-    def lock(self) -> FileLock:
-        """Takes the run for this process until it ends, however it ends.
+    def lock(self) -> RunLock:
+        """Takes the run for this process until it ends, however it ends, and clears what killed ones left half done.
 
         Raises:
             RunError: another training is using it, or the folder cannot be written to.
         """
-        lock, owner = FileLock(self.path / ".lock", timeout=0), self.path / ".owner"
+        lock = RunLock(self.path)
         try:
-            lock.acquire()
-            owner.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
-        except Timeout as error:
-            who = owner.read_text(encoding="utf-8") if owner.is_file() else "another process"
-            raise RunError(f"{self.path}: in use by {who}; wait for it, or choose another --out") from error
+            for folder in (self.path, self.checkpoints, self.samples, self.examples):
+                clear_left_overs(folder)
         except OSError as error:
-            raise RunError(f"{self.path}: cannot write there: {error.strerror or error}") from error
+            lock.release()
+            raise RunError(cannot_write(self.path, error)) from error
         return lock
 
 

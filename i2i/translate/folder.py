@@ -89,6 +89,6 @@ def translate_folder(
         max_pixels=max_pixels,
     )
     threads = workers or min(_MOST_WORKERS, os.cpu_count() or 1)
-    settings = Settings(Path(out), label, batch, alpha, max_pixels, keep_metadata, overwrite, threads)
+    settings = Settings(Path(out), label, batch, alpha, max_pixels, keep_metadata, overwrite, skip_existing, threads)
     results = Pipeline(own, tiling, settings).results(planned.tasks)
     return Results(results, len(planned.tasks), [model.notes, planned.notes, tiling.notes])

@@ -42,14 +42,18 @@ def _from_meminfo() -> int | None:
 
 
 def _from_cgroup() -> list[int]:
-    """What is left below the limits of versions 2 and 1 of control groups."""
+    """What is left below the limits of versions 2 and 1 of control groups; cached files give way and count as free."""
     left = []
-    for limit, used in [
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    for limit, used, folder, cached in [
+        ("memory.max", "memory.current", "", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory", "total_inactive_file"),
     ]:
         with suppress(OSError, ValueError):  # "max" is no number: no limit
-            left.append(int((_CGROUP / limit).read_text()) - int((_CGROUP / used).read_text()))
+            free = int((_CGROUP / limit).read_text()) - int((_CGROUP / used).read_text())
+            with suppress(OSError, ValueError, KeyError):
+                lines = (_CGROUP / folder / "memory.stat").read_text().splitlines()
+                free += int(dict(line.split(maxsplit=1) for line in lines)[cached])
+            left.append(free)
     return left
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ import onnxruntime
 from PIL import Image
 
 from i2i.data.image_errors import Unfit, named, shown
-from i2i.data.images import Picture, from_pillow, read_image, to_channels, to_dtype
+from i2i.data.images import Picture, from_pillow, read_image, refuse_range, to_channels, to_dtype
 from i2i.data.pixels import AlphaRule, apply_alpha, split_alpha, with_alpha
 from i2i.errors import DataError, ModelError, UserError
 from i2i.translate.find import find_model
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from i2i.translate.pipeline import Result
     from i2i.translate.plan import PathLike
     from i2i.translate.results import Results
+    from i2i.translate.tiling import Tiling
 
 ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray
 
@@ -82,6 +84,8 @@ class Model:
         self.notes = list(notes)
         self.run_options = onnxruntime.RunOptions()
         self._session = session
+        self._lock = threading.Lock()
+        self._tilings: dict[str | int, Tiling] = {}
         self._inputs = {node.name: node for node in session.get_inputs()}
 
     @property
@@ -146,14 +150,15 @@ class Model:
             ModelError: the model fails, or takes no image.
             UserError: the label is missing, unknown, or of no use, or an option is out of range.
         """
-        from i2i.translate.tiling import Tiling
-
         self.check_command("translate")
+        if alpha not in get_args(AlphaRule):
+            raise UserError(f"alpha is one of {', '.join(get_args(AlphaRule))}, not {alpha!r}")
         with named("image" if isinstance(image, Image.Image | np.ndarray) else image):
             picture = self._picture(image)
             pixels, transparency = apply_alpha(picture.pixels, picture.alpha, alpha)
             prepared = self.prepare(replace(picture, pixels=pixels, alpha=transparency))
-        result = Tiling(self, tile).translate(prepared, label=label)
+        with self._lock:
+            result = self._tiling(tile).translate(prepared, label=label)
         return attach_alpha(result, transparency)
 
     def translate_folder(self, inputs: PathLike | Sequence[PathLike], out: PathLike, **options: Any) -> Results[Result]:
@@ -303,6 +308,15 @@ class Model:
             raise ModelError(f"{shown(self.path)}: gave shape {result.shape} where its metadata promise {promised}")
         return result
 
+    def _tiling(self, tile: Literal["auto", "none"] | int) -> Tiling:
+        """Kept, since what it finds out about memory and statistics costs time; its notes are the model's."""
+        from i2i.translate.tiling import Tiling
+
+        if tile not in self._tilings:
+            self._tilings[tile] = Tiling(self.interruptible(), tile)
+            self._tilings[tile].notes = self.notes
+        return self._tilings[tile]
+
     def _picture(self, image: ImageLike) -> Picture:
         if isinstance(image, Image.Image):
             return from_pillow(image)
@@ -310,6 +324,8 @@ class Model:
             return read_image(image)
         if image.ndim not in (2, 3) or not image.size:
             raise Unfit(f"an array of shape {image.shape} is no image")
+        if image.dtype.kind == "f":
+            refuse_range(image)
         pixels = image if image.ndim == 3 else image[..., np.newaxis]
         if pixels.shape[2] != 4:
             return Picture(pixels, None, None, "")

@@ -81,6 +81,7 @@ class _Register:
     def __init__(self, folder_of: Callable[[str], str], fold: Callable[[str], str]) -> None:
         self.folder_of, self.fold = folder_of, fold
         self.taken: defaultdict[str, set[str]] = defaultdict(set)
+        self.numbers: dict[tuple[str, Wish, str], int] = {}  # the next one to try, for thousands of equal names
 
     def add_folder(self, place: Path) -> None:
         """A file cannot have the name of a folder beside it."""
@@ -93,9 +94,11 @@ class _Register:
         late = [(source, wish) for source, wish in claims if wish is not None and not self._take(source, wish.name())]
         for source, wish in late:
             ending = os.path.splitext(source.name)[1].lower().lstrip(".") or "file"  # noqa: PTH122
-            number = 1
+            key = (source.place, wish, ending)
+            number = self.numbers.get(key, 1)
             while not self._take(source, wish.name(f"_{ending}" if number == 1 else f"_{ending}_{number}")):
                 number += 1
+            self.numbers[key] = number + 1
 
     def _take(self, source: Source, name: str) -> bool:
         names, folded = self.taken[self.folder_of(source.place)], self.fold(name)

@@ -7,10 +7,12 @@ or encoded and not yet handed out is limited in number and in bytes.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -21,7 +23,7 @@ import numpy as np
 from i2i.data.image_errors import Unfit, named, shown
 from i2i.data.images import Picture, read_frames, read_image, to_dtype, write_image
 from i2i.data.pixels import AlphaRule, apply_alpha
-from i2i.errors import UserError
+from i2i.errors import DataError, ModelError, UserError
 from i2i.translate.model import Model, attach_alpha
 from i2i.translate.plan import Task, inside
 from i2i.translate.tiling import Tiling
@@ -79,6 +81,7 @@ class Settings:
     max_pixels: int
     keep_metadata: bool
     overwrite: bool
+    skip_existing: bool
     workers: int
 
 
@@ -126,7 +129,8 @@ class Pipeline:
         self._images = ThreadPoolExecutor(settings.workers, thread_name_prefix="i2i-image")
         self._network = ThreadPoolExecutor(1, thread_name_prefix="i2i-network")
         self._running: set[Future[Any]] = set()
-        self._opened: set[Path] = set()
+        self._opened: dict[Path, tuple[int, int]] = {}
+        self._last_size = 0
 
     def results(self, tasks: Iterable[Task]) -> Generator[Result, None, None]:
         """Does the work as results are taken, which come in the order of the tasks. Closing it stops the work."""
@@ -170,15 +174,27 @@ class Pipeline:
         for (path, is_sequence), group in groupby(tasks, key=lambda task: (task.input, task.frame is not None)):
             if is_sequence:
                 while ahead:
-                    yield ahead.popleft().result()
+                    yield self._taken(ahead)
                 yield from self._frames(path, list(group))
                 continue
             for task in group:
+                while len(ahead) > most or (ahead and self._held(ahead) > _MOST_BYTES):
+                    yield self._taken(ahead)
                 ahead.append(self._submit(self._images, self._read, task))
-                while len(ahead) > most or (len(ahead) > 1 and _held(ahead) > _MOST_BYTES):
-                    yield ahead.popleft().result()
         while ahead:
-            yield ahead.popleft().result()
+            yield self._taken(ahead)
+
+    def _taken(self, ahead: deque[Future[_Decoded | Result]]) -> _Decoded | Result:
+        item = ahead.popleft().result()
+        if isinstance(item, _Decoded):
+            self._last_size = item.pixels.nbytes
+        return item
+
+    def _held(self, ahead: Iterable[Future[_Decoded | Result]]) -> int:
+        """Bytes of what is decoded and waits; what is being decoded is taken to be as large as the last one."""
+        items = (future.result() if future.done() else None for future in ahead)
+        sizes = (item.pixels.nbytes if isinstance(item, _Decoded) else 0 for item in items if item is not None)
+        return sum(sizes) + sum(not future.done() for future in ahead) * self._last_size
 
     def _read(self, task: Task) -> _Decoded | Result:
         if (result := _settled(task)) is not None:
@@ -192,20 +208,35 @@ class Pipeline:
             return _failed(_begun(task, time.perf_counter() - start), error)
 
     def _frames(self, path: Path, tasks: Sequence[Task]) -> Iterator[_Decoded | Result]:
-        """The frames of one file, which are decoded one after the other: each is a change of the one before."""
+        """The frames of one file, which are decoded one after the other: each may be a change of the one before."""
+        settled = [_settled(task) for task in tasks]
+        if all(settled):
+            yield from (result for result in settled if result)
+            return
         pictures = read_frames(path, max_pixels=self.settings.max_pixels, exif=self.settings.keep_metadata)
-        for task in tasks:
-            start = time.perf_counter()
-            try:
-                with named(path):
-                    picture = next(pictures, None)
-                    if picture is None:
-                        raise Unfit(f"ends before frame {task.frame}")
-                    decoded: _Decoded | Result = _settled(task) or self._prepared(task, picture, start)
-            except UserError as error:  # told once: the frames behind it cannot be had either
-                yield _failed(_begun(task, time.perf_counter() - start), error)
-                return
-            yield decoded
+        lost = False
+        for task, result in zip(tasks, settled, strict=True):
+            if lost:
+                item = _failed(_begun(task, 0.0), DataError(f"frame {task.frame} lies behind one that cannot be read"))
+            else:
+                item, lost = self._submit(self._images, self._next_frame, task, pictures).result()
+            yield result or item
+
+    def _next_frame(self, task: Task, pictures: Iterator[Picture]) -> tuple[_Decoded | Result, bool]:
+        """The frame, and whether those behind it are lost."""
+        start = time.perf_counter()
+        try:
+            with named(task.input):
+                picture = next(pictures, None)
+                if picture is None:
+                    raise Unfit(f"ends before frame {task.frame}")
+        except UserError as error:
+            return _failed(_begun(task, time.perf_counter() - start), error), True
+        try:
+            with named(task.input):
+                return self._prepared(task, picture, start), False
+        except UserError as error:
+            return _failed(_begun(task, time.perf_counter() - start), error), False
 
     def _prepared(self, task: Task, picture: Picture, start: float) -> _Decoded:
         pixels, alpha = apply_alpha(picture.pixels, picture.alpha, self.settings.alpha)
@@ -236,7 +267,12 @@ class Pipeline:
         height, width = item.pixels.shape[:2]
         if len(group) == self.settings.batch or item.pixels.shape != group[0].pixels.shape:
             return False
-        return self.tiling.side(height * (len(group) + 1), width) is None  # as much memory as the batch takes
+        # one image as high as the batch takes as much memory
+        together = height * (len(group) + 1) if self.tiling.tile == "auto" else height
+        try:
+            return self.tiling.side(together, width) is None
+        except ModelError:  # each for itself will tell
+            return False
 
     def _hand_over(self, group: list[_Decoded]) -> _Pending:
         size = sum(decoded.pixels.nbytes for decoded in group) * (1 + self.model.scale**2)
@@ -278,24 +314,22 @@ class Pipeline:
                 self._open_folder(output.parent)
                 write_image(output, image, icc=decoded.icc, exif=decoded.exif, replace=self.settings.overwrite)
         except UserError as error:
-            return _failed(replace(result, encode=time.perf_counter() - start), error)
+            result = replace(result, encode=time.perf_counter() - start)
+            if self.settings.skip_existing and any(os.path.lexists(output) for output in task.outputs):
+                return _skipped(result)  # another job was faster
+            return _failed(result, error)
         encode = time.perf_counter() - start
         return replace(result, output=output, width=width, height=height, encode=encode)
 
     def _open_folder(self, folder: Path) -> None:
-        """Makes a folder of outputs, once; resolving links takes as long as decoding a small image."""
-        if folder in self._opened:
-            return
+        """Makes a folder of outputs, and sees to it that it stays what it was: to resolve links each time is slow."""
+        with suppress(OSError):  # gone meanwhile
+            if folder in self._opened and _identity(folder) == self._opened[folder]:
+                return
         if not inside(self.settings.out, folder / "any"):
             raise Unfit(f"{shown(folder)} leads out of the output folder")
         folder.mkdir(parents=True, exist_ok=True)
-        self._opened.add(folder)
-
-
-def _held(ahead: Iterable[Future[_Decoded | Result]]) -> int:
-    """Bytes of what has been decoded and waits."""
-    done = (future.result() for future in ahead if future.done())
-    return sum(item.pixels.nbytes for item in done if isinstance(item, _Decoded))
+        self._opened[folder] = _identity(folder)
 
 
 def _results(item: _Pending | Result) -> Iterator[Result]:
@@ -316,9 +350,16 @@ def _settled(task: Task) -> Result | None:
     begun = _begun(task, 0.0)
     if task.refused:
         return replace(begun, status="failed", reason=f"{shown(task.input)}: {task.refused}")
-    if task.skip:
-        return replace(begun, status="skipped", reason=f"{shown(task.input)}: {shown(task.outputs[0])} exists")
-    return None
+    return _skipped(begun) if task.skip else None
+
+
+def _skipped(result: Result) -> Result:
+    return replace(result, status="skipped", note="", reason=f"{shown(result.input)}: {shown(result.output)} exists")
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def _begun(task: Task, seconds: float) -> Result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,9 +20,6 @@ from i2i.data.images import MAX_PIXELS, READABLE, WRITABLE, can_hold, count_fram
 from i2i.errors import UserError
 from i2i.translate.names import as_is, reserve, wishes, without_case
 from i2i.translate.sources import PathLike, Source, Sources, find_sources, is_within, real_path
-
-_WITH_FRAMES = frozenset({".gif", ".webp", ".png", ".apng", ".tif", ".tiff", ".avif", ".mpo"})
-_WRITTEN_AS = {"MPO": "JPEG", "DIB": "BMP"}  # what Pillow calls something else, though its first image is just that
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class Task:
             size: height and width of the result, if some formats may be too small for it.
         """
         for output in self.outputs[:-1]:
-            is_true = WRITABLE[output.suffix.lower()] == _WRITTEN_AS.get(format, format)
+            is_true = WRITABLE[output.suffix.lower()] == format
             if is_true and can_hold(output, channels, dtype, size):
                 return output
         return self.outputs[-1]
@@ -131,11 +129,12 @@ def plan(
     reserve((source for source in sources.files if not source.problem), channels, folder_of, fold)
     for source in sources.files:
         source.names = source.names or tuple(wish.name() for wish in wishes(source, channels) if wish is not None)
-    _refuse_inputs_as_outputs(sources, folder, folder_of, fold)
+    _refuse_inputs_as_outputs(sources, folder, fold)
     tasks = _Tasks(sources.files, folder)
     existing = _mark_existing(sources, folder, fold, skip=skip_existing)
     if existing and not overwrite and not skip_existing:
-        raise _exist(tasks[existing[0]].outputs[0], len(existing), len(tasks), "--overwrite or --skip-existing")
+        first = next(output for output in tasks[existing[0]].outputs if os.path.lexists(output))
+        raise _exist(first, len(existing), len(tasks), "--overwrite or --skip-existing")
     return Plan(tasks, sources.notes)
 
 
@@ -143,8 +142,10 @@ def output_folder(out: PathLike) -> Path:
     """The path of a folder for results.
 
     Raises:
-        UserError: it is named like an image.
+        UserError: it has no name, or that of an image.
     """
+    if not os.fspath(out):
+        raise UserError("the output folder has an empty name")
     folder = Path(out)
     if folder.suffix.lower() in READABLE and not folder.is_dir():
         raise UserError(f"{shown(folder)}: the output is a folder, and this is the name of an image")
@@ -207,7 +208,7 @@ def _exist(first: Path, count: int, total: int, wanted: str) -> UserError:
 def _frames(source: Source, max_pixels: int) -> Iterator[Source]:
     """The frames of a file, or the file itself where there is but one, or where its header tells nothing."""
     count = 1
-    if not source.problem and os.path.splitext(source.name)[1].lower() in _WITH_FRAMES:  # noqa: PTH122
+    if not source.problem:
         with suppress(UserError):  # reading it will tell
             count = count_frames(source.path, max_pixels=max_pixels)
     if count == 1:
@@ -223,11 +224,7 @@ def _refuse_folders_within_inputs(sources: Sources, folder: Path) -> None:
 
     @cache
     def is_input(path: str) -> bool:
-        try:
-            status = Path(path).stat()
-        except OSError:  # not there yet
-            return False
-        return (status.st_dev, status.st_ino) in sources.searched
+        return _identity(path) in sources.searched
 
     for place in {"", *(source.place for source in sources.files)}:
         real = Path(os.path.realpath(folder / place))
@@ -242,19 +239,29 @@ def _refuse_links_leading_out(sources: Sources, folder: Path) -> None:
             source.problem = f"{shown(folder / source.place)} leads out of the output folder"
 
 
-def _refuse_inputs_as_outputs(
-    sources: Sources, folder: Path, folder_of: Callable[[str], str], fold: Callable[[str], str]
-) -> None:
-    read = {fold(place): {fold(name) for name in names} for place, names in sources.entries().items()}
+def _refuse_inputs_as_outputs(sources: Sources, folder: Path, fold: Callable[[str], str]) -> None:
+    read = defaultdict[tuple[int, int] | None, set[str]](set)
+    for place, names in sources.entries().items():  # by what the folder is: it may be mounted in two places
+        read[_identity(place)] |= {fold(name) for name in names}
+    identity = cache(lambda place: _identity(folder / place))
     for source in sources.files:
         for name in source.names:
-            if not source.problem and fold(name) in read.get(folder_of(source.place), ()):
+            if not source.problem and identity(source.place) and fold(name) in read.get(identity(source.place), ()):
                 output = folder / source.place / name
                 raise UserError(f"{shown(output)}: is an input and would be written over; choose another output folder")
 
 
+def _identity(folder: PathLike) -> tuple[int, int] | None:
+    """Device and inode of a folder; None if it is not there yet."""
+    try:
+        status = Path(folder).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _mark_existing(sources: Sources, folder: Path, fold: Callable[[str], str], *, skip: bool) -> list[int]:
-    """The numbers of the inputs with an output that is there, which then comes first among their names."""
+    """The numbers of the inputs with an output that is there; to be skipped, it comes first among their names."""
 
     @cache
     def there(place: str) -> frozenset[str]:
@@ -267,7 +274,8 @@ def _mark_existing(sources: Sources, folder: Path, fold: Callable[[str], str], *
     existing = []
     for number, source in enumerate(sources.files):
         if not source.problem and any(fold(name) in there(source.place) for name in source.names):
-            source.names = tuple(sorted(source.names, key=lambda name: fold(name) not in there(source.place)))
-            source.skip = skip
+            if skip:
+                source.names = tuple(sorted(source.names, key=lambda name: fold(name) not in there(source.place)))
+                source.skip = True
             existing.append(number)
     return existing

@@ -28,5 +28,5 @@ class Results(Iterator[R]):
         return next(self._results)
 
     def close(self) -> None:
-        """Stops within seconds; what is being written is finished."""
+        """Stops within seconds; what is being written is finished. For the thread that takes the results."""
         self._results.close()

@@ -1,0 +1,172 @@
+"""``i2i data``: what is wrong in a data folder, before a training finds out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from i2i.cli.common import plugins_of
+from i2i.cli.train import Sets
+
+if TYPE_CHECKING:
+    from i2i.config import DataConfig
+    from i2i.data.checks.findings import Finding
+    from i2i.data.checks.survey import Survey
+    from i2i.data.detect import Wanted
+    from i2i.plugins import Plugins
+
+MOST_WARNINGS = 20
+"""Warnings of one kind that are printed; errors and ``--json`` leave out none."""
+
+app = typer.Typer(help="Look at data folders.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `check` a command of its own beside which others may come."""
+
+
+@app.command("check")
+def check(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The data folder.", show_default=False)],
+    recipe: Annotated[
+        str | None, typer.Option(help="What the data are for; without it any layout will do.", show_default=False)
+    ] = None,
+    sets: Sets = None,
+    preset: Annotated[str | None, typer.Option(help="One of the recipe's presets.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all findings.")] = False,
+) -> None:
+    """Decode every image and tell what is wrong: 0 nothing is left out, 1 something is, 2 the folder is of no use."""
+    from i2i.data.checks.survey import survey
+    from i2i.errors import DataError
+
+    plugins = plugins_of(context)
+    config, wanted = _asked(plugins, folder, recipe, sets or [], preset)
+    with _progress() as seen:
+        found = survey(config, plugins, wanted, everything=True, seen=seen)
+    if as_json:
+        print(json.dumps(_record(found, recipe)), flush=True)
+    else:
+        _show(found)
+    if found.refusal:
+        raise DataError(found.refusal)
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def _asked(
+    plugins: Plugins, folder: Path, recipe: str | None, sets: list[str], preset: str | None
+) -> tuple[DataConfig, Wanted]:
+    """The data section, and what the recipe wants of samples; without a recipe it wants nothing."""
+    from i2i.builder import build_recipe
+    from i2i.config import resolve
+    from i2i.data.detect import Wanted
+
+    if recipe is None:
+        return _without_recipe(folder, sets, preset), Wanted(frozenset())
+    config = resolve(plugins, recipe, preset=preset, sets=sets, overrides={"data.root": str(folder)})
+    built = build_recipe(plugins, config.recipe, config.options)
+    return config.data, Wanted(frozenset(built.needs), built.paired)
+
+
+def _without_recipe(folder: Path, sets: list[str], preset: str | None) -> DataConfig:
+    from pydantic import ValidationError
+
+    from i2i.config import DataConfig
+    from i2i.config.text import parse_set
+    from i2i.errors import ConfigError
+
+    values: dict[str, Any] = {}
+    for text in sets:
+        layer = parse_set(text).values
+        section = layer.get("data")
+        if not isinstance(section, dict):
+            raise ConfigError(f"--set {text}: without --recipe NAME only options of data can be set, as data.KEY=VALUE")
+        values |= section
+    if preset is not None:
+        raise ConfigError("--preset is one of a recipe: give --recipe NAME too")
+    try:
+        return DataConfig(**values | {"root": str(folder)})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["data", *map(str, first["loc"])])
+        raise ConfigError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int], None]]:
+    """What to call for every sample: a bar on a terminal, nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda total: None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("checking", total=None)
+        yield lambda total: bar.update(task, total=total, advance=1)
+
+
+def _record(found: Survey, recipe: str | None) -> dict[str, Any]:
+    from i2i.data.checks.findings import counts
+
+    return {
+        "folder": found.source.name,
+        "layout": found.source.layout,
+        "recipe": recipe,
+        "samples": found.samples,
+        "usable": {"train": len(found.train), "val": len(found.val)},
+        "decoded": found.decoded,
+        "refusal": found.refusal,
+        "counts": counts(found.findings),
+        "warnings": found.warnings,
+        "findings": [finding.as_dict() for finding in found.findings],
+    }
+
+
+def _show(found: Survey) -> None:
+    """The table, then each finding on a line."""
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    from i2i.data.checks.findings import ERRORS, WARNINGS, counts
+
+    console = Console(file=sys.stdout, highlight=False, markup=False)
+    used = " and ".join(
+        f"{len(some)} of {found.samples[split]} {what}"
+        for split, what, some in (("train", "training", found.train), ("val", "validation", found.val))
+    )
+    _say(f"{found.source.name}: layout {found.source.layout}, {used} samples can be used")
+    number = counts(found.findings)
+    if not number:
+        _say("nothing found that is wrong")
+        return
+    table = Table("finding", "count", "what it does", box=SIMPLE if console.is_terminal else None)
+    for kind, count in number.items():
+        table.add_row((ERRORS | WARNINGS)[kind], str(count), "left out" if kind in ERRORS else "only told")
+    console.print(table)
+    for kind in number:
+        _list(kind, [finding for finding in found.findings if finding.kind == kind])
+
+
+def _list(kind: str, findings: list[Finding]) -> None:
+    some = findings if findings[0].severity == "error" else findings[:MOST_WARNINGS]
+    for finding in some:
+        _say(f"{finding.severity}: {finding.line}")
+    if len(some) < len(findings):
+        _say(f"... and {len(findings) - len(some)} more of these (--json lists all)")
+
+
+def _say(line: str) -> None:
+    from i2i.data.image_errors import shown
+
+    print(shown(line), flush=True)

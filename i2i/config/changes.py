@@ -1,0 +1,126 @@
+"""What may be set anew when a run goes on, and what would make another training of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from i2i.api import DiscriminatorChoice, FeaturesChoice, GeneratorChoice
+from i2i.config.resolve import RunConfig
+from i2i.errors import RunError, brief
+
+CHANGEABLE = (
+    "data.root",  # a folder may have moved
+    "data.val_root",
+    "data.val_whole",
+    "data.workers",
+    "data.cache_mb",
+    "data.check_*",
+    "train.steps",
+    "train.epochs",
+    "train.max_hours",
+    "train.start_strict",
+    "train.optimizer.*",
+    "train.schedule.*",
+    "train.phases.*",
+    "train.log_every",
+    "train.sample_every",
+    "train.sample_count",
+    "train.val_images",
+    "train.checkpoint_every",
+    "train.keep_*",
+    "train.health*",
+    "engine.*",
+)
+"""Keys with which a run may go on differently; beside them the weights of losses, which are the recipe's numbers."""
+BATCH = ("train.batch_size", "train.accumulate")
+"""May change together where their product stays: each step then sees the same samples."""
+FIXED = ("train.optimizer.momentum",)  # without it in the beginning there is no state to go on from
+"""Exceptions from `CHANGEABLE`."""
+NETWORKS = (GeneratorChoice, DiscriminatorChoice, FeaturesChoice)
+"""Choices in the recipe's section whose numbers decide the shape of weights."""
+
+
+def continued(saved: RunConfig, asked: RunConfig, run: Path) -> tuple[RunConfig, str]:
+    """The configuration with which a run goes on.
+
+    Args:
+        saved: the run's own configuration.
+        asked: what was resolved from it and from what the user gave.
+        run: the run folder, for messages.
+
+    Returns:
+        `asked`, with the run's own values where they were left to be found out; and one line that names the changes,
+        empty without any.
+
+    Raises:
+        RunError: a change would make another training of it.
+    """
+    train: dict[str, Any] = {}
+    if not asked.train.batch_size:  # auto: the run has measured already
+        train["batch_size"] = saved.train.batch_size
+    old, new = saved.train.start_from, asked.train.start_from
+    if old and new and Path(old).resolve().is_relative_to(Path(new).resolve()):  # the checkpoint that was taken then
+        train["start_from"] = old
+    asked = replace(asked, train=asked.train.model_copy(update=train))
+    if saved.recipe != asked.recipe:
+        raise RunError(f"{run}: is a run of recipe '{saved.recipe}', not of '{asked.recipe}': choose another --out")
+    allowed, refused = [], []
+    same_batch = saved.train.batch_size * saved.train.accumulate == asked.train.batch_size * asked.train.accumulate
+    for key, before, after in _differences(saved.to_dict(), asked.to_dict()):
+        if (same_batch and key in BATCH) or _may_change(key, before, after, asked):
+            allowed.append(f"{key}={_text(after)} (was {_text(before)})")
+        else:
+            refused.append(f"{key}: run has {_text(before)}, asked for {_text(after)}")
+    if refused:
+        raise RunError(
+            f"{run}: cannot go on with other settings: {listed(refused)}; leave them out, or start a new run from "
+            f"its weights with --from {run}"
+        )
+    return asked, f"going on with {listed(allowed, 20)}" if allowed else ""
+
+
+def listed(lines: Sequence[str], most: int = 5) -> str:
+    """The first few lines in one, and how many more there are."""
+    rest = f"; and {len(lines) - most} more" if len(lines) > most else ""
+    return "; ".join(lines[:most]) + rest
+
+
+def _differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Key, old and new value of everything that differs; a choice of another component as a whole."""
+    both = isinstance(old, Mapping) and isinstance(new, Mapping)
+    if both and old.get("name") == new.get("name"):
+        for part in dict.fromkeys([*old, *new]):
+            if key or part != "preset":  # what it stood for is in the other keys
+                yield from _differences(old.get(part), new.get(part), f"{key}.{part}" if key else part)
+    elif old != new:
+        yield key, old, new
+
+
+def _may_change(key: str, before: Any, after: Any, asked: RunConfig) -> bool:
+    section, _, option = key.partition(".")
+    if section == asked.recipe:
+        weight = isinstance(before, float) and isinstance(after, float)
+        return weight and not any(f"{option}.".startswith(f"{name}.") for name in _networks(asked.options))
+    return key not in FIXED and any(fnmatchcase(key, pattern) for pattern in CHANGEABLE)
+
+
+def _networks(section: BaseModel, prefix: str = "") -> Iterator[str]:
+    """Keys of a recipe's section that choose networks."""
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, NETWORKS):
+            yield prefix + name
+        elif isinstance(value, BaseModel):
+            yield from _networks(value, f"{prefix}{name}.")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping) and "name" in value:
+        return str(value["name"])
+    return "null" if value is None else value if isinstance(value, str) else brief(value)
