@@ -165,8 +165,6 @@ class Adversary:
         """
         import torch
 
-        if self.config.weight and (watch := getattr(ctx, "watch", None)):
-            fake = watch.admired(fake)
         judged = critic(self._noisy(fake, ctx))
         given = {"fake": _logits(judged)}
         if getattr(self.loss, "compares", False) or self.config.feature_matching:
@@ -175,6 +173,8 @@ class Adversary:
         if getattr(self.loss, "compares", False):
             given["real"] = _logits(model)
         losses = {"adversarial": self.config.weight * self.loss("generator", **given)}
+        if watch := getattr(ctx, "watch", None):
+            watch.admired(losses["adversarial"], fake)
         if self.config.feature_matching:
             losses["features"] = self.config.feature_matching * self._feature_distance(judged, model)
         return losses

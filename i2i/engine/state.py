@@ -294,7 +294,7 @@ def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Tr
     on_device = to_device(data.sample(), fabric.device, exact)
     with blaming(f"{who}, translators"):
         averages = _averages(recipe, modules, on_device, train.ema)
-        health = _health(recipe, modules, on_device, config, enabled=train.health and fabric.is_global_zero)
+        health = _health(recipe, modules, on_device, config, enabled=train.health)
     context = StepContext(config.seed, steps, fabric.device, exact, fabric.global_rank, world)
     context.watch = health.watch
     return Training(

@@ -22,7 +22,7 @@ LOGGED = ("accuracy/", "grad/")
 class Health:
     """What the last steps showed, and warnings about it.
 
-    Only the first process looks, at its share of the images. A resumed run begins to look anew.
+    Each process looks at its share of the images, and the first one tells. A resumed run begins to look anew.
 
     Args:
         subjects: translators to watch.

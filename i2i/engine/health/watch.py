@@ -119,22 +119,20 @@ class Watch:
         self.seen.figures[f"accuracy/{name}/real"] = (real > middle).float().mean()
         self.seen.figures[f"accuracy/{name}/fake"] = (fake < middle).float().mean()
 
-    def admired(self, fake: Tensor) -> Tensor:
-        """The generated images as they are; the gradient of the adversarial loss for them is noted (root mean square).
+    def admired(self, loss: Tensor, fake: Tensor) -> None:
+        """Notes the gradient of the adversarial loss for the generated images (root mean square).
 
-        A vanishing gradient of the generator shows here even where another loss keeps the whole gradient large.
+        A vanishing gradient of the generator shows here even where another loss keeps the whole gradient large. It is
+        computed anew, for a hook would have to give the discriminator other tensors than it gets unwatched; in every
+        process, for the way back may wait for the others.
         """
-        if not self.looks or not fake.requires_grad:
-            return fake
         self._calls["admired"] += 1
-        name, figures = str(self._calls["admired"]), self.seen.figures
-
-        def note(gradient: Tensor) -> None:
-            figures[f"adversarial_gradient/{name}"] = gradient.detach().square().mean().sqrt()
-
-        shown = fake.view_as(fake)
-        shown.register_hook(note)
-        return shown
+        if not self.looks or not (loss.requires_grad and fake.requires_grad):
+            return
+        (gradient,) = torch.autograd.grad(loss, fake, retain_graph=True, allow_unused=True)
+        if gradient is not None:
+            name = str(self._calls["admired"])
+            self.seen.figures[f"adversarial_gradient/{name}"] = gradient.detach().square().mean().sqrt()
 
     def _translated(self, subject: Subject, real: Tensor) -> Any:
         def note(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
