@@ -36,7 +36,11 @@ def job(tmp_path_factory):
 def start(job, out, *options):
     words = ["translate", job / "model.onnx", job / "in", "-o", out, *options]
     return subprocess.Popen(
-        [sys.executable, "-m", "i2i", *map(str, words)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "i2i", *map(str, words)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # the tests may run under nohup
     )
 
 

@@ -42,14 +42,15 @@ class Stopped(BaseException):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Inside, SIGINT, SIGTERM and SIGHUP raise `Stopped` in the main thread; what is ignored, as by nohup, stays so."""
+    """Inside, SIGINT, SIGTERM and SIGHUP raise `Stopped` in the main thread; SIGHUP stays ignored under nohup."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         raise Stopped(number)
 
-    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    heard = [number for number in numbers if signal.getsignal(number) not in (signal.SIG_IGN, None)]
-    before = {number: signal.signal(number, stop) for number in heard}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
