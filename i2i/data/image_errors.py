@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,11 +63,11 @@ def regular_file(path: str | os.PathLike[str]) -> Path:
         OSError: it does not exist or cannot be looked at.
     """
     file = Path(path)
-    size = file.stat().st_size
-    if file.is_dir():
+    status = file.stat()
+    if stat.S_ISDIR(status.st_mode):
         raise Unfit("a folder, not an image")
-    if not file.is_file():
+    if not stat.S_ISREG(status.st_mode):
         raise Unfit("not a regular file")
-    if size == 0:
+    if status.st_size == 0:
         raise Unfit("the file is empty")
     return file

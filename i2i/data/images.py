@@ -25,6 +25,7 @@ than 8 bits is taken apart in `image_tiff`, and PNM in `image_pnm`.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -64,6 +65,7 @@ __all__ = [
 ]
 
 MAX_PIXELS = 100_000_000
+_AT_ONCE = 1 << 18
 _OVERSHOOT = 1e-3  # beyond [0, 1]; filters leave that much
 READABLE = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"}
@@ -174,7 +176,7 @@ def _refuse_channels(channels: int | None) -> None:
 
 
 def _pictures(path: str | os.PathLike[str], channels: int | None, max_pixels: int, exif: bool) -> Iterator[Picture]:
-    with named(path), _opened(path) as file:
+    with named(path), _opened(path, _AT_ONCE) as file:
         header = read_header(file, max_pixels)
         for number, (stored, icc) in enumerate(decode(file, header, max_pixels)):
             picture = _picture(stored, header.orientation, icc, header.format, channels)
@@ -219,8 +221,15 @@ def find_images(root: str | os.PathLike[str]) -> list[Path]:
     return [Path(found.folder, found.name) for found in search.found if not found.problem]
 
 
-def _opened(path: str | os.PathLike[str]) -> BinaryIO:
-    return regular_file(path).open("rb")
+def _opened(path: str | os.PathLike[str], at_once: int = 0) -> BinaryIO:
+    """The file; one of fewer bytes than `at_once` in memory, for checks and decoders go through it in many steps."""
+    file = regular_file(path)
+    if at_once:
+        with file.open("rb") as opened:
+            data = opened.read(at_once)
+        if len(data) < at_once:
+            return io.BytesIO(data)
+    return file.open("rb")
 
 
 def _picture(stored: np.ndarray, orientation: int, icc: bytes | None, format: str, channels: int | None) -> Picture:

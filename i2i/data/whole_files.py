@@ -31,9 +31,7 @@ def put_file(target: Path, data: bytes, *, replace: bool = True) -> None:
         Unfit: something is there and may not or cannot be replaced.
         OSError: it cannot be written.
     """
-    if not replace and os.path.lexists(target):
-        raise Unfit("exists already")
-    if target.is_dir() and not target.is_symlink():
+    if replace and target.is_dir() and not target.is_symlink():
         raise Unfit("a folder is in the way")
     try:
         if not _put_nameless(target, data, replace):

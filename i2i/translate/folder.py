@@ -50,7 +50,7 @@ def translate_folder(
         inputs: files, folders (searched through, their structure is kept) and globs.
         out: folder of the outputs, outside of the input folders; made if it is not there.
         label: the target of all of them, by name or number.
-        batch: most images that go through the network at once; only neighbours of equal size do.
+        batch: most images that go through the network at once; only neighbours of equal size among as many do.
         tile: side in pixels of the pieces that large images are translated in; ``auto``: as memory allows; ``none``:
             every image in one piece. See `i2i.translate.tiling`.
         alpha: what becomes of transparency. ``keep``: put on the output, enlarged with it; ``drop``: left out;
@@ -60,7 +60,7 @@ def translate_folder(
         keep_metadata: EXIF, with the place it was taken at, is copied; its orientation has been applied.
         overwrite: outputs that exist are replaced.
         skip_existing: inputs whose output exists are left out.
-        workers: threads that decode and encode; None: one a core, at most 8.
+        workers: threads, each of which decodes, translates and encodes; None: one more than cores, at most 8.
 
     Returns:
         The results, in the order of the inputs.
@@ -88,7 +88,7 @@ def translate_folder(
         frames=frames,
         max_pixels=max_pixels,
     )
-    threads = workers or min(_MOST_WORKERS, os.cpu_count() or 1)
+    threads = workers or min(_MOST_WORKERS, (os.cpu_count() or 1) + 1)
     settings = Settings(Path(out), label, batch, alpha, max_pixels, keep_metadata, overwrite, skip_existing, threads)
     results = Pipeline(own, tiling, settings).results(planned.tasks)
     return Results(results, len(planned.tasks), [model.notes, planned.notes, tiling.notes])

@@ -1,19 +1,21 @@
 """Decoding, the network and encoding at the same time, without memory that grows with the number of files.
 
-A few threads decode ahead and encode behind; the network has a thread of its own, so that the one that asks for the
-results only waits, and a signal reaches it at once. Neighbours of equal size share a batch. What is decoded, translated
-or encoded and not yet handed out is limited in number and in bytes.
+Each of a few threads takes a batch of neighbours through all stages, so that while one computes others decode and
+encode; the one that asks for the results only waits, and a signal reaches it at once. Handing images from threads of
+one stage to those of the next took more time than decoding and encoding themselves, where images are small. What is
+decoded or translated and not yet written is limited in number and in bytes.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +32,8 @@ from i2i.translate.tiling import Tiling
 
 _MOST_BYTES = 256 << 20
 """Pixels held at once; an image larger than this goes alone."""
+_MOST_ITEMS = 256
+"""Inputs that one thread takes at once, when nothing is to be done for most of them."""
 _PATIENCE = 4.0
 """Seconds that work already begun may take after an interrupt."""
 
@@ -100,19 +104,12 @@ class _Decoded:
 
 
 @dataclass
-class _Pending:
-    """What was handed to the network, in the order of the inputs; the work on it ends in results."""
+class _Work:
+    """Neighbours that one thread takes through all stages: inputs, frames that are decoded, and what is settled."""
 
-    work: Future[list[Future[Result]]]
-    size: int  # bytes of input and output
-
-    def results(self) -> Iterator[Result]:
-        for written in self.work.result():
-            yield written.result()
-
-    @property
-    def done(self) -> bool:
-        return self.work.done() and all(written.done() for written in self.work.result())
+    items: Sequence[Task | _Decoded | Result]
+    size: int  # bytes held for it, as far as they are known
+    done: Future[list[Result]] = field(default_factory=Future)
 
 
 class Pipeline:
@@ -126,82 +123,92 @@ class Pipeline:
 
     def __init__(self, model: Model, tiling: Tiling, settings: Settings) -> None:
         self.model, self.tiling, self.settings = model, tiling, settings
-        self._images = ThreadPoolExecutor(settings.workers, thread_name_prefix="i2i-image")
-        self._network = ThreadPoolExecutor(1, thread_name_prefix="i2i-network")
+        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="i2i-translate")
+        self._network = threading.Lock()
+        self._stopped = threading.Event()
         self._running: set[Future[Any]] = set()
         self._opened: dict[Path, tuple[int, int]] = {}
-        self._last_size = 0
+        self._last_size = _MOST_BYTES  # until one is known: a first image goes alone
 
     def results(self, tasks: Iterable[Task]) -> Generator[Result, None, None]:
         """Does the work as results are taken, which come in the order of the tasks. Closing it stops the work."""
-        pending: deque[_Pending | Result] = deque()
+        pending: deque[_Work] = deque()
         try:
-            for item in self._groups(tasks):
-                pending.append(item if isinstance(item, Result) else self._hand_over(item))
-                while pending and (self._is_full(pending) or isinstance(pending[0], Result) or pending[0].done):
-                    yield from _results(pending.popleft())
+            for items in self._neighbours(tasks):
+                work = _Work(items, self._expected_bytes(items))
+                while pending and (pending[0].done.done() or self._is_full(pending, work.size)):
+                    yield from pending.popleft().done.result()
+                work.done = self._submit(self._do, work)
+                pending.append(work)
             while pending:
-                yield from _results(pending.popleft())
+                yield from pending.popleft().done.result()
         finally:
             self._stop()
 
     def _stop(self) -> None:
         """What is being written is finished, the network breaks off, what waits is dropped."""
+        self._stopped.set()
         self.model.interrupt()
-        pools = (self._network, self._images)
-        for pool in pools:
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
         if not wait(list(self._running), timeout=_PATIENCE).not_done:
-            for pool in pools:
-                pool.shutdown(wait=True)
+            self._pool.shutdown(wait=True)
 
-    def _submit(self, pool: ThreadPoolExecutor, work: Callable[..., Any], *args: Any) -> Future[Any]:
-        future = pool.submit(work, *args)
+    def _submit(self, work: Callable[..., Any], *args: Any) -> Future[Any]:
+        future = self._pool.submit(work, *args)
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         return future
 
-    def _is_full(self, pending: Sequence[_Pending | Result]) -> bool:
-        held = sum(item.size for item in pending if isinstance(item, _Pending))
-        return len(pending) > 2 + self.settings.workers or (len(pending) > 1 and held > _MOST_BYTES)
+    def _go_on(self) -> None:
+        """Begins nothing new after an interrupt, when nobody asks for results any more."""
+        if self._stopped.is_set():
+            raise Unfit("interrupted")
+
+    def _is_full(self, pending: Collection[_Work], more: int) -> bool:
+        held = sum(work.size for work in pending)
+        return len(pending) > 2 * self.settings.workers or held + more > _MOST_BYTES
+
+    def _expected_bytes(self, items: Iterable[Task | _Decoded | Result]) -> int:
+        """Of what is not decoded yet, it is taken that images are as large as the last one."""
+        unsettled = (item for item in items if not isinstance(item, Result))
+        return sum(self._bytes(item) if isinstance(item, _Decoded) else self._last_size for item in unsettled)
+
+    def _neighbours(self, tasks: Iterable[Task]) -> Iterator[list[Task | _Decoded | Result]]:
+        """As many as a batch takes, besides those about which all is known."""
+        items: list[Task | _Decoded | Result] = []
+        unsettled = 0
+        for (path, is_sequence), group in groupby(tasks, key=lambda task: (task.input, task.frame is not None)):
+            for item in self._frames(path, list(group)) if is_sequence else (_settled(task) or task for task in group):
+                items.append(item)
+                unsettled += not isinstance(item, Result)
+                if unsettled == self.settings.batch or len(items) == _MOST_ITEMS:
+                    yield items
+                    items, unsettled = [], 0
+        if items:
+            yield items
+
+    def _do(self, work: _Work) -> list[Result]:
+        """All stages, one after the other."""
+        items = [self._read(item) if isinstance(item, Task) else item for item in work.items]
+        work.items = ()
+        sizes = [self._bytes(item) for item in items if isinstance(item, _Decoded)]
+        work.size, self._last_size = sum(sizes), max(sizes, default=self._last_size)
+        results: list[Result] = []
+        for group in self._groups(items):
+            results += [group] if isinstance(group, Result) else self._translate(group)
+        work.size = 0
+        return results
+
+    def _bytes(self, decoded: _Decoded) -> int:
+        return decoded.pixels.nbytes * (1 + self.model.scale**2)
 
     # Decoding
 
-    def _decoded(self, tasks: Iterable[Task]) -> Iterator[_Decoded | Result]:
-        """Decodes ahead of the network, as far as keeps all threads and a batch busy and no further."""
-        ahead: deque[Future[_Decoded | Result]] = deque()
-        most = self.settings.workers + self.settings.batch
-        for (path, is_sequence), group in groupby(tasks, key=lambda task: (task.input, task.frame is not None)):
-            if is_sequence:
-                while ahead:
-                    yield self._taken(ahead)
-                yield from self._frames(path, list(group))
-                continue
-            for task in group:
-                while len(ahead) > most or (ahead and self._held(ahead) > _MOST_BYTES):
-                    yield self._taken(ahead)
-                ahead.append(self._submit(self._images, self._read, task))
-        while ahead:
-            yield self._taken(ahead)
-
-    def _taken(self, ahead: deque[Future[_Decoded | Result]]) -> _Decoded | Result:
-        item = ahead.popleft().result()
-        if isinstance(item, _Decoded):
-            self._last_size = item.pixels.nbytes
-        return item
-
-    def _held(self, ahead: Iterable[Future[_Decoded | Result]]) -> int:
-        """Bytes of what is decoded and waits; what is being decoded is taken to be as large as the last one."""
-        items = (future.result() if future.done() else None for future in ahead)
-        sizes = (item.pixels.nbytes if isinstance(item, _Decoded) else 0 for item in items if item is not None)
-        return sum(sizes) + sum(not future.done() for future in ahead) * self._last_size
-
     def _read(self, task: Task) -> _Decoded | Result:
-        if (result := _settled(task)) is not None:
-            return result
         start = time.perf_counter()
         try:
             with named(task.input):
+                self._go_on()
                 picture = read_image(task.input, max_pixels=self.settings.max_pixels, exif=self.settings.keep_metadata)
                 return self._prepared(task, picture, start)
         except UserError as error:
@@ -219,7 +226,7 @@ class Pipeline:
             if lost:
                 item = _failed(_begun(task, 0.0), DataError(f"frame {task.frame} lies behind one that cannot be read"))
             else:
-                item, lost = self._submit(self._images, self._next_frame, task, pictures).result()
+                item, lost = self._submit(self._next_frame, task, pictures).result()
             yield result or item
 
     def _next_frame(self, task: Task, pictures: Iterator[Picture]) -> tuple[_Decoded | Result, bool]:
@@ -249,10 +256,10 @@ class Pipeline:
 
     # The network
 
-    def _groups(self, tasks: Iterable[Task]) -> Iterator[list[_Decoded] | Result]:
-        """Neighbours of equal size, `batch` at most; failures and skipped inputs come through in their place."""
+    def _groups(self, items: Iterable[_Decoded | Result]) -> Iterator[list[_Decoded] | Result]:
+        """Neighbours of equal size; failures and skipped inputs come through in their place."""
         group: list[_Decoded] = []
-        for item in self._decoded(tasks):
+        for item in items:
             if group and (isinstance(item, Result) or not self._fits(item, group)):
                 yield group
                 group = []
@@ -265,7 +272,7 @@ class Pipeline:
 
     def _fits(self, item: _Decoded, group: Sequence[_Decoded]) -> bool:
         height, width = item.pixels.shape[:2]
-        if len(group) == self.settings.batch or item.pixels.shape != group[0].pixels.shape:
+        if item.pixels.shape != group[0].pixels.shape:
             return False
         # one image as high as the batch takes as much memory
         together = height * (len(group) + 1) if self.tiling.tile == "auto" else height
@@ -274,31 +281,29 @@ class Pipeline:
         except ModelError:  # each for itself will tell
             return False
 
-    def _hand_over(self, group: list[_Decoded]) -> _Pending:
-        size = sum(decoded.pixels.nbytes for decoded in group) * (1 + self.model.scale**2)
-        return _Pending(self._submit(self._network, self._translate, group), size)
-
-    def _translate(self, group: list[_Decoded]) -> list[Future[Result]]:
-        """Runs a batch; one that fails, for instance for want of memory, is tried again image by image."""
-        start = time.perf_counter()
+    def _translate(self, group: Sequence[_Decoded]) -> list[Result]:
+        """Runs a batch and writes it; one that fails, such as for want of memory, is tried again image by image."""
         try:
             with named(group[0].task.input):
-                images = self._through_network(group)
+                images, seconds = self._through_network([decoded.pixels for decoded in group])
         except UserError as error:
             if len(group) > 1:
-                return [written for decoded in group for written in self._translate([decoded])]
-            return [_known(_failed(group[0].result, error))]
-        share = (time.perf_counter() - start) / len(group)
-        return [
-            self._submit(self._images, self._write, decoded, image, share)
-            for decoded, image in zip(group, images, strict=True)
-        ]
+                return [result for decoded in group for result in self._translate([decoded])]
+            return [_failed(group[0].result, error)]
+        share = seconds / len(group)
+        return [self._write(decoded, image, share) for decoded, image in zip(group, images, strict=True)]
 
-    def _through_network(self, group: Sequence[_Decoded]) -> Sequence[np.ndarray]:
-        label = self.settings.label
-        if len(group) == 1:
-            return [self.tiling.translate(group[0].pixels, label=label)]
-        return list(self.model.translate_batch(np.stack([decoded.pixels for decoded in group]), label=label))
+    def _through_network(self, pixels: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], float]:
+        """The images, and the seconds that took: small ones in all threads at once, larger ones in one at a time."""
+        height, width = pixels[0].shape[:2]
+        is_small = self.tiling.is_small(height * len(pixels), width, self.settings.workers)
+        with nullcontext() if is_small else self._network:
+            start = time.perf_counter()
+            if is_small or len(pixels) > 1:
+                images = list(self.model.translate_batch(np.stack(pixels), label=self.settings.label))
+            else:
+                images = [self.tiling.translate(pixels[0], label=self.settings.label)]
+            return images, time.perf_counter() - start
 
     # Encoding
 
@@ -307,6 +312,7 @@ class Pipeline:
         task, result, (height, width) = decoded.task, replace(decoded.result, network=network), image.shape[:2]
         try:
             with named(task.input):
+                self._go_on()
                 if image.dtype.kind == "f" and not np.isfinite(image).all():
                     raise Unfit("the model gave values that are not finite")
                 image = attach_alpha(to_dtype(image, decoded.dtype), decoded.alpha)
@@ -330,19 +336,6 @@ class Pipeline:
             raise Unfit(f"{shown(folder)} leads out of the output folder")
         folder.mkdir(parents=True, exist_ok=True)
         self._opened[folder] = _identity(folder)
-
-
-def _results(item: _Pending | Result) -> Iterator[Result]:
-    if isinstance(item, Result):
-        yield item
-    else:
-        yield from item.results()
-
-
-def _known(result: Result) -> Future[Result]:
-    future: Future[Result] = Future()
-    future.set_result(result)
-    return future
 
 
 def _settled(task: Task) -> Result | None:

@@ -32,6 +32,9 @@ SMALLEST = 16
 SAMPLED = 128
 """Side of the windows from which the statistics are first guessed: many small ones guess better than few large ones."""
 
+SMALL = 64 << 20
+"""Bytes of all runs at once, up to which there may be several."""
+
 _Box = tuple[slice, slice]
 
 
@@ -77,6 +80,16 @@ class Tiling:
             self._check_uncut(height, width)
             return None
         return side
+
+    def is_small(self, height: int, width: int, count: int) -> bool:
+        """Whether `count` images of that size may go through the network at the same time, each in one piece.
+
+        Several runs at once on a CPU made 1.2 to 1.4 times as many images of 64x64 as one after the other, and no more
+        of 256x256, of which each alone keeps all cores busy.
+        """
+        cut = self._largest is not None or (isinstance(self.tile, int) and max(height, width) > self.tile)
+        on_cpu = self.model.provider == "CPUExecutionProvider"
+        return on_cpu and not cut and self._bytes(height, width) * count <= SMALL
 
     def translate(self, pixels: np.ndarray, *, label: str | int | None = None) -> np.ndarray:
         """Translates one image.
