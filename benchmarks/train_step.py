@@ -42,8 +42,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for index in range(4):
             cv2.imwrite(f"{folder}/{index}.png", np.hstack(draw_facade(index, size=options.size)))
-        fp32 = training(Path(folder), "fp32", options)
-        bf16 = training(Path(folder), "bf16", options)
+        fp32 = training(Path(folder), options)
+        unwatched = training(Path(folder), options, "train.health=false")
+        bf16 = training(Path(folder), options, "engine.precision=bf16")
     device = fp32.context._device
     batch = {
         key: torch.rand(options.batch, 3, options.size, options.size, device=device) * 2 - 1
@@ -52,12 +53,13 @@ def main() -> None:
     contenders = {
         "plain loop, fp32": plain_loop(fp32, batch),
         "i2i, fp32": lambda: fp32.train_step([batch]),
+        "i2i, fp32, unwatched": lambda: unwatched.train_step([batch]),
         "i2i, bf16": lambda: bf16.train_step([batch]),
     }
     report(measure(contenders, options.rounds, device), options, device)
 
 
-def training(folder: Path, precision: str, options: argparse.Namespace) -> Training:
+def training(folder: Path, options: argparse.Namespace, *more: str) -> Training:
     """An i2i training run in memory."""
     plugins = Plugins()
     sets = [
@@ -69,8 +71,9 @@ def training(folder: Path, precision: str, options: argparse.Namespace) -> Train
         f"train.batch_size={options.batch}",
         f"engine.threads={options.threads}",
         f"engine.device={options.device}",
-        f"engine.precision={precision}",
+        "engine.precision=fp32",
         "train.steps=1000000",
+        *more,
     ]
     config = resolve(plugins, "pix2pix", sets=sets)
     fabric = launch(config.engine)
@@ -137,10 +140,10 @@ def report(seconds: dict[str, list[float]], options: argparse.Namespace, device:
     )
     print(f"{torch.get_num_threads()} threads, AMX {'yes' if amx else 'no'}, torch {torch.__version__}")
     plain = seconds["plain loop, fp32"]
-    print(f"{'':20}{'s/step':>10}{'speed-up':>10}   (median of {len(plain)} rounds; speed-up round by round)")
+    print(f"{'':22}{'s/step':>10}{'speed-up':>10}   (median of {len(plain)} rounds; speed-up round by round)")
     for name, times in seconds.items():
         ratio = statistics.median(p / t for p, t in zip(plain, times, strict=True))
-        print(f"{name:20}{statistics.median(times):10.3f}{ratio:10.2f}")
+        print(f"{name:22}{statistics.median(times):10.3f}{ratio:10.2f}")
 
 
 if __name__ == "__main__":
