@@ -83,11 +83,11 @@ def compare(model: Model, place: Path, out: Path, batch: int) -> None:
     """Times the whole and each stage, and prints them."""
     whole, (early, late) = whole_folder(model, place / "in", out, batch)
     alone = stages_alone(model, find_images(place / "in"), place / "again", batch)
-    images = len(find_images(out))
-    print(f"whole: {whole:.2f} s, {images / whole:.0f} images/s")
+    slowest, images = max(alone, key=lambda stage: alone[stage]), len(find_images(out))
+    print(f"whole: {whole:.2f} s, {images / whole:.0f} images/s, {whole / alone[slowest]:.2f} x {slowest} alone")
     for stage, seconds in alone.items():
         rate, ratio = images / seconds, whole / seconds
-        print(f"  {stage} alone: {seconds:.2f} s, {rate:.0f} images/s; the whole takes {ratio:.2f} times as long")
+        print(f"  {stage} alone: {seconds:.2f} s, {rate:.0f} images/s (ratio {ratio:.2f})")
     print(f"  resident memory: {early:.0f} MB after {WARM} images, {late:.0f} MB at the end")
 
 
@@ -113,8 +113,8 @@ def stages_alone(model: Model, files: list[Path], out: Path, batch: int) -> dict
     out.mkdir(exist_ok=True)
     return {
         "decode": threaded(lambda file: model.prepare(read_image(file)), files),
-        "network, in a loop": seconds(lambda: [model.translate_batch(images) for _ in files[::batch]]),
-        "network, several runs at once": threaded(lambda _: model.translate_batch(images), files[::batch]),
+        "network in a loop": seconds(lambda: [model.translate_batch(images) for _ in files[::batch]]),
+        "network in several runs at once": threaded(lambda _: model.translate_batch(images), files[::batch]),
         "encode": threaded(lambda file: write_image(out / file.name, output), files),
     }
 
