@@ -10,7 +10,7 @@ import pytest
 
 import i2i
 from conftest import TINY, save
-from i2i.config import DataConfig
+from i2i.config import DataConfig, resolve
 from i2i.data import cache
 from i2i.data.batches import SKIPPED, collate
 from i2i.data.checks.survey import survey
@@ -19,6 +19,7 @@ from i2i.data.loading import open_data
 from i2i.errors import DataError
 from i2i.plugins import Plugins
 from layout_folders import LAYOUTS, SIZE, folders, images, pictures, side_by_side, spoil, unpaired
+from recipes import OWN
 
 
 @pytest.fixture(autouse=True)
@@ -186,6 +187,15 @@ def test_small_images_rare_classes_and_odd_shapes_are_told(plugins, tmp_path):
     assert (kinds.count("small"), kinds[-2:]) == (13, ["class", "shape"])
     assert "class few: 1 training images, and the largest class has 12" in result.warnings
     assert "targets: their shapes go from 40x40 to 120x40" in result.warnings[-1]
+
+
+@pytest.mark.parametrize("recipe", OWN)
+def test_drawn_samples_are_never_warned_of(plugins, recipe):
+    """Only a few of them are looked at, which tells nothing of how many there are of each class."""
+    for preset in (None, *plugins.get("recipe", recipe).presets):
+        config = resolve(plugins, recipe, preset=preset)
+        result = survey(config.data, plugins, Wanted(frozenset()))
+        assert (result.warnings, result.problems) == ([], [])
 
 
 def test_a_second_look_decodes_nothing_and_says_the_same(plugins, tmp_path, monkeypatch, cache_folder):

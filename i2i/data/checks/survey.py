@@ -24,6 +24,8 @@ from i2i.plugins import Plugins
 
 DRAWN = 8
 """Samples that are looked at where they are drawn by code: a few tell what the others are like."""
+ENOUGH = 100
+"""Samples for each class that tell how common it is, where not all are looked at."""
 
 
 @dataclass
@@ -120,7 +122,8 @@ def survey(
         _check_labels(train, val, source, other)
     labels = tuple(map(str, getattr(train, "labels", ())))
     errors = [*_told_by(lookers), *(finding for side in looks for look in side for finding in look.findings)]
-    warnings = doubts(*looks, config, labels, paired=bool(getattr(train, "paired", True)))
+    counted = labels if len(looks[0]) >= min(len(indices[0]), ENOUGH * len(labels)) else ()
+    warnings = doubts(*looks, config, counted, paired=bool(getattr(train, "paired", True)))
     bad = [{look.index for look in side if look.findings} for side in looks]
     return Survey(
         source=source,
