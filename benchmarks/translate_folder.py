@@ -1,8 +1,9 @@
 """Does translating a folder overlap its stages, and does its memory stay the same?
 
 Draws a folder of small images, translates it as `i2i translate` does, and times the same number of images through each
-stage alone: decoding, the network, encoding. Everything runs in turn in one process, once for each round; the wall time
-of the whole is compared with that of the slowest stage alone, which no overlap can beat by much.
+stage alone: decoding, the network, encoding. Everything runs in turn in one process, once for each round, and the wall
+time of the whole is compared with that of each stage. On a file system where many files were deleted in the last minute
+new ones may take three times as long (ext4 does not take their inodes at once).
 
     python benchmarks/translate_folder.py [--images 10000] [--size 64] [--model MODEL] [--batch 1] [--rounds 1]
 
@@ -121,7 +122,7 @@ def stages_alone(model: Model, files: list[Path], out: Path, batch: int) -> dict
 
 def threaded(work: Callable[[Path], object], files: Iterable[Path]) -> float:
     """Seconds of that work on all files, in as many threads as the whole has."""
-    with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
+    with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)) as pool:
         return seconds(lambda: list(pool.map(work, files)))
 
 

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import i2i.translate.pipeline as pipeline
-import i2i.translate.tiling as tiling
 from i2i.data.images import find_images, read_image, to_dtype, write_image
 from i2i.errors import ModelError, UserError
 from i2i.translate import translate_folder
@@ -42,7 +40,7 @@ def test_batches_and_threads_change_neither_results_nor_order(model, photos, tmp
     assert [result.input.name for result in results] == ["1.png", "2.png", "10.png", "3.png", "4.png"]
     for result in results:
         assert np.array_equal(read_image(result.output).pixels, 255 - read_image(result.input).pixels)
-    assert sizes == {1: [1] * 5, 2: [2, 1, 1, 1], 3: [3, 2], 64: [3, 2]}[batch]
+    assert sorted(sizes) == {1: [1] * 5, 2: [1, 1, 1, 2], 3: [2, 3], 64: [2, 3]}[batch]
 
 
 def test_files_and_globs_are_inputs_too(model, photos, tmp_path):
@@ -334,73 +332,6 @@ def test_an_interrupt_leaves_no_partial_file(model, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         list(translate_folder(invert, tmp_path / "in", tmp_path / "out"))
     assert all(name.endswith(".png") and read_image(tmp_path / "out" / name) for name in tree(tmp_path / "out"))
-
-
-def test_what_is_held_at_once_does_not_grow_with_the_number_of_files(model, tmp_path, monkeypatch):
-    (tmp_path / "in").mkdir()
-    for n in range(60):
-        write_image(tmp_path / f"in/{n}.png", noise(5, 5, 3, seed=n))
-    lock, alive, most = threading.Lock(), 0, 0
-
-    def counted_read(path, **options):
-        nonlocal alive, most
-        with lock:
-            alive += 1
-            most = max(most, alive)
-        return read_image(path, **options)
-
-    def slow_write(path, pixels, **options):
-        nonlocal alive
-        time.sleep(0.003)
-        write_image(path, pixels, **options)
-        with lock:
-            alive -= 1
-
-    monkeypatch.setattr(pipeline, "read_image", counted_read)
-    monkeypatch.setattr(pipeline, "write_image", slow_write)
-    assert len(list(translate_folder(model(), tmp_path / "in", tmp_path / "out", workers=2, batch=2))) == 60
-    assert most <= 24
-
-
-@pytest.mark.parametrize(("small", "most"), [(tiling.SMALL, 3), (0, 1)], ids=["small", "large"])
-def test_only_small_images_go_through_the_network_several_at_once(model, tmp_path, monkeypatch, small, most):
-    (tmp_path / "in").mkdir()
-    for n in range(12):
-        write_image(tmp_path / f"in/{n}.png", noise(5, 5, 3, seed=n))
-    invert, lock, running, seen = model(), threading.Lock(), 0, []
-    run = invert.translate_batch
-
-    def slowly(images, **options):
-        nonlocal running
-        with lock:
-            running += 1
-            seen.append(running)
-        time.sleep(0.03)
-        with lock:
-            running -= 1
-        return run(images, **options)
-
-    invert.translate_batch = slowly
-    monkeypatch.setattr(tiling, "SMALL", small)
-    results = list(translate_folder(invert, tmp_path / "in", tmp_path / "out", workers=3))
-    assert [result.input.name for result in results] == [f"{n}.png" for n in range(12)]
-    assert max(seen) == most
-
-
-def test_an_interrupt_begins_nothing_new_of_a_batch(model, tmp_path, monkeypatch):
-    (tmp_path / "in").mkdir()
-    for n in range(30):
-        write_image(tmp_path / f"in/{n}.png", noise(5, 5, 3, seed=n))
-
-    def slow_write(path, pixels, **options):
-        time.sleep(0.2)
-        write_image(path, pixels, **options)
-
-    monkeypatch.setattr(pipeline, "write_image", slow_write)
-    results = translate_folder(model(), tmp_path / "in", tmp_path / "out", workers=1, batch=15)
-    next(results)  # the second batch has begun, or begins
-    results.close()
-    assert 15 <= len(tree(tmp_path / "out")) < 20
 
 
 def test_translating_imports_neither_torch_nor_onnx_nor_plugins(tmp_path):

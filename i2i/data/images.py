@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -39,7 +39,7 @@ from i2i.data.folders import NO_IMAGE, search_folder
 from i2i.data.image_decoding import decode, picture_arrays
 from i2i.data.image_errors import Unfit, named, regular_file, shown
 from i2i.data.image_exif import exif_block
-from i2i.data.image_headers import read_header
+from i2i.data.image_headers import Header, read_header
 from i2i.data.image_writing import WRITABLE, can_hold, write_image
 from i2i.data.pixels import AlphaRule, apply_alpha, orient, split_alpha, to_channels, to_dtype
 from i2i.errors import DataError
@@ -66,6 +66,7 @@ __all__ = [
 
 MAX_PIXELS = 100_000_000
 _AT_ONCE = 1 << 18
+"""Bytes below which a file is read at once."""
 _OVERSHOOT = 1e-3  # beyond [0, 1]; filters leave that much
 READABLE = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"}
@@ -120,13 +121,16 @@ def image_info(path: str | os.PathLike[str]) -> ImageInfo:
         DataError: the file is missing, no regular file, or no image in a known format.
     """
     with named(path), _opened(path) as file:
-        header = read_header(file, MAX_PIXELS, thorough=False)
-        width, height = header.upright_size
-        return ImageInfo(width, height, header.channels, header.bits)
+        return _info(read_header(file, MAX_PIXELS, thorough=False))
 
 
 def read_image(
-    path: str | os.PathLike[str], *, channels: int | None = None, max_pixels: int = MAX_PIXELS, exif: bool = False
+    path: str | os.PathLike[str],
+    *,
+    channels: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    exif: bool = False,
+    before: Callable[[ImageInfo], None] = lambda info: None,
 ) -> Picture:
     """Decodes an image file; of several frames or pages the first.
 
@@ -136,6 +140,7 @@ def read_image(
             file has no alpha.
         max_pixels: width times height that is still decoded; more than Pillow's own limit raises that limit.
         exif: whether `Picture.exif` is wanted.
+        before: called with what the header tells, before anything is decoded; may wait, or raise.
 
     Returns:
         The picture; its arrays are contiguous, writable and of native byte order.
@@ -146,7 +151,7 @@ def read_image(
         ValueError: `channels` is none of the above.
     """
     _refuse_channels(channels)
-    return next(_pictures(path, channels, max_pixels, exif))
+    return next(_pictures(path, channels, max_pixels, exif, before))
 
 
 def read_frames(
@@ -175,9 +180,16 @@ def _refuse_channels(channels: int | None) -> None:
         raise ValueError(f"channels is None, 1, 3 or 4, not {channels}")
 
 
-def _pictures(path: str | os.PathLike[str], channels: int | None, max_pixels: int, exif: bool) -> Iterator[Picture]:
+def _pictures(
+    path: str | os.PathLike[str],
+    channels: int | None,
+    max_pixels: int,
+    exif: bool,
+    before: Callable[[ImageInfo], None] = lambda info: None,
+) -> Iterator[Picture]:
     with named(path), _opened(path, _AT_ONCE) as file:
         header = read_header(file, max_pixels)
+        before(_info(header))
         for number, (stored, icc) in enumerate(decode(file, header, max_pixels)):
             picture = _picture(stored, header.orientation, icc, header.format, channels)
             page = header.parts[number] if isinstance(header.parts, list) else None
@@ -221,15 +233,18 @@ def find_images(root: str | os.PathLike[str]) -> list[Path]:
     return [Path(found.folder, found.name) for found in search.found if not found.problem]
 
 
+def _info(header: Header) -> ImageInfo:
+    width, height = header.upright_size
+    return ImageInfo(width, height, header.channels, header.bits)
+
+
 def _opened(path: str | os.PathLike[str], at_once: int = 0) -> BinaryIO:
     """The file; one of fewer bytes than `at_once` in memory, for checks and decoders go through it in many steps."""
-    file = regular_file(path)
-    if at_once:
-        with file.open("rb") as opened:
-            data = opened.read(at_once)
-        if len(data) < at_once:
-            return io.BytesIO(data)
-    return file.open("rb")
+    file = regular_file(path).open("rb")
+    if os.fstat(file.fileno()).st_size >= at_once:
+        return file
+    with file:
+        return io.BytesIO(file.read())
 
 
 def _picture(stored: np.ndarray, orientation: int, icc: bytes | None, format: str, channels: int | None) -> Picture:

@@ -11,9 +11,9 @@ from i2i.data.images import MAX_PIXELS
 from i2i.data.pixels import AlphaRule
 from i2i.errors import UserError
 from i2i.translate.model import Model
-from i2i.translate.pipeline import Pipeline, Result, Settings
+from i2i.translate.pipeline import Pipeline, Settings
 from i2i.translate.plan import PathLike, plan
-from i2i.translate.results import Results
+from i2i.translate.results import Result, Results
 from i2i.translate.tiling import Tiling
 
 __all__ = ["Frames", "Result", "translate_folder"]
@@ -50,7 +50,8 @@ def translate_folder(
         inputs: files, folders (searched through, their structure is kept) and globs.
         out: folder of the outputs, outside of the input folders; made if it is not there.
         label: the target of all of them, by name or number.
-        batch: most images that go through the network at once; only neighbours of equal size among as many do.
+        batch: most images that go through the network together: those of equal size among so many neighbours, and no
+            more than some 64 MB with their outputs.
         tile: side in pixels of the pieces that large images are translated in; ``auto``: as memory allows; ``none``:
             every image in one piece. See `i2i.translate.tiling`.
         alpha: what becomes of transparency. ``keep``: put on the output, enlarged with it; ``drop``: left out;
@@ -60,7 +61,7 @@ def translate_folder(
         keep_metadata: EXIF, with the place it was taken at, is copied; its orientation has been applied.
         overwrite: outputs that exist are replaced.
         skip_existing: inputs whose output exists are left out.
-        workers: threads, each of which decodes, translates and encodes; None: one more than cores, at most 8.
+        workers: threads, each of which decodes, translates and encodes images; None: one more than cores, at most 8.
 
     Returns:
         The results, in the order of the inputs.
@@ -77,8 +78,7 @@ def translate_folder(
     model.check_command("translate")
     model.label_index(label)
     items = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
-    own = model.interruptible()
-    tiling = Tiling(own, tile)
+    tiling = Tiling(model.interruptible(), tile)
     planned = plan(
         items,
         out,
@@ -90,5 +90,5 @@ def translate_folder(
     )
     threads = workers or min(_MOST_WORKERS, (os.cpu_count() or 1) + 1)
     settings = Settings(Path(out), label, batch, alpha, max_pixels, keep_metadata, overwrite, skip_existing, threads)
-    results = Pipeline(own, tiling, settings).results(planned.tasks)
+    results = Pipeline(model.interruptible(), tiling, settings).results(planned.tasks)
     return Results(results, len(planned.tasks), [model.notes, planned.notes, tiling.notes])

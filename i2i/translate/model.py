@@ -26,9 +26,8 @@ from i2i.translate.probe import check_model
 from i2i.translate.session import last_words, open_session
 
 if TYPE_CHECKING:
-    from i2i.translate.pipeline import Result
     from i2i.translate.plan import PathLike
-    from i2i.translate.results import Results
+    from i2i.translate.results import Result, Results
     from i2i.translate.tiling import Tiling
 
 ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray

@@ -39,7 +39,7 @@ _Box = tuple[slice, slice]
 
 
 class Tiling:
-    """A model that translates images of any size in pieces that fit into memory; for one thread at a time.
+    """A model that translates images of any size in pieces that fit into memory, in one thread at a time.
 
     Args:
         model: the model.
