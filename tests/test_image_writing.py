@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from i2i.data.images import (
     can_hold,
@@ -351,3 +351,19 @@ def test_a_link_to_itself_hides_no_other_image(tmp_path):
     (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
     (tmp_path / "self").symlink_to(tmp_path / "self")
     assert tmp_path / "good.png" in find_images(tmp_path)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("lossless", [True, False])
+def test_webp_says_whether_it_is_without_loss_and_stays_so(tmp_path, alpha, frames, lossless):
+    images = [Image.fromarray(noise(40, 33, 4 if alpha else 3, seed=n)) for n in range(frames)]
+    more = {"save_all": True, "append_images": images[1:]} if frames > 1 else {}
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    images[0].save(tmp_path / "a.webp", lossless=lossless, exact=True, icc_profile=icc, **more)
+    picture = read_image(tmp_path / "a.webp")
+    assert picture.lossless == lossless
+    write_image(tmp_path / "b.webp", picture.pixels, lossless=picture.lossless)
+    again = read_image(tmp_path / "b.webp")
+    assert again.lossless == lossless
+    assert np.array_equal(again.pixels, picture.pixels) == lossless

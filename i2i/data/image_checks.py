@@ -74,6 +74,19 @@ def check_png(file: BinaryIO, max_pixels: int, thorough: bool) -> None:
     refuse_lie(promised, packed * _PNG_EXPANSION)
 
 
+def is_lossless_webp(file: BinaryIO) -> bool:
+    """Whether the picture, or the first frame, of a WebP that was checked is coded without loss."""
+    place = 12
+    for _ in range(100):  # a few come before the picture
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8 or head[:4] in (b"VP8 ", b"VP8L"):
+            return head[:4] == b"VP8L"
+        # a frame (ANMF) has 16 bytes of its own, and then the same chunks
+        place += 24 if head[:4] == b"ANMF" else 8 + (int.from_bytes(head[4:], "little") + 1) // 2 * 2
+    return False
+
+
 def check_webp(file: BinaryIO, max_pixels: int) -> None:
     """Raises Unfit where the file is shorter than it says, too large, or promises more than it can hold."""
     size = file.seek(0, io.SEEK_END)

@@ -57,6 +57,7 @@ _PILLOW_OPTIONS: dict[str, dict[str, Any]] = {
     "AVIF": {"quality": 95, "subsampling": "4:4:4", "speed": 8},
     "BMP": {},
 }
+_LOSSLESS_WEBP = {"lossless": True, "method": 2, "exact": True}
 _EXIF_MARK = b"Exif\0\0"
 _MOST_EXIF_IN_JPEG = 65_533
 
@@ -87,6 +88,7 @@ def write_image(
     *,
     icc: bytes | None = None,
     exif: bytes | None = None,
+    lossless: bool = False,
     replace: bool = True,
 ) -> None:
     """Writes an image; its file appears whole or not at all, and a link that lies there is never followed.
@@ -100,6 +102,7 @@ def write_image(
         icc: profile to embed where the format can and the profile is for as many channels; sRGB is meant without.
         exif: EXIF block, beginning with its TIFF header or with ``Exif`` before that; embedded where the format can.
             Its orientation is for the caller to reset.
+        lossless: WebP is coded without loss.
         replace: whether what is there is replaced.
 
     Raises:
@@ -108,14 +111,14 @@ def write_image(
     """
     target = Path(path)
     with named(target):
-        put_file(target, _encode(target.suffix.lower(), pixels, icc, exif), replace=replace)
+        put_file(target, _encode(target.suffix.lower(), pixels, icc, exif, lossless=lossless), replace=replace)
 
 
 def _channels(ending: str) -> tuple[int, ...]:
     return _PPM_CHANNELS.get(ending) or _CHANNELS[WRITABLE[ending]]
 
 
-def _encode(ending: str, pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> bytes:
+def _encode(ending: str, pixels: np.ndarray, icc: bytes | None, exif: bytes | None, *, lossless: bool) -> bytes:
     kind = WRITABLE.get(ending)
     if kind is None:
         raise Unfit(f"unknown ending for an output; known are {' '.join(WRITABLE)}")
@@ -134,7 +137,7 @@ def _encode(ending: str, pixels: np.ndarray, icc: bytes | None, exif: bytes | No
         pixels = to_channels(pixels, 3)  # so it is stored, and the profile must suit
     if icc is not None and icc[16:20] != (b"GRAY" if pixels.shape[2] == 1 else b"RGB "):
         icc = None
-    encode = {"PNG": _png, "TIFF": encode_tiff}.get(kind) or partial(_by_pillow, kind)
+    encode = {"PNG": _png, "TIFF": encode_tiff}.get(kind) or partial(_by_pillow, kind, lossless=lossless)
     return encode(_in_depth_of(kind, pixels), icc, exif.removeprefix(_EXIF_MARK) if exif else None)
 
 
@@ -161,18 +164,19 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _by_pillow(kind: str, pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> bytes:
+def _by_pillow(kind: str, pixels: np.ndarray, icc: bytes | None, exif: bytes | None, *, lossless: bool) -> bytes:
     height, width, channels = pixels.shape
     if max(height, width) > _LONGEST_SIDE.get(kind, max(height, width)):
         raise Unfit(f"{width} x {height} pixels are more than {kind} can hold")
     image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    options = _LOSSLESS_WEBP if kind == "WEBP" and lossless else _PILLOW_OPTIONS[kind]
     metadata: dict[str, Any] = {"icc_profile": icc}
     if exif is not None:
         metadata["exif"] = _EXIF_MARK + exif
         if kind == "JPEG" and len(metadata["exif"]) > _MOST_EXIF_IN_JPEG:
             raise Unfit("the EXIF block is too long for JPEG")
     buffer = io.BytesIO()
-    image.save(buffer, kind, **_PILLOW_OPTIONS[kind], **(metadata if kind != "BMP" else {}))
+    image.save(buffer, kind, **options, **(metadata if kind != "BMP" else {}))
     return buffer.getvalue()
 
 

@@ -36,6 +36,7 @@ import numpy as np
 from PIL import Image
 
 from i2i.data.folders import NO_IMAGE, search_folder
+from i2i.data.image_checks import is_lossless_webp
 from i2i.data.image_decoding import decode, picture_arrays
 from i2i.data.image_errors import Unfit, named, regular_file, shown
 from i2i.data.image_exif import exif_block
@@ -104,6 +105,7 @@ class Picture:
         frames: or pages in the file.
         exif: EXIF data as they may be written again, without orientation, thumbnail and pixel dimensions; with GPS.
             Begins with ``Exif`` and two zeros. None where there is none, or it was not asked for.
+        lossless: of WebP, which can be both: whether it is coded without loss.
     """
 
     pixels: np.ndarray
@@ -112,6 +114,7 @@ class Picture:
     format: str
     frames: int = 1
     exif: bytes | None = None
+    lossless: bool = False
 
 
 def image_info(path: str | os.PathLike[str]) -> ImageInfo:
@@ -190,11 +193,12 @@ def _pictures(
     with named(path), _opened(path, _AT_ONCE) as file:
         header = read_header(file, max_pixels)
         before(_info(header))
+        lossless = header.format == "WEBP" and is_lossless_webp(file)
         for number, (stored, icc) in enumerate(decode(file, header, max_pixels)):
             picture = _picture(stored, header.orientation, icc, header.format, channels)
             page = header.parts[number] if isinstance(header.parts, list) else None
             block = exif_block(header.image, page) if exif else None
-            yield replace(picture, frames=header.frames, exif=block)
+            yield replace(picture, frames=header.frames, exif=block, lossless=lossless)
 
 
 def from_pillow(image: Image.Image, *, channels: int | None = None) -> Picture:

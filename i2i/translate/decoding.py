@@ -33,6 +33,7 @@ class Decoded:
         alpha: ``(H, W)``, of the source's type.
         icc: profile.
         exif: metadata.
+        lossless: see `Picture`.
         size: bytes by which it is counted, with the output that it will have.
     """
 
@@ -44,6 +45,7 @@ class Decoded:
     alpha: np.ndarray | None
     icc: bytes | None
     exif: bytes | None
+    lossless: bool
     size: int
 
 
@@ -149,7 +151,18 @@ class Decoder:
         if picture.frames > 1 and task.frame is None:
             text = f"{shown(task.input)}: the first of {picture.frames} frames; --frames all writes each"
             result = replace(result, note=text)
-        return Decoded(task, result, prepared, pixels.dtype, picture.format, alpha, picture.icc, picture.exif, counted)
+        return Decoded(
+            task,
+            result,
+            prepared,
+            dtype=pixels.dtype,
+            format=picture.format,
+            alpha=alpha,
+            icc=picture.icc,
+            exif=picture.exif,
+            lossless=picture.lossless,
+            size=counted,
+        )
 
     def go_on(self) -> None:
         """Raises after an interrupt, when nobody asks for results any more."""

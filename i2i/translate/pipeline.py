@@ -217,7 +217,14 @@ class Pipeline:
                 image = attach_alpha(to_dtype(image, decoded.dtype), decoded.alpha)
                 output = task.output_for(image.shape[2], image.dtype, decoded.format, (height, width))
                 self._open_folder(output.parent)
-                write_image(output, image, icc=decoded.icc, exif=decoded.exif, replace=self.settings.overwrite)
+                write_image(
+                    output,
+                    image,
+                    icc=decoded.icc,
+                    exif=decoded.exif,
+                    lossless=decoded.lossless,
+                    replace=self.settings.overwrite,
+                )
         except UserError as error:
             result = replace(result, encode=time.perf_counter() - start)
             if self.settings.skip_existing and any(os.path.lexists(output) for output in task.outputs):
