@@ -299,6 +299,33 @@ def test_nothing_to_do_or_nowhere_to_write_is_told_at_once(model, photos, tmp_pa
         translate_folder(model("labelled", labels=["a"]), photos, tmp_path / "out", label="b")
 
 
+def test_a_folder_where_an_output_should_be_is_no_output(model, photos, tmp_path):
+    (tmp_path / "out" / "1.png").mkdir(parents=True)
+    results = {
+        result.input.name: result for result in translate_folder(model(), photos, tmp_path / "out", skip_existing=True)
+    }
+    assert results["1.png"].status == "failed"
+    assert results["1.png"].reason.endswith("a folder is in the way")
+    assert results["2.png"].status == "written"
+
+
+def test_a_failure_names_its_input_and_frame_once(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pages = [Image.fromarray(noise(20, 20, 3, seed=number)) for number in range(3)]
+    pages[0].save(tmp_path / "o.tif", save_all=True, append_images=pages[1:])
+    write_image(tmp_path / "o.png", noise(5, 5, 3))
+    (tmp_path / "o.png").rename(tmp_path / "o")
+    (tmp_path / "out" / "o.png").mkdir(parents=True)
+    (tmp_path / "out" / "o_tif_0001.tif").mkdir()
+    (tmp_path / "out" / "o_0001.tif").mkdir()
+    options = {"frames": "all", "overwrite": True}
+    results = list(translate_folder(model(), ["o", "o.tif"], "out", **options))
+    failed = [result.reason for result in results if result.status == "failed"]
+    assert failed[0].startswith("o: out/o")
+    assert failed[1].startswith("o.tif: frame 1: out/o")
+    assert len(failed) == 2
+
+
 def test_closing_half_way_leaves_whole_files_only(model, tmp_path):
     (tmp_path / "in").mkdir()
     for n in range(40):

@@ -214,6 +214,39 @@ def test_an_interrupt_begins_nothing_new_of_a_batch(model, tmp_path, monkeypatch
     assert 10 < len(tree(tmp_path / "out")) <= 14  # of the next two batches
 
 
+@pytest.mark.parametrize("batch", [1, 20])
+def test_work_that_has_not_begun_is_not_waited_for(model, tmp_path, batch):
+    draw(tmp_path / "in", [5] * 200)
+    with translate_folder(model(), tmp_path / "in", tmp_path / "out", workers=2, batch=batch) as results:
+        next(results)
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 2
+    assert len(tree(tmp_path / "out")) < 200
+
+
+def test_results_of_a_batch_come_as_they_are_made(model, tmp_path, monkeypatch):
+    draw(tmp_path / "in", [5] * 10)
+    held = threading.Event()
+
+    def write(path, pixels, **options):
+        assert path.name != "9.png" or held.wait(20)
+        write_image(path, pixels, **options)
+
+    monkeypatch.setattr(pipeline, "write_image", write)
+    results = translate_folder(model(), tmp_path / "in", tmp_path / "out", batch=10)
+    assert [next(results).output.name for _ in range(9)] == [f"{n}.png" for n in range(9)]
+    held.set()
+    assert next(results).status == "written"
+
+
+@pytest.mark.parametrize("tile", ["auto", "none", 512])
+def test_a_batch_takes_no_more_memory_than_a_large_image_may(model, monkeypatch, tile):
+    tiles = tiling.Tiling(model(), tile)
+    monkeypatch.setattr(tiling.memory, "budget", lambda: 4 * tiles._bytes(100, 100))
+    assert [tiles.takes(100, 100, count) for count in (2, 4, 5)] == [True, True, False]
+    assert not tiles.takes(1000, 1000, 2)
+
+
 def test_room_is_waited_for_only_by_those_who_hold_nothing():
     room, entered = Room(10, 2), []
     for size in (100, 3):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -107,6 +108,31 @@ def test_a_signal_that_is_ignored_stays_ignored(job, tmp_path):
     process.send_signal(signal.SIGHUP)
     assert process.wait(120) == 0
     assert tree(tmp_path / "out") == tree(job / "undisturbed")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_has_its_code_also_where_nobody_can_be_told(job, tmp_path, number, code):
+    process = start(job, tmp_path / "out")
+    process.stderr.close()  # as when its terminal was closed
+    wait_for_files(process, tmp_path / "out", 10)
+    begin = time.monotonic()
+    process.send_signal(number)
+    assert process.wait(30) == code
+    assert time.monotonic() - begin < 5
+    check_whole(job, tmp_path / "out")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_failures_that_cannot_be_told_do_not_stop_the_rest(job, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "0.png").write_bytes(b"")
+    for number in range(1, 4):
+        write_image(tmp_path / "in" / f"{number}.png", noise(5, 5, 3, seed=number))
+    words = ["translate", job / "model.onnx", tmp_path / "in", "-o", tmp_path / "out"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "i2i", *map(str, words)], stderr=full)
+    assert done.returncode == 1
+    assert tree(tmp_path / "out") == ["1.png", "2.png", "3.png"]
 
 
 def slow_model(path, steps=600):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
 
 from i2i.cli import data, deploy, generate, inspect, plugins, train
-from i2i.cli.common import Stopped, forgive_malformed_metadata, open_closed_streams
+from i2i.cli.common import Stopped, forgive_malformed_metadata, open_closed_streams, say
 from i2i.errors import UserError, debugging
 
 app = typer.Typer(
@@ -61,9 +62,11 @@ def main() -> NoReturn:
         _fail("interrupted", 130)
     except Stopped as stopped:
         _leave(128 + stopped.args[0])
-    except BrokenPipeError:
+    except BrokenPipeError as error:
+        _leave_if_stopped(error)
         _leave_pipe()
     except Exception as error:
+        _leave_if_stopped(error)
         if hasattr(error, "format_message"):  # click's own usage errors
             _fail(error.format_message(), 2)
         if debugging():
@@ -88,11 +91,19 @@ def _leave_pipe() -> NoReturn:
     sys.exit(0)
 
 
+def _leave_if_stopped(error: BaseException | None) -> None:
+    """What goes wrong after a signal, such as telling of it on a terminal that was closed, does not hide the signal."""
+    while error is not None:
+        if isinstance(error, Stopped):
+            _leave(128 + error.args[0])
+        error = error.__context__
+
+
 def _leave(code: int) -> NoReturn:
     """Ends at once, whatever other threads still compute: what they write appears whole or not at all."""
-    print("i2i: error: interrupted", file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    say("i2i: error: interrupted")
+    with suppress(OSError):
+        sys.stdout.flush()
     os._exit(code)
 
 
@@ -105,7 +116,7 @@ def _fail(message: object, code: int) -> NoReturn:
     rank = os.environ.get("LOCAL_RANK", "0")
     where = f"process {rank}: " if rank != "0" else ""
     if not where or (isinstance(message, UserError) and _training_together()):  # what went wrong there only
-        print(f"i2i: error: {where}{shown(' '.join(str(message).split()))}", file=sys.stderr)
+        say(f"i2i: error: {where}{shown(' '.join(str(message).split()))}")
     sys.exit(code)
 
 

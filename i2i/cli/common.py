@@ -26,6 +26,14 @@ def open_stdout() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
+def say(line: str) -> None:
+    """Prints a line on stderr; where nobody can read it any more, the work is to be done all the same."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:  # what is still in the buffer would fail again at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 def open_closed_streams() -> None:
     """Gives stdin, stdout and stderr something to lead to where they are closed, or a file would get their number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):

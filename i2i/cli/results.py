@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import typer
 
-from i2i.cli.common import open_stdout
+from i2i.cli.common import open_stdout, say
 from i2i.errors import UserError
 
 _BETWEEN_LINES = 10.0
@@ -162,5 +160,4 @@ def _with_lines(results: Iterable[R], total: int, doing: str) -> Iterator[R]:
 def _say(text: str) -> None:
     from i2i.data.image_errors import shown
 
-    with suppress(BrokenPipeError):  # nobody listens any more, and the work is to be done all the same
-        print(shown(text), file=sys.stderr, flush=True)
+    say(shown(text))

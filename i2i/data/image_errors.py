@@ -19,6 +19,10 @@ class Unfit(Exception):  # noqa: N818 - never leaves the package: it becomes a D
     """The reason why an image cannot be used, without the name of the file."""
 
 
+class Exists(Unfit):
+    """A file is there already that may not be replaced."""
+
+
 def shown(path: str | os.PathLike[str]) -> str:
     """The path as text that fits on one line of any terminal: what cannot be printed is escaped."""
     return _printable(os.fspath(path))

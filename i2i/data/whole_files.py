@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from i2i.data.image_errors import Unfit
+from i2i.data.image_errors import Exists, Unfit
 
 
 def put_file(target: Path, data: bytes, *, replace: bool = True) -> None:
@@ -37,7 +37,9 @@ def put_file(target: Path, data: bytes, *, replace: bool = True) -> None:
         if not _put_nameless(target, data, replace):
             _put_hidden(target, data, replace)
     except FileExistsError as error:
-        raise Unfit("exists already") from error
+        if target.is_dir() and not target.is_symlink():
+            raise Unfit("a folder is in the way") from error
+        raise Exists("exists already") from error
 
 
 def _put_nameless(target: Path, data: bytes, replace: bool) -> bool:

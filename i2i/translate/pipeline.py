@@ -7,7 +7,6 @@ one stage to those of the next took more time than decoding and encoding themsel
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
@@ -17,10 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 
-from i2i.data.image_errors import Unfit, named, shown
+from i2i.data.image_errors import Exists, Unfit, named, shown
 from i2i.data.images import to_dtype, write_image
 from i2i.data.pixels import AlphaRule
 from i2i.errors import ModelError, UserError
@@ -57,6 +57,19 @@ class Settings:
     workers: int
 
 
+@dataclass(frozen=True)
+class _Work:
+    """Inputs that one thread has been given, and their results as they come."""
+
+    found: SimpleQueue[Result | None]
+    done: Future[None]
+
+    def results(self) -> Iterator[Result]:
+        while (result := self.found.get()) is not None:
+            yield result
+        self.done.result()  # raises what the thread did
+
+
 class Pipeline:
     """Tasks -> decoded -> batches of equal size -> translated -> written.
 
@@ -84,26 +97,28 @@ class Pipeline:
 
     def results(self, tasks: Iterable[Task]) -> Generator[Result, None, None]:
         """Does the work as results are taken, which come in the order of the tasks. Closing it stops the work."""
-        pending: deque[Future[list[Result]]] = deque()
+        pending: deque[_Work] = deque()
         try:
             for items in self._neighbours(tasks):
-                while pending and (pending[0].done() or len(pending) > 2 * self.settings.workers):
-                    yield from pending[0].result()
+                while pending and (pending[0].done.done() or len(pending) > 2 * self.settings.workers):
+                    yield from pending[0].results()
                     pending.popleft()
-                pending.append(self._pool.submit(self._do, items))
+                found: SimpleQueue[Result | None] = SimpleQueue()
+                pending.append(_Work(found, self._pool.submit(self._do, items, found)))
             while pending:
-                yield from pending[0].result()
+                yield from pending[0].results()
                 pending.popleft()
         finally:
             self._stop(pending)
 
-    def _stop(self, pending: Iterable[Future[list[Result]]]) -> None:
+    def _stop(self, pending: Iterable[_Work]) -> None:
         """What is being written is finished, the network breaks off, what waits is dropped."""
         self._stopped.set()
         for model in (self.model, self.tiling.model):
             model.interrupt()
         self._pool.shutdown(wait=False, cancel_futures=True)
-        if not wait(pending, timeout=_PATIENCE).not_done:
+        begun = [work.done for work in pending if not work.done.cancelled()]  # the others never count as done
+        if not wait(begun, timeout=_PATIENCE).not_done:
             self._pool.shutdown(wait=True)
 
     def _neighbours(self, tasks: Iterable[Task]) -> Iterator[list[Input | Result]]:
@@ -128,20 +143,23 @@ class Pipeline:
         frames = self.decoder.frames(tasks[0])
         return [Input(task, frames, place) for place, task in enumerate(tasks)]
 
-    def _do(self, items: Iterable[Input | Result]) -> list[Result]:
-        """All stages, one after the other."""
-        results: list[Result] = []
-        batch: list[Decoded] = []
-        for item in items:
-            one = self._decoded(item, wait=not batch) if isinstance(item, Input) else item
-            if batch and (isinstance(one, Result) or not self._fits(one, batch)):
-                results += self._finished(batch)
-                batch = []
-            if isinstance(one, Result):
-                results.append(one)
-            else:
-                batch.append(one)
-        return results + (self._finished(batch) if batch else [])
+    def _do(self, items: Iterable[Input | Result], found: SimpleQueue[Result | None]) -> None:
+        """All stages, one after the other; None after the last result."""
+        try:
+            batch: list[Decoded] = []
+            for item in items:
+                one = self._decoded(item, wait=not batch) if isinstance(item, Input) else item
+                if batch and (isinstance(one, Result) or not self._fits(one, batch)):
+                    self._finish(batch, found)
+                    batch = []
+                if isinstance(one, Result):
+                    found.put(one)
+                else:
+                    batch.append(one)
+            if batch:
+                self._finish(batch, found)
+        finally:
+            found.put(None)
 
     def _decoded(self, item: Input, *, wait: bool) -> Decoded | Result:
         decoded, settled = self.decoder.read(item, wait=wait), Result.settled(item.task)
@@ -150,9 +168,10 @@ class Pipeline:
         self.room.leave(decoded.size)  # a frame that was decoded for the sake of those behind it
         return settled
 
-    def _finished(self, batch: Sequence[Decoded]) -> list[Result]:
+    def _finish(self, batch: Sequence[Decoded], found: SimpleQueue[Result | None]) -> None:
         try:
-            return self._translated(batch)
+            for result in self._translated(batch):
+                found.put(result)
         finally:
             for decoded in batch:
                 self.room.leave(decoded.size)
@@ -165,14 +184,9 @@ class Pipeline:
         if one.pixels.shape != batch[0].pixels.shape or size > _MOST_BYTES_OF_A_BATCH:
             return False
         height, width = one.pixels.shape[:2]
-        # one image as high as the batch takes as much memory
-        together = height * (len(batch) + 1) if self.tiling.tile == "auto" else height
-        try:
-            return self.tiling.side(together, width) is None
-        except ModelError:  # each for itself will tell
-            return False
+        return self.tiling.takes(height, width, len(batch) + 1)
 
-    def _translated(self, batch: Sequence[Decoded]) -> list[Result]:
+    def _translated(self, batch: Sequence[Decoded]) -> Iterator[Result]:
         """Runs a batch and writes it; one that fails, such as for want of memory, is tried again image by image."""
         try:
             with named(batch[0].task.input):
@@ -180,9 +194,13 @@ class Pipeline:
         except UserError as error:
             images, failed = [], batch[0].result.failed(error)
         if images:
-            share = seconds / len(batch)
-            return [self._written(decoded, image, share) for decoded, image in zip(batch, images, strict=True)]
-        return [failed] if len(batch) == 1 else [self._translated([decoded])[0] for decoded in batch]
+            for decoded, image in zip(batch, images, strict=True):
+                yield self._written(decoded, image, seconds / len(batch))
+        elif len(batch) == 1:
+            yield failed
+        else:
+            for decoded in batch:
+                yield from self._translated([decoded])
 
     def _through_network(self, pixels: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], float]:
         """The images, and the seconds that took: small ones in all threads at once, larger ones in one at a time."""
@@ -227,7 +245,7 @@ class Pipeline:
                 )
         except UserError as error:
             result = replace(result, encode=time.perf_counter() - start)
-            if self.settings.skip_existing and any(os.path.lexists(output) for output in task.outputs):
+            if self.settings.skip_existing and isinstance(error.__cause__, Exists):
                 return result.skipped()  # another job was faster
             return result.failed(error)
         encode = time.perf_counter() - start

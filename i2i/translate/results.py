@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from i2i.data.image_errors import shown
 from i2i.errors import UserError
@@ -71,12 +71,14 @@ class Result:
 
     def failed(self, error: UserError) -> Result:
         """The same, after that error."""
-        name, text = shown(self.input), str(error)
-        return replace(self, status="failed", note="", reason=text if text.startswith(name) else f"{name}: {text}")
+        name, reason = f"{shown(self.input)}: ", str(error).removeprefix(f"{shown(self.input)}: ")
+        if self.frame is not None and not reason.startswith("frame "):
+            reason = f"frame {self.frame}: {reason}"
+        return replace(self, status="failed", note="", reason=name + reason)
 
 
 class Results(Iterator[R]):
-    """Results in their order; the work is done as they are taken.
+    """Results in their order; the work goes on a little ahead of those that are taken, until they are closed.
 
     Attributes:
         total: number of results that there will be; fewer come of a file whose frames end early.
@@ -93,6 +95,12 @@ class Results(Iterator[R]):
 
     def __next__(self) -> R:
         return next(self._results)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Stops within seconds; what is being written is finished. For the thread that takes the results."""

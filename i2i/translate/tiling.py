@@ -81,6 +81,17 @@ class Tiling:
             return None
         return side
 
+    def takes(self, height: int, width: int, count: int) -> bool:
+        """Whether that many images of one size may go through the network in one batch, each in one piece."""
+        try:
+            if self.side(height, width) is not None:
+                return False
+        except ModelError:  # each for itself will tell
+            return False
+        # one image as high as the batch takes as much memory
+        low = self._largest is None or height * count <= self._largest
+        return low and self._bytes(height * count, width) <= memory.budget()
+
     def is_small(self, height: int, width: int, count: int) -> bool:
         """Whether `count` images of that size may go through the network at the same time, each in one piece.
 
