@@ -102,7 +102,7 @@ def train(
         sets = [*sets, "train.steps=null"]
     resolved = resolve(plugins, recipe, preset=preset, file=file, sets=sets, overrides=overrides)
 
-    said = ""
+    said = "note: there is nothing to resume: a new run begins" if resume else ""
     if run is not None:
         resolved, said = continued(resolve(plugins, file=run.config), resolved, run.path)
 

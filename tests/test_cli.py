@@ -169,3 +169,11 @@ def test_doctor_finds_nothing_wrong_here(cli):
     done = cli("doctor")
     assert "torch" in done.stdout
     assert "no problems found" in done.stdout
+
+
+@pytest.mark.parametrize(("words", "command"), [([], "train"), (["plugins"], "list"), (["data"], "check")])
+def test_a_missing_command_shows_which_there_are(cli, words, command):
+    done = cli(*words)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: ")
+    assert f"\n  {command} " in done.stderr

@@ -181,3 +181,15 @@ def test_a_corrupt_image_is_named_and_training_goes_on(pairs_root, tmp_path, cap
     assert trained.step == 2
     assert "warning: left out" in (err := capfd.readouterr().err)
     assert "05.png" in err
+
+
+def test_the_run_is_named_at_the_beginning_and_so_is_a_resume_of_nothing(pairs_root, tmp_path, capsys):
+    options = {"data": pairs_root, "out": tmp_path / "run", "sets": TINY}
+    i2i.train("pix2pix", resume=True, train_steps=1, **options)
+    said = capsys.readouterr().err
+    assert "note: there is nothing to resume: a new run begins" in said
+    assert f"training to step 1 in {tmp_path / 'run'}" in said
+    i2i.train(out=tmp_path / "run", resume=True, train_steps=2)
+    said = capsys.readouterr().err
+    assert "nothing to resume" not in said
+    assert f"training from step 1 to step 2 in {tmp_path / 'run'}" in said

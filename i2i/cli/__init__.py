@@ -67,8 +67,7 @@ def main() -> NoReturn:
         _leave_pipe()
     except Exception as error:
         _leave_if_stopped(error)
-        if hasattr(error, "format_message"):  # click's own usage errors
-            _fail(error.format_message(), 2)
+        _refuse_usage(error)
         if debugging():
             raise
         reason = " ".join(str(error).split())[:500]
@@ -76,6 +75,15 @@ def main() -> NoReturn:
     except SystemExit as error:
         _blame(error)
     sys.exit(code)
+
+
+def _refuse_usage(error: Exception) -> None:
+    """Leaves after click's own usage errors; where a command is missing, their message is the help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        say(str(error))
+        sys.exit(2)
+    if hasattr(error, "format_message"):
+        _fail(error.format_message(), 2)
 
 
 def _blame(error: SystemExit) -> NoReturn:

@@ -20,6 +20,7 @@ from i2i.api import Translator
 from i2i.builder import build_recipe
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, Order, batches, to_device
+from i2i.data.image_errors import shown
 from i2i.data.loading import Data, open_data
 from i2i.engine import memory
 from i2i.engine.finetune import begin_from
@@ -90,7 +91,7 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder | 
     with Reporter(training.steps, training.step, enabled=fabric.is_global_zero) as reporter, stop:
         for line in damaged:
             reporter.say(f"warning: {line}; the checkpoint before it is used")
-        _announce(reporter, training, data, facts)
+        _announce(reporter, training, data, facts, f" in {shown(run.path)}")
         for line in started:
             reporter.say(line)
         with memory.explained(training):
@@ -269,7 +270,7 @@ def _check_world(config: RunConfig, fabric: Fabric) -> None:
         raise ConfigError(f"train.batch_size={batch} cannot be shared by {world} processes: set a multiple of {world}")
 
 
-def _announce(reporter: Reporter, training: Training, data: Data, facts: Mapping[str, Any]) -> None:
+def _announce(reporter: Reporter, training: Training, data: Data, facts: Mapping[str, Any], where: str = "") -> None:
     for problem in data.problems:
         reporter.say(f"warning: left out {problem}")
     for line in data.warnings:
@@ -279,7 +280,7 @@ def _announce(reporter: Reporter, training: Training, data: Data, facts: Mapping
     )
     reporter.say(", ".join(f"{key} {value}" for key, value in facts.items()))
     start = f"from step {training.step} " if training.step else ""
-    reporter.say(f"training {start}to step {training.steps}")
+    reporter.say(f"training {start}to step {training.steps}{where}")
 
 
 def _facts(training: Training, fabric: Fabric) -> dict[str, Any]:

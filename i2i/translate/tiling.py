@@ -201,6 +201,9 @@ class Tiling:
                 self._statistics = SharedStatistics(self.model)
             except ModelError as error:
                 raise ModelError(f"{shown(self.model.path)}: {error}; use --tile none, or a smaller image") from error
+            if self.tile == "auto":
+                size = f"{columns[0].length}x{rows[0].length}"
+                self.notes.append(f"{size} takes tiles and several passes: --tile none is faster if memory suffices")
         tiles = _Tiles(cuts, rows, columns)
         side = round_up(SAMPLED, self.model.info.multiple)
         budget = memory.budget() / MEASURING
