@@ -57,7 +57,7 @@ def checked(folder: Path, what: str, broken: set[str]) -> None:
 
 def make(folder: Path, count: int) -> set[str]:
     """Draws the files that are not there yet; returns the names of those that are broken."""
-    from i2i.data.facades import draw_facade
+    from i2i_samples.facades import draw_facade
 
     rng = np.random.default_rng(0)
     drawn = [draw_facade(seed, size=256)[1][..., ::-1] for seed in range(16)]

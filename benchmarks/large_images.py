@@ -67,7 +67,7 @@ def picture(path: Path, side: int):
 def run_job(name: str, model: Path, photo: Path) -> None:
     """One image, and what it took; in a process of its own."""
     from i2i.translate import load
-    from i2i.translate.tiling import Tiling
+    from i2i.translate.tiles.tiling import Tiling
 
     loaded, side = load(model, device="cpu"), JOBS[name]
     tiling, start = Tiling(loaded), time.perf_counter()
@@ -82,7 +82,7 @@ def run_difference(name: str, model: Path, photo: Path, tile: int, side: int) ->
     import numpy as np
 
     from i2i.translate import load
-    from i2i.translate.tiling import Tiling
+    from i2i.translate.tiles.tiling import Tiling
 
     loaded, image = load(model, device="cpu"), picture(photo, side)
     whole = Tiling(loaded, "none").translate(image).astype(int)

@@ -23,11 +23,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from torch.nn.functional import l1_loss
 
 from i2i.config import resolve
-from i2i.data.facades import draw_facade
 from i2i.data.loading import open_data
 from i2i.engine import launch
 from i2i.engine.state import Training, setup
 from i2i.plugins import Plugins
+from i2i_samples.facades import draw_facade
 
 Batch = dict[str, torch.Tensor]
 

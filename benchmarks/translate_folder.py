@@ -27,14 +27,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from i2i.data.images import find_images, read_image, write_image
+from i2i.images.reading import find_images, read_image, write_image
 from i2i.translate import Model, load, translate_folder
 
 EXPORT = """
 import sys
 import torch
 import i2i
-from i2i.builder import Builder
+from i2i.plugins.builder import Builder
 from i2i.export.onnx_file import write_onnx
 from i2i.plugins import Plugins
 from pathlib import Path

@@ -28,5 +28,5 @@ from .errors import RunError as RunError
 from .errors import TrainingError as TrainingError
 from .errors import UserError as UserError
 from .export import export as export
+from .training import train as train
 from .translate import load as load
-from .workflow import train as train

@@ -17,37 +17,16 @@ import numpy as np
 import pytest
 import torch
 
-from i2i.data.facades import draw_facade
+from helpers.image_files import save, stored  # noqa: F401  stored is a fixture
+from helpers.paths import DATA
+from helpers.small_models import model, photos  # noqa: F401  fixtures
 from i2i.plugins import Plugins
-from image_files import stored  # noqa: F401  a fixture
-from small_models import model, photos  # noqa: F401  fixtures
+from i2i_samples.facades import draw_facade
 
-ROOT = Path(__file__).parent.parent
 os.environ["I2I_CACHE"] = tempfile.mkdtemp(prefix="i2i-cache-")  # findings on the tests' folders are of no use later
 atexit.register(shutil.rmtree, os.environ["I2I_CACHE"], ignore_errors=True)
 torch.set_num_threads(1)  # two threads on a busy machine were ten times slower
 cv2.setNumThreads(1)
-
-TINY = [
-    "data.size=32",
-    "data.load_size=36",
-    "train.log_every=1",
-    "train.val_images=3",
-    "train.sample_count=2",
-    "engine.threads=1",
-    "engine.precision=fp32",
-    "pix2pix.generator.filters=8",
-    "pix2pix.discriminator={name: patch, filters: 8, layers: 2}",
-]
-"""Settings that make pix2pix small enough to train in a test."""
-
-
-def save(path: Path, image: np.ndarray) -> None:
-    """Writes an RGB, grey or RGBA array as an image file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if image.ndim == 3:
-        image = image[..., ::-1] if image.shape[2] == 3 else image[..., [2, 1, 0, 3]]
-    assert cv2.imwrite(str(path), image)
 
 
 @pytest.fixture(scope="session")
@@ -78,10 +57,9 @@ def folders_root(tmp_path) -> Path:
 @pytest.fixture
 def i2i_data() -> Path:
     """The folder of real images."""
-    folder = Path(os.environ.get("I2I_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no real images: set I2I_DATA ({folder} is not there)")
-    return folder
+    if not DATA.is_dir():
+        pytest.skip(f"no real images: set I2I_DATA ({DATA} is not there)")
+    return DATA
 
 
 @pytest.fixture

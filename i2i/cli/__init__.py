@@ -117,7 +117,7 @@ def _leave(code: int) -> NoReturn:
 
 def _fail(message: object, code: int) -> NoReturn:
     """Says one line and leaves; of several processes that begin alike the first one speaks."""
-    from i2i.data.image_errors import shown
+    from i2i.images.errors import shown
 
     if debugging() and isinstance(message, UserError):
         raise message

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from i2i.data.checks.findings import Finding
     from i2i.data.checks.survey import Survey
     from i2i.data.detect import Wanted
-    from i2i.plugins import Plugins
+    from i2i.plugins.registry import Plugins
 
 MOST_WARNINGS = 20
 """Warnings of one kind that are printed; errors and ``--json`` leave out none."""
@@ -65,9 +65,9 @@ def _asked(
     plugins: Plugins, folder: Path, recipe: str | None, sets: list[str], preset: str | None
 ) -> tuple[DataConfig, Wanted]:
     """The data section, and what the recipe wants of samples; without a recipe it wants nothing."""
-    from i2i.builder import build_recipe
     from i2i.config import resolve
     from i2i.data.detect import Wanted
+    from i2i.plugins.builder import build_recipe
 
     if recipe is None:
         return _without_recipe(folder, sets, preset), Wanted(frozenset())
@@ -167,6 +167,6 @@ def _list(kind: str, findings: list[Finding]) -> None:
 
 
 def _say(line: str) -> None:
-    from i2i.data.image_errors import shown
+    from i2i.images.errors import shown
 
     print(shown(line), flush=True)

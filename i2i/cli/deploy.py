@@ -13,7 +13,7 @@ from i2i.cli.results import Report, show
 from i2i.errors import UserError
 
 if TYPE_CHECKING:
-    from i2i.translate.folder import Result
+    from i2i.translate.folders.folder import Result
 
 DEVICES = "auto, cpu, cuda or tensorrt; what cannot be had is replaced, with a note."
 Translator = Annotated[str | None, typer.Option(help="Which of a run's translators, such as AtoB.")]

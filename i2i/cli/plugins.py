@@ -11,13 +11,13 @@ from i2i.cli.common import plugins_of
 
 if TYPE_CHECKING:
     from i2i.api import Component, Config
-    from i2i.discovery import Plugin
-    from i2i.plugins import Plugins
+    from i2i.plugins.discovery import Plugin
+    from i2i.plugins.registry import Plugins
 
 
 def say(line: str) -> None:
     """Prints a line at once; what a plugin put into it cannot control the terminal."""
-    from i2i.data.image_errors import shown
+    from i2i.images.errors import shown
 
     print("\n".join(shown(part) for part in line.split("\n")), flush=True)
 
@@ -68,7 +68,7 @@ def new(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to make; by default i2i-NAME.")] = None,
 ) -> None:
     """Make a folder with a plugin that works: one module, its test, and what it takes to install it."""
-    from i2i.scaffold import new_plugin, next_commands
+    from i2i.plugins.scaffold import new_plugin, next_commands
 
     folder = new_plugin(name, kind, out, plugins_of(context))
     say(f"made {folder}; next:")
@@ -113,7 +113,7 @@ def check(
 def _with_target(context: typer.Context, target: str) -> Plugins:
     """The plugins, with the target loaded when it is a file or a module that is not installed as a plugin."""
     from i2i.errors import PluginError
-    from i2i.plugins import Plugins
+    from i2i.plugins.registry import Plugins
 
     found = plugins_of(context)
     loaded = Plugins(**context.obj | {"extra": [*context.obj["extra"], target]})
@@ -139,9 +139,9 @@ def _named(plugins: Plugins, name: str) -> list[tuple[Plugin, list[tuple[str, Co
     Raises:
         PluginError: there are none, or the plugin of that name cannot be used.
     """
-    from i2i.discovery import normal
     from i2i.errors import PluginError
-    from i2i.plugins import nearest
+    from i2i.plugins.discovery import normal
+    from i2i.plugins.registry import nearest
 
     by_name = [plugin for plugin in plugins.all if name == plugin.origin]  # a file or module that was asked for
     by_name = by_name or [plugin for plugin in plugins.all if normal(name) in plugin.names]

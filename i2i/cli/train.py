@@ -46,7 +46,7 @@ def train(
 ) -> None:
     """Train a model on a folder of images."""
     from i2i.errors import ConfigError
-    from i2i.workflow import train as run
+    from i2i.training import train as run
 
     if steps is not None and epochs is not None:
         raise ConfigError("--steps and --epochs exclude each other")

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from i2i.builder import Builder
 from i2i.config import DataConfig
 from i2i.data.batches import SKIPPED, collate
 from i2i.data.checks.survey import Seen, survey
@@ -24,9 +23,10 @@ from i2i.data.contract import CheckedTransform, label_problem
 from i2i.data.detect import Wanted
 from i2i.data.sources import NotingReader, open_dataset
 from i2i.data.transforms import Pipeline
-from i2i.discovery import import_file
 from i2i.errors import DataError, blaming
-from i2i.plugins import Plugins
+from i2i.plugins.builder import Builder
+from i2i.plugins.discovery import import_file
+from i2i.plugins.registry import Plugins
 
 __all__ = ["Data", "Samples", "open_data", "open_dataset"]
 

@@ -13,9 +13,9 @@ import numpy as np
 from i2i.config import DataConfig
 from i2i.data.cache import CachedReader
 from i2i.data.detect import Wanted, find_layout
-from i2i.data.layouts import Reader, held_out
+from i2i.data.layouts.common import Reader, held_out
 from i2i.errors import ConfigError, DataError, blaming
-from i2i.plugins import Plugins
+from i2i.plugins.registry import Plugins
 
 
 class NotingReader:

@@ -17,8 +17,8 @@ from pydantic import Field
 
 from i2i.api import Config
 from i2i.config import DataConfig
-from i2i.data.images import to_channels, to_dtype
 from i2i.errors import ConfigError, DataError
+from i2i.images.reading import to_channels, to_dtype
 
 if TYPE_CHECKING:
     from albumentations import Compose

@@ -19,13 +19,13 @@ from torch import distributed
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
-from i2i.engine import memory
+from i2i.engine.device import memory
+from i2i.engine.device.memory import MIB, size_text
 from i2i.engine.health import DivergedError
-from i2i.engine.memory import MIB, size_text
+from i2i.engine.loop import open_training
 from i2i.engine.state import Training
-from i2i.engine.train import open_training
 from i2i.errors import ConfigError
-from i2i.plugins import Plugins
+from i2i.plugins.registry import Plugins
 
 LARGEST = 256
 SHARE = {"cuda": 0.9, "cpu": 0.7}

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from i2i.api import Recipe
-from i2i.builder import Built
 from i2i.errors import PluginError
+from i2i.plugins.builder import Built
 
 
 def check_losses(who: str, losses: Any, *, first: bool) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from i2i.api import Phase
 from i2i.config import OptimizerConfig, ScheduleConfig, TrainConfig
 from i2i.errors import ConfigError, PluginError, brief
-from i2i.plugins import nearest
+from i2i.plugins.registry import nearest
 
 
 @dataclass

@@ -16,7 +16,6 @@ from torch import Tensor, distributed, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from i2i.api import Phase, Recipe, Translator
-from i2i.builder import Builder, Built, build_recipe, image_size
 from i2i.components.inference import inference_translators
 from i2i.config import RunConfig
 from i2i.config.changes import listed
@@ -24,15 +23,16 @@ from i2i.data.batches import to_device
 from i2i.data.loading import Data
 from i2i.engine.context import Pools, StepContext
 from i2i.engine.contract import check_losses, culprit, watched
+from i2i.engine.device.launch import compute_dtype
+from i2i.engine.device.networks import average_gradients, for_recipe, place
 from i2i.engine.finetune import misfits
 from i2i.engine.health import Health
 from i2i.engine.health.finite import explain, norm, numbers, total
 from i2i.engine.health.watch import subjects
-from i2i.engine.launch import compute_dtype
-from i2i.engine.networks import average_gradients, for_recipe, place
 from i2i.engine.optim import Player, players, rate_factor
 from i2i.errors import PluginError, RunError, blaming
-from i2i.plugins import Plugins
+from i2i.plugins.builder import Builder, Built, build_recipe, image_size
+from i2i.plugins.registry import Plugins
 from i2i.runs.checkpoint import Checkpoint
 
 Batch = dict[str, Tensor]

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from i2i.api import Translator
-from i2i.builder import Builder, build_recipe, image_size
 from i2i.components.inference import inference_translators
 from i2i.config import RunConfig, resolve
 from i2i.errors import RunError, blaming
 from i2i.export.onnx_file import write_onnx
-from i2i.plugins import Plugins
+from i2i.plugins.builder import Builder, build_recipe, image_size
+from i2i.plugins.registry import Plugins
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.folder import RunFolder, open_run
 

@@ -1,4 +1,4 @@
-"""Small folders of images in every layout that i2i reads by itself, with drawn facades in them."""
+"""Small folders of images in every layout that i2i reads by itself, with drawn pictures in them."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from pathlib import Path
 
 import numpy as np
 
-from i2i.data.facade_styles import STYLES, restyle
-from i2i.data.facades import draw_facade
-from i2i.data.images import write_image
+from i2i.images.reading import write_image
+from i2i.testing.pictures import STYLES, draw_pair
 
 SPLITS = {"train": range(8), "val": range(100, 103)}
-"""Numbers of the facades in each split."""
+"""Numbers of the pictures in each split."""
 
 SIDE = 72
 """Height and width of an image, in pixels."""
 
 
 def paired(root: Path) -> Path:
-    """Side-by-side files, the label map left and the facade right, in ``train`` and ``val``."""
+    """Side-by-side files, the map left and the picture right, in ``train`` and ``val``."""
     for split, numbers in SPLITS.items():
         for number in numbers:
-            _write(root / split / f"{number:03d}.png", np.hstack(draw_facade(number, size=SIDE)))
+            _write(root / split / f"{number:03d}.png", np.hstack(draw_pair(number, size=SIDE)))
     return root
 
 
@@ -29,17 +28,17 @@ def two_folders(root: Path) -> Path:
     """The same pairs as two folders with the same file names, ``A`` and ``B``, in ``train`` and ``val``."""
     for split, numbers in SPLITS.items():
         for number in numbers:
-            for side, pixels in zip("AB", draw_facade(number, size=SIDE), strict=True):
+            for side, pixels in zip("AB", draw_pair(number, size=SIDE), strict=True):
                 _write(root / split / side / f"{number:03d}.png", pixels)
     return root
 
 
 def unpaired(root: Path) -> Path:
-    """``trainA trainB valA valB``: facades by day, and other facades by night."""
+    """``trainA trainB valA valB``: pictures, and others in a dark style."""
     for split, numbers in SPLITS.items():
         for number in numbers:
-            _write(root / f"{split}A" / f"{number:03d}.png", draw_facade(number, size=SIDE)[1])
-            _write(root / f"{split}B" / f"night-{number:03d}.png", _styled(number + 1000, "night"))
+            _write(root / f"{split}A" / f"{number:03d}.png", draw_pair(number, size=SIDE)[1])
+            _write(root / f"{split}B" / f"dark-{number:03d}.png", _styled(number + 1000, "dark"))
     return root
 
 
@@ -56,7 +55,7 @@ def high_resolution(root: Path) -> Path:
     """Pictures in ``train`` and ``val``, twice as large as those of the other folders."""
     for split, numbers in SPLITS.items():
         for number in numbers:
-            _write(root / split / f"{number:03d}.png", draw_facade(number, size=2 * SIDE)[1])
+            _write(root / split / f"{number:03d}.png", draw_pair(number, size=2 * SIDE)[1])
     return root
 
 
@@ -71,8 +70,7 @@ LAYOUTS = {
 
 
 def _styled(number: int, style: str) -> np.ndarray:
-    labels, picture = draw_facade(number, size=SIDE)
-    return restyle(labels, picture, style, np.random.default_rng(number))
+    return STYLES[style](draw_pair(number, size=SIDE)[1])
 
 
 def _write(path: Path, pixels: np.ndarray) -> None:

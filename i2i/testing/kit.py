@@ -15,10 +15,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from i2i.api import Component
-from i2i.builder import Builder
 from i2i.config.text import parse_set
 from i2i.errors import PluginError, UserError, debugging, one_line
-from i2i.plugins import KINDS, Plugins, nearest
+from i2i.plugins.builder import Builder
+from i2i.plugins.registry import KINDS, Plugins, nearest
 
 SMALL = {"filters": 4, "blocks": 1, "growth": 4, "dense": 8}
 """Options by which networks are made small enough to be checked in seconds, wherever they have them."""
@@ -61,7 +61,7 @@ class Subject:
     """A component under test.
 
     Attributes:
-        kind: one of `i2i.plugins.KINDS`.
+        kind: one of `i2i.plugins.registry.KINDS`.
         name: the component's.
         plugins: where it is looked up.
         folder: for whatever the checks write.
@@ -266,7 +266,7 @@ def check_recipe(
 
 def _checks() -> Mapping[str, Sequence[Check]]:
     """Kind of component -> its checks; they import torch, which asking for the kit should not."""
-    from i2i.testing import common, datasets, metrics, networks, objectives, recipes, transforms
+    from i2i.testing.checks import common, datasets, metrics, networks, objectives, recipes, transforms
 
     shared = [common.documentation, common.options]
     return {

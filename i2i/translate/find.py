@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from i2i.data.image_errors import shown
 from i2i.errors import ModelError
+from i2i.images.errors import shown
 
 
 def find_model(path: str | os.PathLike[str], translator: str | None = None) -> Path:

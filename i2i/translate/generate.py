@@ -11,12 +11,12 @@ from typing import Literal
 
 import numpy as np
 
-from i2i.data.image_errors import shown
-from i2i.data.images import write_image
 from i2i.errors import UserError
+from i2i.images.errors import shown
+from i2i.images.reading import write_image
+from i2i.translate.folders.plan import PathLike, existing_outputs, make_writable, output_folder, with_format
 from i2i.translate.model import Model
 from i2i.translate.noise import check_draw
-from i2i.translate.plan import PathLike, existing_outputs, make_writable, output_folder, with_format
 from i2i.translate.results import Results
 
 MOST = 1_000_000

@@ -15,20 +15,20 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-from i2i.data.image_errors import Unfit, named, shown
-from i2i.data.images import Picture, from_pillow, read_image, refuse_range, to_channels, to_dtype
-from i2i.data.pixels import AlphaRule, apply_alpha, split_alpha, with_alpha
 from i2i.errors import DataError, ModelError, UserError
+from i2i.images.errors import Unfit, named, shown
+from i2i.images.pixels import AlphaRule, apply_alpha, split_alpha, with_alpha
+from i2i.images.reading import Picture, from_pillow, read_image, refuse_range, to_channels, to_dtype
 from i2i.translate.find import find_model
 from i2i.translate.metadata import Metadata, read_metadata
 from i2i.translate.noise import draw_noise, same_noise
-from i2i.translate.probe import check_model
+from i2i.translate.sandbox.probe import check_model
 from i2i.translate.session import last_words, open_session
 
 if TYPE_CHECKING:
-    from i2i.translate.plan import PathLike
+    from i2i.translate.folders.plan import PathLike
     from i2i.translate.results import Result, Results
-    from i2i.translate.tiling import Tiling
+    from i2i.translate.tiles.tiling import Tiling
 
 ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray
 
@@ -137,7 +137,7 @@ class Model:
                 ``(H, W)`` or ``(H, W, C)``, uint8, uint16 or floating point in [0, 1]. Grey, RGB and RGBA are converted
                 to what the model takes, and so is the bit depth.
             label: name or number of the target, for models that have labels.
-            tile: as for `i2i.translate.folder.translate_folder`.
+            tile: as for `i2i.translate.folders.folder.translate_folder`.
             alpha: likewise; with ``keep`` the result of an image that has alpha, and a model that gives 1 or 3
                 channels, is RGBA.
 
@@ -162,7 +162,7 @@ class Model:
 
     def translate_folder(self, inputs: PathLike | Sequence[PathLike], out: PathLike, **options: Any) -> Results[Result]:
         """Translates files, folders and patterns into a folder; see `i2i.translate.translate_folder`."""
-        from i2i.translate.folder import translate_folder
+        from i2i.translate.folders.folder import translate_folder
 
         return translate_folder(self, inputs, out, **options)
 
@@ -309,7 +309,7 @@ class Model:
 
     def _tiling(self, tile: Literal["auto", "none"] | int) -> Tiling:
         """Kept, since what it finds out about memory and statistics costs time; its notes are the model's."""
-        from i2i.translate.tiling import Tiling
+        from i2i.translate.tiles.tiling import Tiling
 
         if tile not in self._tilings:
             self._tilings[tile] = Tiling(self.interruptible(), tile)

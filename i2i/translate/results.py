@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
-from i2i.data.image_errors import shown
 from i2i.errors import UserError
+from i2i.images.errors import shown
 
 if TYPE_CHECKING:
-    from i2i.translate.plan import Task
+    from i2i.translate.folders.plan import Task
 
 R = TypeVar("R")
 

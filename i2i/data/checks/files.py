@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from i2i.data.checks.store import Store
-from i2i.data.image_errors import shown
-from i2i.data.layouts import Reader
+from i2i.data.layouts.common import Reader
 from i2i.errors import DataError
+from i2i.images.errors import shown
 
 Colour = tuple[float, ...]
 _NARROW = 4  # pixels; halves of narrower images cannot be told to be constant or not in one row

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import PIL
 
-from i2i.data.image_errors import Unfit
-from i2i.data.whole_files import put_file
+from i2i.files import put_file
+from i2i.images.errors import Unfit
 
 if TYPE_CHECKING:
     from i2i.data.checks.files import Facts

@@ -17,10 +17,10 @@ from i2i.data.checks.looks import Look, Looker, Value, kind_of
 from i2i.data.checks.store import Store
 from i2i.data.contract import check_keys
 from i2i.data.detect import Wanted
-from i2i.data.image_errors import shown
 from i2i.data.sources import Source, split_samples
 from i2i.errors import DataError
-from i2i.plugins import Plugins
+from i2i.images.errors import shown
+from i2i.plugins.registry import Plugins
 
 DRAWN = 8
 """Samples that are looked at where they are drawn by code: a few tell what the others are like."""

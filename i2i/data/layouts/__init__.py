@@ -1,0 +1,1 @@
+"""How data folders are organised: one dataset component a layout."""

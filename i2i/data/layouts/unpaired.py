@@ -1,0 +1,80 @@
+"""Unpaired samples: two folders of images that have nothing to do with each other.
+
+The folders are found as for pairs; the usual names are ``trainA trainB testA testB``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from i2i.data.layouts.common import Reader, Transform, folder_pair
+from i2i.data.layouts.paired import FoldersConfig, no_folders
+from i2i.errors import DataError
+from i2i.images.reading import find_images
+
+
+class Unpaired:
+    """Images of A in order, each with an image of B drawn at random; an epoch is as long as the larger folder.
+
+    Without split folders a share of A is held out for validation, and nothing of B.
+
+    Args:
+        config: names of the two folders.
+        root: the data folder.
+        split: ``train`` or ``val``.
+        transform: called with each sample.
+        read: reads an image file.
+
+    Raises:
+        DataError: the two folders are not found, or one is empty.
+    """
+
+    gives: ClassVar = frozenset({"source", "target"})
+    paired = False
+
+    def __init__(self, config: FoldersConfig, *, root: Path, split: str, transform: Transform, read: Reader) -> None:
+        self.transform, self.read, self.problems = transform, read, list[str]()
+        names = config.names()
+        found = folder_pair(root, split, names)
+        self.has_splits = found is not None
+        whole = found or folder_pair(root, "", names) or folder_pair(root, "train", names) or no_folders(root, config)
+        self.paths_a, self.paths_b = (find_images(folder) for folder in whole)
+        for folder, paths in zip(whole, (self.paths_a, self.paths_b), strict=True):
+            if not paths:
+                raise DataError(f"{folder}: no images in it")
+
+    @staticmethod
+    def detect(root: Path) -> bool:
+        """Whether there are two folders of images."""
+        return (folder_pair(root, "train") or folder_pair(root, "")) is not None
+
+    def __len__(self) -> int:
+        return max(len(self.paths_a), len(self.paths_b))
+
+    def key(self, index: int) -> str:
+        """The name that decides which split an image of A without a split folder is in."""
+        return self.paths_a[index % len(self.paths_a)].name
+
+    def look(self, index: int) -> dict[str, Any]:
+        """A sample without chance, for the check before training; damaged images of B become `problems`."""
+        path_b = self.paths_b[index % len(self.paths_b)]
+        sample = {"source": self.read(self.paths_a[index % len(self.paths_a)])}
+        try:
+            return sample | {"target": self.read(path_b)}
+        except DataError as error:
+            self.problems.append(str(error))
+            return sample
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        a = self.read(self.paths_a[index % len(self.paths_a)])
+        first, count = np.random.randint(len(self.paths_b)), len(self.paths_b)
+        for offset in range(count):  # a damaged image of B must not take one of A with it
+            try:
+                b = self.read(self.paths_b[(first + offset) % count])
+            except DataError:
+                continue
+            return self.transform({"source": a, "target": b})
+        raise DataError(f"{self.paths_b[first].parent}: no image in it can be read")

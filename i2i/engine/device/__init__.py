@@ -1,0 +1,1 @@
+"""The machine that trains: processes, device, precision, memory, loading, and being told to stop."""

@@ -1,0 +1,132 @@
+"""Memory of the device: how much there is, how much a step took, and what to say when it was not enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from i2i.engine.device.launch import compute_dtype
+from i2i.engine.state import Training
+from i2i.errors import TrainingError
+
+SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "bad_alloc")
+"""How torch, cuDNN, cuBLAS and the C++ library say it."""
+MIB = 2**20
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error, or what caused it, is a lack of memory."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, torch.OutOfMemoryError | MemoryError):
+            return True
+        if isinstance(cause, RuntimeError) and any(sign in str(cause) for sign in SIGNS):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+@contextmanager
+def explained(training: Training) -> Iterator[None]:
+    """A lack of memory inside becomes one line with the sizes that led to it and settings that need less.
+
+    Raises:
+        TrainingError: memory was not enough.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        raise TrainingError(_advice(training)) from error
+
+
+def _advice(training: Training) -> str:
+    config, device = training.config, device_of(training)
+    batch, size, accumulate = config.train.batch_size, config.data.size, config.train.accumulate
+    there = f" ({size_text(available(device))} free)" if known(device) else ""
+    tips = []
+    if batch > training.world:
+        half = max(1, batch // 2 // training.world) * training.world
+        same = f" --set train.accumulate={accumulate * batch // half}" if accumulate * batch % half == 0 else ""
+        keeps = " and keeps the effective batch" if same else ""
+        tips.append(f"--set train.batch_size={half}{same} needs about half of it{keeps}")
+        tips.append("--set train.batch_size=auto finds what fits")
+    tips.append(f"a smaller data.size needs less{': half of it a quarter' if batch <= training.world else ''}")
+    if compute_dtype(config.engine, device) != torch.bfloat16:
+        tips.append("so does engine.precision=bf16")
+    return (
+        f"out of memory at step {training.step}: batch_size {batch} at {size} x {size} on {device}{there}; "
+        f"{', '.join(tips)}"
+    )
+
+
+def device_of(training: Training) -> torch.device:
+    """Where a run's networks are."""
+    return next(iter(training.sample.values())).device
+
+
+def known(device: torch.device) -> bool:
+    """Whether the memory of the device can be measured here."""
+    return device.type == "cuda" or Path("/proc/self/status").exists()
+
+
+def available(device: torch.device) -> int:
+    """Bytes that this process can still get: on the CPU without swapping, and within its control group."""
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cached
+    return min(_proc("/proc/meminfo", "MemAvailable:"), _left_in_group())
+
+
+def used(device: torch.device) -> int:
+    """Bytes that this process holds now."""
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else _proc("/proc/self/status", "VmRSS:")
+
+
+def forget_peak(device: torch.device) -> None:
+    """Begins to measure `peak` anew; on the CPU the system may not let it, and the peak stays that of the process."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return
+
+
+def peak(device: torch.device) -> int:
+    """Most bytes that this process has held at once."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device)
+    return _proc("/proc/self/status", "VmHWM:")
+
+
+def size_text(count: float) -> str:
+    """Bytes for people."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / MIB:.0f} MiB"
+
+
+def _proc(path: str, key: str) -> int:
+    line = next(line for line in Path(path).read_text(encoding="ascii").splitlines() if line.startswith(key))
+    return int(line.split()[1]) * 1024
+
+
+def _left_in_group(root: Path = Path("/sys/fs/cgroup")) -> int:
+    """What the control group, such as a container's, lets its processes take; file caches give way."""
+    for folder, limit, current, cache in (
+        (root, "memory.max", "memory.current", "inactive_file"),
+        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            most, now = (folder / limit).read_text(encoding="ascii"), (folder / current).read_text(encoding="ascii")
+            lines = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
+            freed = next((int(line.split()[1]) for line in lines if line.split()[0] == cache), 0)
+            return max(0, int(most) - int(now) + freed)
+        except (OSError, ValueError):  # no such version of control groups, or no limit: "max"
+            continue
+    return 2**63

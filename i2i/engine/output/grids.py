@@ -1,0 +1,101 @@
+"""Sample grids: what the networks make of a few validation images, or of fixed noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
+from torchvision.utils import make_grid
+
+from i2i.api import Translator
+from i2i.engine.output.validate import Batch, Validation, run
+from i2i.images.reading import write_image
+from i2i.runs.disk import writing
+
+MOST_LABELS = 8
+"""Columns for labels on a grid, at most."""
+
+
+@torch.inference_mode()
+def sample_grid(translators: Mapping[str, Translator], validation: Validation, count: int) -> np.ndarray | None:
+    """One picture of all translators: uint8 ``(H, W, 3)``; None without validation images.
+
+    A translator of images has source | output | target, a row an image; with labels one output for each of them. One
+    that draws from noise has a row a label, each from the same noise.
+
+    Args:
+        translators: on copies of the networks for inference.
+        validation: gives the images.
+        count: rows, or columns from noise.
+    """
+    of_images = [t for t in translators.values() if "image" in t.example]
+    batches = validation.images(count) if of_images else ()
+    rows = [[image for t in of_images for image in _row(t, batch)] for batch in batches]
+    for translator in translators.values():
+        if "image" not in translator.example:
+            rows += _drawn(translator, count)
+    if not rows:
+        return None
+    columns = max(map(len, rows))
+    cells = [cell for row in rows for cell in _equal([_viewable(image) for image in row])]
+    height, width = (max(cell.shape[axis] for cell in cells) for axis in (1, 2))
+    padded = [pad(cell, (0, width - cell.shape[2], 0, height - cell.shape[1]), value=1.0) for cell in cells]
+    grid = make_grid(padded, nrow=columns, padding=2, pad_value=1.0)
+    return (grid.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+
+
+def image_row(images: Tensor) -> Any:
+    """Up to 8 images ``(N, C, H, W)`` in [-1, 1] beside each other, uint8 ``(H, W, C)``."""
+    grid = make_grid((images[:8].float().clamp(-1, 1).cpu() + 1) / 2)
+    return (grid[:3] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+
+def save_grid(path: Path, grid: np.ndarray) -> None:
+    """Writes a grid as PNG."""
+    with writing(path):
+        path.parent.mkdir(exist_ok=True)
+        write_image(path, grid)
+
+
+def _row(translator: Translator, batch: Batch) -> Iterator[Tensor]:
+    if translator.source in batch:
+        yield batch[translator.source]
+    if "label" in translator.example and "target_label" not in batch:
+        for label in range(min(MOST_LABELS, max(1, len(translator.labels)))):
+            yield run(translator, batch, label)
+    else:
+        yield run(translator, batch)
+    if translator.target in batch:
+        yield batch[translator.target]
+
+
+def _drawn(translator: Translator, count: int) -> list[list[Tensor]]:
+    """Rows of images from the same noise, a row a label."""
+    generator = torch.Generator().manual_seed(0)
+    example = translator.example["noise"]
+    noise = torch.randn(count, *example.shape[1:], generator=generator).to(example.device, example.dtype)
+    batch = {"noise": noise}
+    if "label" not in translator.example:
+        return [list(translator.module(noise).split(1))]
+    rows = []
+    for label in range(min(MOST_LABELS, max(1, len(translator.labels)))):
+        batch["target_label"] = torch.full((count,), label, device=example.device)
+        rows.append(list(run(translator, batch).split(1)))
+    return rows
+
+
+def _equal(row: list[Tensor]) -> list[Tensor]:
+    """A row's images in the size of its largest one, small ones with their pixels visible."""
+    size = max((cell.shape[1:] for cell in row), key=lambda shape: shape[0] * shape[1])
+    return [interpolate(cell[None], size, mode="nearest")[0] for cell in row]
+
+
+def _viewable(image: Tensor) -> Tensor:
+    """One image ``(1, C, H, W)`` in [-1, 1] as ``(3, H, W)`` in [0, 1] on the CPU."""
+    image = (image[0, :3].float().clamp(-1, 1).cpu() + 1) / 2
+    return image[:1].expand(3, -1, -1) if image.shape[0] < 3 else image

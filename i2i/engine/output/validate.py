@@ -1,0 +1,131 @@
+"""Looking at what was learned: metrics over the validation images, and examples of inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from i2i.api import Translator
+from i2i.components.inference import mirror_padded
+from i2i.config import RunConfig
+from i2i.data.batches import SKIPPED, collate, to_device
+from i2i.data.loading import Data
+from i2i.errors import PluginError, blaming
+from i2i.images.reading import write_image
+from i2i.plugins.builder import Builder
+from i2i.plugins.registry import Plugins
+from i2i.runs.disk import writing
+
+Batch = dict[str, Tensor]
+
+
+class Validation:
+    """The validation images of a run; the same ones, in the same order, every time.
+
+    Args:
+        data: its validation samples are used; there may be none.
+        config: the run's configuration: how many images, which metrics, the scale.
+        plugins: where the metrics are looked up.
+        device: where the networks are.
+
+    Raises:
+        PluginError: a metric is unknown.
+    """
+
+    def __init__(self, data: Data, config: RunConfig, plugins: Plugins, device: torch.device) -> None:
+        self.samples, self.count, self.device = data.val, min(config.train.val_images, len(data.val)), device
+        builder = Builder(plugins, (0, 0))
+        self.metrics = {metric.name: builder.metric(metric, scale=config.data.scale) for metric in config.train.metrics}
+        self.who = {name: plugins.owner("metric", name) for name in self.metrics}
+        self.recipe = plugins.owner("recipe", config.recipe)
+        self.stopped: Callable[[], bool] = lambda: False
+        for metric in self.metrics.values():
+            metric.distributed_available_fn = _alone  # torchmetrics would wait for processes that do not validate
+
+    def images(self, count: int) -> Iterator[Batch]:
+        """The first batches of one image each, ready for the networks."""
+        for index in range(min(count, self.count)):
+            batch = collate([self.samples[0, index]])
+            batch.pop(SKIPPED)
+            yield to_device(batch, self.device)
+
+    @torch.inference_mode()
+    def measure(self, translators: Mapping[str, Translator]) -> dict[str, float]:
+        """Metrics of the first translator that has targets; empty when none has, or when stopped before the end."""
+        translator = next((t for t in translators.values() if t.target and "image" in t.example), None)
+        if translator is None or translator.target is None:
+            return {}
+        for name, metric in self.metrics.items():
+            with blaming(self.who[name]):
+                metric.reset()
+        seen = 0
+        for batch in self.images(self.count):
+            if self.stopped():
+                return {}
+            if translator.target not in batch:
+                continue
+            with blaming(f"{self.recipe}, translator"):
+                output = run(translator, batch)
+            if output.shape != batch[translator.target].shape:
+                got, want = tuple(output.shape), tuple(batch[translator.target].shape)
+                raise PluginError(f"{self.recipe}: its translator gives images {got}, and the targets are {want}")
+            for name, metric in self.metrics.items():
+                with blaming(self.who[name]):
+                    metric.update(output.float().cpu().contiguous(), batch[translator.target].cpu())
+            seen += 1
+        return {name: self._value(name) for name in self.metrics} if seen else {}
+
+    def _value(self, name: str) -> float:
+        with blaming(f"{self.who[name]}, compute must return a scalar"):
+            return float(self.metrics[name].compute())
+
+    def score(self, measured: dict[str, float]) -> float | None:
+        """The first metric, negated if lower is better: of two checkpoints the higher score is the better one."""
+        for name, metric in self.metrics.items():
+            if math.isfinite(measured.get(name, math.nan)):
+                return measured[name] if getattr(metric, "higher_is_better", False) else -measured[name]
+        return None
+
+
+def run(translator: Translator, batch: Batch, label: int | None = None) -> Tensor:
+    """The translator's output for a batch, images padded and cropped back as in the exported model.
+
+    Args:
+        translator: on copies of the networks for inference.
+        batch: the inputs; what it lacks is taken from the translator's example.
+        label: the label to translate to, instead of the batch's.
+    """
+    keys = {"image": translator.source, "label": "target_label"}
+    inputs = {n: batch.get(keys.get(n, n), example).to(example.device) for n, example in translator.example.items()}
+    if label is not None:
+        inputs["label"] = torch.full_like(inputs["label"], label)
+    if (image := inputs.get("image")) is None:
+        return translator.module(*inputs.values())
+    module = translator.module
+    inputs["image"] = mirror_padded(image, int(getattr(module, "multiple", 1)), int(getattr(module, "minimum", 1)))
+    output = module(*inputs.values())
+    scale = output.shape[-1] // inputs["image"].shape[-1]
+    return output[..., : image.shape[-2] * scale, : image.shape[-1] * scale]
+
+
+def save_examples(folder: Path, validation: Validation, translators: Mapping[str, Translator], count: int) -> None:
+    """Writes inputs of the first translator as image files, to try the exported model on."""
+    translator = next(iter(translators.values()))
+    if "image" not in translator.example:
+        return
+    for number, batch in enumerate(validation.images(count)):
+        image = batch.get(translator.source)
+        if image is None:
+            return
+        pixels = ((image[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+            write_image(folder / f"example-{number + 1}.png", pixels)
+
+
+def _alone() -> bool:
+    return False

@@ -1,0 +1,180 @@
+"""What the first process writes beside training: figures, grids, checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from i2i.api import Translator
+from i2i.engine.context import Pools
+from i2i.engine.output.grids import image_row, sample_grid, save_grid
+from i2i.engine.output.log import Log, Reporter
+from i2i.engine.output.validate import Validation, save_examples
+from i2i.engine.state import Training
+from i2i.errors import PluginError, TrainingError, blaming
+from i2i.runs import checkpoint as checkpoints
+from i2i.runs.disk import cannot_write, free_bytes
+from i2i.runs.folder import RunFolder
+
+
+class Writer:
+    """What the first process writes beside training: figures, grids, checkpoints.
+
+    Args:
+        training: the run in memory.
+        validation: its validation images.
+        run: its folder.
+        reporter: where progress is shown.
+        metrics: the last validation.
+        begun: the step that this process went on from; what was logged after it goes.
+    """
+
+    def __init__(
+        self,
+        training: Training,
+        validation: Validation,
+        run: RunFolder,
+        reporter: Reporter,
+        metrics: Mapping[str, float],
+        begun: int,
+    ) -> None:
+        self.training, self.validation, self.run, self.reporter = training, validation, run, reporter
+        self.config = training.config.train
+        self.metrics = dict(metrics)
+        self.losses: dict[str, torch.Tensor] = {}
+        self.said: set[str] = set()
+        self.skipped = 0
+        _check_space(training, run)
+        try:  # only now: a resume whose settings do not fit must leave the old configuration
+            run.write(run.config, training.config.to_yaml())
+        except OSError as error:
+            raise TrainingError(cannot_write(run.config, error)) from error
+        self.log = Log(run, begun)
+        self.since = time.monotonic()
+        self.since_step = training.step
+
+    def begin(self, untrained: Mapping[str, Translator], measured: dict[str, float]) -> None:
+        """The untrained networks' figures and grid, to see progress against.
+
+        Args:
+            untrained: what `Training.translators` gave before the first step.
+            measured: on the validation images.
+        """
+        save_examples(self.run.examples, self.validation, untrained, self.config.sample_count)
+        self._note(0, measured)
+        self.grid(0, untrained)
+
+    def after_step(
+        self, losses: Mapping[str, torch.Tensor], named: Counter[str], *, pools: Pools | None, stopping: bool
+    ) -> None:
+        """Whatever is due after a step: a checkpoint if there are the processes' `pools` to go into it."""
+        try:
+            self._after_step(losses, named, pools=pools, stopping=stopping)
+        except OSError as error:
+            path = Path(error.filename) if isinstance(error.filename, str) else self.run.path
+            raise TrainingError(f"{cannot_write(path, error)}; go on with --resume") from error
+
+    def _after_step(
+        self, losses: Mapping[str, torch.Tensor], named: Counter[str], *, pools: Pools | None, stopping: bool
+    ) -> None:
+        step, last = self.training.step, self.training.step == self.training.steps
+        self.losses.update(losses)
+        self.reporter.advance(step)
+        for line in sorted(named.keys() - self.said):
+            self.reporter.say(f"warning: left out {line}")
+        self.said |= named.keys()
+        self.skipped = named.total()
+        for line in self.training.health.warnings(step):
+            self.reporter.say(f"warning: {line}")
+            self.log.warn(step, line)
+        if step % self.config.log_every == 0 or last:
+            self.figures()
+        if step % self.config.sample_every == 0 or last:
+            self.grid(step, self.training.translators())
+        if pools is not None:
+            try:
+                validated = not stopping and self.validate(step, self.training.translators())
+            except PluginError as error:
+                self.save(pools, validated=False)
+                raise TrainingError(f"{error}, at step {step}, which is saved: go on with --resume") from error
+            self.save(pools, validated=validated)
+
+    def go_back(self, line: str) -> None:
+        """Forgets what was written after the step that the training went back to.
+
+        Args:
+            line: why it did.
+        """
+        step = self.training.step
+        checkpoints.set_aside_after(self.run.checkpoints, step)
+        self.log = Log(self.run, step)
+        self.log.warn(step, line)
+        self.losses.clear()
+        self.reporter.advance(step)
+        self.since, self.since_step = time.monotonic(), step
+
+    def figures(self) -> None:
+        """Writes losses, rates and speed."""
+        values = {name: float(loss) for name, loss in self.losses.items()} | self.training.health.figures()
+        seconds = time.monotonic() - self.since
+        images = (self.training.step - self.since_step) * self.config.batch_size * self.config.accumulate
+        speed = {"images_per_second": images / seconds} if seconds > 0 and images else {}
+        epoch = self.training.step * self.config.batch_size * self.config.accumulate / self.training.epoch_length
+        skipped = {"data/skipped": float(self.skipped)} if self.skipped else {}
+        self.log.write(self.training.step, {"epoch": epoch} | values | self.training.rates() | speed | skipped)
+        self.reporter.figures(values | speed)
+        self.losses.clear()  # a phase that does not run until the next line has no figure there
+        self.since, self.since_step = time.monotonic(), self.training.step
+
+    def validate(self, step: int, translators: Mapping[str, Translator]) -> bool:
+        """Measures on the validation images; whether there is something measured."""
+        begin = time.monotonic()
+        measured = self.validation.measure(translators)
+        self._note(step, measured)
+        self.since += time.monotonic() - begin
+        return bool(measured)
+
+    def _note(self, step: int, measured: dict[str, float]) -> None:
+        if measured:
+            self.metrics = measured
+            values = {f"val/{name}": value for name, value in measured.items()}
+            self.log.write(step, values)
+            text = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
+            self.reporter.say(f"validation at step {step}: {text}")
+
+    def grid(self, step: int, translators: Mapping[str, Translator]) -> None:
+        """Draws the sample grid."""
+        begin = time.monotonic()
+        with blaming(f"{self.training.who}, translators"):
+            grid = sample_grid(translators, self.validation, self.config.sample_count)
+        if grid is not None:
+            save_grid(self.run.samples / f"step-{step:07d}.png", grid)
+            self.log.images(step, "samples", grid)
+        for name, images in self.training.context.images.items():
+            self.log.images(step, name, image_row(images))
+        self.since += time.monotonic() - begin
+
+    def save(self, pools: Pools, *, validated: bool) -> None:
+        """Writes a checkpoint, then removes what is no longer needed."""
+        begin = time.monotonic()
+        checkpoint = self.training.checkpoint(pools)
+        metrics = self.metrics if validated else {}
+        score = self.validation.score(metrics) if self.training.begun else None
+        checkpoint.state |= {"metrics": metrics, "score": score}
+        checkpoints.save(self.run.checkpoints, checkpoint)
+        checkpoints.prune(self.run.checkpoints, self.config.keep_last, self.config.keep_every)
+        self.since += time.monotonic() - begin
+
+
+def _check_space(training: Training, run: RunFolder) -> None:
+    # of a phase that has not run yet the optimiser holds nothing: reckoned as Adam's two moments
+    to_come = {id(player.optimizer): player.parameters for player in training.players if not player.optimizer.state}
+    moments = sum(2 * p.nbytes for parameters in to_come.values() for p in parameters)
+    needed = checkpoints.size_of(training.checkpoint({})) + moments
+    if (free := free_bytes(run.path)) < needed:
+        what = f"a checkpoint needs about {needed:,} bytes, {free:,} are free"
+        raise TrainingError(f"{run.path}: no disk space: {what}; make room or choose another --out")

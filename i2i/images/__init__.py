@@ -1,0 +1,1 @@
+"""Reading and writing image files: formats, pixels, colour and EXIF. Imports no torch."""

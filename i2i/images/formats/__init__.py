@@ -1,0 +1,1 @@
+"""The image formats that are taken apart here: one file a format."""

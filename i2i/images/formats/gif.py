@@ -1,0 +1,119 @@
+"""GIF: which frames there are, and how they are put together as browsers do it.
+
+Pillow unpacks single frames. It would fill what a first frame leaves free with a colour of the palette.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import GifImagePlugin
+
+from i2i.images.errors import Unfit
+
+_MOST_EXPANSION = 3000  # pixels that a byte of LZW can unpack to: 4096 pixels in 12 bits, rounded up
+_MOST_FRAMES = 100_000
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame: position and size on the screen, and where its control block, descriptor and end are in the file."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    control: bytes
+    start: int
+    end: int
+
+    @property
+    def transparent(self) -> bool:
+        """Whether one of its colours stands for transparent."""
+        return bool(self.control and self.control[3] & 1)
+
+    @property
+    def disposal(self) -> int:
+        """What becomes of it before the next frame: 2 = cleared, 3 = what was there before comes back."""
+        return (self.control[3] >> 2) & 7 if self.control else 0
+
+
+class Gif:
+    """The frames of a GIF, from the structure alone.
+
+    Raises:
+        Unfit: it is cut off, has no frame, or a frame promises more pixels than its data can hold.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        try:
+            self.width, self.height, flags = struct.unpack_from("<HHB", data, 6)
+            self.start = 13 + (3 << (flags & 7) + 1 if flags & 128 else 0)
+            self.frames = list(self._walk())
+        except (IndexError, struct.error):
+            raise Unfit("cut off: the end of the GIF is missing") from None
+        if not self.frames:
+            raise Unfit("cut off: a GIF without a frame")
+        for frame in self.frames:
+            if frame.width * frame.height > _MOST_EXPANSION * (frame.end - frame.start):
+                raise Unfit("damaged: a GIF frame promises more than its data can hold")
+
+    @property
+    def covered(self) -> bool:
+        """Whether the first frame has a colour everywhere."""
+        first = self.frames[0]
+        full = first.left == first.top == 0 and first.width >= self.width and first.height >= self.height
+        return full and not first.transparent
+
+    def _walk(self) -> Iterator[Frame]:
+        data, at, control, found = self.data, self.start, b"", 0
+        while at < len(data) and data[at] != 0x3B:  # many files end without the trailer
+            if data[at] == 0x21:
+                end = self._blocks(at + 2)
+                if data[at + 1] == 0xF9 and data[at + 2] >= 4:
+                    control = data[at : at + 8]
+                at = end
+            elif data[at] == 0x2C:
+                left, top, width, height, flags = struct.unpack_from("<HHHHB", data, at + 1)
+                end = self._blocks(at + 10 + (3 << (flags & 7) + 1 if flags & 128 else 0) + 1)
+                yield Frame(left, top, width, height, control, at, end)
+                at, control, found = end, b"", found + 1
+                if found > _MOST_FRAMES:
+                    raise Unfit(f"more than {_MOST_FRAMES} frames")
+            else:
+                raise Unfit("damaged: no GIF block where one should be")
+
+    def _blocks(self, at: int) -> int:
+        """The position behind a chain of data blocks."""
+        while self.data[at]:
+            at += self.data[at] + 1
+        return at + 1
+
+    def pictures(self) -> Iterator[np.ndarray]:
+        """The screen after each frame, ``(H, W, 4)``, transparent where nothing was drawn."""
+        screen = np.zeros((self.height, self.width, 4), np.uint8)
+        for frame in self.frames:
+            before = screen.copy() if frame.disposal == 3 else screen
+            area = screen[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
+            drawn = self._drawn(frame)[: area.shape[0], : area.shape[1]]
+            area[:] = np.where(drawn[..., 3:] > 0, drawn, area) if frame.transparent else drawn
+            yield screen.copy()
+            if frame.disposal == 2:
+                area[:] = 0
+            screen = before
+
+    def _drawn(self, frame: Frame) -> np.ndarray:
+        """The frame alone, ``(h, w, 4)``."""
+        head = bytearray(self.data[: self.start])
+        head[6:10] = struct.pack("<HH", frame.width, frame.height)
+        body = bytearray(self.data[frame.start : frame.end])
+        body[1:5] = b"\0\0\0\0"
+        if frame.control:
+            head += frame.control
+        image = GifImagePlugin.GifImageFile(io.BytesIO(bytes(head + body + b";")))
+        return np.asarray(image.convert("RGBA"))

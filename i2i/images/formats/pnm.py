@@ -1,0 +1,126 @@
+"""PBM, PGM, PPM (plain and binary) and PFM, decoded by numpy: Pillow takes most of a minute for large plain files."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from i2i.images.errors import Unfit
+
+_HEADER_BYTES = 65_536  # as many as may be comments
+_FIELD = re.compile(rb"(?:\s|#[^\n\r]*[\n\r])*([+-]?[0-9.eE+-]+)")
+_COMMENT = re.compile(rb"#[^\n\r]*")
+
+
+@dataclass(frozen=True)
+class Pnm:
+    """The header: kind (``1`` to ``6``, ``f``, ``F``), size, largest value (scale for PFM), start of the data."""
+
+    kind: str
+    width: int
+    height: int
+    maximum: float
+    start: int
+
+    @property
+    def channels(self) -> int:
+        """1 or 3."""
+        return 3 if self.kind in "36F" else 1
+
+    @property
+    def bits(self) -> int:
+        """8, 16, or 32 for PFM."""
+        return 32 if self.kind in "fF" else 16 if self.maximum > 255 else 8
+
+
+def is_pnm(start: bytes) -> bool:
+    """Whether a file that begins so is one of these formats."""
+    return (
+        len(start) > 2
+        and start[:1] == b"P"
+        and start[1:2] in b"123456fF"
+        and (start[2:3].isspace() or start[2:3] == b"#")
+    )
+
+
+def pnm_header(file: BinaryIO) -> Pnm:
+    """Reads the header and makes sure that the data behind it can be complete.
+
+    Raises:
+        Unfit: it is damaged or the file too short.
+    """
+    file.seek(0)
+    data = file.read(_HEADER_BYTES)
+    kind, position, fields = data[1:2].decode(), 2, []
+    for _ in range(2 if kind in "14" else 3):
+        found = _FIELD.match(data, position)
+        if found is None:
+            raise Unfit("damaged: the header of the PNM file is not whole")
+        try:
+            fields.append(float(found[1]))
+        except ValueError:
+            raise Unfit("damaged: the header of the PNM file") from None
+        position = found.end()
+    width, height, maximum = (*fields, 1.0)[:3]
+    if min(width, height) < 1 or max(width, height) > 2**31 or width % 1 or height % 1:
+        raise Unfit("damaged: a PNM file without a size")
+    if (kind not in "fF" and not 1 <= maximum <= 65535) or not np.isfinite(maximum) or maximum == 0:
+        raise Unfit(f"damaged: a PNM file with the largest value {maximum:g}")
+    header = Pnm(kind, int(width), int(height), maximum, position + 1)
+    if file.seek(0, io.SEEK_END) - header.start < _least_bytes(header):
+        raise Unfit("cut off: the data of the PNM file are not all there")
+    return header
+
+
+def _least_bytes(header: Pnm) -> int:
+    values = header.width * header.height * header.channels
+    if header.kind == "4":
+        return (header.width + 7) // 8 * header.height
+    if header.kind in "123":
+        return values if header.kind == "1" else 2 * values - 1
+    return values * header.bits // 8
+
+
+def pnm_pixels(file: BinaryIO, header: Pnm) -> np.ndarray:
+    """Pixels ``(H, W, 1 or 3)``: uint8, uint16 or float32, the largest value being full scale."""
+    shape = (header.height, header.width, header.channels)
+    file.seek(header.start)
+    if header.kind in "123":
+        values = _plain(file.read(), header)
+    elif header.kind == "4":
+        rows = np.frombuffer(file.read(_least_bytes(header)), np.uint8).reshape(header.height, -1)
+        values = np.unpackbits(rows, axis=1)[:, : header.width]
+    else:
+        code = {8: "u1", 16: ">u2", 32: "<f4" if header.maximum < 0 else ">f4"}[header.bits]
+        values = np.frombuffer(file.read(_least_bytes(header)), code)
+    values = values.reshape(shape)
+    if header.bits == 32:  # rows from the bottom up
+        return np.ascontiguousarray(values[::-1]).astype(np.float32)
+    if header.kind in "14":
+        return ((1 - values) * 255).astype(np.uint8)
+    full, maximum = (65535 if header.bits == 16 else 255), int(header.maximum)
+    if values.max(initial=0) > maximum:
+        raise Unfit(f"damaged: a value above the largest value {maximum}")
+    if maximum == full:
+        return values.astype(np.uint16 if header.bits == 16 else np.uint8)
+    scaled = (values.astype(np.uint32) * full + maximum // 2) // maximum
+    return scaled.astype(np.uint16 if header.bits == 16 else np.uint8)
+
+
+def _plain(text: bytes, header: Pnm) -> np.ndarray:
+    text = _COMMENT.sub(b" ", text)
+    count = header.width * header.height * header.channels
+    if header.kind == "1":  # digits may stand without spaces
+        digits = np.frombuffer(text, np.uint8)
+        digits = digits[~np.isin(digits, np.frombuffer(b" \t\n\r\v\f", np.uint8))][:count]
+        if len(digits) == count and np.isin(digits, (48, 49)).all():
+            return digits - 48
+    else:
+        words = text.split(None, count)[:count]
+        if len(words) == count and all(map(bytes.isdigit, words)) and max(map(len, words)) < 10:
+            return np.array(words, dtype="S").astype(np.int64)
+    raise Unfit("cut off or damaged: the plain PNM file does not hold as many numbers as it should")

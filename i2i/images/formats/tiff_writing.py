@@ -1,0 +1,72 @@
+"""Encoding TIFF. Written here as Pillow has no 16-bit colour and OpenCV neither profiles nor EXIF."""
+
+from __future__ import annotations
+
+import io
+import zlib
+
+import numpy as np
+from PIL import Image, TiffImagePlugin
+
+from i2i.images.errors import Unfit
+
+_STRIP_BYTES = 1 << 18
+_EXIF, _GPS = 0x8769, 0x8825
+_INTEROPERABILITY = 0xA005  # an offset into the block that it came from
+# The tags of an EXIF block's first directory that describe the picture and not how its pixels are stored.
+_ABOUT = {270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 700, 33432, 33723, 40091, 40092, 40093, 40094, 40095}
+
+
+def encode_tiff(pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> bytes:
+    """One page in deflated strips.
+
+    Args:
+        pixels: ``(H, W, 1, 3 or 4)``; uint8, uint16 or float32.
+        icc: profile to embed.
+        exif: EXIF block, beginning with its TIFF header.
+    """
+    height, width, channels = pixels.shape
+    integer = pixels.dtype.kind == "u"
+    if integer:  # differences along the row (predictor 2), which wrap around
+        pixels = np.concatenate([pixels[:, :1], pixels[:, 1:] - pixels[:, :-1]], axis=1)
+    pixels = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
+    rows = max(1, _STRIP_BYTES // pixels[0].nbytes)
+    strips = [zlib.compress(pixels[top : top + rows].tobytes(), 1) for top in range(0, height, rows)]
+    sizes = [len(strip) for strip in strips]
+    if sum(sizes) >= 1 << 32:
+        raise Unfit("more than 4 GB are too much for TIFF")
+    tags = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
+    if exif is not None:
+        _take_over(tags, exif)
+    tags[256], tags[257] = width, height
+    tags[258] = (pixels.dtype.itemsize * 8,) * channels
+    tags[259] = 8  # Adobe deflate
+    tags[262] = 1 if channels == 1 else 2  # black is zero, RGB
+    tags[273] = tuple(int(start) for start in np.cumsum([0, *sizes[:-1]]))  # `save` adds where the strips begin
+    tags[277], tags[278], tags[279] = channels, rows, tuple(sizes)
+    tags[284], tags[317] = 1, 2 if integer else 1
+    if channels == 4:
+        tags[338] = 2  # alpha, not multiplied into the colours
+    tags[339] = (1 if integer else 3,) * channels
+    if icc is not None:
+        tags[34675] = icc
+    buffer = io.BytesIO()
+    tags.save(buffer)
+    return buffer.getvalue() + b"".join(strips)
+
+
+def _take_over(tags: TiffImagePlugin.ImageFileDirectory_v2, exif: bytes) -> None:
+    """Puts the descriptions of an EXIF block, and its EXIF and GPS directories, among the tags."""
+    source = TiffImagePlugin.ImageFileDirectory_v2(exif[:8])
+    file = io.BytesIO(exif)
+    file.seek(source.next)
+    source.load(file)
+    for tag in sorted(_ABOUT & set(source)):
+        tags.tagtype[tag] = source.tagtype[tag]
+        tags[tag] = source[tag]
+    whole = Image.Exif()
+    whole.load(exif)
+    for tag in (_EXIF, _GPS):
+        directory = {key: value for key, value in whole.get_ifd(tag).items() if key != _INTEROPERABILITY}
+        if directory:
+            tags[tag] = directory

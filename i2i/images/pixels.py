@@ -1,0 +1,139 @@
+"""Arrays of pixels: bit depth, channels, alpha and orientation. Arrays are ``(H, W, C)``.
+
+Full scale is 255 for uint8, 65535 for uint16 and 1.0 for float32.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import DTypeLike
+
+from i2i.images.errors import Unfit
+
+AlphaRule = Literal["keep", "drop", "white", "black"]
+"""What becomes of alpha: kept apart, left out without a blend, or the image blended over white or black."""
+
+FULL_SCALE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
+
+
+def to_dtype(pixels: np.ndarray, dtype: DTypeLike) -> np.ndarray:
+    """Converts between uint8, uint16 and float32 so that full scale stays full scale.
+
+    From fewer to more bits and back is exact. From more to fewer bits it rounds to the nearest; floats outside of
+    [0, 1], which an integer cannot hold, are clipped.
+
+    Args:
+        pixels: array of any shape, uint8, uint16 or floating point.
+        dtype: the wanted type.
+
+    Raises:
+        ValueError: a type is none of the three, or a float that is not finite should become an integer.
+    """
+    wanted = np.dtype(dtype)
+    if pixels.dtype in (np.float16, np.float64):
+        pixels = pixels.astype(np.float32)
+    if wanted not in FULL_SCALE or pixels.dtype not in FULL_SCALE:
+        raise ValueError(f"pixels are uint8, uint16 or float32, not {pixels.dtype} -> {wanted}")
+    if pixels.dtype == wanted:
+        return pixels
+    if wanted == np.float32:
+        return pixels / np.float32(FULL_SCALE[pixels.dtype])
+    if wanted == np.uint16 and pixels.dtype == np.uint8:
+        return pixels.astype(np.uint16) * np.uint16(257)
+    if pixels.dtype == np.uint16:
+        return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if not np.isfinite(pixels).all():
+        raise ValueError("pixels are not finite")
+    return np.rint(np.clip(pixels, 0, 1) * np.float32(FULL_SCALE[wanted])).astype(wanted)
+
+
+def to_channels(pixels: np.ndarray, channels: int, alpha: np.ndarray | None = None) -> np.ndarray:
+    """Converts between grey, RGB and RGBA.
+
+    Colour becomes grey by the luma of Rec. 601 (0.299 R + 0.587 G + 0.114 B). Alpha is left out without a blend.
+
+    Args:
+        pixels: ``(H, W, C)``, uint8, uint16 or float32.
+        channels: the wanted number. What has as many channels already is returned as it is, whatever they mean.
+        alpha: ``(H, W)`` of the same type, the fourth channel where one is wanted; opaque when it is None.
+
+    Returns:
+        Array ``(H, W, channels)``.
+
+    Raises:
+        Unfit: the numbers of channels are not among 1, 3 and 4.
+    """
+    have = pixels.shape[2]
+    if have == channels:
+        return pixels
+    if have not in (1, 3, 4) or channels not in (1, 3, 4):
+        raise Unfit(f"has {have} channels, and {channels} are needed")
+    if channels == 1:
+        colour = np.ascontiguousarray(pixels[..., :3])
+        return np.asarray(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY))[..., np.newaxis]
+    colour = np.repeat(pixels, 3, axis=2) if have == 1 else pixels[..., :3]
+    return np.ascontiguousarray(colour) if channels == 3 else with_alpha(colour, alpha)
+
+
+def with_alpha(pixels: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    """Puts an alpha channel ``(H, W)``, opaque when None, on RGB ``(H, W, 3)``."""
+    if alpha is None:
+        alpha = np.full(pixels.shape[:2], FULL_SCALE[pixels.dtype], pixels.dtype)
+    return np.dstack([pixels, alpha])
+
+
+def apply_alpha(pixels: np.ndarray, alpha: np.ndarray | None, rule: AlphaRule) -> tuple[np.ndarray, np.ndarray | None]:
+    """Applies a rule for alpha.
+
+    Args:
+        pixels: ``(H, W, C)``: grey or RGB; uint8, uint16 or float32 in [0, 1]; colours not multiplied by alpha.
+        alpha: ``(H, W)`` of the same type; None = opaque.
+        rule: ``keep`` changes nothing; ``drop`` leaves the stored colours; ``white`` and ``black`` blend over full
+            scale and zero: ``alpha * pixels + (1 - alpha) * background``, on the stored values.
+
+    Returns:
+        Pixels of the same shape and type, and alpha, None for all rules but ``keep``.
+    """
+    if rule == "keep" or alpha is None:
+        return pixels, alpha
+    if rule == "drop":
+        return pixels, None
+    full = FULL_SCALE[pixels.dtype]
+    share = alpha[..., np.newaxis].astype(np.float32) / np.float32(full)
+    background = np.float32(full if rule == "white" else 0)
+    blended = background + (pixels.astype(np.float32) - background) * share
+    return (blended if pixels.dtype.kind == "f" else np.rint(blended).astype(pixels.dtype)), None
+
+
+def split_alpha(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Takes the alpha channel off.
+
+    Args:
+        pixels: ``(H, W, C)``: grey, grey and alpha, RGB, or RGBA.
+
+    Returns:
+        Pixels ``(H, W, 1 or 3)`` and alpha ``(H, W)`` or None; contiguous, and writable if the input was.
+
+    Raises:
+        Unfit: C is not 1, 2, 3 or 4.
+    """
+    channels = pixels.shape[2]
+    if channels not in (1, 2, 3, 4):
+        raise Unfit(f"has {channels} channels")
+    if channels in (1, 3):
+        return np.ascontiguousarray(pixels), None
+    return np.ascontiguousarray(pixels[..., :-1]), np.ascontiguousarray(pixels[..., -1])
+
+
+def orient(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turns stored pixels ``(H, W, ...)`` upright, as EXIF's orientation tag (1 to 8) says; other values do nothing."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels

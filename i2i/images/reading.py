@@ -1,0 +1,269 @@
+"""Reading and writing image files, without changing what is in them. Imports no torch.
+
+The rules, for every format:
+
+- The content decides about the format, not the ending: PNG, JPEG, WebP, TIFF, BMP, GIF, PBM/PGM/PPM/PFM, AVIF, npy.
+- Bit depth is kept: 8 and 16 bit integers (1, 2 and 4 bits fill the range of 8, other maxima of PPM that of 8 or 16),
+  and floats in [0, 1]. Floats beyond (by more than 0.001) and integers of 32 bits have no range that all agree on:
+  refused, never clipped.
+- EXIF orientation is applied.
+- Grey stays one channel; palette, CMYK, LAB and all other colour becomes RGB. Alpha is handed out apart, never
+  multiplied into the colours: a colour that stands for transparent, and what a GIF's frames leave free, count as alpha.
+- Embedded ICC profiles: 8-bit images are converted to sRGB (relative colorimetric intent, black point compensation) and
+  hand out an sRGB profile. Images with more bits keep their values and their profile. Without a profile, or with a
+  broken one, the values are taken as sRGB; CMYK is then converted as 255 - min(255, ink + black) does, roughly. gAMA,
+  cHRM, sBIT and cICP of PNG are not looked at.
+- Frames and pages are what a viewer shows: put together as their format says. `read_image` gives the first. Thumbnails
+  and smaller copies in a TIFF are no pages; a JPEG of several pictures (MPO) is its first.
+- Size comes first: more pixels than the limit, or more than the data can hold, are refused from header and file length.
+- Nothing incomplete is padded: checksums, lengths, scans and strips are compared, and a JPEG is decoded a second time
+  with more data behind its end. What nobody can see: raw data in which zeros stand for what was lost.
+
+Pillow detects the format and decodes 8 bits, 16-bit PNG in colour goes to OpenCV as Pillow would cut it, TIFF with more
+than 8 bits is taken apart in `image_tiff`, and PNM in `image_pnm`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from i2i.errors import DataError
+from i2i.images.checks import is_lossless_webp
+from i2i.images.decoding import decode, picture_arrays
+from i2i.images.errors import Unfit, named, regular_file, shown
+from i2i.images.exif import exif_block
+from i2i.images.headers import Header, read_header
+from i2i.images.pixels import AlphaRule, apply_alpha, orient, split_alpha, to_channels, to_dtype
+from i2i.images.search import NO_IMAGE, search_folder
+from i2i.images.writing import WRITABLE, can_hold, write_image
+
+__all__ = [
+    "MAX_PIXELS",
+    "READABLE",
+    "WRITABLE",
+    "AlphaRule",
+    "ImageInfo",
+    "Picture",
+    "apply_alpha",
+    "can_hold",
+    "count_frames",
+    "find_images",
+    "from_pillow",
+    "image_info",
+    "read_frames",
+    "read_image",
+    "to_channels",
+    "to_dtype",
+    "write_image",
+]
+
+MAX_PIXELS = 100_000_000
+_AT_ONCE = 1 << 18
+"""Bytes below which a file is read at once."""
+_OVERSHOOT = 1e-3  # beyond [0, 1]; filters leave that much
+READABLE = frozenset(
+    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"}
+    | {".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif", ".npy"}
+)
+"""The file endings that `find_images` looks for; `read_image` goes by content."""
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What a file's header tells.
+
+    Attributes:
+        width: in pixels, after EXIF orientation.
+        height: in pixels, after EXIF orientation.
+        channels: 1 for grey (with or without alpha), 3 for colour, 4 for colour with alpha.
+        bits: a channel: 8, 16, or 32 for floats.
+    """
+
+    width: int
+    height: int
+    channels: int
+    bits: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded image.
+
+    Attributes:
+        pixels: ``(H, W, C)``; uint8, uint16 or float32.
+        alpha: ``(H, W)`` of the same type where the file has alpha, also when `pixels` holds it as the fourth channel.
+        icc: the profile that the values refer to, of sRGB where they were converted; None where the file has none.
+        format: the name that Pillow has for it, or ``NPY``.
+        frames: or pages in the file.
+        exif: EXIF data as they may be written again, without orientation, thumbnail and pixel dimensions; with GPS.
+            Begins with ``Exif`` and two zeros. None where there is none, or it was not asked for.
+        lossless: of WebP, which can be both: whether it is coded without loss.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+    icc: bytes | None
+    format: str
+    frames: int = 1
+    exif: bytes | None = None
+    lossless: bool = False
+
+
+def image_info(path: str | os.PathLike[str]) -> ImageInfo:
+    """Size, channels and bit depth, from the header alone: the data behind it may still be damaged.
+
+    Raises:
+        DataError: the file is missing, no regular file, or no image in a known format.
+    """
+    with named(path), _opened(path) as file:
+        return _info(read_header(file, MAX_PIXELS, thorough=False))
+
+
+def read_image(
+    path: str | os.PathLike[str],
+    *,
+    channels: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    exif: bool = False,
+    before: Callable[[ImageInfo], None] = lambda info: None,
+) -> Picture:
+    """Decodes an image file; of several frames or pages the first.
+
+    Args:
+        path: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, AVIF or npy (``(H, W)`` or ``(H, W, C)``), told by content.
+        channels: None keeps grey at 1 and gives all else 3; 1 = luma of Rec. 601, 3 = RGB, 4 = RGBA, opaque where the
+            file has no alpha.
+        max_pixels: width times height that is still decoded; more than Pillow's own limit raises that limit.
+        exif: whether `Picture.exif` is wanted.
+        before: called with what the header tells, before anything is decoded; may wait, or raise.
+
+    Returns:
+        The picture; its arrays are contiguous, writable and of native byte order.
+
+    Raises:
+        DataError: one line with the file and the reason: missing, no regular file, empty, too large, no known format,
+            cut off or damaged.
+        ValueError: `channels` is none of the above.
+    """
+    _refuse_channels(channels)
+    return next(_pictures(path, channels, max_pixels, exif, before))
+
+
+def read_frames(
+    path: str | os.PathLike[str], *, channels: int | None = None, max_pixels: int = MAX_PIXELS, exif: bool = False
+) -> Iterator[Picture]:
+    """Decodes all frames or pages of an image file in order, one at a time, each as a viewer would show it.
+
+    Arguments, pictures and errors are those of `read_image`; an error comes when its frame is asked for.
+    """
+    _refuse_channels(channels)
+    return _pictures(path, channels, max_pixels, exif)
+
+
+def count_frames(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> int:
+    """How many frames or pages an image file has, from its headers alone.
+
+    Raises:
+        DataError: as `read_image` does for what headers show.
+    """
+    with named(path), _opened(path) as file:
+        return read_header(file, max_pixels, thorough=False).frames
+
+
+def _refuse_channels(channels: int | None) -> None:
+    if channels not in (None, 1, 3, 4):
+        raise ValueError(f"channels is None, 1, 3 or 4, not {channels}")
+
+
+def _pictures(
+    path: str | os.PathLike[str],
+    channels: int | None,
+    max_pixels: int,
+    exif: bool,
+    before: Callable[[ImageInfo], None] = lambda info: None,
+) -> Iterator[Picture]:
+    with named(path), _opened(path, _AT_ONCE) as file:
+        header = read_header(file, max_pixels)
+        before(_info(header))
+        lossless = header.format == "WEBP" and is_lossless_webp(file)
+        for number, (stored, icc) in enumerate(decode(file, header, max_pixels)):
+            picture = _picture(stored, header.orientation, icc, header.format, channels)
+            page = header.parts[number] if isinstance(header.parts, list) else None
+            block = exif_block(header.image, page) if exif else None
+            yield replace(picture, frames=header.frames, exif=block, lossless=lossless)
+
+
+def from_pillow(image: Image.Image, *, channels: int | None = None) -> Picture:
+    """Takes over an image that Pillow has opened, by the same rules as files; EXIF orientation is applied.
+
+    Args:
+        image: of any mode. Pillow itself has reduced 16-bit colour to 8 bits; 16-bit grey is kept.
+        channels: as for `read_image`.
+
+    Raises:
+        DataError: the data is damaged, or the mode cannot become grey or RGB.
+    """
+    with named(getattr(image, "filename", "") or "image"):
+        image.load()
+        orientation = image.getexif().get(0x0112, 1)
+        stored, icc = picture_arrays(image)
+        return _picture(stored, orientation, icc, image.format or "", channels)
+
+
+def find_images(root: str | os.PathLike[str]) -> list[Path]:
+    """Files below `root` whose ending is that of an image.
+
+    Hidden files and folders are left out. Links to folders are followed; each folder is looked into once, by its own
+    path before any link to it.
+
+    Returns:
+        Paths that begin with `root`, sorted by folder and name with numbers by value: ``2.png`` before ``10.png``.
+
+    Raises:
+        DataError: `root` is no folder, or a folder cannot be read.
+    """
+    search = search_folder(root, READABLE)
+    for found in search.found:
+        if found.problem not in ("", NO_IMAGE):
+            raise DataError(f"{shown(Path(found.folder, found.name))}: {found.problem}")
+    return [Path(found.folder, found.name) for found in search.found if not found.problem]
+
+
+def _info(header: Header) -> ImageInfo:
+    width, height = header.upright_size
+    return ImageInfo(width, height, header.channels, header.bits)
+
+
+def _opened(path: str | os.PathLike[str], at_once: int = 0) -> BinaryIO:
+    """The file; one of fewer bytes than `at_once` in memory, for checks and decoders go through it in many steps."""
+    file = regular_file(path).open("rb")
+    if os.fstat(file.fileno()).st_size >= at_once:
+        return file
+    with file:
+        return io.BytesIO(file.read())
+
+
+def _picture(stored: np.ndarray, orientation: int, icc: bytes | None, format: str, channels: int | None) -> Picture:
+    pixels, alpha = split_alpha(orient(stored, orientation))
+    if pixels.dtype.kind == "f":
+        refuse_range(pixels if alpha is None else np.append(pixels.ravel(), alpha))
+    if channels is not None:
+        pixels = to_channels(pixels, channels, alpha)
+    return Picture(pixels, alpha, icc, format)
+
+
+def refuse_range(values: np.ndarray) -> None:
+    """Floats without a range that all agree on are refused: to clip them would lose what they say."""
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise Unfit("has values that are not finite")
+    if low < -_OVERSHOOT or high > 1 + _OVERSHOOT:
+        raise Unfit(f"float values from {low:.4g} to {high:.4g}: scale them to [0, 1], or write integers")

@@ -1,0 +1,160 @@
+"""Searching folders for images, in an order that people expect, without losing the rest to one that cannot be read."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, deque
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from i2i.images.errors import reason, shown
+
+NO_IMAGE = "a folder, not an image"
+"""The problem of a folder whose name ends like that of an image; it is searched all the same."""
+
+
+class Found(NamedTuple):
+    """Something in a searched folder: an image, or a folder with a problem.
+
+    Attributes:
+        folder: path of the folder that it lies in; begins with the folder that was asked for.
+        name: within that folder.
+        linked: whether it is a symbolic link.
+        problem: why it is no image or cannot be searched; empty for images.
+    """
+
+    folder: str
+    name: str
+    linked: bool = False
+    problem: str = ""
+
+
+@dataclass
+class Search:
+    """What a search came upon.
+
+    Attributes:
+        found: images and problems, folder by folder, numbers in names by value: ``2.png`` before ``10.png``.
+        notes: one line each on what was left out with good reason.
+        searched: device and inode of each folder that was looked into.
+    """
+
+    found: list[Found] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    searched: set[tuple[int, int]] = field(default_factory=set)
+
+
+class _Entry(NamedTuple):
+    name: str
+    linked: bool
+    is_image: bool
+    is_folder: bool
+
+
+def search_folder(root: str | os.PathLike[str], endings: Collection[str]) -> Search:
+    """Looks for files below `root` by their ending, in lower case and with its dot.
+
+    Hidden files and folders are left out. Links to folders are followed; each folder is looked into once, by its own
+    path before any link to it. What cannot be read becomes a problem in its place, and the rest goes on.
+    """
+    search, others = Search(), Counter[str]()
+    listings: dict[str, list[_Entry] | str] = {}  # by folder; a text says why there is none
+    start = os.fspath(root)
+    folders, links = deque([start]), deque[str]()
+    while folders or links:
+        by_link = not folders
+        folder = links.popleft() if by_link else folders.popleft()
+        try:
+            status = Path(folder).stat()
+            if (status.st_dev, status.st_ino) in search.searched:
+                search.notes.append(f"{shown(folder)}: leads to a folder that is searched already")
+                continue
+            search.searched.add((status.st_dev, status.st_ino))
+            listings[folder] = entries = _listing(folder, endings, search.notes, others)
+        except OSError as error:
+            listings[folder] = reason(error)
+            continue
+        for entry in entries:
+            if entry.is_folder:
+                (links if entry.linked else folders).append(_below(folder, entry.name))
+    search.found = _in_order(start, listings)
+    if others:
+        most = ", ".join(f"{shown(ending) or 'none'} {count}" for ending, count in others.most_common(4))
+        search.notes.append(f"{shown(start)}: {others.total()} files with other endings left out ({most})")
+    return search
+
+
+def natural_order(path: Path) -> list[str]:
+    """Sort key of a path in which numbers count by their value, unique to each path."""
+    return [*(natural_key(part) for part in path.parts), "", str(path)]
+
+
+def natural_key(name: str) -> str:
+    """Sort key of a name in which numbers count by their value and come before other text."""
+    return re.sub("[0-9]+", _sortable, name)
+
+
+def _sortable(number: re.Match[str]) -> str:
+    digits = number[0].lstrip("0")
+    return f"\0{chr(len(digits))}{digits}"
+
+
+def _listing(folder: str, endings: Collection[str], notes: list[str], others: Counter[str]) -> list[_Entry]:
+    entries = []
+    with os.scandir(folder) as scan:
+        for item in scan:
+            if item.name.startswith("."):
+                continue
+            ending = os.path.splitext(item.name)[1].lower()  # noqa: PTH122 - a Path for each name would be slow
+            is_image, linked = ending in endings, item.is_symlink()
+            try:
+                is_folder = item.is_dir()
+            except (
+                OSError
+            ) as error:  # a link that leads to itself; one that is named as an image will be read, and told
+                is_folder = False
+                if not is_image:
+                    notes.append(f"{shown(item.path)}: {reason(error)}")
+                    continue
+            if is_image or is_folder:
+                entries.append(_Entry(item.name, linked, is_image, is_folder))
+            else:
+                others[ending] += 1
+    entries.sort(key=lambda entry: entry.name)  # "01" and "1" are equal by value
+    entries.sort(key=lambda entry: natural_key(entry.name))
+    return entries
+
+
+def _in_order(start: str, listings: dict[str, list[_Entry] | str]) -> list[Found]:
+    """Goes through the listings depth first; by a stack, as folders may lie deeper than Python calls itself."""
+    found: list[Found] = []
+    waiting = [(start, iter(_entries(start, Found(*os.path.split(start)), listings, found)))]
+    while waiting:
+        folder, entries = waiting[-1]
+        entry = next(entries, None)
+        if entry is None:
+            waiting.pop()
+            continue
+        place = Found(folder, entry.name, entry.linked, NO_IMAGE if entry.is_folder else "")
+        if entry.is_image:
+            found.append(place)
+        if entry.is_folder:
+            below = _below(folder, entry.name)
+            waiting.append((below, iter(_entries(below, place, listings, found))))
+    return found
+
+
+def _entries(folder: str, place: Found, listings: dict[str, list[_Entry] | str], found: list[Found]) -> list[_Entry]:
+    """What lies in a folder; one that could not be read is put among the found, with the reason."""
+    listing = listings.get(folder, [])  # none for a link to a folder that is searched elsewhere
+    if isinstance(listing, str):
+        found.append(place._replace(problem=listing))
+        return []
+    return listing
+
+
+def _below(folder: str, name: str) -> str:
+    return os.path.join(folder, name)  # noqa: PTH118 - "." stays in front, so that each path begins with its folder's

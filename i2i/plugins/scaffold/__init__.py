@@ -1,0 +1,151 @@
+"""A plugin package to start from: module, packaging, test and README, made from templates.
+
+The names in ``templates/`` are those of the kinds of components, and of the files that every plugin has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+import shutil
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from i2i.errors import PluginError
+from i2i.plugins.registry import KINDS, nearest
+
+if TYPE_CHECKING:
+    from i2i.plugins.registry import Plugins
+
+PREFIX = "i2i-"
+"""Third-party packages are called that and the plugin's name."""
+
+LONGEST = 32
+"""Characters of a name, so that the lines in which it stands stay short."""
+
+TAKEN = {
+    "recipe": {"data", "train", "engine", "recipe", "preset", "seed"},
+    "dataset": {"auto"},
+}
+"""Names that mean something else in a configuration, by kind."""
+
+USES = {
+    "recipe": "i2i train {name}",
+    "generator": "i2i train pix2pix --set pix2pix.generator={name}",
+    "discriminator": "i2i train pix2pix --set pix2pix.discriminator={name}",
+    "loss": "i2i train pix2pix --set pix2pix.adversary.loss={name}",
+    "features": "i2i train srgan --set srgan.features={name}",
+    "dataset": "i2i train pix2pix --data FOLDER --set data.layout={name}",
+    "transform": "i2i train pix2pix --set data.transform={name}",
+    "metric": 'i2i train pix2pix --set "train.metrics=[{name}]"',
+}
+"""A command that trains with the component, by kind."""
+
+
+def new_plugin(name: str, kind: str, folder: Path | None, plugins: Plugins) -> Path:
+    """Writes a plugin package that works as it is.
+
+    Args:
+        name: of the plugin and its component, in kebab-case; a leading ``i2i-`` is taken off.
+        kind: one of `i2i.plugins.registry.KINDS`.
+        folder: the folder to make; None: ``i2i-NAME`` in the current one.
+        plugins: whose names are taken.
+
+    Returns:
+        The folder: a module ``i2i_NAME.py``, a test, ``pyproject.toml`` and ``README.md``.
+
+    Raises:
+        PluginError: the name or kind will not do, the folder exists, or it cannot be written; nothing is left behind.
+    """
+    name = name.removeprefix(PREFIX)
+    _check(name, kind, plugins)
+    folder = folder or Path(PREFIX + name)
+    _write(folder, _render(name, kind))
+    return folder
+
+
+def next_commands(name: str, kind: str, folder: Path) -> list[str]:
+    """The commands that install, check and use a new plugin, for the current folder."""
+    name = name.removeprefix(PREFIX)
+    path = str(folder) if folder.is_absolute() else f"./{folder}"  # pip takes a bare name for one on the index
+    data = " --data FOLDER" if kind == "dataset" else ""
+    return [f"pip install -e {shlex.quote(path)}", f"i2i plugins check {name}{data}", USES[kind].format(name=name)]
+
+
+def _check(name: str, kind: str, plugins: Plugins) -> None:
+    if kind not in KINDS:
+        raise PluginError(f"unknown kind '{kind}'{nearest(kind, KINDS)}; known: {', '.join(KINDS)}")
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or len(name) > LONGEST:
+        rule = f"small letters and digits, words joined by '-', a letter first, at most {LONGEST} characters"
+        raise PluginError(f"a plugin cannot be called '{name}': use {rule}, such as my-{kind}")
+    if name in TAKEN.get(kind, ()) or name in ("null", "true", "false"):
+        raise PluginError(f"a {kind} cannot be called '{name}', a word of the configuration: take another name")
+    if givers := plugins.table(kind).get(name):
+        raise PluginError(f"there is a {kind} '{name}' already, of plugin {givers[0][0]}: take another name")
+    if same := next((plugin for plugin in plugins.all if plugin.name == name), None):
+        raise PluginError(f"there is a plugin {same} already: take another name, or uninstall it")
+    with contextlib.suppress(PackageNotFoundError):
+        found = distribution(PREFIX + name)
+        raise PluginError(f"the package {found.name} {found.version} is installed: take another name, or uninstall it")
+
+
+def _render(name: str, kind: str) -> dict[str, str]:
+    """The files of the package: contents by name."""
+    import jinja2
+
+    from i2i.api import PLUGIN_API
+
+    module = f"i2i_{name.replace('-', '_')}"
+    words = "".join(word.capitalize() for word in name.split("-")).removesuffix(kind.capitalize())
+    values = {
+        "name": name,
+        "kind": kind,
+        "module": module,
+        "cls": words + kind.capitalize(),  # never a keyword, whatever the name
+        "config": (words or kind.capitalize()) + "Config",
+        "api": PLUGIN_API,
+        "version": version("i2i-toolkit").partition("+")[0],
+        "use": USES[kind].format(name=name),
+    }
+    templates = jinja2.Environment(  # noqa: S701  the files are no HTML, and the name has been checked
+        loader=jinja2.PackageLoader("i2i.plugins.scaffold"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+    )
+    files = {
+        f"{module}.py": f"{kind}.py.j2",
+        f"test_{module.removeprefix('i2i_')}.py": "test.py.j2",
+        "pyproject.toml": "pyproject.toml.j2",
+        "README.md": "README.md.j2",
+    }
+    return {file: templates.get_template(template).render(values) for file, template in files.items()}
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    """Makes the folder with all files, or nothing."""
+    missing = [parent for parent in folder.parents if not parent.exists()]
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise PluginError(f"{folder} exists: take another name, or another folder with -o") from None
+    except OSError as error:
+        _remove_empty(missing)
+        raise PluginError(f"{folder}: cannot make the folder: {error.strerror or error}") from error
+    try:
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        _remove_empty(missing)
+        if not isinstance(error, OSError):
+            raise
+        raise PluginError(f"{folder}: cannot write the plugin: {error.strerror or error}") from error
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:  # the innermost first
+        with contextlib.suppress(OSError):
+            folder.rmdir()

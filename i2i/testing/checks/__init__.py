@@ -1,0 +1,1 @@
+"""What components of each kind promise, one file a kind."""

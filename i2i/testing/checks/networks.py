@@ -1,0 +1,233 @@
+"""What generators, discriminators and feature networks promise."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from i2i.api import Translator
+from i2i.components.inference import for_inference
+from i2i.errors import ConfigError, PluginError, UserError
+from i2i.export.onnx_file import write_onnx
+from i2i.plugins.builder import Builder
+from i2i.testing.kit import Check, Skipped, Subject, fail, trying
+
+SIDE = 64
+"""Height and width of the images that networks are tried with."""
+
+CHANNELS = ((3, 3), (1, 3), (3, 1), (4, 3))
+"""Channels in and out: colour, grey, and with alpha."""
+
+
+def channels(subject: Subject) -> None:
+    """Maps images of 1, 3 and 4 channels to images of 1 and 3, float32 and finite, of sizes that it can work with."""
+    for into, out in CHANNELS:
+        try:
+            network = _generator(subject, into, out)
+        except ConfigError as error:  # it says so itself
+            if (into, out) == CHANNELS[0]:
+                raise
+            subject.notes.append(f"it cannot map {into} channels to {out}: {error}")
+            continue
+        with trying(f"built for {into} to {out} channels"):
+            images = network(*_inputs(subject, network, into))
+        side = _side(subject) * getattr(network, "scale", 1)
+        if not isinstance(images, Tensor) or images.shape != (2, out, side, side):
+            got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+            fail(f"built for {into} to {out} channels it must give {(2, out, side, side)}, not {got}")
+        if images.dtype != torch.float32 or not torch.isfinite(images).all():
+            fail(f"must give finite float32 values, not {images.dtype} from {images.min()} to {images.max()}")
+
+
+def any_size(subject: Subject) -> None:
+    """Works on every size that its attributes `multiple` and `minimum` allow."""
+    network = _generator(subject, 3, 3).eval()
+    if "image" not in getattr(network, "inputs", ("image",)):
+        raise Skipped("it makes images from noise, of the size that it was built for")
+    multiple, scale = int(getattr(network, "multiple", 1)), getattr(network, "scale", 1)
+    least = max(int(getattr(network, "minimum", 1)), 33)
+    height, width = (-(-least // multiple) * multiple + extra * multiple for extra in (0, 3))
+    _, *rest = _inputs(subject, network, 3)
+    with trying(f"an image of {height}x{width}, with multiple = {multiple}"), torch.no_grad():
+        made = network(torch.rand(2, 3, height, width) * 2 - 1, *rest)
+    if made.shape[2:] != (scale * height, scale * width):
+        fail(
+            f"{height}x{width} became {tuple(made.shape[2:])}: an attribute multiple says what sides must be divisible "
+            "by, such as 8 for three halvings; other sizes are then padded and cropped back"
+        )
+
+
+def value_range(subject: Subject) -> None:
+    """Gives values in [-1, 1], whatever its weights, unless it enlarges."""
+    network = _generator(subject, 3, 3)
+    if getattr(network, "scale", 1) > 1:
+        raise Skipped("super-resolution networks may end in a convolution")
+    outputs = [network(*_inputs(subject, network, 3))]
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(30)
+    outputs.append(network(*_inputs(subject, network, 3)))
+    largest = max(float(output.abs().max()) for output in outputs)
+    if largest > 1:
+        fail(f"images are in [-1, 1], and it can give {largest:.3g}: end in a tanh or a clamp")
+    if min(float(output.min()) for output in outputs) >= 0:
+        fail("it never gives anything below 0, and images are in [-1, 1]: end in a tanh, not in a sigmoid")
+
+
+def gradients(subject: Subject) -> None:
+    """Every parameter gets a gradient."""
+    if subject.kind == "generator":
+        network = _generator(subject, 3, 3)
+        output = network(*_inputs(subject, network, 3))
+    else:
+        network = _discriminator(subject, 3)
+        output = network(*_judged(subject, network, 3))
+    tensors = output if isinstance(output, tuple) else (output,)
+    torch.stack([tensor.square().mean() for tensor in tensors]).sum().backward()
+    idle = [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None]
+    if idle:
+        fail(f"{', '.join(idle[:3])} have no part in the output: remove them, or freeze them by requires_grad_(False)")
+
+
+def repeatable(subject: Subject) -> None:
+    """The same seed gives the same weights, and evaluation mode the same output every time, image by image."""
+    states = []
+    for _ in range(2):
+        torch.manual_seed(1)
+        network = _generator(subject, 3, 3)
+        states.append(network.state_dict())
+    if any(not torch.equal(states[0][key], states[1][key]) for key in states[0]):
+        fail("two builds after torch.manual_seed differ: draw initial weights from torch's generator only")
+    network.eval()
+    inputs = _inputs(subject, network, 3)
+    with torch.no_grad():
+        once, again = network(*inputs), network(*inputs)
+        alone = network(*(x[:1] for x in inputs))
+    if not torch.allclose(once, again, rtol=0, atol=0, equal_nan=True):
+        fail("two calls in evaluation mode differ: nothing may be drawn at random there")
+    if not torch.allclose(once[:1], alone, atol=1e-4, equal_nan=True):
+        fail("in evaluation mode an image's output depends on its batch: exported models promise that it does not")
+
+
+def export(subject: Subject) -> None:
+    """Exports to ONNX, and onnxruntime gives what torch gives, at two sizes."""
+    network = for_inference(_generator(subject, 3, 3), image_statistics=False)
+    names = tuple(getattr(network, "inputs", ("image",)))
+    example = dict(zip(names, (x[:1] for x in _inputs(subject, network, 3)), strict=True))
+    labels = ("0", "1") if "label" in names else ()
+    translator = Translator(network, example, labels=labels)
+    write_onnx(subject.folder / "model.onnx", translator, "uint8", {"recipe": "check", "config_digest": "0"})
+
+
+def logits(subject: Subject) -> None:
+    """Gives finite logits without a sigmoid for images of 1, 3 and 6 channels, or a tuple that begins with them."""
+    seen: list[Tensor] = []
+    for seed, count in enumerate((3, 1, 6, 3, 3, 3)):
+        torch.manual_seed(seed)
+        try:
+            network = _discriminator(subject, count)
+        except ConfigError as error:  # it says so itself
+            if count == 3:
+                raise
+            subject.notes.append(f"it cannot judge {count} channels: {error}")
+            continue
+        images, *rest = _judged(subject, network, count)
+        for strength in (1, 1e5):
+            with trying(f"images of {count} channels"):
+                given = network(images * strength, *rest)
+            first = given[0] if isinstance(given, tuple) else given
+            if not isinstance(first, Tensor) or first.dtype != torch.float32:
+                fail(f"must give float32 logits, or a tuple that begins with them, not {type(given).__name__}")
+            if not torch.isfinite(first).all():
+                fail(f"its logits are not finite for images up to {strength:g}: leave log and sigmoid to the loss")
+            seen.append(first.detach().flatten())
+    if torch.cat(seen).min() >= 0 and torch.cat(seen).max() <= 1:
+        fail("its output stays in [0, 1], however it begins: leave the sigmoid to the loss")
+
+
+def feature_maps(subject: Subject) -> None:
+    """Gives a list of finite feature maps that gradients pass through, and trains nothing."""
+    try:
+        network = Builder(subject.plugins, (SIDE, SIDE)).features(subject.name, **subject.options)
+    except (PluginError, ConfigError):
+        raise
+    except UserError as error:  # weights that are not here
+        raise Skipped(str(error)) from error
+    images = torch.rand(2, 3, SIDE, SIDE).mul(2).sub(1).requires_grad_()
+    with trying("images (2, 3, 64, 64)"):
+        maps = network(images)
+    if not isinstance(maps, list | tuple) or not all(isinstance(one, Tensor) for one in maps):
+        fail(f"must give a list of feature maps, not {type(maps).__name__}")
+    if not all(len(one) == 2 and torch.isfinite(one).all() for one in maps):
+        fail("feature maps must be finite and have the batch first")
+    torch.stack([one.square().mean() for one in maps]).sum().backward()
+    if images.grad is None or not images.grad.any():
+        fail("no gradient reaches the images: the perceptual loss would teach nothing")
+
+
+GENERATOR: Sequence[Check] = (channels, any_size, value_range, gradients, repeatable, export)
+DISCRIMINATOR: Sequence[Check] = (logits, gradients)
+FEATURES: Sequence[Check] = (feature_maps,)
+
+
+def _side(subject: Subject) -> int:
+    """Height and width of the images that it is tried with: larger ones if it refuses small ones."""
+
+    def least() -> int:
+        for side in (SIDE, 128, 256):
+            build = Builder(subject.plugins, (side, side))
+            with contextlib.suppress(ConfigError):
+                if subject.kind == "generator":
+                    build.generator(subject.name, in_channels=3, out_channels=3, **_options(subject))
+                else:
+                    build.discriminator(subject.name, in_channels=3, **_options(subject))
+                return side
+        return SIDE
+
+    return subject.once("side", least)
+
+
+def _options(subject: Subject) -> dict[str, Any]:
+    """The subject's options, with two classes where it can be told a class."""
+    classes = {"classes": 2} if "classes" in subject.component.config.model_fields else {}
+    return classes | subject.options
+
+
+def _generator(subject: Subject, into: int, out: int) -> nn.Module:
+    build = Builder(subject.plugins, (_side(subject), _side(subject)))
+    return build.generator(subject.name, in_channels=into, out_channels=out, **_options(subject))
+
+
+def _discriminator(subject: Subject, count: int) -> nn.Module:
+    build = Builder(subject.plugins, (_side(subject), _side(subject)))
+    return build.discriminator(subject.name, in_channels=count, **_options(subject))
+
+
+def _inputs(subject: Subject, network: nn.Module, count: int) -> list[Tensor]:
+    """What a generator is called with for two images, as its attribute `inputs` says."""
+    torch.manual_seed(0)
+    known = {
+        "image": torch.rand(2, count, _side(subject), _side(subject)) * 2 - 1,
+        "noise": torch.randn(2, count),
+        "label": torch.tensor([0, 1]),
+    }
+    names = getattr(network, "inputs", ("image",))
+    if unknown := [name for name in names if name not in known]:
+        fail(f"its attribute inputs names '{unknown[0]}': there are {', '.join(known)}")
+    return [known[name] for name in names]
+
+
+def _judged(subject: Subject, network: nn.Module, count: int) -> list[Tensor]:
+    """What a discriminator is called with for two images."""
+    torch.manual_seed(0)
+    images = torch.rand(2, count, _side(subject), _side(subject)) * 2 - 1
+    takes_label = "label" in getattr(network, "inputs", ("image",))
+    known = inspect.signature(network.forward).parameters
+    if len([p for p in known.values() if p.default is p.empty and p.kind == p.POSITIONAL_OR_KEYWORD]) > 1 + takes_label:
+        fail('it asks for more than images: say what, by an attribute inputs = ("image", "label")')
+    return [images, torch.tensor([0, 1])] if takes_label else [images]

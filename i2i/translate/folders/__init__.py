@@ -1,0 +1,1 @@
+"""Translating whole folders: which file becomes which, and the pipeline that works it off."""

@@ -1,0 +1,232 @@
+"""A model's graph changed so that the statistics of its normalisations come from outside.
+
+Instance and group normalisation subtract each channel's mean over the whole image and divide by its deviation. A tile
+knows neither, so every such layer takes them as inputs, the same for every tile of an image, and tells those that it
+sees on the tile's own part of the image. How they are found: `i2i.translate.tiles.passes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from i2i.errors import ModelError
+
+Purpose = Literal["estimate", "measure", "translate"]
+PURPOSES: tuple[Purpose, ...] = ("estimate", "measure", "translate")
+
+CORE = "core"
+"""Name of the input that says which part of the tile counts: see `changed_graph`."""
+LEAST_VARIANCE = 1e-8
+"""Below it an estimated variance counts as this, so that a correction can act on it."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and variance of one layer's channels over some pixels.
+
+    Attributes:
+        weight: number of pixels.
+        mean: ``(C,)`` float64.
+        variance: ``(C,)`` float64, with the divisor `weight`.
+    """
+
+    weight: float
+    mean: np.ndarray
+    variance: np.ndarray
+
+    def joined(self, other: Moments) -> Moments:
+        """Of both sets of pixels together (Chan et al. 1983, doi:10.1080/00031305.1983.10483115, equation 2.1b)."""
+        weight = self.weight + other.weight
+        share, apart = other.weight / weight, other.mean - self.mean
+        variance = (1 - share) * self.variance + share * other.variance + share * (1 - share) * apart**2
+        return Moments(weight, self.mean + share * apart, variance)
+
+    def grouped(self, groups: int) -> Moments:
+        """Of groups of adjacent channels."""
+        mean = self.mean.reshape(groups, -1)
+        variance = self.variance.reshape(groups, -1).mean(1) + mean.var(1)
+        return Moments(self.weight, mean.mean(1), variance)
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A normalisation of the changed graph: its number in names of inputs and outputs, its groups of channels."""
+
+    number: int
+    groups: int
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Names of the mean and variance ``(groups,)`` that it normalises by."""
+        return f"mean.{self.number}", f"variance.{self.number}"
+
+    @property
+    def seen(self) -> tuple[str, str]:
+        """Names of the outputs with mean and variance ``(C,)`` of what it normalises, over the core."""
+        mean, variance = self.names
+        return f"seen.{mean}", f"seen.{variance}"
+
+    @property
+    def corrections(self) -> tuple[str, str]:
+        """Names of the inputs ``(groups,)`` that are added to an estimated mean and multiplied with a variance."""
+        return f"shift.{self.number}", f"ratio.{self.number}"
+
+
+def changed_graph(path: Path, purpose: Purpose) -> tuple[bytes, list[Norm]]:
+    """A model's graph with inputs and outputs for the statistics of its normalisations.
+
+    All but ``translate`` take ``core``, int64 ``(3, 2)``: first and last row and column of what counts and, in the
+    third line, height and width of the tile, all in padded pixels of the input.
+
+    Args:
+        path: an ONNX file.
+        purpose: ``translate``: takes `Norm.names`, gives the image. ``measure``: takes them, gives `Norm.seen`.
+            ``estimate``: normalises by the statistics of its batch, corrected by `Norm.corrections`; gives `Norm.seen`
+            and, as `Norm.names`, what it normalised by.
+
+    Returns:
+        The changed file and its normalisations.
+
+    Raises:
+        ModelError: it has no normalisations, or some that cannot be changed so.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    model = onnx.load(path)
+    graph, shapes = model.graph, _shapes(model)
+    made_by = {output: node for node in graph.node for output in node.output}
+    nodes: list[Any] = []
+    norms: list[Norm] = []
+    given: list[tuple[str, int]] = []
+    for node in graph.node:
+        if node.op_type != "InstanceNormalization":
+            nodes.append(node)
+            continue
+        source, groups = _source(node, made_by, shapes)
+        norm = Norm(len(norms), groups)
+        norms.append(norm)
+        nodes += [] if purpose == "translate" else _measuring(norm, source)
+        nodes += _joining(norm) if purpose == "estimate" else []
+        given += [(name, groups) for name in (norm.corrections if purpose == "estimate" else norm.names)]
+        # Normalising by a mean and variance that are given is what batch normalisation does.
+        options = {attribute.name: attribute.f for attribute in node.attribute}
+        inputs = [*node.input, *norm.names]
+        nodes.append(helper.make_node("BatchNormalization", inputs, node.output, **options))
+    if not norms:
+        raise ModelError("it takes statistics of the whole image in a way that cannot be tiled")
+    told = {"translate": [], "measure": seen_names(norms), "estimate": [*seen_names(norms), *used_names(norms)]}[
+        purpose
+    ]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    graph.input.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, [size]) for name, size in given)
+    if told:
+        _add_core(graph)
+        del graph.output[:]
+        graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in told)
+    return model.SerializeToString(), norms
+
+
+def seen_names(norms: Iterable[Norm]) -> list[str]:
+    """`Norm.seen` of all."""
+    return [name for norm in norms for name in norm.seen]
+
+
+def used_names(norms: Iterable[Norm]) -> list[str]:
+    """`Norm.names` of all."""
+    return [name for norm in norms for name in norm.names]
+
+
+def _shapes(model: Any) -> dict[str, list[int | None]]:
+    """Shapes as far as they are known; None where a side is not."""
+    return {
+        value.name: [d.dim_value if d.HasField("dim_value") else None for d in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.value_info, *model.graph.input, *model.graph.output)
+    }
+
+
+def _source(node: Any, made_by: dict[str, Any], shapes: dict[str, list[int | None]]) -> tuple[str, int]:
+    """The tensor ``(N, C, H, W)`` that a node normalises, and how many groups of channels it sees there.
+
+    Torch writes group normalisation as instance normalisation of a reshaped ``(N, groups, rest)``.
+    """
+    name = node.input[0]
+    groups = (shapes.get(name) or [None, None])[1]
+    before = made_by.get(name)
+    if before is not None and before.op_type == "Reshape" and len(shapes.get(name, [])) != 4:
+        name = before.input[0]
+    shape = shapes.get(name, [])
+    if len(shape) != 4 or groups is None or not shape[1] or shape[1] % groups:
+        raise ModelError("it normalises over the whole image in a way that cannot be tiled")
+    return name, groups
+
+
+def _add_core(graph: Any) -> None:
+    """Adds the input of that name, the nodes that take it apart, and constants that the other new nodes need."""
+    import onnx
+    from onnx import helper
+
+    constants = {"core.axes": [2, 3], "core.all": [0, 2, 3], "core.last": [1], "core.flat": [-1], "core.parts": [1] * 3}
+    held = [(name, np.array(value, np.int64)) for name, value in constants.items()]
+    held.append(("core.least", np.array(LEAST_VARIANCE, np.float32)))
+    graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in held)
+    rows = ["core.start", "core.stop", "core.of"]
+    nodes = [
+        helper.make_node("Split", [CORE, "core.parts"], [f"{row}.1" for row in rows], axis=0),
+        *(helper.make_node("Reshape", [f"{row}.1", "core.flat"], [row]) for row in rows),
+        *graph.node,
+    ]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    graph.input.append(helper.make_tensor_value_info(CORE, onnx.TensorProto.INT64, [3, 2]))
+
+
+def _measuring(norm: Norm, source: str) -> list[Any]:
+    """Nodes for mean and variance of the source's channels over the core, in two steps that lose no digits."""
+    from onnx import helper
+
+    k = f"seen.{norm.number}"
+    mean, variance = norm.seen
+    steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
+        ("Shape", [source], f"{k}.size", {"start": 2, "end": 4}),
+        ("Mul", ["core.start", f"{k}.size"], f"{k}.start.of", {}),
+        ("Div", [f"{k}.start.of", "core.of"], f"{k}.start", {}),
+        ("Mul", ["core.stop", f"{k}.size"], f"{k}.stop.of", {}),
+        ("Div", [f"{k}.stop.of", "core.of"], f"{k}.stop", {}),
+        ("Slice", [source, f"{k}.start", f"{k}.stop", "core.axes"], f"{k}.core", {}),
+        ("ReduceMean", [f"{k}.core", "core.all"], f"{k}.mean", {"keepdims": 1}),
+        ("Sub", [f"{k}.core", f"{k}.mean"], f"{k}.apart", {}),
+        ("Mul", [f"{k}.apart", f"{k}.apart"], f"{k}.square", {}),
+        ("ReduceMean", [f"{k}.square", "core.all"], variance, {"keepdims": 0}),
+        ("Reshape", [f"{k}.mean", "core.flat"], mean, {}),
+    ]
+    return [helper.make_node(kind, inputs, [output], **more) for kind, inputs, output, more in steps]
+
+
+def _joining(norm: Norm) -> list[Any]:
+    """Nodes that make the statistics of the groups from those of the channels, as `Moments.grouped`, corrected."""
+    from onnx import helper
+
+    k = f"joint.{norm.number}"
+    (mean, variance), (seen_mean, seen_variance), (shift, ratio) = norm.names, norm.seen, norm.corrections
+    steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
+        ("Reshape", [seen_mean, f"{k}.shape"], f"{k}.means", {}),
+        ("Reshape", [seen_variance, f"{k}.shape"], f"{k}.variances", {}),
+        ("ReduceMean", [f"{k}.means", "core.last"], f"{k}.mean", {"keepdims": 1}),
+        ("Sub", [f"{k}.means", f"{k}.mean"], f"{k}.apart", {}),
+        ("Mul", [f"{k}.apart", f"{k}.apart"], f"{k}.square", {}),
+        ("Add", [f"{k}.variances", f"{k}.square"], f"{k}.sum", {}),
+        ("ReduceMean", [f"{k}.sum", "core.last"], f"{k}.variance", {"keepdims": 0}),
+        ("Max", [f"{k}.variance", "core.least"], f"{k}.positive", {}),
+        ("Mul", [f"{k}.positive", ratio], variance, {}),
+        ("Reshape", [f"{k}.mean", "core.flat"], f"{k}.flat", {}),
+        ("Add", [f"{k}.flat", shift], mean, {}),
+    ]
+    shape = helper.make_node("Constant", [], [f"{k}.shape"], value_ints=[norm.groups, -1])
+    return [shape, *(helper.make_node(kind, inputs, [output], **more) for kind, inputs, output, more in steps)]

@@ -1,0 +1,114 @@
+"""A run that was interrupted ends as one that was not."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import i2i
+from helpers.paths import ROOT
+from helpers.recipes import TINY
+
+STEPS = 12
+SETS = [*TINY, "train.checkpoint_every=2", "train.batch_size=3", "train.ema=0.9", f"train.steps={STEPS}"]
+
+
+def start(root: Path, run: Path, *sets: str) -> subprocess.Popen:
+    words = ["train", "pix2pix", "--data", str(root), "--out", str(run), "--resume"]
+    words += [word for line in [*SETS, *sets] for word in ("--set", line)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-m", "i2i", *words], env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(condition, process: subprocess.Popen) -> None:
+    end = time.monotonic() + 120
+    while not condition() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert process.poll() is None, process.stderr.read()
+
+
+def digests(run: Path) -> dict[str, str]:
+    """The final networks, averages, and logged losses by step."""
+    newest = run / "checkpoints" / f"step-{STEPS:07d}"
+    names = ("networks.safetensors", "ema.safetensors")
+    found = {name: hashlib.sha256((newest / name).read_bytes()).hexdigest() for name in names}
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    losses = {
+        line["step"]: {k: v for k, v in line.items() if k.startswith("loss/")} for line in lines if "epoch" in line
+    }
+    assert sorted(losses) == list(range(1, STEPS + 1))
+    return found | {f"step {step}": json.dumps(values) for step, values in losses.items()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(pairs_root, tmp_path_factory) -> dict[str, str]:
+    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    return digests(i2i.train("pix2pix", data=pairs_root, out=run, sets=SETS).run)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_kill_9_and_resume_ends_with_the_same_bits(pairs_root, tmp_path, undisturbed, workers):
+    run, draw = tmp_path / "run", random.Random(workers)
+    for _ in range(2):  # once before, once after the first checkpoint; at odd moments
+        checkpoints = len(list(run.glob("checkpoints/step-*")))
+        process = start(pairs_root, run, f"data.workers={workers}")
+        wait_for(lambda seen=checkpoints: len(list(run.glob("checkpoints/step-*"))) > min(seen, 2), process)
+        time.sleep(draw.random() * 0.3)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    i2i.train("pix2pix", data=pairs_root, out=run, sets=[*SETS, f"data.workers={workers}"], resume=True)
+    assert digests(run) == undisturbed
+
+
+def test_sigterm_saves_and_leaves_with_143(pairs_root, tmp_path, undisturbed):
+    run = tmp_path / "run"
+    process = start(pairs_root, run)
+    wait_for(
+        lambda: (run / "metrics.jsonl").is_file() and len((run / "metrics.jsonl").read_text().splitlines()) > 3, process
+    )
+    process.send_signal(signal.SIGTERM)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 143
+    assert "checkpoint saved; go on with: i2i train --resume --out" in error
+    assert list(run.glob("checkpoints/step-*"))
+    i2i.train(resume=True, out=run)
+    assert digests(run) == undisturbed
+
+
+def test_resume_of_a_run_that_never_began_begins_it(pairs_root, tmp_path):
+    assert i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, train_steps=1, resume=True).step == 1
+
+
+def test_resume_can_go_further(pairs_root, tmp_path):
+    run = i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, train_steps=2).run
+    assert i2i.train(out=run, resume=True, train_steps=4).step == 4
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines() if "epoch" in line]
+    assert steps == [1, 2, 3, 4]
+
+
+def test_a_damaged_newest_checkpoint_is_named_and_passed_over(pairs_root, tmp_path, capfd):
+    run = i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=SETS).run
+    expected = digests(run)
+    broken = run / "checkpoints" / f"step-{STEPS:07d}" / "networks.safetensors"
+    content = bytearray(broken.read_bytes())
+    content[-1] ^= 1
+    broken.write_bytes(content)
+    i2i.train(out=run, resume=True)
+    assert "damaged" in capfd.readouterr().err
+    assert digests(run) == expected
+
+
+@pytest.mark.slow
+def test_kills_and_signals_at_any_moment_lose_nothing():
+    """As tests/stress/kill_training.py does it at length: inside saves and prunes too, one checkpoint kept."""
+    words = ["--kills", "6", "--signals", "4", "--steps", "16", "--filters", "16", "--workers", "2"]
+    script = ROOT / "tests" / "stress" / "kill_training.py"
+    done = subprocess.run([sys.executable, str(script), *words], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]

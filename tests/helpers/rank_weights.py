@@ -1,0 +1,33 @@
+"""Run by every process of the tests of distributed training: trains and writes this process's weights and buffers."""
+
+import json
+import sys
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from i2i.config import resolve
+from i2i.engine import launch
+from i2i.engine.loop import feed, open_training
+from i2i.plugins import Plugins
+
+
+def final_state(recipe: str, plugin: str, sets: list[str]) -> tuple[int, dict[str, Tensor]]:
+    """This process's rank, and its weights and buffers after training."""
+    plugins = Plugins([plugin] if plugin else [])
+    config = resolve(plugins, recipe, sets=sets)
+    fabric = launch(config.engine)
+    training, data = open_training(config, plugins, fabric)
+    steps = feed(training, data, fabric, set())
+    while training.step < training.steps:
+        training.train_step(next(steps))
+    state = {f"{name}/{key}": t for name, m in training.modules.items() for key, t in m.state_dict().items()}
+    return fabric.global_rank, {key: tensor.clone().contiguous() for key, tensor in state.items()}
+
+
+if __name__ == "__main__":
+    out = Path(sys.argv[1])
+    for name, words in json.loads(sys.argv[2]).items():
+        rank, state = final_state(*words)
+        save_file(state, out / f"{name}-{rank}.safetensors")

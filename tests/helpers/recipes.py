@@ -1,0 +1,56 @@
+"""Settings that make each built-in recipe small enough to train in a test, on the samples drawn by code."""
+
+TINY = [
+    "data.size=32",
+    "data.load_size=36",
+    "train.log_every=1",
+    "train.val_images=3",
+    "train.sample_count=2",
+    "engine.threads=1",
+    "engine.precision=fp32",
+    "pix2pix.generator.filters=8",
+    "pix2pix.discriminator={name: patch, filters: 8, layers: 2}",
+]
+"""Settings that make pix2pix small enough to train in a test."""
+
+SHARED = [
+    "data.load_size=32",
+    "data.size=32",
+    "train.log_every=1",
+    "train.val_images=2",
+    "train.sample_count=2",
+    "train.batch_size=4",
+    "engine.threads=1",
+    "engine.precision=fp32",
+]
+DRAWN = ["data.layout.count=12", "data.layout.val_count=3"]
+ENLARGER = "{name: srresnet, filters: 4, blocks: 1, kernel: 3}"
+
+OWN = {
+    "pix2pix": ["generator.filters=4", "discriminator={name: patch, filters: 4, layers: 2}"],
+    "cyclegan": [
+        "generator={name: resnet, filters: 4, blocks: 1}",
+        "discriminator={name: patch, filters: 4, layers: 2, norm: instance}",
+        "pool=6",
+    ],
+    "cgan": ["generator.filters=4", "discriminator.filters=4", "noise=8"],
+    "stargan": [
+        "generator={name: stargan, filters: 4, blocks: 1}",
+        "discriminator={name: stargan, filters: 4}",
+        "critic_steps=2",
+    ],
+    "srresnet": [f"generator={ENLARGER}"],
+    "srgan": [f"generator={ENLARGER}", "discriminator={name: vgg, filters: 4, dense: 8}", "pretrain=0.4"],
+    "esrgan": [
+        "generator={name: rrdb, filters: 4, growth: 4, blocks: 1}",
+        "discriminator={name: vgg, filters: 4, dense: 8}",
+        "pretrain=0.4",
+    ],
+}
+"""The recipe's own options."""
+
+
+def small(recipe: str, *, drawn: bool = True) -> list[str]:
+    """Texts for ``--set``; `drawn` makes the drawn sample sets small too."""
+    own = [f"{recipe}.{line}" for line in OWN[recipe]]
+    return [*SHARED, *(DRAWN if drawn else []), *own]

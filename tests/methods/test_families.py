@@ -1,0 +1,37 @@
+"""The command that a training prints at its end does what it says."""
+
+import numpy as np
+import pytest
+
+import i2i
+from helpers.recipes import small
+from i2i.images.reading import image_info, read_image
+from i2i.translate.folders.folder import translate_folder
+
+
+@pytest.mark.parametrize("recipe", ["cyclegan", "cgan", "stargan", "srresnet"])  # two ways, noise, labels, a scale
+def test_the_next_command_uses_the_model(recipe, tmp_path):
+    trained = i2i.train(recipe, out=tmp_path / "run", sets=[*small(recipe), "train.steps=2"])
+    assert {one.path.name for one in trained.exported} == {path.name for path in trained.run.glob("*.onnx")}
+    check_use(trained, tmp_path / "used")
+
+
+def check_use(trained, out):
+    """The printed command's work: images of the right number, size and kind."""
+    for one in trained.exported:
+        model = i2i.load(one.path)
+        if "image" not in one.inputs:
+            images = model.generate(2, label=model.labels[0] if model.labels else None)
+            assert images.shape[0] == 2
+            assert images.dtype == np.uint8
+            assert f"generate {trained.run}" in trained.next_command()
+            continue
+        examples = sorted((trained.run / "examples").glob("*.png"))
+        label = model.labels[0] if model.labels else None
+        assert f"translate {trained.run}" in trained.next_command()
+        results = list(translate_folder(model, [str(trained.run / "examples")], out / one.translator, label=label))
+        assert [result.status for result in results] == ["written"] * len(examples)
+        assert examples
+        given, made = image_info(examples[0]), image_info(results[0].output)
+        assert (made.width, made.height) == (given.width * model.scale, given.height * model.scale)
+        assert read_image(results[0].output).pixels.std() > 0

@@ -1,0 +1,100 @@
+"""The families on real images: trained, killed, resumed, exported and used, from the command line."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import i2i
+from helpers.recipes import OWN, SHARED
+from i2i.images.reading import image_info
+
+pytestmark = [pytest.mark.realdata, pytest.mark.slow]
+STEPS = 8
+CASES = {
+    "cyclegan": ("horse2zebra", ["data.size=64", "data.load_size=72", "train.batch_size=2"], "horse2zebra/testA"),
+    "cgan": ("sign_digits", ["data.size=32", "data.load_size=32"], ""),
+    "stargan": ("emoji", ["data.size=32", "data.load_size=32"], "emoji/google"),
+    "srresnet": (
+        "sr/T91",
+        ["data.load_size=48", "data.size=48", "data.val_root={data}/sr/Set5/HR"],
+        "sr/Set5/LR_bicubic/X4",
+    ),
+}
+
+
+def words(recipe, data, run):
+    folder, sets, _ = CASES[recipe]
+    sets = [
+        *SHARED,
+        "data.val_fraction=0.02",
+        "data.check_files=50",
+        *(f"{recipe}.{line}" for line in OWN[recipe]),
+        *sets,
+    ]
+    sets += [f"train.steps={STEPS}", "train.checkpoint_every=2", "train.ema=0.9"]
+    texts = [word for line in sets for word in ("--set", line.format(data=data) if "{data}" in line else line)]
+    return ["train", recipe, "--data", str(data / folder), "--out", str(run), "--resume", *texts]
+
+
+def digests(run):
+    newest = run / "checkpoints" / f"step-{STEPS:07d}"
+    files = [newest / name for name in ("networks.safetensors", "ema.safetensors", "training.pt")]
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    losses = [{k: v for k, v in line.items() if k.startswith(("loss/", "step"))} for line in lines if "epoch" in line]
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files], losses
+
+
+@pytest.mark.parametrize("recipe", CASES)
+def test_kill_9_on_real_images_changes_nothing(recipe, tmp_path, i2i_data, cli):
+    data = i2i_data.resolve()
+    whole = cli(*words(recipe, data, tmp_path / "whole"))
+    assert whole.returncode == 0, whole.stderr
+    run = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "i2i", *words(recipe, data, run)], env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    end = time.monotonic() + 120
+    while not list(run.glob("checkpoints/step-*2")) and time.monotonic() < end and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    resumed = cli(*words(recipe, data, run))
+    assert resumed.returncode == 0, resumed.stderr
+    assert digests(run) == digests(tmp_path / "whole")
+    use(recipe, run, data, tmp_path / "out", cli)
+
+
+def use(recipe, run, data, out, cli):
+    """Translates some of the real images, or draws from noise."""
+    if recipe == "cgan":
+        done = cli("generate", run, "--label", "7", "--count", 3, "-o", out)
+        assert done.returncode == 0, done.stderr
+        assert len(list(out.iterdir())) == 3
+        return
+    files = sorted((data / CASES[recipe][2]).iterdir())[:3]
+    label = ["--label", "twitter"] if recipe == "stargan" else []
+    for name in ["AtoB", "BtoA"] if recipe == "cyclegan" else [""]:
+        which = ["--translator", name] if name else []
+        done = cli("translate", run, *files, "-o", out / name, *label, *which)
+        assert done.returncode == 0, done.stderr
+        made = sorted((out / name).iterdir())
+        scale = 4 if recipe == "srresnet" else 1
+        sizes = [np.array([image_info(path).width, image_info(path).height]) for path in (files[0], made[0])]
+        assert len(made) == 3
+        assert (sizes[0] * scale == sizes[1]).all()
+
+
+def test_labels_are_stored_in_the_model_by_name(tmp_path, i2i_data, cli):
+    done = cli(*words("stargan", i2i_data.resolve(), tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert i2i.load(tmp_path / "run").labels == ("google", "twitter")
+    wrong = cli("translate", tmp_path / "run", i2i_data / "emoji" / "google", "-o", tmp_path / "o", "--label", "apple")
+    assert wrong.returncode == 2
+    assert "the model knows: google, twitter" in wrong.stderr
