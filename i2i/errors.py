@@ -1,17 +1,77 @@
 """The errors that a user can mend: one line that says what, where and what to do.
 
-The command line prints `str(error)` and leaves with `exit_code`; nothing else of i2i is meant to be caught by name.
+The command line prints `str(error)` and leaves with `exit_code`. The message is for people; code that has to tell errors
+apart looks at the class and at `kind`, never at the message.
 """
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
+
+
+class ErrorKind(StrEnum):
+    """What is wrong, for code and for ``--json``."""
+
+    MISSING = "missing"
+    """There is no such file or folder."""
+    UNREADABLE = "unreadable"
+    """The system does not let it be read: rights, a broken disk, a file that is no regular one."""
+    EMPTY = "empty"
+    """The file has no bytes."""
+    NOT_AN_IMAGE = "not-an-image"
+    """The content is of no known format, or an array has no shape or type of an image."""
+    CUT_OFF = "cut-off"
+    """Data are missing at the end or in between."""
+    DAMAGED = "damaged"
+    """The content contradicts its format."""
+    IMPLAUSIBLE = "implausible"
+    """A header promises more than the data can hold: damaged, or made to fill the memory."""
+    TOO_LARGE = "too-large"
+    """More pixels, pages or bytes than a limit allows."""
+    UNSUPPORTED = "unsupported"
+    """Right by itself, but of a sort that is not read or cannot be written."""
+    OUT_OF_RANGE = "out-of-range"
+    """Values that are not finite, or outside of the range that they should have."""
+    CHANNELS = "channels"
+    """A number of channels that cannot be converted to what is needed."""
+    EXISTS = "exists"
+    """A file is there already that may not be replaced."""
+    BLOCKED = "blocked"
+    """Something else is where a file should be written."""
+    OUT_OF_MEMORY = "out-of-memory"
+    """The memory of machine or device was not enough."""
+    INTERRUPTED = "interrupted"
+    """It was asked to stop."""
+    OTHER = "other"
+    """Nothing that code needs to tell apart."""
+
+
+class FileError(Exception):
+    """Why a file cannot be used, without its name; who knows the name turns it into a `DataError`.
+
+    Attributes:
+        kind: what is wrong, for code.
+    """
+
+    def __init__(self, kind: ErrorKind, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
 
 
 class UserError(Exception):
-    """Something the user asked for cannot be done; the message is one line for a person to read."""
+    """Something the user asked for cannot be done; the message is one line for a person to read.
+
+    Attributes:
+        exit_code: of the command line.
+        kind: what is wrong, for code.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: object = "", *, kind: ErrorKind = ErrorKind.OTHER) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class ConfigError(UserError):
@@ -64,12 +124,12 @@ def brief(value: object) -> str:
 
 
 @contextmanager
-def blaming(who: str, culprit: Callable[[BaseException], str] = lambda error: "") -> Iterator[None]:
-    """Whatever goes wrong inside is named as the fault of `who`, in one line; a `UserError` says enough by itself.
+def attributed_to(who: str, detail: Callable[[BaseException], str] = lambda error: "") -> Iterator[None]:
+    """Turns any error inside into a `PluginError` of one line that names `who`; a `UserError` stays as it is.
 
     Args:
         who: what runs inside.
-        culprit: what it was in, found from the error; goes behind `who`.
+        detail: where inside, found from the error; put behind `who`.
 
     Raises:
         PluginError: anything else was raised; SystemExit too, for no plugin may end the process.
@@ -79,6 +139,6 @@ def blaming(who: str, culprit: Callable[[BaseException], str] = lambda error: ""
     except UserError as error:
         if "\n" not in str(error):
             raise
-        raise type(error)(" ".join(str(error).split())) from error
+        raise type(error)(" ".join(str(error).split()), kind=error.kind) from error
     except (Exception, SystemExit) as error:
-        raise PluginError(f"{who}{culprit(error)}: {one_line(error)} (I2I_DEBUG=1 shows where)") from error
+        raise PluginError(f"{who}{detail(error)}: {one_line(error)} (I2I_DEBUG=1 shows where)") from error

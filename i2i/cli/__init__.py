@@ -117,14 +117,14 @@ def _leave(code: int) -> NoReturn:
 
 def _fail(message: object, code: int) -> NoReturn:
     """Says one line and leaves; of several processes that begin alike the first one speaks."""
-    from i2i.images.errors import shown
+    from i2i.files import printable
 
     if debugging() and isinstance(message, UserError):
         raise message
     rank = os.environ.get("LOCAL_RANK", "0")
     where = f"process {rank}: " if rank != "0" else ""
     if not where or (isinstance(message, UserError) and _training_together()):  # what went wrong there only
-        say(f"i2i: error: {where}{shown(' '.join(str(message).split()))}")
+        say(f"i2i: error: {where}{printable(' '.join(str(message).split()))}")
     sys.exit(code)
 
 

@@ -167,6 +167,6 @@ def _list(kind: str, findings: list[Finding]) -> None:
 
 
 def _say(line: str) -> None:
-    from i2i.images.errors import shown
+    from i2i.files import printable
 
-    print(shown(line), flush=True)
+    print(printable(line), flush=True)

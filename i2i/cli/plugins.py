@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def say(line: str) -> None:
     """Prints a line at once; what a plugin put into it cannot control the terminal."""
-    from i2i.images.errors import shown
+    from i2i.files import printable
 
-    print("\n".join(shown(part) for part in line.split("\n")), flush=True)
+    print("\n".join(printable(part) for part in line.split("\n")), flush=True)
 
 
 app = typer.Typer(help="Look at, begin and check plugins.", no_args_is_help=True, rich_markup_mode=None)

@@ -158,6 +158,6 @@ def _with_lines(results: Iterable[R], total: int, doing: str) -> Iterator[R]:
 
 
 def _say(text: str) -> None:
-    from i2i.images.errors import shown
+    from i2i.files import printable
 
-    say(shown(text))
+    say(printable(text))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from i2i.api import Recipe, Translator
 from i2i.components.layers import InstanceNorm2d
 from i2i.config import RunConfig
-from i2i.errors import PluginError, blaming
+from i2i.errors import PluginError, attributed_to
 
 
 def inference_translators(
@@ -34,7 +34,7 @@ def inference_translators(
         PluginError: the recipe gives no translators, or one that is not usable.
     """
     image_statistics = config.train.batch_size == 1
-    with blaming(f"{who}, translators"):
+    with attributed_to(f"{who}, translators"):
         translators = recipe.translators(networks, sample)
     if not isinstance(translators, Mapping) or not translators:
         raise PluginError(f"{who}: translators must return at least one i2i.Translator by name")
@@ -42,7 +42,7 @@ def inference_translators(
         usable = isinstance(translator, Translator) and isinstance(translator.module, nn.Module) and translator.example
         if not usable or not isinstance(name, str) or not re.fullmatch(r"[\w-]+", name):
             raise PluginError(f"{who}: translator '{name}' needs a plain name, a module and an example")
-    with blaming(f"{who}, translators"):
+    with attributed_to(f"{who}, translators"):
         return {
             name: replace(
                 translator,

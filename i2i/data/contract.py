@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from i2i.errors import PluginError, blaming, brief
+from i2i.errors import PluginError, attributed_to, brief
 
 IMAGES, LABELS = ("source", "target"), ("label", "target_label")
 """Keys of a sample that have a meaning of their own; others are numbers or arrays that a recipe knows."""
@@ -102,7 +102,7 @@ class CheckedTransform:
         Raises:
             PluginError: it fails, drops a key, or returns something else than images.
         """
-        with blaming(self.who):
+        with attributed_to(self.who):
             changed = self.transform(sample)
         check_sample(f"{self.who}: what it returns", changed, keys=list(sample))
         return changed

@@ -23,7 +23,7 @@ from i2i.data.contract import CheckedTransform, label_problem
 from i2i.data.detect import Wanted
 from i2i.data.sources import NotingReader, open_dataset
 from i2i.data.transforms import Pipeline
-from i2i.errors import DataError, blaming
+from i2i.errors import DataError, attributed_to
 from i2i.plugins.builder import Builder
 from i2i.plugins.discovery import import_file
 from i2i.plugins.registry import Plugins
@@ -93,7 +93,7 @@ class Samples(Dataset):
             index = self.indices[(position + offset) % len(self.indices)]
             self.reader.failed.clear()
             try:
-                with _seeded(self.seed, epoch, index), blaming(f"{self.who}, sample {index}"):
+                with _seeded(self.seed, epoch, index), attributed_to(f"{self.who}, sample {index}"):
                     sample = self.dataset[index]
                 if problem := label_problem(sample, getattr(self.dataset, "labels", ())):
                     raise DataError(f"{self.who}, sample {index}: {problem}")

@@ -14,7 +14,7 @@ from i2i.config import DataConfig
 from i2i.data.cache import CachedReader
 from i2i.data.detect import Wanted, find_layout
 from i2i.data.layouts.common import Reader, held_out
-from i2i.errors import ConfigError, DataError, blaming
+from i2i.errors import ConfigError, DataError, attributed_to
 from i2i.plugins.registry import Plugins
 
 
@@ -110,7 +110,7 @@ class Source:
             DataError: the folder is not as the layout needs it.
             PluginError: the dataset fails in another way.
         """
-        with blaming(self.who):
+        with attributed_to(self.who):
             dataset = self.make(split, transform, read or self.read)
             len(dataset)
         return dataset

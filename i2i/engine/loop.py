@@ -31,8 +31,8 @@ from i2i.engine.output.validate import Validation
 from i2i.engine.output.writer import Writer
 from i2i.engine.rollback import roll_back
 from i2i.engine.state import Batch, Training, setup
-from i2i.errors import ConfigError, DataError, PluginError, RunError, TrainingError, blaming
-from i2i.images.errors import shown
+from i2i.errors import ConfigError, DataError, PluginError, RunError, TrainingError, attributed_to
+from i2i.files import printable
 from i2i.plugins.builder import build_recipe
 from i2i.plugins.registry import Plugins
 from i2i.runs import checkpoint as checkpoints
@@ -91,7 +91,7 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder | 
     with Reporter(training.steps, training.step, enabled=fabric.is_global_zero) as reporter, stop:
         for line in damaged:
             reporter.say(f"warning: {line}; the checkpoint before it is used")
-        _announce(reporter, training, data, facts, f" in {shown(run.path)}")
+        _announce(reporter, training, data, facts, f" in {printable(run.path)}")
         for line in started:
             reporter.say(line)
         with memory.explained(training):
@@ -239,7 +239,7 @@ def _try(training: Training, data: Data, fabric: Fabric, validation: Validation,
     untrained = training.translators()
     losses = training.train_step(next(feed(training, data, fabric, set())), every_phase=True)
     validation.measure(untrained)
-    with blaming(f"{training.who}, translators"):
+    with attributed_to(f"{training.who}, translators"):
         sample_grid(untrained, validation, 1)
     text = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
     reporter.say(f"one step done, nothing written: {text}")

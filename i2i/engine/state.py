@@ -30,7 +30,7 @@ from i2i.engine.health import Health
 from i2i.engine.health.finite import explain, norm, numbers, total
 from i2i.engine.health.watch import subjects
 from i2i.engine.optim import Player, players, rate_factor
-from i2i.errors import PluginError, RunError, blaming
+from i2i.errors import PluginError, RunError, attributed_to
 from i2i.plugins.builder import Builder, Built, build_recipe, image_size
 from i2i.plugins.registry import Plugins
 from i2i.runs.checkpoint import Checkpoint
@@ -247,7 +247,7 @@ class Training:
 
     def _blaming(self, where: str) -> AbstractContextManager[None]:
         """An error inside names the recipe, and the component that it came from."""
-        return blaming(f"{self.who}, {where}", partial(culprit, self.built, self.recipe))
+        return attributed_to(f"{self.who}, {where}", partial(culprit, self.built, self.recipe))
 
     def _learn_only(self, *players: Player) -> None:
         """Freezes everything but what the players train."""
@@ -292,7 +292,7 @@ def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Tr
                 distributed.broadcast(tensor, 0)
     steps = train.steps or max(1, round((train.epochs or 1) * len(data.train) / (train.batch_size * train.accumulate)))
     on_device = to_device(data.sample(), fabric.device, exact)
-    with blaming(f"{who}, translators"):
+    with attributed_to(f"{who}, translators"):
         averages = _averages(recipe, modules, on_device, train.ema)
         health = _health(recipe, modules, on_device, config, enabled=train.health)
     context = StepContext(config.seed, steps, fabric.device, exact, fabric.global_rank, world)
@@ -319,10 +319,10 @@ def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Tr
 
 def _declared(recipe: Recipe, who: str, builder: Builder, sample: Batch) -> tuple[dict[str, nn.Module], list[Phase]]:
     """The recipe's networks and phases, checked."""
-    with blaming(f"{who}, networks"):
+    with attributed_to(f"{who}, networks"):
         modules = recipe.networks(builder, sample)
     try:
-        with blaming("phases"):
+        with attributed_to("phases"):
             phases = list(recipe.phases())
     except PluginError as error:  # what `Phase` refuses, too
         raise PluginError(f"{who}: {error}") from error

@@ -11,7 +11,7 @@ from torch import Tensor
 from i2i.api import Translator
 from i2i.components.inference import inference_translators
 from i2i.config import RunConfig, resolve
-from i2i.errors import RunError, blaming
+from i2i.errors import RunError, attributed_to
 from i2i.export.onnx_file import write_onnx
 from i2i.plugins.builder import Builder, build_recipe, image_size
 from i2i.plugins.registry import Plugins
@@ -80,7 +80,7 @@ def export(
     for name, one in chosen.items():
         target = Path(out) if out is not None else folder.model(name)
         facts = {"recipe": config.recipe, "translator": name, "config_digest": config.digest()}
-        with blaming(f"{plugins.owner('recipe', config.recipe)}, translator '{name}'"):
+        with attributed_to(f"{plugins.owner('recipe', config.recipe)}, translator '{name}'"):
             difference = write_onnx(target, one, found.state["value_type"], facts)
         exported.append(Exported(target, name, found.step, difference, tuple(one.example), tuple(one.labels)))
     return exported
@@ -97,7 +97,7 @@ def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plug
     who = plugins.owner("recipe", config.recipe)
     build = Builder(plugins, image_size(sample, config.data.size), labels, inference=True)
     recipe = build_recipe(plugins, config.recipe, config.options)
-    with blaming(f"{who}, networks"):
+    with attributed_to(f"{who}, networks"):
         networks = recipe.networks(build, sample)
     for name, network in networks.items():
         state = checkpoint.networks.get(name, {})

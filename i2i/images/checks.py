@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from i2i.images.errors import Unfit
+from i2i.errors import ErrorKind, FileError
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\xaeB`\x82"  # checksum of the chunk IEND
@@ -19,17 +19,19 @@ _MORE_THAN_A_BYTE_HOLDS = 16_384  # pixels: WebP and AVIF of one colour come clo
 
 
 def refuse_size(width: int, height: int, max_pixels: int) -> None:
-    """Raises Unfit where an image is too large, or nothing at all."""
+    """Raises FileError where an image is too large, or nothing at all."""
     if width < 1 or height < 1:
-        raise Unfit("damaged: an image without a size")
+        raise FileError(ErrorKind.DAMAGED, "damaged: an image without a size")
     if width * height > max_pixels:
-        raise Unfit(f"{width} x {height} pixels are more than the limit of {max_pixels}")
+        raise FileError(ErrorKind.TOO_LARGE, f"{width} x {height} pixels are more than the limit of {max_pixels}")
 
 
 def refuse_lie(pixels: int, most: float) -> None:
-    """Raises Unfit where a header promises more pixels than its data can hold."""
+    """Raises FileError where a header promises more pixels than its data can hold."""
     if pixels > max(most, _HARMLESS_PIXELS):
-        raise Unfit("damaged or a bomb: the header promises more pixels than the data can hold")
+        raise FileError(
+            ErrorKind.IMPLAUSIBLE, "damaged or a bomb: the header promises more pixels than the data can hold"
+        )
 
 
 def refuse_thin(pixels: int, size: int) -> None:
@@ -46,7 +48,7 @@ def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
         length, kind = struct.unpack(">I4s", head) if len(head) == 8 else (size, b"")
         file.seek(start + 8 + length)
         if start + length + 12 > size or (kind == b"IEND" and file.read(4) != _PNG_END):
-            raise Unfit("cut off: the end of the PNG is missing")
+            raise FileError(ErrorKind.CUT_OFF, "cut off: the end of the PNG is missing")
         yield kind, start, length
         if kind == b"IEND":
             return
@@ -54,7 +56,7 @@ def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 
 
 def check_png(file: BinaryIO, max_pixels: int, thorough: bool) -> None:
-    """Raises Unfit where chunks that decide about pixels are missing, damaged, or less than the header promises."""
+    """Raises FileError where chunks that decide about pixels are missing, damaged, or less than the header promises."""
     packed, promised, colours = 0, 0, True
     for kind, start, length in png_chunks(file):
         packed += length if kind == b"IDAT" else 0
@@ -63,14 +65,14 @@ def check_png(file: BinaryIO, max_pixels: int, thorough: bool) -> None:
             file.seek(start + 4)
             body, checksum = file.read(length + 4), file.read(4)
             if thorough and checksum != struct.pack(">I", zlib.crc32(body)):
-                raise Unfit(f"damaged: wrong checksum in chunk {kind.decode()}")
+                raise FileError(ErrorKind.DAMAGED, f"damaged: wrong checksum in chunk {kind.decode()}")
             if kind == b"IHDR" and length == 13:
                 width, height, bits, kind_of_colour = struct.unpack_from(">IIBB", body, 4)
                 colours = kind_of_colour != 3
                 refuse_size(width, height, max_pixels)
                 promised = width * height * bits // 8
     if not packed or not colours:
-        raise Unfit(f"damaged: a PNG without {'a palette' if packed else 'image data'}")
+        raise FileError(ErrorKind.DAMAGED, f"damaged: a PNG without {'a palette' if packed else 'image data'}")
     refuse_lie(promised, packed * _PNG_EXPANSION)
 
 
@@ -88,12 +90,12 @@ def is_lossless_webp(file: BinaryIO) -> bool:
 
 
 def check_webp(file: BinaryIO, max_pixels: int) -> None:
-    """Raises Unfit where the file is shorter than it says, too large, or promises more than it can hold."""
+    """Raises FileError where the file is shorter than it says, too large, or promises more than it can hold."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     start = file.read(30)
     if len(start) < 30 or int.from_bytes(start[4:8], "little") + 8 > size:
-        raise Unfit("cut off: the end of the WebP is missing")
+        raise FileError(ErrorKind.CUT_OFF, "cut off: the end of the WebP is missing")
     kind = start[12:16]
     if kind == b"VP8 ":
         width, height = (value & 0x3FFF for value in struct.unpack_from("<HH", start, 26))

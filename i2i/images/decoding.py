@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
+from i2i.errors import ErrorKind, FileError
 from i2i.images.checks import png_chunks
 from i2i.images.colour import in_srgb
-from i2i.images.errors import Unfit
 from i2i.images.formats.bmp import has_runs, indexed_pixels, is_misread
 from i2i.images.formats.gif import Gif
 from i2i.images.formats.jpeg import Jpeg
@@ -58,7 +58,7 @@ def decode(file: BinaryIO, header: Header, max_pixels: int) -> Iterator[Decoded]
 
 def _frame(file: BinaryIO, header: Header, image: Image.Image, frame: int) -> Decoded:
     if header.bits == 16 and header.frames > 1:
-        raise Unfit("an animated PNG of 16 bits is not read")
+        raise FileError(ErrorKind.UNSUPPORTED, "an animated PNG of 16 bits is not read")
     if frame:
         image.seek(frame)
     if header.format == "BMP" and (has_runs(file) or is_misread(file, image)):
@@ -77,7 +77,7 @@ def picture_arrays(image: Image.Image) -> Decoded:
     if image.mode.startswith("I"):
         wide = np.array(image)
         if wide.min() < 0 or wide.max() > 65535:
-            raise Unfit("integers of 32 bits are not read")
+            raise FileError(ErrorKind.UNSUPPORTED, "integers of 32 bits are not read")
         grey = wide.astype(np.uint16)[..., np.newaxis]
         return _keyed(grey, image.info.get("transparency")), icc
     if image.mode == "F":
@@ -129,7 +129,7 @@ def _deep_png(file: BinaryIO, header: Header, image: Image.Image) -> np.ndarray:
     """OpenCV decodes colour of 16 bits, which Pillow would cut; Pillow has found the data complete."""
     array = cv2.imdecode(np.frombuffer(_png_essentials(file), np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None or array.shape[:2] != (header.height, header.width):
-        raise Unfit("damaged or of a kind that is not supported")
+        raise FileError(ErrorKind.DAMAGED, "damaged or of a kind that is not supported")
     array = np.atleast_3d(array)
     if array.shape[2] > 2:
         array = array[..., [2, 1, 0, 3][: array.shape[2]]]

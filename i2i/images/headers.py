@@ -10,8 +10,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import AvifImagePlugin, Image, ImageFile, WebPImagePlugin
 
+from i2i.errors import ErrorKind, FileError
 from i2i.images.checks import PNG_START, check_png, check_webp, png_chunks, refuse_lie, refuse_size, refuse_thin
-from i2i.images.errors import Unfit
 from i2i.images.formats.bmp import has_runs
 from i2i.images.formats.gif import Gif
 from i2i.images.formats.jpeg import Jpeg
@@ -65,7 +65,7 @@ def read_header(file: BinaryIO, max_pixels: int, *, thorough: bool = True) -> He
         thorough: looks through all data for what decoders do not notice, as must be done before decoding.
 
     Raises:
-        Unfit: the content is of no known format, too large, cut off, or less than the header promises. Pillow's
+        FileError: the content is of no known format, too large, cut off, or less than the header promises. Pillow's
             exceptions come through as they are.
     """
     file.seek(0)
@@ -98,7 +98,7 @@ def _by_pillow(file: BinaryIO, max_pixels: int, thorough: bool) -> Header:
     try:
         image = Image.open(file, formats=_FORMATS)
     except Image.DecompressionBombError:
-        raise Unfit(f"more pixels than the limit of {max_pixels}") from None
+        raise FileError(ErrorKind.TOO_LARGE, f"more pixels than the limit of {max_pixels}") from None
     kind = "JPEG" if image.format == "MPO" else str(image.format)
     bits = 16 if "16" in _raw_mode(image) else 8
     header = _checked(Header(kind, *image.size, _channels(image), bits, image=image), max_pixels)
@@ -206,17 +206,17 @@ def npy_header(file: BinaryIO) -> tuple[tuple[int, int, int], np.dtype]:
     width = 2 if version == (1, 0) else 4
     length = int.from_bytes(file.read(width), "little")
     if length > _LONGEST_NPY_HEADER:
-        raise Unfit("damaged: the header of the npy file is too long")
+        raise FileError(ErrorKind.DAMAGED, "damaged: the header of the npy file is too long")
     file.seek(-width, io.SEEK_CUR)
     read = np.lib.format.read_array_header_1_0 if width == 2 else np.lib.format.read_array_header_2_0
     try:
         shape, _, dtype = read(file)
     except (ValueError, SyntaxError, TokenError):
-        raise Unfit("damaged: the header of the npy file") from None
+        raise FileError(ErrorKind.DAMAGED, "damaged: the header of the npy file") from None
     if len(shape) not in (2, 3) or min(shape) < 1 or not 1 <= (*shape, 1)[2] <= 4:
-        raise Unfit(f"an array of shape {shape} is no image")
+        raise FileError(ErrorKind.NOT_AN_IMAGE, f"an array of shape {shape} is no image")
     if dtype.str[1:] not in ("u1", "u2", "f2", "f4", "f8"):
-        raise Unfit(f"an array of type {dtype} is no image; uint8, uint16 and floats are")
+        raise FileError(ErrorKind.NOT_AN_IMAGE, f"an array of type {dtype} is no image; uint8, uint16 and floats are")
     return (shape[0], shape[1], (*shape, 1)[2]), dtype
 
 
@@ -224,4 +224,4 @@ def _refuse_short_npy(file: BinaryIO) -> None:
     shape, dtype = npy_header(file)
     start, end = file.tell(), file.seek(0, io.SEEK_END)
     if end - start < shape[0] * shape[1] * shape[2] * dtype.itemsize:
-        raise Unfit("cut off: the data of the npy file are not all there")
+        raise FileError(ErrorKind.CUT_OFF, "cut off: the data of the npy file are not all there")

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import DTypeLike
 
-from i2i.images.errors import Unfit
+from i2i.errors import ErrorKind, FileError
 
 AlphaRule = Literal["keep", "drop", "white", "black"]
 """What becomes of alpha: kept apart, left out without a blend, or the image blended over white or black."""
@@ -64,13 +64,13 @@ def to_channels(pixels: np.ndarray, channels: int, alpha: np.ndarray | None = No
         Array ``(H, W, channels)``.
 
     Raises:
-        Unfit: the numbers of channels are not among 1, 3 and 4.
+        FileError: the numbers of channels are not among 1, 3 and 4.
     """
     have = pixels.shape[2]
     if have == channels:
         return pixels
     if have not in (1, 3, 4) or channels not in (1, 3, 4):
-        raise Unfit(f"has {have} channels, and {channels} are needed")
+        raise FileError(ErrorKind.CHANNELS, f"has {have} channels, and {channels} are needed")
     if channels == 1:
         colour = np.ascontiguousarray(pixels[..., :3])
         return np.asarray(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY))[..., np.newaxis]
@@ -118,11 +118,11 @@ def split_alpha(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         Pixels ``(H, W, 1 or 3)`` and alpha ``(H, W)`` or None; contiguous, and writable if the input was.
 
     Raises:
-        Unfit: C is not 1, 2, 3 or 4.
+        FileError: C is not 1, 2, 3 or 4.
     """
     channels = pixels.shape[2]
     if channels not in (1, 2, 3, 4):
-        raise Unfit(f"has {channels} channels")
+        raise FileError(ErrorKind.CHANNELS, f"has {channels} channels")
     if channels in (1, 3):
         return np.ascontiguousarray(pixels), None
     return np.ascontiguousarray(pixels[..., :-1]), np.ascontiguousarray(pixels[..., -1])

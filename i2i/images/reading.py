@@ -35,10 +35,11 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from i2i.errors import DataError
+from i2i.errors import DataError, ErrorKind, FileError
+from i2i.files import printable, regular_file
 from i2i.images.checks import is_lossless_webp
 from i2i.images.decoding import decode, picture_arrays
-from i2i.images.errors import Unfit, named, regular_file, shown
+from i2i.images.errors import named
 from i2i.images.exif import exif_block
 from i2i.images.headers import Header, read_header
 from i2i.images.pixels import AlphaRule, apply_alpha, orient, split_alpha, to_channels, to_dtype
@@ -233,7 +234,7 @@ def find_images(root: str | os.PathLike[str]) -> list[Path]:
     search = search_folder(root, READABLE)
     for found in search.found:
         if found.problem not in ("", NO_IMAGE):
-            raise DataError(f"{shown(Path(found.folder, found.name))}: {found.problem}")
+            raise DataError(f"{printable(Path(found.folder, found.name))}: {found.problem}")
     return [Path(found.folder, found.name) for found in search.found if not found.problem]
 
 
@@ -264,6 +265,9 @@ def refuse_range(values: np.ndarray) -> None:
     """Floats without a range that all agree on are refused: to clip them would lose what they say."""
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
-        raise Unfit("has values that are not finite")
+        raise FileError(ErrorKind.OUT_OF_RANGE, "has values that are not finite")
     if low < -_OVERSHOOT or high > 1 + _OVERSHOOT:
-        raise Unfit(f"float values from {low:.4g} to {high:.4g}: scale them to [0, 1], or write integers")
+        raise FileError(
+            ErrorKind.OUT_OF_RANGE,
+            f"float values from {low:.4g} to {high:.4g}: scale them to [0, 1], or write integers",
+        )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from i2i.images.errors import reason, shown
+from i2i.files import natural_key, printable
+from i2i.images.errors import reason
 
 NO_IMAGE = "a folder, not an image"
 """The problem of a folder whose name ends like that of an image; it is searched all the same."""
@@ -70,7 +70,7 @@ def search_folder(root: str | os.PathLike[str], endings: Collection[str]) -> Sea
         try:
             status = Path(folder).stat()
             if (status.st_dev, status.st_ino) in search.searched:
-                search.notes.append(f"{shown(folder)}: leads to a folder that is searched already")
+                search.notes.append(f"{printable(folder)}: leads to a folder that is searched already")
                 continue
             search.searched.add((status.st_dev, status.st_ino))
             listings[folder] = entries = _listing(folder, endings, search.notes, others)
@@ -82,24 +82,9 @@ def search_folder(root: str | os.PathLike[str], endings: Collection[str]) -> Sea
                 (links if entry.linked else folders).append(_below(folder, entry.name))
     search.found = _in_order(start, listings)
     if others:
-        most = ", ".join(f"{shown(ending) or 'none'} {count}" for ending, count in others.most_common(4))
-        search.notes.append(f"{shown(start)}: {others.total()} files with other endings left out ({most})")
+        most = ", ".join(f"{printable(ending) or 'none'} {count}" for ending, count in others.most_common(4))
+        search.notes.append(f"{printable(start)}: {others.total()} files with other endings left out ({most})")
     return search
-
-
-def natural_order(path: Path) -> list[str]:
-    """Sort key of a path in which numbers count by their value, unique to each path."""
-    return [*(natural_key(part) for part in path.parts), "", str(path)]
-
-
-def natural_key(name: str) -> str:
-    """Sort key of a name in which numbers count by their value and come before other text."""
-    return re.sub("[0-9]+", _sortable, name)
-
-
-def _sortable(number: re.Match[str]) -> str:
-    digits = number[0].lstrip("0")
-    return f"\0{chr(len(digits))}{digits}"
 
 
 def _listing(folder: str, endings: Collection[str], notes: list[str], others: Counter[str]) -> list[_Entry]:
@@ -117,7 +102,7 @@ def _listing(folder: str, endings: Collection[str], notes: list[str], others: Co
             ) as error:  # a link that leads to itself; one that is named as an image will be read, and told
                 is_folder = False
                 if not is_image:
-                    notes.append(f"{shown(item.path)}: {reason(error)}")
+                    notes.append(f"{printable(item.path)}: {reason(error)}")
                     continue
             if is_image or is_folder:
                 entries.append(_Entry(item.name, linked, is_image, is_folder))

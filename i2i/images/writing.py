@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 from PIL import Image
 
+from i2i.errors import ErrorKind, FileError
 from i2i.files import put_file
-from i2i.images.errors import Unfit, named
+from i2i.images.errors import named
 from i2i.images.formats.tiff_writing import encode_tiff
 from i2i.images.pixels import to_channels, to_dtype
 
@@ -121,16 +122,18 @@ def _channels(ending: str) -> tuple[int, ...]:
 def _encode(ending: str, pixels: np.ndarray, icc: bytes | None, exif: bytes | None, *, lossless: bool) -> bytes:
     kind = WRITABLE.get(ending)
     if kind is None:
-        raise Unfit(f"unknown ending for an output; known are {' '.join(WRITABLE)}")
+        raise FileError(ErrorKind.UNSUPPORTED, f"unknown ending for an output; known are {' '.join(WRITABLE)}")
     if pixels.ndim == 2:
         pixels = pixels[..., np.newaxis]
     if pixels.ndim != 3 or 0 in pixels.shape:
-        raise Unfit(f"an array of shape {pixels.shape} is no image")
+        raise FileError(ErrorKind.NOT_AN_IMAGE, f"an array of shape {pixels.shape} is no image")
     pixels = np.ascontiguousarray(pixels)
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise Unfit("the image to write has values that are not finite")
+        raise FileError(ErrorKind.OUT_OF_RANGE, "the image to write has values that are not finite")
     if kind != "NPY" and pixels.shape[2] not in _channels(ending):
-        raise Unfit(f"{'PFM' if ending == '.pfm' else kind} cannot hold {pixels.shape[2]} channels")
+        raise FileError(
+            ErrorKind.CHANNELS, f"{'PFM' if ending == '.pfm' else kind} cannot hold {pixels.shape[2]} channels"
+        )
     if kind in ("NPY", "PPM"):
         return {".npy": _npy, ".pfm": _pfm}.get(ending, _ppm)(pixels)
     if kind in ("WEBP", "AVIF") and pixels.shape[2] == 1:
@@ -152,7 +155,7 @@ def _png(pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> bytes:
     ordered = cv2.cvtColor(pixels, codes[pixels.shape[2]]) if pixels.shape[2] in codes else pixels[..., 0]
     done, encoded = cv2.imencode(".png", ordered, _PNG_OPTIONS)
     if not done:
-        raise Unfit("the PNG encoder failed")
+        raise FileError(ErrorKind.UNSUPPORTED, "the PNG encoder failed")
     data = encoded.tobytes()
     extra = _chunk(b"iCCP", b"icc\0\0" + zlib.compress(icc)) if icc is not None else b""
     if exif is not None:
@@ -167,14 +170,14 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 def _by_pillow(kind: str, pixels: np.ndarray, icc: bytes | None, exif: bytes | None, *, lossless: bool) -> bytes:
     height, width, channels = pixels.shape
     if max(height, width) > _LONGEST_SIDE.get(kind, max(height, width)):
-        raise Unfit(f"{width} x {height} pixels are more than {kind} can hold")
+        raise FileError(ErrorKind.TOO_LARGE, f"{width} x {height} pixels are more than {kind} can hold")
     image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
     options = _LOSSLESS_WEBP if kind == "WEBP" and lossless else _PILLOW_OPTIONS[kind]
     metadata: dict[str, Any] = {"icc_profile": icc}
     if exif is not None:
         metadata["exif"] = _EXIF_MARK + exif
         if kind == "JPEG" and len(metadata["exif"]) > _MOST_EXIF_IN_JPEG:
-            raise Unfit("the EXIF block is too long for JPEG")
+            raise FileError(ErrorKind.TOO_LARGE, "the EXIF block is too long for JPEG")
     buffer = io.BytesIO()
     image.save(buffer, kind, **options, **(metadata if kind != "BMP" else {}))
     return buffer.getvalue()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from i2i.api import Choice, Component, Config, Recipe
-from i2i.errors import ConfigError, PluginError, blaming
+from i2i.errors import ConfigError, PluginError, attributed_to
 from i2i.plugins.registry import Plugins, nearest
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def build_recipe(plugins: Plugins, name: str, config: Config) -> Recipe:
         PluginError: it cannot be built, or is no recipe.
     """
     who = plugins.owner("recipe", name)
-    with blaming(who):
+    with attributed_to(who):
         recipe = plugins.get("recipe", name).build(config)
     if not isinstance(recipe, Recipe):
         raise PluginError(f"{who}: must build an i2i.Recipe, not a {type(recipe).__name__}")
@@ -144,7 +144,7 @@ class Builder:
             raise ConfigError(f"{kind} '{choice.name}' has no option {lacking[0]}, which is needed here{hint}")
         config = _configured(kind, component, dict(choice.options) | options)
         who = self.plugins.owner(kind, choice.name)
-        with blaming(f"{who} cannot be built"):
+        with attributed_to(f"{who} cannot be built"):
             wanted = inspect.signature(component.build).parameters
             optional = {key: value for key, value in (optional or {}).items() if key in wanted}
             try:

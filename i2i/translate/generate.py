@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from i2i.errors import UserError
-from i2i.images.errors import shown
+from i2i.files import printable
 from i2i.images.reading import write_image
 from i2i.translate.folders.plan import PathLike, existing_outputs, make_writable, output_folder, with_format
 from i2i.translate.model import Model
@@ -153,7 +153,7 @@ def _results(model: Model, request: _Request, seed: int, truncation: float | Non
     images = _images(model, request, request.numbers, seed, truncation)
     for number, output, (image, seconds) in zip(request.numbers, request.outputs, images, strict=True):
         if isinstance(image, UserError):
-            reason = f"{shown(output)}: {image}"
+            reason = f"{printable(output)}: {image}"
             yield Generated(output, request.label, number, "failed", reason, seconds)
         else:
             yield _written(Generated(output, request.label, number, "written", "", seconds), image)

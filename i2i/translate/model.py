@@ -15,8 +15,9 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-from i2i.errors import DataError, ModelError, UserError
-from i2i.images.errors import Unfit, named, shown
+from i2i.errors import DataError, ErrorKind, FileError, ModelError, UserError
+from i2i.files import printable
+from i2i.images.errors import named
 from i2i.images.pixels import AlphaRule, apply_alpha, split_alpha, with_alpha
 from i2i.images.reading import Picture, from_pillow, read_image, refuse_range, to_channels, to_dtype
 from i2i.translate.find import find_model
@@ -57,9 +58,9 @@ def load(
         session, note = open_session(file, device)
         metadata = read_metadata(session)
     except UserError as error:
-        raise type(error)(f"{shown(file)}: {error}") from error
+        raise type(error)(f"{printable(file)}: {error}") from error
     if translator not in (None, metadata.translator):
-        raise ModelError(f"{shown(file)}: translates {metadata.translator!r}, not {translator!r}")
+        raise ModelError(f"{printable(file)}: translates {metadata.translator!r}, not {translator!r}")
     return Model(session, metadata, file, [note] if note else [])
 
 
@@ -261,15 +262,15 @@ class Model:
             ModelError: it is for the other; the message says so.
         """
         if self.info.generates and command == "translate":
-            raise ModelError(f"{shown(self.path)}: makes images from noise and takes none; use: i2i generate")
+            raise ModelError(f"{printable(self.path)}: makes images from noise and takes none; use: i2i generate")
         if not self.info.generates and command == "generate":
-            raise ModelError(f"{shown(self.path)}: translates images and makes none from noise; use: i2i translate")
+            raise ModelError(f"{printable(self.path)}: translates images and makes none from noise; use: i2i translate")
 
     def prepare(self, picture: Picture) -> np.ndarray:
         """The picture's pixels ``(H, W, C)`` in the channels and type that the model takes.
 
         Raises:
-            Unfit: it has a number of channels that cannot be converted.
+            FileError: it has a number of channels that cannot be converted.
         """
         return to_dtype(to_channels(picture.pixels, self.info.channels_in, picture.alpha), self.dtype)
 
@@ -281,17 +282,17 @@ class Model:
         """
         if not self.takes_label:
             if label is not None:
-                raise UserError(f"{shown(self.path)}: the model has no labels; leave the label out")
+                raise UserError(f"{printable(self.path)}: the model has no labels; leave the label out")
             return None
         known = ", ".join(self.labels) or "a number"
         if label is None:
-            raise UserError(f"{shown(self.path)}: the model needs a label: {known}")
+            raise UserError(f"{printable(self.path)}: the model needs a label: {known}")
         if label in self.labels:
             return self.labels.index(str(label))
         text = str(label)
         index = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
         if index < 0 or (self.labels and index >= len(self.labels)):
-            raise UserError(f"{shown(self.path)}: unknown label {label!r}; the model knows: {known}")
+            raise UserError(f"{printable(self.path)}: unknown label {label!r}; the model knows: {known}")
         return index
 
     def _label_feed(self, index: int | None, count: int) -> dict[str, np.ndarray]:
@@ -302,9 +303,9 @@ class Model:
         try:
             (result,) = self._session.run(["image_out"], feeds, self.run_options)
         except Exception as error:  # onnxruntime raises types of its own, and RuntimeError
-            raise ModelError(f"{shown(self.path)}: the model failed: {last_words(error)}") from error
+            raise ModelError(f"{printable(self.path)}: the model failed: {last_words(error)}") from error
         if len(result.shape) != 4 or any(p not in (None, g) for p, g in zip(promised, result.shape, strict=True)):
-            raise ModelError(f"{shown(self.path)}: gave shape {result.shape} where its metadata promise {promised}")
+            raise ModelError(f"{printable(self.path)}: gave shape {result.shape} where its metadata promise {promised}")
         return result
 
     def _tiling(self, tile: Literal["auto", "none"] | int) -> Tiling:
@@ -322,7 +323,7 @@ class Model:
         if not isinstance(image, np.ndarray):
             return read_image(image)
         if image.ndim not in (2, 3) or not image.size:
-            raise Unfit(f"an array of shape {image.shape} is no image")
+            raise FileError(ErrorKind.NOT_AN_IMAGE, f"an array of shape {image.shape} is no image")
         if image.dtype.kind == "f":
             refuse_range(image)
         pixels = image if image.ndim == 3 else image[..., np.newaxis]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from i2i.errors import UserError
-from i2i.images.errors import shown
+from i2i.files import printable
 
 if TYPE_CHECKING:
     from i2i.translate.folders.plan import Task
@@ -61,17 +61,17 @@ class Result:
         """Of a task about which all is known without reading it."""
         begun = cls.begun(task)
         if task.refused:
-            return replace(begun, status="failed", reason=f"{shown(task.input)}: {task.refused}")
+            return replace(begun, status="failed", reason=f"{printable(task.input)}: {task.refused}")
         return begun.skipped() if task.skip else None
 
     def skipped(self) -> Result:
         """The same, its output being there already."""
-        reason = f"{shown(self.input)}: {shown(self.output)} exists"
+        reason = f"{printable(self.input)}: {printable(self.output)} exists"
         return replace(self, status="skipped", note="", reason=reason)
 
     def failed(self, error: UserError) -> Result:
         """The same, after that error."""
-        name, reason = f"{shown(self.input)}: ", str(error).removeprefix(f"{shown(self.input)}: ")
+        name, reason = f"{printable(self.input)}: ", str(error).removeprefix(f"{printable(self.input)}: ")
         if self.frame is not None and not reason.startswith("frame "):
             reason = f"frame {self.frame}: {reason}"
         return replace(self, status="failed", note="", reason=name + reason)

@@ -10,9 +10,9 @@ from torch import nn
 
 from helpers.paths import DATA
 from helpers.small_models import make_model, noise
+from i2i import memory
 from i2i.api import Translator
 from i2i.components import resnet, unet
-from i2i import memory
 from i2i.components.inference import for_inference
 from i2i.errors import ModelError, UserError
 from i2i.export.footprint import bytes_per_pixel

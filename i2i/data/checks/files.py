@@ -21,7 +21,7 @@ import numpy as np
 from i2i.data.checks.store import Store
 from i2i.data.layouts.common import Reader
 from i2i.errors import DataError
-from i2i.images.errors import shown
+from i2i.files import printable
 
 Colour = tuple[float, ...]
 _NARROW = 4  # pixels; halves of narrower images cannot be told to be constant or not in one row
@@ -63,7 +63,7 @@ class Facts:
         """The facts of a file that cannot be read."""
         cause = error.__cause__
         passing = isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno is not None)
-        return cls(problem=str(error).removeprefix(f"{shown(path)}: "), lasting=not passing)
+        return cls(problem=str(error).removeprefix(f"{printable(path)}: "), lasting=not passing)
 
     @classmethod
     def kept(cls, values: dict[str, Any] | None) -> Facts | None:
@@ -188,7 +188,7 @@ class FactsReader:
             return None
         self.facts[path] = facts
         if facts.problem:
-            raise DataError(f"{shown(path)}: {facts.problem}")
+            raise DataError(f"{printable(path)}: {facts.problem}")
         return facts.stand_in()
 
     def _decoded(self, path: Path) -> np.ndarray:

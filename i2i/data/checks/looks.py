@@ -14,8 +14,8 @@ from i2i.data.checks.findings import Finding
 from i2i.data.contract import check_sample, label_problem
 from i2i.data.sources import Source
 from i2i.data.transforms import is_image, swapped
-from i2i.errors import DataError, blaming
-from i2i.images.errors import shown
+from i2i.errors import DataError, attributed_to
+from i2i.files import printable
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,12 @@ class Looker:
         labels = tuple(getattr(self.dataset, "labels", ()))
         with self.reader.recording() as record:
             try:
-                with blaming(who):
+                with attributed_to(who):
                     sample = getattr(self.dataset, "look", self.dataset.__getitem__)(index)
             except DataError as error:
                 return Look(index, self._refused(index, str(error), record))
             if isinstance(sample, dict) and (problem := label_problem(sample, labels)):
-                file = shown(record.paths[0]) if record.files else who
+                file = printable(record.paths[0]) if record.files else who
                 return Look(index, [Finding(file, "label", f"{file}: {problem}", self.split)])
             check_sample(who, sample, labels)
             values = {key: _value(value, record, who) for key, value in swapped(sample, self.direction).items()}
@@ -120,7 +120,8 @@ class Looker:
                 continue
         bad = [(path, facts) for path in paths if (facts := self.reader.facts.get(path)) and facts.problem]
         found = [
-            Finding(shown(path), kind_of(facts), f"{shown(path)}: {facts.problem}", self.split) for path, facts in bad
+            Finding(printable(path), kind_of(facts), f"{printable(path)}: {facts.problem}", self.split)
+            for path, facts in bad
         ]
         if found:
             return found
@@ -133,7 +134,7 @@ class Looker:
             return []
         if record.files:
             read = [path for path, pixels in record.files if pixels is not None]
-            return [(self.reader.facts[path].digest, shown(path)) for path in read]
+            return [(self.reader.facts[path].digest, printable(path)) for path in read]
         return [(digest_of(value), who) for value in sample.values() if is_image(value)]
 
 
@@ -147,8 +148,8 @@ def kind_of(facts: Facts) -> str:
 def _value(value: Any, record: Record, who: str) -> Value:
     if is_image(value):
         path = record.path_of(value)
-        return Value(shown(path) if path else who, value.shape, str(value.dtype), colour_of(value))
-    file = shown(record.paths[0]) if record.files else who
+        return Value(printable(path) if path else who, value.shape, str(value.dtype), colour_of(value))
+    file = printable(record.paths[0]) if record.files else who
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return Value(file, label=int(value))
     return Value(file)

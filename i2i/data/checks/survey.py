@@ -19,7 +19,7 @@ from i2i.data.contract import check_keys
 from i2i.data.detect import Wanted
 from i2i.data.sources import Source, split_samples
 from i2i.errors import DataError
-from i2i.images.errors import shown
+from i2i.files import printable
 from i2i.plugins.registry import Plugins
 
 DRAWN = 8
@@ -183,7 +183,9 @@ def _told_by(lookers: list[Looker]) -> list[Finding]:
     """What the datasets themselves say they have left out."""
     found = []
     for looker in {id(looker.dataset): looker for looker in reversed(lookers)}.values():
-        bad = {f"{shown(path)}: {facts.problem}": facts for path, facts in looker.reader.facts.items() if facts.problem}
+        bad = {
+            f"{printable(path)}: {facts.problem}": facts for path, facts in looker.reader.facts.items() if facts.problem
+        }
         for line in sorted(set(getattr(looker.dataset, "problems", []))):
             file, kind = line.partition(": ")[0], "unusable"
             if line in bad:

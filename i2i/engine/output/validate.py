@@ -14,7 +14,7 @@ from i2i.components.inference import mirror_padded
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
-from i2i.errors import PluginError, blaming
+from i2i.errors import PluginError, attributed_to
 from i2i.images.reading import write_image
 from i2i.plugins.builder import Builder
 from i2i.plugins.registry import Plugins
@@ -60,7 +60,7 @@ class Validation:
         if translator is None or translator.target is None:
             return {}
         for name, metric in self.metrics.items():
-            with blaming(self.who[name]):
+            with attributed_to(self.who[name]):
                 metric.reset()
         seen = 0
         for batch in self.images(self.count):
@@ -68,19 +68,19 @@ class Validation:
                 return {}
             if translator.target not in batch:
                 continue
-            with blaming(f"{self.recipe}, translator"):
+            with attributed_to(f"{self.recipe}, translator"):
                 output = run(translator, batch)
             if output.shape != batch[translator.target].shape:
                 got, want = tuple(output.shape), tuple(batch[translator.target].shape)
                 raise PluginError(f"{self.recipe}: its translator gives images {got}, and the targets are {want}")
             for name, metric in self.metrics.items():
-                with blaming(self.who[name]):
+                with attributed_to(self.who[name]):
                     metric.update(output.float().cpu().contiguous(), batch[translator.target].cpu())
             seen += 1
         return {name: self._value(name) for name in self.metrics} if seen else {}
 
     def _value(self, name: str) -> float:
-        with blaming(f"{self.who[name]}, compute must return a scalar"):
+        with attributed_to(f"{self.who[name]}, compute must return a scalar"):
             return float(self.metrics[name].compute())
 
     def score(self, measured: dict[str, float]) -> float | None:

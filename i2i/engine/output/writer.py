@@ -15,7 +15,7 @@ from i2i.engine.output.grids import image_row, sample_grid, save_grid
 from i2i.engine.output.log import Log, Reporter
 from i2i.engine.output.validate import Validation, save_examples
 from i2i.engine.state import Training
-from i2i.errors import PluginError, TrainingError, blaming
+from i2i.errors import PluginError, TrainingError, attributed_to
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.disk import cannot_write, free_bytes
 from i2i.runs.folder import RunFolder
@@ -149,7 +149,7 @@ class Writer:
     def grid(self, step: int, translators: Mapping[str, Translator]) -> None:
         """Draws the sample grid."""
         begin = time.monotonic()
-        with blaming(f"{self.training.who}, translators"):
+        with attributed_to(f"{self.training.who}, translators"):
             grid = sample_grid(translators, self.validation, self.config.sample_count)
         if grid is not None:
             save_grid(self.run.samples / f"step-{step:07d}.png", grid)

@@ -7,7 +7,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from i2i.images.errors import Unfit
+from i2i.errors import ErrorKind, FileError
 
 _MOST_BYTES = 1 << 24  # of codes; each costs a step of Python
 
@@ -31,7 +31,7 @@ def indexed_pixels(file: BinaryIO, width: int, height: int) -> np.ndarray:
     """Pixels ``(H, W, 3)`` of a BMP of 4 or 8 bits; what run lengths jump over has the first colour of the palette.
 
     Raises:
-        Unfit: the data end too early.
+        FileError: the data end too early.
     """
     bits, info = _bits(file), _integer(file, 14, 4)
     entry = 3 if info == 12 else 4
@@ -55,7 +55,7 @@ def _plain_rows(file: BinaryIO, width: int, height: int, bits: int) -> np.ndarra
     file.seek(_integer(file, 10, 4))
     data = file.read(stride * height)
     if len(data) < stride * height or bits not in (4, 8):
-        raise Unfit("cut off: the data of the BMP are not all there")
+        raise FileError(ErrorKind.CUT_OFF, "cut off: the data of the BMP are not all there")
     rows = np.frombuffer(data, np.uint8).reshape(height, stride)
     return (_nibbles(data).reshape(height, -1) if bits == 4 else rows)[:, :width]
 
@@ -63,7 +63,7 @@ def _plain_rows(file: BinaryIO, width: int, height: int, bits: int) -> np.ndarra
 def _run_rows(codes: bytes, width: int, height: int, four: bool) -> np.ndarray:
     """Indices ``(H, W)``, the first row first."""
     if len(codes) > _MOST_BYTES:
-        raise Unfit("a BMP with run lengths of more than 16 MB is not read")
+        raise FileError(ErrorKind.TOO_LARGE, "a BMP with run lengths of more than 16 MB is not read")
     rows = np.zeros((height, width), np.uint8)
     x = y = at = 0
     while at + 1 < len(codes) and y < height:
@@ -93,7 +93,7 @@ def _run_rows(codes: bytes, width: int, height: int, four: bool) -> np.ndarray:
             _put(rows[y], x, _nibbles(literal) if four else np.frombuffer(literal, np.uint8), value)
             x, at = x + value, at + length + length % 2
     if y < height - 1 or (y == height - 1 and x < width):
-        raise Unfit("cut off: the codes of the BMP end too early")
+        raise FileError(ErrorKind.CUT_OFF, "cut off: the codes of the BMP end too early")
     return rows
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import GifImagePlugin
 
-from i2i.images.errors import Unfit
+from i2i.errors import ErrorKind, FileError
 
 _MOST_EXPANSION = 3000  # pixels that a byte of LZW can unpack to: 4096 pixels in 12 bits, rounded up
 _MOST_FRAMES = 100_000
@@ -46,7 +46,7 @@ class Gif:
     """The frames of a GIF, from the structure alone.
 
     Raises:
-        Unfit: it is cut off, has no frame, or a frame promises more pixels than its data can hold.
+        FileError: it is cut off, has no frame, or a frame promises more pixels than its data can hold.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -56,12 +56,12 @@ class Gif:
             self.start = 13 + (3 << (flags & 7) + 1 if flags & 128 else 0)
             self.frames = list(self._walk())
         except (IndexError, struct.error):
-            raise Unfit("cut off: the end of the GIF is missing") from None
+            raise FileError(ErrorKind.CUT_OFF, "cut off: the end of the GIF is missing") from None
         if not self.frames:
-            raise Unfit("cut off: a GIF without a frame")
+            raise FileError(ErrorKind.CUT_OFF, "cut off: a GIF without a frame")
         for frame in self.frames:
             if frame.width * frame.height > _MOST_EXPANSION * (frame.end - frame.start):
-                raise Unfit("damaged: a GIF frame promises more than its data can hold")
+                raise FileError(ErrorKind.IMPLAUSIBLE, "damaged: a GIF frame promises more than its data can hold")
 
     @property
     def covered(self) -> bool:
@@ -84,9 +84,9 @@ class Gif:
                 yield Frame(left, top, width, height, control, at, end)
                 at, control, found = end, b"", found + 1
                 if found > _MOST_FRAMES:
-                    raise Unfit(f"more than {_MOST_FRAMES} frames")
+                    raise FileError(ErrorKind.TOO_LARGE, f"more than {_MOST_FRAMES} frames")
             else:
-                raise Unfit("damaged: no GIF block where one should be")
+                raise FileError(ErrorKind.DAMAGED, "damaged: no GIF block where one should be")
 
     def _blocks(self, at: int) -> int:
         """The position behind a chain of data blocks."""

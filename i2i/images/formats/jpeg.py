@@ -10,8 +10,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from i2i.errors import ErrorKind, FileError
 from i2i.images.checks import refuse_lie
-from i2i.images.errors import Unfit
 
 _MOST_SCANS = 100
 _MOST_SCANNED_PIXELS = 3_000_000_000  # pixels times scans: some 10 seconds of decoding
@@ -30,7 +30,7 @@ class Jpeg:
         kind: its frame marker.
 
     Raises:
-        Unfit: the end or whole scans are missing, or there are more scans than anybody needs.
+        FileError: the end or whole scans are missing, or there are more scans than anybody needs.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -43,18 +43,18 @@ class Jpeg:
         self._restarts = (0, 0)
         self._walk()
         if self._open or not self.scans:
-            raise Unfit("cut off: scans of the JPEG are missing")
+            raise FileError(ErrorKind.CUT_OFF, "cut off: scans of the JPEG are missing")
         if self._restarts[0] < self._restarts[1]:
-            raise Unfit("cut off: restart intervals of the JPEG are missing")
+            raise FileError(ErrorKind.CUT_OFF, "cut off: restart intervals of the JPEG are missing")
 
     def refuse_lie(self) -> None:
-        """Raises Unfit where the header promises more than the data can hold, a bit a block, or costs too much."""
+        """Raises FileError where the header promises more than the data can hold, a bit a block, or costs too much."""
         pixels = self.width * self.height
         if self.kind in _HUFFMAN:
             blocks = sum(math.prod(self._blocks(part)) for part in self._parts)
             refuse_lie(pixels, pixels * 8 * self.end / max(1, blocks))
         if pixels * self.scans > _MOST_SCANNED_PIXELS:
-            raise Unfit(f"a JPEG of {self.scans} scans is not read at this size")
+            raise FileError(ErrorKind.TOO_LARGE, f"a JPEG of {self.scans} scans is not read at this size")
 
     def refuse_filled(self, image: Image.Image) -> None:
         """Decodes again with more data before the end marker: where that changes anything, data were missing.
@@ -66,7 +66,7 @@ class Jpeg:
             image: as decoded, before any conversion.
 
         Raises:
-            Unfit: data are missing.
+            FileError: data are missing.
         """
         if self.kind not in _HUFFMAN:  # arithmetic coding may end before the end
             return
@@ -79,14 +79,14 @@ class Jpeg:
             for top in range(0, height, 512):
                 band = (0, top, width, min(top + 512, height))
                 if again.crop(band).tobytes() != image.crop(band).tobytes():
-                    raise Unfit("cut off: the end of the JPEG's data is missing")
+                    raise FileError(ErrorKind.CUT_OFF, "cut off: the end of the JPEG's data is missing")
 
     def _walk(self) -> None:
         data, at = self.data, 2
         while True:
             marker = _MARKER.search(data, at)
             if marker is None:
-                raise Unfit("cut off: the end of the JPEG is missing")
+                raise FileError(ErrorKind.CUT_OFF, "cut off: the end of the JPEG is missing")
             code, at = data[marker.end() - 1], marker.end()
             if code == 0xD9:
                 self.end = marker.start()
@@ -96,7 +96,7 @@ class Jpeg:
             length = int.from_bytes(data[at : at + 2])
             body, at = data[at + 2 : at + length], at + length
             if length < 2 or at > len(data):
-                raise Unfit("cut off: the end of the JPEG is missing")
+                raise FileError(ErrorKind.CUT_OFF, "cut off: the end of the JPEG is missing")
             if code in _FRAMES:
                 self._frame(code, body)
             elif code == 0xDD:
@@ -106,21 +106,21 @@ class Jpeg:
 
     def _frame(self, code: int, body: bytes) -> None:
         if len(body) < 6 or len(body) < 6 + 3 * body[5] or self.kind:
-            raise Unfit("damaged: the frame header of the JPEG")
+            raise FileError(ErrorKind.DAMAGED, "damaged: the frame header of the JPEG")
         self.kind, self.height, self.width = code, int.from_bytes(body[1:3]), int.from_bytes(body[3:5])
         self._parts = {body[at]: (body[at + 1] >> 4, body[at + 1] & 15) for at in range(6, 6 + 3 * body[5], 3)}
         if any(0 in factors for factors in self._parts.values()):
-            raise Unfit("damaged: the frame header of the JPEG")
+            raise FileError(ErrorKind.DAMAGED, "damaged: the frame header of the JPEG")
         self._open = {(part, k) for part in self._parts for k in range(64)}
 
     def _scan(self, body: bytes, at: int) -> int:
         """Notes what a scan brings; returns where its data end."""
         count = body[0] if body else 0
         if len(body) < 4 + 2 * count:
-            raise Unfit("damaged: a scan header of the JPEG")
+            raise FileError(ErrorKind.DAMAGED, "damaged: a scan header of the JPEG")
         self.scans += 1
         if self.scans > _MOST_SCANS:
-            raise Unfit(f"a JPEG of more than {_MOST_SCANS} scans is not read")
+            raise FileError(ErrorKind.TOO_LARGE, f"a JPEG of more than {_MOST_SCANS} scans is not read")
         parts = [part for part in body[1 : 1 + 2 * count : 2] if part in self._parts]
         first, last, low = body[1 + 2 * count], body[2 + 2 * count], body[3 + 2 * count] & 15
         if self.kind not in _HUFFMAN or self.kind != 0xC2:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from i2i.images.errors import Unfit
+from i2i.errors import ErrorKind, FileError
 
 _HEADER_BYTES = 65_536  # as many as may be comments
 _FIELD = re.compile(rb"(?:\s|#[^\n\r]*[\n\r])*([+-]?[0-9.eE+-]+)")
@@ -51,7 +51,7 @@ def pnm_header(file: BinaryIO) -> Pnm:
     """Reads the header and makes sure that the data behind it can be complete.
 
     Raises:
-        Unfit: it is damaged or the file too short.
+        FileError: it is damaged or the file too short.
     """
     file.seek(0)
     data = file.read(_HEADER_BYTES)
@@ -59,20 +59,20 @@ def pnm_header(file: BinaryIO) -> Pnm:
     for _ in range(2 if kind in "14" else 3):
         found = _FIELD.match(data, position)
         if found is None:
-            raise Unfit("damaged: the header of the PNM file is not whole")
+            raise FileError(ErrorKind.DAMAGED, "damaged: the header of the PNM file is not whole")
         try:
             fields.append(float(found[1]))
         except ValueError:
-            raise Unfit("damaged: the header of the PNM file") from None
+            raise FileError(ErrorKind.DAMAGED, "damaged: the header of the PNM file") from None
         position = found.end()
     width, height, maximum = (*fields, 1.0)[:3]
     if min(width, height) < 1 or max(width, height) > 2**31 or width % 1 or height % 1:
-        raise Unfit("damaged: a PNM file without a size")
+        raise FileError(ErrorKind.DAMAGED, "damaged: a PNM file without a size")
     if (kind not in "fF" and not 1 <= maximum <= 65535) or not np.isfinite(maximum) or maximum == 0:
-        raise Unfit(f"damaged: a PNM file with the largest value {maximum:g}")
+        raise FileError(ErrorKind.DAMAGED, f"damaged: a PNM file with the largest value {maximum:g}")
     header = Pnm(kind, int(width), int(height), maximum, position + 1)
     if file.seek(0, io.SEEK_END) - header.start < _least_bytes(header):
-        raise Unfit("cut off: the data of the PNM file are not all there")
+        raise FileError(ErrorKind.CUT_OFF, "cut off: the data of the PNM file are not all there")
     return header
 
 
@@ -104,7 +104,7 @@ def pnm_pixels(file: BinaryIO, header: Pnm) -> np.ndarray:
         return ((1 - values) * 255).astype(np.uint8)
     full, maximum = (65535 if header.bits == 16 else 255), int(header.maximum)
     if values.max(initial=0) > maximum:
-        raise Unfit(f"damaged: a value above the largest value {maximum}")
+        raise FileError(ErrorKind.DAMAGED, f"damaged: a value above the largest value {maximum}")
     if maximum == full:
         return values.astype(np.uint16 if header.bits == 16 else np.uint8)
     scaled = (values.astype(np.uint32) * full + maximum // 2) // maximum
@@ -123,4 +123,6 @@ def _plain(text: bytes, header: Pnm) -> np.ndarray:
         words = text.split(None, count)[:count]
         if len(words) == count and all(map(bytes.isdigit, words)) and max(map(len, words)) < 10:
             return np.array(words, dtype="S").astype(np.int64)
-    raise Unfit("cut off or damaged: the plain PNM file does not hold as many numbers as it should")
+    raise FileError(
+        ErrorKind.CUT_OFF, "cut off or damaged: the plain PNM file does not hold as many numbers as it should"
+    )

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import TiffImagePlugin
 
-from i2i.images.errors import Unfit
+from i2i.errors import ErrorKind, FileError
 from i2i.images.pixels import orient
 
 STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -101,7 +101,7 @@ def tiff_pages(file: BinaryIO) -> list[Page]:
     """The pages in order, without thumbnails, smaller copies and masks where there is anything else.
 
     Raises:
-        Unfit: a directory is damaged or cut off, or the directories run in a circle.
+        FileError: a directory is damaged or cut off, or the directories run in a circle.
     """
     file.seek(0)
     start = file.read(16)
@@ -112,13 +112,13 @@ def tiff_pages(file: BinaryIO) -> list[Page]:
     seen: set[int] = set()
     while offset:
         if offset in seen or len(pages) == _MOST_PAGES:
-            raise Unfit("damaged: the pages of this TIFF run in a circle")
+            raise FileError(ErrorKind.DAMAGED, "damaged: the pages of this TIFF run in a circle")
         seen.add(offset)
         page, offset = _page(file, order, big, offset, size)
         pages.append(page)
     whole = [page for page in pages if not page.value(254, 0) & 5]  # 1: a smaller copy, 4: a mask
     if not pages:
-        raise Unfit("cut off: a TIFF without a page")
+        raise FileError(ErrorKind.CUT_OFF, "cut off: a TIFF without a page")
     return whole or pages
 
 
@@ -126,15 +126,15 @@ def _page(file: BinaryIO, order: str, big: bool, offset: int, size: int) -> tupl
     """Reads one directory; returns it and where the next one begins, 0 at the end."""
     number, entry, word = ("Q", 20, 8) if big else ("H", 12, 4)
     if offset >= size:
-        raise Unfit("cut off: a directory of the TIFF is missing")
+        raise FileError(ErrorKind.CUT_OFF, "cut off: a directory of the TIFF is missing")
     file.seek(offset)
     count = _integer(file.read(struct.calcsize("<" + number)), order + number)
     if not 0 < count <= _MOST_ENTRIES:
-        raise Unfit(f"damaged: a TIFF page with {count} tags")
+        raise FileError(ErrorKind.DAMAGED, f"damaged: a TIFF page with {count} tags")
     table = file.read(count * entry)
     following = _integer(file.read(word), order + ("Q" if big else "I"))
     if len(table) < count * entry:
-        raise Unfit("cut off: a directory of the TIFF is missing")
+        raise FileError(ErrorKind.CUT_OFF, "cut off: a directory of the TIFF is missing")
     entries: dict[int, tuple[int, int, int]] = {}
     total = 0
     base = file.tell() - word - len(table)
@@ -148,32 +148,32 @@ def _page(file: BinaryIO, order: str, big: bool, offset: int, size: int) -> tupl
             )
             total += taken
             if position + taken > size or total > size:
-                raise Unfit("cut off or damaged: a tag of the TIFF points behind its end")
+                raise FileError(ErrorKind.CUT_OFF, "cut off or damaged: a tag of the TIFF points behind its end")
         entries.setdefault(tag, (kind, values, position))
     return Page(file, order, big, offset, entries), following
 
 
 def _integer(data: bytes, code: str) -> int:
     if len(data) < struct.calcsize(code):
-        raise Unfit("cut off: a directory of the TIFF is missing")
+        raise FileError(ErrorKind.CUT_OFF, "cut off: a directory of the TIFF is missing")
     return int(struct.unpack(code, data)[0])
 
 
 def refuse_missing_data(page: Page) -> None:
-    """Raises Unfit where strips or tiles are not all there, or too short for what they should hold."""
+    """Raises FileError where strips or tiles are not all there, or too short for what they should hold."""
     size = page.file.seek(0, io.SEEK_END)
     layout = _Layout(page)
     compression, lengths = page.value(259, 1), layout.counts
     for index, (offset, length) in enumerate(zip(layout.offsets, lengths, strict=True)):
         if offset + length > size or length == 0:
-            raise Unfit("cut off: not all of the TIFF's data are there")
+            raise FileError(ErrorKind.CUT_OFF, "cut off: not all of the TIFF's data are there")
         if compression == 1 and length < layout.part_bytes(index):
-            raise Unfit("cut off: a strip or tile of the TIFF is too short")
+            raise FileError(ErrorKind.CUT_OFF, "cut off: a strip or tile of the TIFF is too short")
     if sum(lengths) > max(_SHARED * size, _HARMLESS_BYTES):
-        raise Unfit("damaged: the strips or tiles of the TIFF lie over each other")
+        raise FileError(ErrorKind.DAMAGED, "damaged: the strips or tiles of the TIFF lie over each other")
     needed = sum(layout.part_bytes(index) for index in range(layout.parts))
     if compression in EXPANSION and needed > EXPANSION[compression] * sum(lengths):
-        raise Unfit("damaged: the header promises more than the data can hold")
+        raise FileError(ErrorKind.IMPLAUSIBLE, "damaged: the header promises more than the data can hold")
 
 
 class _Layout:
@@ -183,11 +183,11 @@ class _Layout:
         self.tiled = 322 in page.entries
         width, height = page.width, page.height
         if width < 1 or height < 1:
-            raise Unfit("damaged: a TIFF without a size")
+            raise FileError(ErrorKind.DAMAGED, "damaged: a TIFF without a size")
         rows = page.value(278, height) or height
         self.width, self.height = (page.value(322, 0), page.value(323, 0)) if self.tiled else (width, min(rows, height))
         if self.width < 1 or self.height < 1 or self.width * self.height > 2**31:
-            raise Unfit("damaged: a TIFF with tiles of an impossible size")
+            raise FileError(ErrorKind.DAMAGED, "damaged: a TIFF with tiles of an impossible size")
         self.across, self.down = math.ceil(width / self.width), math.ceil(height / self.height)
         self.planes = page.samples if page.value(284, 1) == 2 else 1
         self.parts = self.across * self.down * self.planes
@@ -197,12 +197,14 @@ class _Layout:
         self.row_bytes = (self.width * pixel_bits + 7) // 8
         self._last = self.height if self.tiled else height - (self.down - 1) * self.height
         if len(self.offsets) < self.parts:
-            raise Unfit(f"damaged: a TIFF with {len(self.offsets)} of {self.parts} strips or tiles")
+            raise FileError(
+                ErrorKind.DAMAGED, f"damaged: a TIFF with {len(self.offsets)} of {self.parts} strips or tiles"
+            )
         if page.value(259, 1) == 1 and len(self.counts) in (0, len(self.offsets)):
             whole = [self.part_bytes(index) for index in range(self.parts)]
             self.counts = [min(pair) for pair in zip(whole, self.counts or whole, strict=False)]
         if len(self.counts) < self.parts:
-            raise Unfit("damaged: a TIFF without the lengths of its strips or tiles")
+            raise FileError(ErrorKind.DAMAGED, "damaged: a TIFF without the lengths of its strips or tiles")
         self.offsets, self.counts = self.offsets[: self.parts], self.counts[: self.parts]
 
     def part_bytes(self, index: int) -> int:
@@ -218,22 +220,23 @@ def is_deep(page: Page) -> bool:
 
 
 def refuse_unknown(page: Page) -> None:
-    """Raises Unfit for kinds that nobody reads right."""
+    """Raises FileError for kinds that nobody reads right."""
     kinds, bits, colours = page.values(339) or [1], page.bits, page.value(262, 1)
     compression = page.value(259, 1)
     if compression == _OLD_JPEG:
-        raise Unfit("TIFF with JPEG data of the old kind is not read")
+        raise FileError(ErrorKind.UNSUPPORTED, "TIFF with JPEG data of the old kind is not read")
     if len(set(bits)) > 1 or len(set(kinds)) > 1:
-        raise Unfit("TIFF with channels of different types is not read")
+        raise FileError(ErrorKind.UNSUPPORTED, "TIFF with channels of different types is not read")
     if is_deep(page):
         known = (kinds[0], bits[0]) in ((1, 16), (3, 16), (3, 32), (3, 64)) and compression in _DEEP_COMPRESSIONS
         known = known and (colours in (1, 2) or (colours == 0 and kinds[0] == 1)) and page.samples <= 16
     else:
         known = kinds[0] in (1, 4) and (colours != 6 or compression == _JPEG or page.values(530) == [1, 1])
     if not known:
-        raise Unfit(
+        raise FileError(
+            ErrorKind.UNSUPPORTED,
             f"TIFF with {bits[0]} bits, sample format {kinds[0]}, photometric interpretation {colours} "
-            f"and compression {compression} is not read"
+            f"and compression {compression} is not read",
         )
 
 
@@ -241,7 +244,7 @@ def deep_pixels(page: Page) -> np.ndarray:
     """Pixels ``(H, W, 1..4)``, uint16 or float32, upright; alpha is not multiplied into the colours.
 
     Raises:
-        Unfit: the data are damaged.
+        FileError: the data are damaged.
     """
     layout = _Layout(page)
     stored = np.dtype(f"{page.order}{'f' if page.value(339, 1) == 3 else 'u'}{page.bits[0] // 8}")
@@ -270,7 +273,7 @@ def _with_meaning(pixels: np.ndarray, page: Page) -> np.ndarray:
     colours = 3 if page.value(262, 1) == 2 else 1
     extra = page.values(338)
     if pixels.shape[2] < colours:
-        raise Unfit("damaged: a TIFF with too few channels")
+        raise FileError(ErrorKind.DAMAGED, "damaged: a TIFF with too few channels")
     if pixels.shape[2] == colours or not extra or extra[0] not in (1, 2):
         return pixels[..., :colours]
     alpha = pixels[..., colours : colours + 1]
@@ -306,7 +309,7 @@ def single_page(page: Page) -> BinaryIO:
 
 def _longs(values: Sequence[int], order: str) -> bytes:
     if min(values, default=0) < 0 or max(values, default=0) >= 2**32:
-        raise Unfit("a TIFF page of more than 4 GB is not read")
+        raise FileError(ErrorKind.TOO_LARGE, "a TIFF page of more than 4 GB is not read")
     return np.asarray(values, order + "u4").tobytes()
 
 
@@ -346,5 +349,5 @@ def _unpredicted(page: Page, packed: np.ndarray, layout: _Layout, stored: np.dty
             whole = values.view(f"{page.order}u{stored.itemsize}").astype(f"u{stored.itemsize}")
             values = np.cumsum(whole, axis=2, dtype=whole.dtype).view(stored.newbyteorder("="))
         elif predictor != 1:
-            raise Unfit(f"TIFF with predictor {predictor} is not read")
+            raise FileError(ErrorKind.UNSUPPORTED, f"TIFF with predictor {predictor} is not read")
     return values.reshape(rows, layout.across * layout.width, samples)

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from i2i.images.errors import Unfit
+from i2i.errors import ErrorKind, FileError
 
 _STRIP_BYTES = 1 << 18
 _EXIF, _GPS = 0x8769, 0x8825
@@ -34,7 +34,7 @@ def encode_tiff(pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> by
     strips = [zlib.compress(pixels[top : top + rows].tobytes(), 1) for top in range(0, height, rows)]
     sizes = [len(strip) for strip in strips]
     if sum(sizes) >= 1 << 32:
-        raise Unfit("more than 4 GB are too much for TIFF")
+        raise FileError(ErrorKind.TOO_LARGE, "more than 4 GB are too much for TIFF")
     tags = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
     if exif is not None:
         _take_over(tags, exif)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from i2i.errors import UserError
-from i2i.images.errors import Unfit, named, shown
+from i2i.errors import ErrorKind, FileError, UserError
+from i2i.files import printable
+from i2i.images.errors import named
 from i2i.images.pixels import AlphaRule, apply_alpha
 from i2i.images.reading import ImageInfo, Picture, read_frames, read_image
 from i2i.translate.folders.memory_budget import Room
@@ -87,14 +88,14 @@ class Frames:
 
         Raises:
             DataError: it cannot be decoded, and so those behind it cannot either.
-            Unfit: likewise, or there is none.
+            FileError: likewise, or there is none.
         """
         if self._pictures is None:
-            raise Unfit(f"frame {number} lies behind one that cannot be read")
+            raise FileError(ErrorKind.CUT_OFF, f"frame {number} lies behind one that cannot be read")
         pictures, self._pictures = self._pictures, None
         picture = next(pictures, None)
         if picture is None:
-            raise Unfit(f"ends before frame {number}")
+            raise FileError(ErrorKind.CUT_OFF, f"ends before frame {number}")
         self._pictures = pictures
         return picture
 
@@ -149,7 +150,7 @@ class Decoder:
             return Result.begun(task, time.perf_counter() - start).failed(error)
         result = Result.begun(task, time.perf_counter() - start)
         if picture.frames > 1 and task.frame is None:
-            text = f"{shown(task.input)}: the first of {picture.frames} frames; --frames all writes each"
+            text = f"{printable(task.input)}: the first of {picture.frames} frames; --frames all writes each"
             result = replace(result, note=text)
         return Decoded(
             task,
@@ -167,7 +168,7 @@ class Decoder:
     def go_on(self) -> None:
         """Raises after an interrupt, when nobody asks for results any more."""
         if self.stopped.is_set():
-            raise Unfit("interrupted")
+            raise FileError(ErrorKind.INTERRUPTED, "interrupted")
 
     def _picture(self, item: Input, count: Callable[[int], None]) -> Picture:
         """Counted before it is decoded, for it may be large; a frame after that, when its size is known."""

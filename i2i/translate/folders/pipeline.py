@@ -21,8 +21,9 @@ from queue import SimpleQueue
 import numpy as np
 
 from i2i import memory
-from i2i.errors import ModelError, UserError
-from i2i.images.errors import Exists, Unfit, named, shown
+from i2i.errors import ErrorKind, FileError, ModelError, UserError
+from i2i.files import printable
+from i2i.images.errors import named
 from i2i.images.pixels import AlphaRule
 from i2i.images.reading import to_dtype, write_image
 from i2i.translate.folders.decoding import Decoded, Decoder, Input
@@ -231,7 +232,7 @@ class Pipeline:
             with named(task.input):
                 self.decoder.go_on()
                 if image.dtype.kind == "f" and not np.isfinite(image).all():
-                    raise Unfit("the model gave values that are not finite")
+                    raise FileError(ErrorKind.OUT_OF_RANGE, "the model gave values that are not finite")
                 image = attach_alpha(to_dtype(image, decoded.dtype), decoded.alpha)
                 output = task.output_for(image.shape[2], image.dtype, decoded.format, (height, width))
                 self._open_folder(output.parent)
@@ -245,7 +246,7 @@ class Pipeline:
                 )
         except UserError as error:
             result = replace(result, encode=time.perf_counter() - start)
-            if self.settings.skip_existing and isinstance(error.__cause__, Exists):
+            if self.settings.skip_existing and error.kind is ErrorKind.EXISTS:
                 return result.skipped()  # another job was faster
             return result.failed(error)
         encode = time.perf_counter() - start
@@ -257,7 +258,7 @@ class Pipeline:
             if folder in self._opened and _identity(folder) == self._opened[folder]:
                 return
         if not inside(self.settings.out, folder / "any"):
-            raise Unfit(f"{shown(folder)} leads out of the output folder")
+            raise FileError(ErrorKind.BLOCKED, f"{printable(folder)} leads out of the output folder")
         folder.mkdir(parents=True, exist_ok=True)
         self._opened[folder] = _identity(folder)
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from i2i.errors import UserError
-from i2i.images.errors import reason, shown
+from i2i.files import printable
+from i2i.images.errors import reason
 from i2i.images.reading import MAX_PIXELS, READABLE, WRITABLE, can_hold, count_frames
 from i2i.translate.folders.names import as_is, reserve, wishes, without_case
 from i2i.translate.folders.sources import PathLike, Source, Sources, find_sources, is_within, real_path
@@ -148,7 +149,7 @@ def output_folder(out: PathLike) -> Path:
         raise UserError("the output folder has an empty name")
     folder = Path(out)
     if folder.suffix.lower() in READABLE and not folder.is_dir():
-        raise UserError(f"{shown(folder)}: the output is a folder, and this is the name of an image")
+        raise UserError(f"{printable(folder)}: the output is a folder, and this is the name of an image")
     return folder
 
 
@@ -192,7 +193,7 @@ def make_writable(folder: Path) -> bool:
         ignores_case = os.path.lexists(folder / probe.name.upper())
         probe.unlink()
     except OSError as error:
-        raise UserError(f"{shown(folder)}: cannot be written: {reason(error)}") from error
+        raise UserError(f"{printable(folder)}: cannot be written: {reason(error)}") from error
     return ignores_case
 
 
@@ -202,7 +203,7 @@ def inside(out: PathLike, path: PathLike) -> bool:
 
 
 def _exist(first: Path, count: int, total: int, wanted: str) -> UserError:
-    return UserError(f"{shown(first)}: exists already, {count} of {total} outputs do; add {wanted}")
+    return UserError(f"{printable(first)}: exists already, {count} of {total} outputs do; add {wanted}")
 
 
 def _frames(source: Source, max_pixels: int) -> Iterator[Source]:
@@ -229,14 +230,14 @@ def _refuse_folders_within_inputs(sources: Sources, folder: Path) -> None:
     for place in {"", *(source.place for source in sources.files)}:
         real = Path(os.path.realpath(folder / place))
         if any(is_input(os.fspath(path)) for path in (real, *real.parents)):
-            raise UserError(f"{shown(folder / place)}: lies in an input folder; choose another output folder")
+            raise UserError(f"{printable(folder / place)}: lies in an input folder; choose another output folder")
 
 
 def _refuse_links_leading_out(sources: Sources, folder: Path) -> None:
     within = cache(lambda place: inside(folder, folder / place / "any"))
     for source in sources.files:
         if not source.problem and not within(source.place):
-            source.problem = f"{shown(folder / source.place)} leads out of the output folder"
+            source.problem = f"{printable(folder / source.place)} leads out of the output folder"
 
 
 def _refuse_inputs_as_outputs(sources: Sources, folder: Path, fold: Callable[[str], str]) -> None:
@@ -248,7 +249,9 @@ def _refuse_inputs_as_outputs(sources: Sources, folder: Path, fold: Callable[[st
         for name in source.names:
             if not source.problem and identity(source.place) and fold(name) in read.get(identity(source.place), ()):
                 output = folder / source.place / name
-                raise UserError(f"{shown(output)}: is an input and would be written over; choose another output folder")
+                raise UserError(
+                    f"{printable(output)}: is an input and would be written over; choose another output folder"
+                )
 
 
 def _identity(folder: PathLike) -> tuple[int, int] | None:

@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 
 from i2i.errors import UserError
-from i2i.images.errors import shown
+from i2i.files import natural_order, printable
 from i2i.images.reading import READABLE
-from i2i.images.search import NO_IMAGE, Found, natural_order, search_folder
+from i2i.images.search import NO_IMAGE, Found, search_folder
 
 PathLike = str | os.PathLike[str]
 
@@ -88,8 +88,10 @@ def find_sources(items: Sequence[PathLike], out: Path) -> Sources:
                 names.add(name)
                 sources.files.append(source)
     if not any(not source.problem and os.path.lexists(source.path) for source in sources.files):
-        problem = next((f"{shown(source.path)}: {source.problem}" for source in sources.files if source.problem), "")
-        places = " ".join(shown(item) for item in items) or "nothing"
+        problem = next(
+            (f"{printable(source.path)}: {source.problem}" for source in sources.files if source.problem), ""
+        )
+        places = " ".join(printable(item) for item in items) or "nothing"
         raise UserError(f"no images found in {places}" + (f" ({problem})" if problem else ""))
     return sources
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from i2i.errors import ModelError
-from i2i.images.errors import reason, shown
+from i2i.files import printable
+from i2i.images.errors import reason
 
 _SECONDS = 3  # of computing, once all is imported; a small model needs 0.1, and one of 218 MB, which gets 13, needs 1
 _BYTES_A_SECOND = 20_000_000  # of the file, for which there is one second more
@@ -55,11 +56,11 @@ def start_check(file: Path) -> Callable[[], None]:
         seconds, memory = _SECONDS + size // _BYTES_A_SECOND, _MEMORY + 4 * size
         process = _start(file, seconds, memory)
     except OSError as error:
-        raise ModelError(f"{shown(file)}: cannot be checked: {reason(error)}") from error
+        raise ModelError(f"{printable(file)}: cannot be checked: {reason(error)}") from error
 
     def finish() -> None:
         if problem := _outcome(process, seconds, memory):
-            raise ModelError(f"{shown(file)}: {shown(problem)}")  # it may quote names that the file made up
+            raise ModelError(f"{printable(file)}: {printable(problem)}")  # it may quote names that the file made up
 
     return finish
 

@@ -20,7 +20,7 @@ import numpy as np
 import onnxruntime
 
 from i2i.errors import ModelError
-from i2i.images.errors import shown
+from i2i.files import printable
 from i2i.translate.session import last_words, open_session
 from i2i.translate.tiles.statistics import (
     CORE,
@@ -130,7 +130,7 @@ class SharedStatistics:
         try:
             return list(session.run(names, feeds, self.model.run_options))
         except Exception as error:  # onnxruntime raises types of its own, and RuntimeError
-            raise ModelError(f"{shown(self.model.path)}: the model failed: {last_words(error)}") from error
+            raise ModelError(f"{printable(self.model.path)}: the model failed: {last_words(error)}") from error
 
 
 def _moments(values: Sequence[np.ndarray], weight: float) -> list[Moments]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from i2i import memory
 from i2i.errors import ModelError, UserError
-from i2i.images.errors import shown
+from i2i.files import printable
 from i2i.translate.tiles.passes import Feeds, SharedStatistics
 from i2i.translate.tiles.windows import Span, round_up, sample, spans
 
@@ -158,7 +158,7 @@ class Tiling:
         needed, there = self._bytes(height, width), memory.available()
         if isinstance(self.tile, int) or (known and needed > there) or self._largest is not None:
             raise ModelError(
-                f"{shown(self.model.path)}: each pixel depends on the whole image, which cannot be cut into tiles; "
+                f"{printable(self.model.path)}: each pixel depends on the whole image, which cannot be cut into tiles; "
                 f"{width}x{height} takes about {needed / 2**30:.1f} GiB in one piece: translate a smaller image, "
                 f"or use --tile none"
             )
@@ -200,7 +200,9 @@ class Tiling:
             try:
                 self._statistics = SharedStatistics(self.model)
             except ModelError as error:
-                raise ModelError(f"{shown(self.model.path)}: {error}; use --tile none, or a smaller image") from error
+                raise ModelError(
+                    f"{printable(self.model.path)}: {error}; use --tile none, or a smaller image"
+                ) from error
             if self.tile == "auto":
                 size = f"{columns[0].length}x{rows[0].length}"
                 self.notes.append(f"{size} takes tiles and several passes: --tile none is faster if memory suffices")
