@@ -1,7 +1,7 @@
 """The errors that a user can mend: one line that says what, where and what to do.
 
-The command line prints `str(error)` and leaves with `exit_code`. The message is for people; code that has to tell errors
-apart looks at the class and at `kind`, never at the message.
+The command line prints `str(error)` and leaves with `exit_code`. The message is for people: code that has to tell
+errors apart looks at the class and at `kind`, never at the message.
 """
 
 import os

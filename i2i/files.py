@@ -55,9 +55,9 @@ def regular_file(path: str | os.PathLike[str]) -> Path:
 def put_file(target: Path, data: bytes, *, replace: bool = True) -> None:
     """Writes `data` to `target` in one step: at every moment what lies under the name is whole, also after a kill.
 
-    A link that lies there is replaced, never followed. Nothing is flushed to the disk (fsync): results can be made again
-    from their inputs, and waiting for the disk would cost more than encoding. A power failure may therefore lose, or
-    leave empty, what was written in its last seconds.
+    A link that lies there is replaced, never followed. Nothing is flushed to the disk (fsync): results can be made
+    again from their inputs, and waiting for the disk would cost more than encoding. A power failure may therefore lose,
+    or leave empty, what was written in its last seconds.
 
     On Linux the data go to a file without a name, which is then linked into the folder: no partial file exists even
     for a moment. Where a system or file system cannot do that, they go to a hidden temporary name beside the target,
