@@ -19,8 +19,8 @@ from torch.utils.data import Dataset
 from i2i.config import DataConfig
 from i2i.data.batches import SKIPPED, collate
 from i2i.data.checks.survey import Seen, survey
-from i2i.data.contract import CheckedTransform, label_problem
 from i2i.data.detect import Wanted
+from i2i.data.sample_checks import CheckedTransform, label_problem
 from i2i.data.sources import NotingReader, open_dataset
 from i2i.data.transforms import Pipeline
 from i2i.errors import DataError, attributed_to

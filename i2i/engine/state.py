@@ -22,7 +22,6 @@ from i2i.config.changes import listed
 from i2i.data.batches import to_device
 from i2i.data.loading import Data
 from i2i.engine.context import Pools, StepContext
-from i2i.engine.contract import check_losses, culprit, watched
 from i2i.engine.device.launch import compute_dtype
 from i2i.engine.device.networks import average_gradients, for_recipe, place
 from i2i.engine.finetune import misfits
@@ -30,6 +29,7 @@ from i2i.engine.health import Health
 from i2i.engine.health.finite import explain, norm, numbers, total
 from i2i.engine.health.watch import subjects
 from i2i.engine.optim import Player, players, rate_factor
+from i2i.engine.plugin_checks import check_losses, culprit, watched
 from i2i.errors import PluginError, RunError, attributed_to
 from i2i.plugins.builder import Builder, Built, build_recipe, image_size
 from i2i.plugins.registry import Plugins

@@ -11,7 +11,7 @@ import numpy as np
 
 from i2i.data.checks.files import Colour, Facts, FactsReader, Record, colour_of, digest_of
 from i2i.data.checks.findings import Finding
-from i2i.data.contract import check_sample, label_problem
+from i2i.data.sample_checks import check_sample, label_problem
 from i2i.data.sources import Source
 from i2i.data.transforms import is_image, swapped
 from i2i.errors import DataError, attributed_to

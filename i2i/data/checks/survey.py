@@ -15,8 +15,8 @@ from i2i.data.checks.files import FactsReader
 from i2i.data.checks.findings import Finding
 from i2i.data.checks.looks import Look, Looker, Value, kind_of
 from i2i.data.checks.store import Store
-from i2i.data.contract import check_keys
 from i2i.data.detect import Wanted
+from i2i.data.sample_checks import check_keys
 from i2i.data.sources import Source, split_samples
 from i2i.errors import DataError
 from i2i.files import printable

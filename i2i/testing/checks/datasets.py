@@ -17,8 +17,8 @@ import torch
 
 from i2i.config import DataConfig
 from i2i.data.batches import Order, batches
-from i2i.data.contract import IMAGES, check_sample
 from i2i.data.loading import open_data, open_dataset
+from i2i.data.sample_checks import IMAGES, check_sample
 from i2i.testing import folders
 from i2i.testing.kit import Check, Skipped, Subject, fail
 

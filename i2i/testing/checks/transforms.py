@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from i2i.data.contract import IMAGES, check_sample
+from i2i.data.sample_checks import IMAGES, check_sample
 from i2i.plugins.builder import Builder
 from i2i.testing.kit import Check, Skipped, Subject, fail, trying
 from i2i.testing.pictures import draw_pair
