@@ -62,16 +62,25 @@ class FileError(Exception):
 class UserError(Exception):
     """Something the user asked for cannot be done; the message is one line for a person to read.
 
+    Args:
+        reason: what is wrong.
+        kind: the same for code.
+        path: name of the file that it is about, as `i2i.files.printable` makes it; the message begins with it.
+
     Attributes:
-        exit_code: of the command line.
+        exit_code: exit code of the command line.
         kind: what is wrong, for code.
+        reason: the message without the file's name.
+        path: name of the file that it is about; empty where the message itself has to tell.
     """
 
     exit_code = 2
 
-    def __init__(self, message: object = "", *, kind: ErrorKind = ErrorKind.OTHER) -> None:
-        super().__init__(message)
+    def __init__(self, reason: object = "", *, kind: ErrorKind = ErrorKind.OTHER, path: str = "") -> None:
+        super().__init__(f"{path}: {reason}" if path else reason)
         self.kind = kind
+        self.reason = str(reason)
+        self.path = path
 
 
 class ConfigError(UserError):

@@ -46,4 +46,4 @@ def named(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
     except Exception as error:
         kind, text = explained(error)
-        raise DataError(f"{printable(path)}: {text}", kind=kind) from error
+        raise DataError(text, kind=kind, path=printable(path)) from error
