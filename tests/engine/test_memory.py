@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import i2i
-from i2i.engine import memory
+from i2i.engine.device import memory
 
 
 class Config(i2i.Config):

@@ -1,7 +1,7 @@
 """The public surface: names, signatures, options and hooks that plugins and scripts build upon.
 
 ``surface.txt`` holds a line for each; whoever changes one on purpose writes the file anew by
-``python tests/test_surface.py``. Annotations are printed as they stand in the source and never evaluated, for types are
+``python tests/plugins/test_surface.py``. Annotations are printed as they stand in the source and never evaluated, for types are
 printed otherwise from one Python version to the next.
 """
 
@@ -168,7 +168,7 @@ def test_a_difference_is_told_by_its_name():
 
 def test_the_public_surface_is_the_recorded_one():
     found = difference(FILE.read_text(encoding="utf-8").splitlines(), surface())
-    accept = "if that is meant, run `python tests/test_surface.py` and write it into CHANGELOG.md"
+    accept = "if that is meant, run `python tests/plugins/test_surface.py` and write it into CHANGELOG.md"
     assert not found, "\n".join([*found, accept])
 
 

@@ -180,7 +180,7 @@ def test_a_large_file_that_is_no_model_is_not_read(tmp_path):
 def test_the_check_ends_with_the_process_that_asked_for_it(tmp_path):
     BY_NAME["loop without end"].make(tmp_path / "model.onnx")
     code = (
-        "import sys, os, time; from pathlib import Path\nfrom i2i.translate import probe\n"
+        "import sys, os, time; from pathlib import Path\nfrom i2i.translate.sandbox import probe\n"
         "child = probe._start(Path(sys.argv[1]), 60, 1 << 30)\ntime.sleep(1.5)\n"
         "print(child.pid, flush=True)\nos._exit(0)"
     )
