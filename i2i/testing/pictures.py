@@ -22,17 +22,17 @@ SHAPES = 6
 
 
 def draw_pair(number: int, *, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A map of shapes and the picture that belongs to it; the same for the same number.
+    """A map of shapes and the picture that belongs to it; dark for even numbers, bright for odd ones.
 
     Args:
-        number: another number gives other shapes.
+        number: the same number gives the same picture.
         size: height and width in pixels.
 
     Returns:
         Two arrays ``(size, size, 3)`` uint8, RGB.
     """
     rng = np.random.default_rng(number)
-    labels = np.full((size, size, 3), 40, np.uint8)
+    labels = np.full((size, size, 3), 235 if number % 2 else 40, np.uint8)
     for colour in COLOURS[rng.integers(0, len(COLOURS), SHAPES)].tolist():
         x, y, width, height = (rng.uniform(0.1, 0.9, 4) * size).astype(int).tolist()
         if rng.random() < 0.5:

@@ -1,8 +1,8 @@
 """The public surface: names, signatures, options and hooks that plugins and scripts build upon.
 
 ``surface.txt`` holds a line for each; whoever changes one on purpose writes the file anew by
-``python tests/plugins/test_surface.py``. Annotations are printed as they stand in the source and never evaluated, for types are
-printed otherwise from one Python version to the next.
+``python tests/plugins/test_surface.py``. Annotations are printed as they stand in the source and never evaluated, for
+types are printed otherwise from one Python version to the next.
 """
 
 import ast
