@@ -1,16 +1,24 @@
-"""Files: their names as text, their order, and putting one in place in one step."""
+"""Files: their names as text, their order, and writing one in a single step."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from i2i.errors import ErrorKind, FileError
+
+# ".i2i-PID-RANDOM.tmp"; older versions wrote ".NAME.PID.tmp", ".step-N.tmp" and ".i2i-RANDOM.tmp"
+_TEMPORARY = re.compile(
+    r"\.(?:i2i-(?P<pid>\d+)-[0-9a-f]{16}|.+\.(?P<old_pid>\d+)|step-\d+(?:\.\d+)?|i2i-[0-9a-f]{16})\.tmp"
+)
 
 
 def printable(text: str | os.PathLike[str]) -> str:
@@ -52,38 +60,93 @@ def regular_file(path: str | os.PathLike[str]) -> Path:
     return file
 
 
-def put_file(target: Path, data: bytes, *, replace: bool = True) -> None:
-    """Writes `data` to `target` in one step: at every moment what lies under the name is whole, also after a kill.
+def write_file(target: Path, data: bytes, *, replace: bool = True, durable: bool = False) -> None:
+    """Writes a file in one step: at every moment what lies under its name is whole, also after a kill.
 
-    A link that lies there is replaced, never followed. Nothing is flushed to the disk (fsync): results can be made
-    again from their inputs, and waiting for the disk would cost more than encoding. A power failure may therefore lose,
-    or leave empty, what was written in its last seconds.
-
-    On Linux the data go to a file without a name, which is then linked into the folder: no partial file exists even
-    for a moment. Where a system or file system cannot do that, they go to a hidden temporary name beside the target,
-    which only a kill leaves behind.
+    A link that lies there is replaced, never followed. On Linux the data go to a file without a name, which is then
+    linked into the folder: no partial file exists even for a moment. Where a system or file system cannot do that, they
+    go to a temporary name beside the target, which only a kill leaves behind and `clear_left_overs` removes.
 
     Args:
-        target: where to; its folder is there.
+        target: where to write; its folder must exist.
         data: the whole content.
-        replace: whether a file that is there by then is replaced.
+        replace: whether a file that exists by then is replaced.
+        durable: whether the file survives a power failure right afterwards (fsync). Waiting for the disk takes longer
+            than encoding an image; without it, what was written in the last seconds may be lost or left empty.
 
     Raises:
-        FileError: something is there and may not or cannot be replaced.
+        FileExistsError: something exists there and `replace` is false.
+        IsADirectoryError: a folder has the name.
         OSError: it cannot be written.
     """
-    if replace and target.is_dir() and not target.is_symlink():
-        raise FileError(ErrorKind.BLOCKED, "a folder is in the way")
     try:
-        if not _put_nameless(target, data, replace):
-            _put_hidden(target, data, replace)
+        if replace:
+            _refuse_folder(target)
+        if not _write_nameless(target, data, replace, durable):
+            _write_hidden(target, data, replace, durable)
     except FileExistsError as error:
-        if target.is_dir() and not target.is_symlink():
-            raise FileError(ErrorKind.BLOCKED, "a folder is in the way") from error
-        raise FileError(ErrorKind.EXISTS, "exists already") from error
+        _refuse_folder(target)
+        raise FileExistsError(errno.EEXIST, "exists already", str(target)) from error
+    if durable:
+        sync(target.parent)
 
 
-def _put_nameless(target: Path, data: bytes, replace: bool) -> bool:
+@contextmanager
+def temporary_path(target: Path) -> Iterator[Path]:
+    """A hidden name beside `target`, for files and folders that others write; rename it to keep what is there.
+
+    Whatever still has the name at the end is removed. A kill leaves it behind for `clear_left_overs`.
+    """
+    temporary = target.with_name(f".i2i-{os.getpid()}-{secrets.token_hex(8)}.tmp")
+    try:
+        yield temporary
+    finally:
+        with suppress(OSError):
+            remove(temporary)
+
+
+def clear_left_overs(folder: Path, *, own: bool = False) -> None:
+    """Removes temporary files and folders that killed processes left in a folder.
+
+    Args:
+        folder: its own entries are looked at, not those of the folders in it.
+        own: also those with this process's number. A container gives the same number to each process that it starts, so
+            they may be another's; pass True where nothing of this process can be at work in the folder.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    for path in folder.glob(".*.tmp"):
+        found = _TEMPORARY.fullmatch(path.name)
+        if found and not _at_work(found["pid"] or found["old_pid"], own):
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    """Removes a file, a link, or a folder with all that it holds; nothing happens where none exists."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Makes a file's content, or a folder's list of names, survive a power failure."""
+    if path.is_dir() and os.name == "nt":  # Windows cannot open folders
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_folder(target: Path) -> None:
+    if target.is_dir() and not target.is_symlink():
+        raise IsADirectoryError(errno.EISDIR, "a folder is in the way", str(target))
+
+
+def _write_nameless(target: Path, data: bytes, replace: bool, durable: bool) -> bool:
     """By way of a file without a name; False, and nothing done, where that does not work."""
     if not hasattr(os, "O_TMPFILE"):
         return False
@@ -92,14 +155,13 @@ def _put_nameless(target: Path, data: bytes, replace: bool) -> bool:
     except OSError:
         return False
     with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
+        _fill(file, data, durable)
         try:
             _link_nameless(handle, target)
         except FileExistsError:
             if not replace:
                 raise
-            with _hidden_name(target) as temporary:
+            with temporary_path(target) as temporary:
                 _link_nameless(handle, temporary)
                 temporary.replace(target)
         except OSError:  # no /proc, or a file system without links
@@ -112,14 +174,21 @@ def _link_nameless(handle: int, name: Path) -> None:
     os.link(f"/proc/self/fd/{handle}", name, src_dir_fd=handle, follow_symlinks=True)
 
 
-def _put_hidden(target: Path, data: bytes, replace: bool) -> None:
-    with _hidden_name(target) as temporary:
+def _write_hidden(target: Path, data: bytes, replace: bool, durable: bool) -> None:
+    with temporary_path(target) as temporary:
         with temporary.open("xb") as file:
-            file.write(data)
+            _fill(file, data, durable)
         if replace:
             temporary.replace(target)
         else:
             _rename_to_new(temporary, target)
+
+
+def _fill(file: BinaryIO, data: bytes, durable: bool) -> None:
+    file.write(data)
+    file.flush()
+    if durable:
+        os.fsync(file.fileno())
 
 
 def _rename_to_new(temporary: Path, target: Path) -> None:
@@ -133,11 +202,18 @@ def _rename_to_new(temporary: Path, target: Path) -> None:
         temporary.rename(target)
 
 
-@contextmanager
-def _hidden_name(target: Path) -> Iterator[Path]:
-    """A temporary name beside the target; nothing is left there, also after an interrupt."""
-    temporary = target.parent / f".i2i-{secrets.token_hex(8)}.tmp"
+def _at_work(pid: str | None, own: bool) -> bool:
+    """Whether the process that made a temporary file may still be writing it."""
+    if pid is None:  # older versions left the number out
+        return False
+    if int(pid) == os.getpid():
+        return not own
+    if os.name == "nt":  # there a signal of 0 is Ctrl-C
+        return True
     try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

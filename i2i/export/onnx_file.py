@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import logging
-import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from i2i.errors import ModelError, RunError
 from i2i.export.footprint import bytes_per_pixel
 from i2i.export.graph import Deployed, ValueType, measure_scale
 from i2i.export.receptive import has_global_statistics, receptive_field
+from i2i.files import clear_left_overs, temporary_path
 
 TOLERANCE = 1.0
 """Largest difference allowed between onnxruntime and torch, in units of 1/255."""
@@ -53,20 +53,18 @@ def write_onnx(path: Path, translator: Translator, value_type: ValueType, facts:
     model = _traced(deployed, _deployed_inputs(translator, value_type, batch=2))
     for entry_key, entry_value in _metadata(deployed, translator, facts).items():
         model.metadata_props.add(key=f"i2i.{entry_key}", value=entry_value)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        clear_left_overs(path.parent)
         onnx.checker.check_model(model, full_check=True)
-        onnx.save(model, temporary)
-        difference = _difference(temporary, deployed, translator, value_type)
-        if difference > TOLERANCE:
-            raise ModelError(f"{path}: onnxruntime and torch differ by {difference:.2f}/255; nothing was exported")
-        temporary.replace(path)
+        with temporary_path(path) as temporary:
+            onnx.save(model, temporary, format="protobuf")
+            difference = _difference(temporary, deployed, translator, value_type)
+            if difference > TOLERANCE:
+                raise ModelError(f"{path}: onnxruntime and torch differ by {difference:.2f}/255; nothing was exported")
+            temporary.replace(path)
     except OSError as error:
         raise RunError(f"{path}: cannot write the model: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return difference
 
 

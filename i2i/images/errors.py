@@ -11,6 +11,11 @@ from PIL import UnidentifiedImageError
 from i2i.errors import DataError, ErrorKind, FileError, UserError
 from i2i.files import printable
 
+_OF_SYSTEM = {
+    FileNotFoundError: ErrorKind.MISSING,
+    FileExistsError: ErrorKind.EXISTS,
+    IsADirectoryError: ErrorKind.BLOCKED,  # only writing raises it: a folder is refused before it is opened as a file
+}
 _LONGEST_REASON = 160  # characters; some decoders report whole source lines
 
 
@@ -25,10 +30,8 @@ def explained(error: BaseException) -> tuple[ErrorKind, str]:
         return ErrorKind.OUT_OF_MEMORY, "not enough memory"
     if isinstance(error, UnidentifiedImageError):
         return ErrorKind.NOT_AN_IMAGE, "not an image in a known format"
-    if isinstance(error, FileNotFoundError) and error.strerror:
-        return ErrorKind.MISSING, error.strerror
     if isinstance(error, OSError) and error.strerror:
-        return ErrorKind.UNREADABLE, error.strerror
+        return _OF_SYSTEM.get(type(error), ErrorKind.UNREADABLE), error.strerror
     text = printable(" ".join(str(getattr(error, "err", None) or error).split()))[:_LONGEST_REASON]
     if isinstance(error, FileError):
         return error.kind, text

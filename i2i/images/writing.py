@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 from PIL import Image
 
 from i2i.errors import ErrorKind, FileError
-from i2i.files import put_file
+from i2i.files import write_file
 from i2i.images.errors import named
 from i2i.images.formats.tiff_writing import encode_tiff
 from i2i.images.pixels import to_channels, to_dtype
@@ -112,7 +112,7 @@ def write_image(
     """
     target = Path(path)
     with named(target):
-        put_file(target, _encode(target.suffix.lower(), pixels, icc, exif, lossless=lossless), replace=replace)
+        write_file(target, _encode(target.suffix.lower(), pixels, icc, exif, lossless=lossless), replace=replace)
 
 
 def _channels(ending: str) -> tuple[int, ...]:

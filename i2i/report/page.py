@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from i2i.errors import RunError
+from i2i.files import write_file
 from i2i.report import charts
 
 SHOWN_SAMPLES = 8
@@ -112,19 +112,9 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
         plot=charts,
     )
     out = out / "report.html" if out.is_dir() else out
-    _replace(out, page)
-    return out
-
-
-def _replace(out: Path, text: str) -> None:
-    """Writes under a temporary name first, so that a reader never sees half a page."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_file(out, page.encode())
+    return out
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

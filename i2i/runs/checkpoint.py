@@ -22,8 +22,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from i2i.errors import RunError, TrainingError, one_line
+from i2i.files import remove, sync, temporary_path
 from i2i.runs import sums
-from i2i.runs.disk import cannot_write, sync, temporary_name
+from i2i.runs.disk import cannot_write
 
 FORMAT = 2
 NETWORKS, EMA, TRAINING, STATE = "networks.safetensors", "ema.safetensors", "training.pt", "state.json"
@@ -64,17 +65,14 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
         TrainingError: the disk is full or cannot be written to; what was there before is untouched.
     """
     final = folder / f"step-{checkpoint.step:07d}"
-    temporary = temporary_name(final)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if temporary.exists():  # an earlier save failed in a way that left it
-            shutil.rmtree(temporary)
-        temporary.mkdir()
-        _write(temporary, checkpoint)
-        _put(temporary, final)
+        with temporary_path(final) as temporary:
+            temporary.mkdir()
+            _write(temporary, checkpoint)
+            _put(temporary, final)
         sync(folder)
     except (OSError, RuntimeError, SafetensorError) as error:  # each library has its own for a full disk
-        shutil.rmtree(temporary, ignore_errors=True)
         raise TrainingError(
             f"{cannot_write(final, error, size_of(checkpoint))}; the checkpoints before it are whole: "
             "make room and go on with --resume"
@@ -155,8 +153,7 @@ def set_aside_after(folder: Path, step: int) -> None:
     for path in list_checkpoints(folder):
         if step_of(path) > step:
             aside = path.with_name(f".{path.name}.damaged")
-            if aside.exists():
-                shutil.rmtree(aside)
+            remove(aside)
             path.rename(aside)
 
 
@@ -187,11 +184,9 @@ def prune(folder: Path, keep_last: int, keep_every: int = 0) -> None:
 
 def _remove(path: Path) -> None:
     """At no moment is there half a checkpoint under a valid name; a kill leaves a temporary one."""
-    doomed = temporary_name(path)
-    if doomed.exists():
-        shutil.rmtree(doomed)
-    path.rename(doomed)
-    shutil.rmtree(doomed)
+    with temporary_path(path) as doomed:
+        path.rename(doomed)
+        remove(doomed)
 
 
 def _put(temporary: Path, final: Path) -> None:
@@ -220,6 +215,8 @@ def _write(folder: Path, checkpoint: Checkpoint) -> None:
     torch.save(checkpoint.training, folder / TRAINING)
     state = checkpoint.state | {"format": FORMAT, "step": checkpoint.step}
     (folder / STATE).write_text(json.dumps(state, indent=2), encoding="utf-8")
+    for path in folder.glob("*.safetensors"):  # safetensors lets only the owner read them, whatever the umask says
+        shutil.copymode(folder / STATE, path)
     sums.write_sums(folder)
     for path in (*folder.iterdir(), folder):
         sync(path)

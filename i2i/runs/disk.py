@@ -1,10 +1,9 @@
-"""Disks: what is said when they are full, files that survive a power failure, left-overs of killed processes."""
+"""What is said when a disk is full or cannot be written to."""
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from pathlib import Path
 from i2i.errors import DataError, TrainingError, one_line
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_TEMPORARY = re.compile(r"\.(?:.+\.(?P<pid>\d+)|step-\d+(?:\.\d+)?|i2i-[0-9a-f]{16})\.tmp")
 
 
 def cannot_write(path: Path, error: BaseException, needed: int | None = None) -> str:
@@ -59,44 +57,3 @@ def free_bytes(path: Path) -> int:
     while not path.exists() and path != path.parent:
         path = path.parent
     return shutil.disk_usage(path).free
-
-
-def sync(path: Path) -> None:
-    """Makes a file's content, or a folder's list of names, survive a power failure."""
-    if path.is_dir() and os.name == "nt":  # Windows cannot open folders
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def temporary_name(path: Path) -> Path:
-    """A hidden name beside `path` from which `clear_left_overs` knows whose it is."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-
-def clear_left_overs(folder: Path) -> None:
-    """Removes temporary files and folders of processes that are no more; to be called at a start."""
-    for path in folder.glob(".*.tmp"):
-        if (found := _TEMPORARY.fullmatch(path.name)) and not _at_work(found["pid"]):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-
-
-def _at_work(pid: str | None) -> bool:
-    """Whether another process of this number lives; this one has nothing to keep at its start."""
-    if pid is None or int(pid) == os.getpid():
-        return False
-    if os.name == "nt":  # there a signal of 0 is Ctrl-C
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

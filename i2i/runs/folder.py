@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from i2i.errors import RunError
-from i2i.runs.disk import cannot_write, clear_left_overs, temporary_name
+from i2i.files import clear_left_overs, write_file
+from i2i.runs.disk import cannot_write
 from i2i.runs.lock import RunLock
 
 
@@ -66,17 +65,8 @@ class RunFolder:
         return self.config.is_file()
 
     def write(self, path: Path, text: str) -> None:
-        """Writes a text file of the run as a whole or not at all."""
-        temporary = temporary_name(path)
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        """Writes a text file of the run in one step; it survives a power failure."""
+        write_file(path, text.encode(), durable=True)
 
     def write_summary(self, values: Mapping[str, Any]) -> None:
         """Writes the figures of the run."""
@@ -91,7 +81,7 @@ class RunFolder:
         lock = RunLock(self.path)
         try:
             for folder in (self.path, self.checkpoints, self.samples, self.examples):
-                clear_left_overs(folder)
+                clear_left_overs(folder, own=True)
         except OSError as error:
             lock.release()
             raise RunError(cannot_write(self.path, error)) from error

@@ -173,10 +173,13 @@ def test_left_overs_of_dead_processes_are_cleared_at_the_start(tmp_path):
         (run.checkpoints / f".step-0000009.{pid}.tmp").mkdir(parents=True)
         (run.checkpoints / f".step-0000009.{pid}.tmp" / "half").write_text("x")
         (tmp_path / f".model.onnx.{pid}.tmp").write_text("x")
+        (tmp_path / f".i2i-{pid}-0123456789abcdef.tmp").write_text("x")
+    (tmp_path / ".i2i-0123456789abcdef.tmp").write_text("from an older version, which noted no process")
     (tmp_path / ".mine.tmp").write_text("nobody's of i2i")
     run.lock().release()
     assert {path.name for path in tmp_path.rglob(".*.tmp")} == {
         ".mine.tmp",
+        f".i2i-{os.getppid()}-0123456789abcdef.tmp",
         f".model.onnx.{os.getppid()}.tmp",
         f".step-0000009.{os.getppid()}.tmp",
     }
@@ -269,3 +272,10 @@ def test_a_run_that_cannot_be_made_is_one_line(tmp_path):
         new_run("pix2pix", tmp_path / "file" / "run")
     with pytest.raises(RunError, match="cannot make the run folder"):
         new_run("pix2pix", Path("/proc/nowhere/run"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permission bits")
+def test_every_file_of_a_checkpoint_has_the_usual_permissions(tmp_path):
+    (tmp_path / "plain").touch()
+    saved = checkpoints.save(tmp_path / "checkpoints", made(1))
+    assert {path.stat().st_mode for path in saved.iterdir()} == {(tmp_path / "plain").stat().st_mode}

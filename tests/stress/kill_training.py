@@ -117,7 +117,7 @@ class Stress:
             seen = newest_step(run)
             self.wait_until(lambda seen=seen: newest_step(run) > seen or newest_step(run) == self.steps, pid, 300)
             if number % 2:
-                self.wait_until(lambda: bool(list(run.glob("checkpoints/.step-*.tmp"))), pid, 20)
+                self.wait_until(lambda: bool(list(run.glob("checkpoints/.i2i-*.tmp"))), pid, 20)
                 time.sleep(self.draw.random() * 0.15)
             else:
                 time.sleep(self.draw.random() * 1.5)

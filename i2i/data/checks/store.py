@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import PIL
 
-from i2i.errors import FileError
-from i2i.files import put_file
+from i2i.files import write_file
 
 if TYPE_CHECKING:
     from i2i.data.checks.files import Facts
@@ -108,6 +107,6 @@ class Store:
         if self._file is None or not self._new:
             return
         files = self._asked if whole else self._known | self._asked
-        with contextlib.suppress(OSError, FileError, UnicodeError):
+        with contextlib.suppress(OSError, UnicodeError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            put_file(self._file, json.dumps({"version": VERSION, "folder": self._place, "files": files}).encode())
+            write_file(self._file, json.dumps({"version": VERSION, "folder": self._place, "files": files}).encode())

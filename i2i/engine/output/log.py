@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from i2i.errors import TrainingError
+from i2i.files import write_file
 from i2i.runs.disk import cannot_write, writing
 from i2i.runs.folder import RunFolder
 
@@ -82,9 +83,7 @@ def _drop_after(path: Path, step: int) -> None:
                 kept.append(line + "\n")
         except (ValueError, KeyError, TypeError):  # a line that the interruption cut
             continue
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    temporary.replace(path)
+    write_file(path, "".join(kept).encode())
 
 
 class Reporter:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from i2i.errors import UserError
-from i2i.files import printable
+from i2i.files import clear_left_overs, printable, temporary_path
 from i2i.images.errors import reason
 from i2i.images.reading import MAX_PIXELS, READABLE, WRITABLE, can_hold, count_frames
 from i2i.translate.folders.names import as_is, reserve, wishes, without_case
@@ -186,12 +185,12 @@ def make_writable(folder: Path) -> bool:
     Raises:
         UserError: it cannot be written.
     """
-    probe = folder / f".i2i-{secrets.token_hex(8)}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.touch(exist_ok=False)
-        ignores_case = os.path.lexists(folder / probe.name.upper())
-        probe.unlink()
+        clear_left_overs(folder)
+        with temporary_path(folder / "probe") as probe:
+            probe.touch(exist_ok=False)
+            ignores_case = os.path.lexists(folder / probe.name.upper())
     except OSError as error:
         raise UserError(f"{printable(folder)}: cannot be written: {reason(error)}") from error
     return ignores_case
