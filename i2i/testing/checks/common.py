@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from ruamel.yaml import YAML
 
 from i2i.api import Config
 from i2i.config.text import plain_yaml
-from i2i.testing.kit import Subject, fail, trying
+from i2i.testing.subject import Check, Subject, fail, failing_as
 
 
 def documentation(subject: Subject) -> None:
@@ -31,7 +32,7 @@ def options(subject: Subject) -> None:
         made = config()
     except ValueError as error:
         fail(f"the defaults of {config.__name__} do not pass its own checks: {error}")
-    with trying(f"writing {config.__name__} as YAML and reading it again"):
+    with failing_as(f"writing {config.__name__} as YAML and reading it again"):
         values = made.model_dump(mode="json")
         again = config(**YAML(typ="safe").load(plain_yaml(values)) or {})
     if again.model_dump(mode="json") != values:
@@ -40,3 +41,6 @@ def options(subject: Subject) -> None:
         subject.notes.append(f"say what {', '.join(bare)} means in a docstring under it, which `i2i config` prints")
     if "name" in config.model_fields:
         fail("rename option 'name': in a configuration it says which component is meant")
+
+
+COMMON: Sequence[Check] = (documentation, options)

@@ -20,7 +20,7 @@ from i2i.data.batches import Order, batches
 from i2i.data.loading import open_data, open_dataset
 from i2i.data.sample_checks import IMAGES, check_sample
 from i2i.testing import folders
-from i2i.testing.kit import Check, Skipped, Subject, fail
+from i2i.testing.subject import Check, Skipped, Subject, fail
 
 
 def samples(subject: Subject) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from i2i.engine.context import StepContext
 from i2i.plugins.builder import Builder
-from i2i.testing.kit import Check, Skipped, Subject, fail, trying
+from i2i.testing.subject import Check, Skipped, Subject, fail, failing_as
 
 
 def scalar(subject: Subject) -> None:
@@ -19,7 +19,7 @@ def scalar(subject: Subject) -> None:
     module = _built(subject)
     for place in range(len(_calls(module, _batch(4)))):
         what, call = _calls(module, _batch(4))[place]
-        with trying(what):
+        with failing_as(what):
             value = call()
         if not isinstance(value, Tensor) or value.ndim != 0:
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__

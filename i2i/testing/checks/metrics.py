@@ -11,8 +11,8 @@ from torch import Tensor
 
 from i2i.errors import one_line
 from i2i.plugins.builder import Builder
-from i2i.testing.kit import Check, Subject, fail, trying
 from i2i.testing.pictures import draw_pair
+from i2i.testing.subject import Check, Subject, fail, failing_as
 
 SIDE = 192
 """Height and width of the images, enough for metrics that look at several scales."""
@@ -21,12 +21,12 @@ SIDE = 192
 def value(subject: Subject) -> None:
     """Gives a finite number for images (N, C, H, W) in [-1, 1]."""
     metric = _metric(subject)
-    with trying("images of 3 channels"):
+    with failing_as("images of 3 channels"):
         metric.update(*_images(3))
         result = metric.compute()
     if isinstance(result, Tensor) and result.numel() != 1:
         fail(f"compute must return a scalar, not a tensor {tuple(result.shape)}")
-    with trying("compute must return a scalar"):
+    with failing_as("compute must return a scalar"):
         number = float(result)
     if not np.isfinite(number):
         fail(f"it is {number}")

@@ -15,7 +15,7 @@ from i2i.components.inference import for_inference
 from i2i.errors import ConfigError, PluginError, UserError
 from i2i.export.onnx_file import write_onnx
 from i2i.plugins.builder import Builder
-from i2i.testing.kit import Check, Skipped, Subject, fail, trying
+from i2i.testing.subject import Check, Skipped, Subject, fail, failing_as
 
 SIDE = 64
 """Height and width of the images that networks are tried with."""
@@ -34,7 +34,7 @@ def channels(subject: Subject) -> None:
                 raise
             subject.notes.append(f"it cannot map {into} channels to {out}: {error}")
             continue
-        with trying(f"built for {into} to {out} channels"):
+        with failing_as(f"built for {into} to {out} channels"):
             images = network(*_inputs(subject, network, into))
         side = _side(subject) * getattr(network, "scale", 1)
         if not isinstance(images, Tensor) or images.shape != (2, out, side, side):
@@ -53,7 +53,7 @@ def any_size(subject: Subject) -> None:
     least = max(int(getattr(network, "minimum", 1)), 33)
     height, width = (-(-least // multiple) * multiple + extra * multiple for extra in (0, 3))
     _, *rest = _inputs(subject, network, 3)
-    with trying(f"an image of {height}x{width}, with multiple = {multiple}"), torch.no_grad():
+    with failing_as(f"an image of {height}x{width}, with multiple = {multiple}"), torch.no_grad():
         made = network(torch.rand(2, 3, height, width) * 2 - 1, *rest)
     if made.shape[2:] != (scale * height, scale * width):
         fail(
@@ -138,7 +138,7 @@ def logits(subject: Subject) -> None:
             continue
         images, *rest = _judged(subject, network, count)
         for strength in (1, 1e5):
-            with trying(f"images of {count} channels"):
+            with failing_as(f"images of {count} channels"):
                 given = network(images * strength, *rest)
             first = given[0] if isinstance(given, tuple) else given
             if not isinstance(first, Tensor) or first.dtype != torch.float32:
@@ -159,7 +159,7 @@ def feature_maps(subject: Subject) -> None:
     except UserError as error:  # weights that are not here
         raise Skipped(str(error)) from error
     images = torch.rand(2, 3, SIDE, SIDE).mul(2).sub(1).requires_grad_()
-    with trying("images (2, 3, 64, 64)"):
+    with failing_as("images (2, 3, 64, 64)"):
         maps = network(images)
     if not isinstance(maps, list | tuple) or not all(isinstance(one, Tensor) for one in maps):
         fail(f"must give a list of feature maps, not {type(maps).__name__}")

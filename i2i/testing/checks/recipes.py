@@ -24,8 +24,8 @@ from i2i.engine.loop import feed, open_training
 from i2i.engine.loop import train as run_engine
 from i2i.engine.state import Batch, Training
 from i2i.runs.folder import open_run
-from i2i.testing.kit import Check, Subject, fail, small_options
 from i2i.testing.processes import final_state, in_processes
+from i2i.testing.subject import Check, Subject, fail, small_options
 from i2i.training import Trained, train
 from i2i.translate import load
 
@@ -149,7 +149,7 @@ def export(subject: Subject) -> None:
             fail(f"{one.path.name} gives empty images")
 
 
-CHECKS: Sequence[Check] = (round_trip, losses, gradients, bf16, export, resume, processes)
+RECIPE: Sequence[Check] = (round_trip, losses, gradients, bf16, export, resume, processes)
 
 
 def _translated(model: Any, size: tuple[int, int], label: Any) -> np.ndarray:

@@ -12,8 +12,8 @@ import torch
 
 from i2i.data.sample_checks import IMAGES, check_sample
 from i2i.plugins.builder import Builder
-from i2i.testing.kit import Check, Skipped, Subject, fail, trying
 from i2i.testing.pictures import draw_pair
+from i2i.testing.subject import Check, Skipped, Subject, fail, failing_as
 
 SCALE = 2
 """What degradations for super-resolution are told."""
@@ -26,7 +26,7 @@ def samples(subject: Subject) -> None:
     for dtype in (np.uint8, np.uint16, np.float32):
         for channels in (3, 1):
             given = _sample(subject, dtype, channels)
-            with trying(f"images of {np.dtype(dtype)} with {channels} channels"):
+            with failing_as(f"images of {np.dtype(dtype)} with {channels} channels"):
                 changed = _transform(subject)(dict(given))
             check_sample(f"of {np.dtype(dtype)} with {channels} channels", changed, keys=list(given))
             if changed["label"] != given["label"]:
