@@ -123,8 +123,8 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(text.split())[:500] or 'no reason given'}"
 
 
-def brief(value: object) -> str:
-    """A value as a message shows it: in one line, and not much of it."""
+def short_repr(value: object) -> str:
+    """The beginning of a value's ``repr`` in one line of at most 60 characters, for messages."""
     try:
         text = repr(value)
     except Exception:  # somebody else's class

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from i2i.config import RunConfig, resolve
 from i2i.config.changes import continued
 from i2i.errors import RunError, TrainingError, UserError
-from i2i.plugins.registry import Plugins
+from i2i.plugins import Plugins
 from i2i.runs.folder import RunFolder, latest_run, new_run
 
 if TYPE_CHECKING:

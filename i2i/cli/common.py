@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from i2i.plugins.registry import Plugins
+    from i2i.plugins import Plugins
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def stoppable() -> Iterator[None]:
 
 def plugins_of(context: typer.Context) -> Plugins:
     """The plugins as the options before the command ask for them."""
-    from i2i.plugins.registry import Plugins
+    from i2i.plugins import Plugins
 
     return Plugins(**context.obj)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from i2i.data.checks.findings import Finding
     from i2i.data.checks.survey import Survey
     from i2i.data.detect import Wanted
-    from i2i.plugins.registry import Plugins
+    from i2i.plugins import Plugins
 
 MOST_WARNINGS = 20
 """Warnings of one kind that are printed; errors and ``--json`` leave out none."""

@@ -1,4 +1,4 @@
-"""``i2i plugins``: what is there, what is wrong with it, and how to begin one."""
+"""``i2i plugins``: listing, showing, beginning and checking plugins."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from i2i.cli.common import plugins_of
 
 if TYPE_CHECKING:
     from i2i.api import Component, Config
+    from i2i.plugins import Plugins
     from i2i.plugins.discovery import Plugin
-    from i2i.plugins.registry import Plugins
 
 
 def say(line: str) -> None:
-    """Prints a line at once; what a plugin put into it cannot control the terminal."""
+    """Prints a line at once; control characters that a plugin put into it are escaped."""
     from i2i.files import printable
 
     print("\n".join(printable(part) for part in line.split("\n")), flush=True)
@@ -111,9 +111,13 @@ def check(
 
 
 def _with_target(context: typer.Context, target: str) -> Plugins:
-    """The plugins, with the target loaded when it is a file or a module that is not installed as a plugin."""
+    """The plugins, with the target loaded when it is a file or a module that is not installed as a plugin.
+
+    Raises:
+        PluginError: the target is no plugin, component, file or module, or cannot be loaded.
+    """
     from i2i.errors import PluginError
-    from i2i.plugins.registry import Plugins
+    from i2i.plugins import Plugins
 
     found = plugins_of(context)
     loaded = Plugins(**context.obj | {"extra": [*context.obj["extra"], target]})
@@ -127,24 +131,28 @@ def _with_target(context: typer.Context, target: str) -> Plugins:
         try:
             _named(loaded, target)
         except PluginError as second:
-            absent = f"No module named '{target}'" in str(second)
+            cause = second.__cause__
+            absent = isinstance(cause, ModuleNotFoundError) and cause.name == target  # not a module that it imports
             raise (error if absent else second) from None
         return loaded
     return found
 
 
 def _named(plugins: Plugins, name: str) -> list[tuple[Plugin, list[tuple[str, Component]]]]:
-    """The plugins of that name or distribution with all that they give, or those that give a component of that name.
+    """The plugins that a name stands for, each with those of its components that are meant, with their kinds.
+
+    Args:
+        plugins: where the name is looked up.
+        name: of a plugin, distribution, file or module, which stands for all its components; or of a component.
 
     Raises:
         PluginError: there are none, or the plugin of that name cannot be used.
     """
     from i2i.errors import PluginError
-    from i2i.plugins.discovery import normal
-    from i2i.plugins.registry import nearest
+    from i2i.plugins.names import nearest, normalized
 
     by_name = [plugin for plugin in plugins.all if name == plugin.origin]  # a file or module that was asked for
-    by_name = by_name or [plugin for plugin in plugins.all if normal(name) in plugin.names]
+    by_name = by_name or [plugin for plugin in plugins.all if normalized(name) in plugin.names]
     if broken := next((plugin for plugin in by_name if plugin.error), None):
         raise PluginError(f"plugin {broken} is not loaded: {broken.error}")
     if by_name:
@@ -160,7 +168,7 @@ def _named(plugins: Plugins, name: str) -> list[tuple[Plugin, list[tuple[str, Co
 
 
 def _options(model: type[Config], values: Config | None, prefix: str = "") -> list[str]:
-    """A line an option; those of a group of options have its name before theirs."""
+    """A line for each option; the options of a group have the group's name before theirs."""
     import json
 
     from i2i.api import Choice, Config

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from i2i.api import DiscriminatorChoice, FeaturesChoice, GeneratorChoice
 from i2i.config.resolve import RunConfig
-from i2i.errors import RunError, brief
+from i2i.errors import RunError, short_repr
 
 CHANGEABLE = (
     "data.root",  # a folder may have moved
@@ -123,4 +123,4 @@ def _networks(section: BaseModel, prefix: str = "") -> Iterator[str]:
 def _text(value: Any) -> str:
     if isinstance(value, Mapping) and "name" in value:
         return str(value["name"])
-    return "null" if value is None else value if isinstance(value, str) else brief(value)
+    return "null" if value is None else value if isinstance(value, str) else short_repr(value)

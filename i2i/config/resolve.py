@@ -20,7 +20,7 @@ from i2i.api import Choice, Component, Config
 from i2i.config.sections import DataConfig, EngineConfig, TrainConfig
 from i2i.config.text import KeyPath, Layer, commented_yaml, parse_set, plain_yaml, read_yaml
 from i2i.errors import ConfigError, PluginError
-from i2i.plugins.registry import Plugins
+from i2i.plugins import Plugins
 
 SHARED: dict[str, type[Config]] = {"data": DataConfig, "train": TrainConfig, "engine": EngineConfig}
 HEAD = {"recipe": str, "preset": str, "seed": int}

@@ -18,7 +18,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from i2i.api import Choice, MetricChoice
 from i2i.errors import ConfigError
-from i2i.plugins.registry import Plugins
+from i2i.plugins import Plugins
 
 KeyPath = tuple[str, ...]
 

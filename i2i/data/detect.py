@@ -10,7 +10,7 @@ from i2i.api import Component
 from i2i.config import DataConfig
 from i2i.errors import DataError
 from i2i.images.reading import find_images
-from i2i.plugins.registry import Plugins
+from i2i.plugins import Plugins
 
 
 @dataclass(frozen=True)

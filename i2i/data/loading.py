@@ -24,9 +24,9 @@ from i2i.data.sample_checks import CheckedTransform, label_problem
 from i2i.data.sources import NotingReader, open_dataset
 from i2i.data.transforms import Pipeline
 from i2i.errors import DataError, attributed_to
+from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 from i2i.plugins.discovery import import_file
-from i2i.plugins.registry import Plugins
 
 __all__ = ["Data", "Samples", "open_data", "open_dataset"]
 
@@ -155,11 +155,11 @@ def open_data(
         raise DataError(found.refusal)
     source, other = found.source, found.other
     build = Builder(plugins, (0, 0))
-    augment = CheckedTransform(build.transform(config.transform), plugins.owner("transform", config.transform.name))
+    augment = CheckedTransform(build.transform(config.transform), plugins.full_name("transform", config.transform.name))
     degrade = None
     if config.degrade:
         made = build.transform(config.degrade, scale=config.scale)
-        degrade = CheckedTransform(made, plugins.owner("transform", config.degrade.name))
+        degrade = CheckedTransform(made, plugins.full_name("transform", config.degrade.name))
     together = bool(getattr(found.dataset, "paired", True))
     channels = _channels(found.seen, config)
     images = [found.seen[key] for key in ("source", "target") if key in found.seen]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from i2i.errors import PluginError, attributed_to, brief
+from i2i.errors import PluginError, attributed_to, short_repr
 
 IMAGES, LABELS = ("source", "target"), ("label", "target_label")
 """Keys of a sample that have a meaning of their own; others are numbers or arrays that a recipe knows."""
@@ -40,7 +40,7 @@ def check_sample(who: str, sample: Any, labels: Sequence[str] = (), *, keys: Seq
         if isinstance(label, np.ndarray | torch.Tensor) and label.ndim:  # a label map, or several labels
             continue
         if not isinstance(label, int | np.integer) or isinstance(label, bool) or label < 0:
-            raise PluginError(f"{who}: {key} must be a class's number from 0, not {brief(label)}")
+            raise PluginError(f"{who}: {key} must be a class's number from 0, not {short_repr(label)}")
     if problem := label_problem(sample, labels):
         raise PluginError(f"{who}: {problem}")
 

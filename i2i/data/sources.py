@@ -15,7 +15,7 @@ from i2i.data.cache import CachedReader
 from i2i.data.detect import Wanted, find_layout
 from i2i.data.layouts.common import Reader, held_out
 from i2i.errors import ConfigError, DataError, attributed_to
-from i2i.plugins.registry import Plugins
+from i2i.plugins import Plugins
 
 
 class NotingReader:
@@ -96,7 +96,7 @@ class Source:
             name=str(root or layout),
             root=root,
             layout=layout,
-            who=plugins.owner("dataset", layout),
+            who=plugins.full_name("dataset", layout),
             ours=plugins.table("dataset")[layout][0][0].built_in,
             together="read" in inspect.signature(component.build).parameters,
             read=read,

@@ -25,7 +25,7 @@ from i2i.engine.health import DivergedError
 from i2i.engine.loop import open_training
 from i2i.engine.state import Training
 from i2i.errors import ConfigError
-from i2i.plugins.registry import Plugins
+from i2i.plugins import Plugins
 
 LARGEST = 256
 SHARE = {"cuda": 0.9, "cpu": 0.7}

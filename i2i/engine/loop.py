@@ -33,8 +33,8 @@ from i2i.engine.rollback import roll_back
 from i2i.engine.state import Batch, Training, setup
 from i2i.errors import ConfigError, DataError, PluginError, RunError, TrainingError, attributed_to
 from i2i.files import printable
+from i2i.plugins import Plugins
 from i2i.plugins.builder import build_recipe
-from i2i.plugins.registry import Plugins
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.folder import RunFolder
 

@@ -13,8 +13,8 @@ from torch import nn
 
 from i2i.api import Phase
 from i2i.config import OptimizerConfig, ScheduleConfig, TrainConfig
-from i2i.errors import ConfigError, PluginError, brief
-from i2i.plugins.registry import nearest
+from i2i.errors import ConfigError, PluginError, short_repr
+from i2i.plugins import nearest
 
 
 @dataclass
@@ -91,7 +91,9 @@ def _settings(values: dict[str, Any], who: str) -> OptimizerConfig:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise PluginError(f"{who}, optimizer, {key}: {first['msg'].lower()}, got {brief(first['input'])}") from error
+        raise PluginError(
+            f"{who}, optimizer, {key}: {first['msg'].lower()}, got {short_repr(first['input'])}"
+        ) from error
 
 
 def _optimizer(parameters: list[nn.Parameter], config: OptimizerConfig, device: torch.device) -> torch.optim.Optimizer:

@@ -31,8 +31,8 @@ from i2i.engine.health.watch import subjects
 from i2i.engine.optim import Player, players, rate_factor
 from i2i.engine.plugin_checks import check_losses, culprit, watched
 from i2i.errors import PluginError, RunError, attributed_to
+from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder, Built, build_recipe, image_size
-from i2i.plugins.registry import Plugins
 from i2i.runs.checkpoint import Checkpoint
 
 Batch = dict[str, Tensor]
@@ -279,7 +279,7 @@ def setup(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Tr
     exact = torch.float64 if dtype == torch.float64 else torch.float32
     recipe = build_recipe(plugins, config.recipe, config.options)
     sample = to_device(data.sample(), torch.device("cpu"))
-    who = plugins.owner("recipe", config.recipe)
+    who = plugins.full_name("recipe", config.recipe)
     builder = Builder(plugins, image_size(sample, config.data.size), data.labels)
     torch.manual_seed(config.seed)
     modules, phases = _declared(recipe, who, builder, sample)

@@ -13,8 +13,8 @@ from i2i.components.inference import inference_translators
 from i2i.config import RunConfig, resolve
 from i2i.errors import RunError, attributed_to
 from i2i.export.onnx_file import write_onnx
+from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder, build_recipe, image_size
-from i2i.plugins.registry import Plugins
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.folder import RunFolder, open_run
 
@@ -80,7 +80,7 @@ def export(
     for name, one in chosen.items():
         target = Path(out) if out is not None else folder.model(name)
         facts = {"recipe": config.recipe, "translator": name, "config_digest": config.digest()}
-        with attributed_to(f"{plugins.owner('recipe', config.recipe)}, translator '{name}'"):
+        with attributed_to(f"{plugins.full_name('recipe', config.recipe)}, translator '{name}'"):
             difference = write_onnx(target, one, found.state["value_type"], facts)
         exported.append(Exported(target, name, found.step, difference, tuple(one.example), tuple(one.labels)))
     return exported
@@ -94,7 +94,7 @@ def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plug
     """
     sample = {key: _example(spec) for key, spec in checkpoint.state["sample"].items()}
     labels = checkpoint.state.get("labels", ())
-    who = plugins.owner("recipe", config.recipe)
+    who = plugins.full_name("recipe", config.recipe)
     build = Builder(plugins, image_size(sample, config.data.size), labels, inference=True)
     recipe = build_recipe(plugins, config.recipe, config.options)
     with attributed_to(f"{who}, networks"):

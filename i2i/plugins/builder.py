@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from i2i.api import Choice, Component, Config, Recipe
 from i2i.errors import ConfigError, PluginError, attributed_to
-from i2i.plugins.registry import Plugins, nearest
+from i2i.plugins.names import nearest
+from i2i.plugins.registry import Plugins
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,7 +47,7 @@ def build_recipe(plugins: Plugins, name: str, config: Config) -> Recipe:
     Raises:
         PluginError: it cannot be built, or is no recipe.
     """
-    who = plugins.owner("recipe", name)
+    who = plugins.full_name("recipe", name)
     with attributed_to(who):
         recipe = plugins.get("recipe", name).build(config)
     if not isinstance(recipe, Recipe):
@@ -143,7 +144,7 @@ class Builder:
             hint = nearest(lacking[0], component.config.model_fields)
             raise ConfigError(f"{kind} '{choice.name}' has no option {lacking[0]}, which is needed here{hint}")
         config = _configured(kind, component, dict(choice.options) | options)
-        who = self.plugins.owner(kind, choice.name)
+        who = self.plugins.full_name(kind, choice.name)
         with attributed_to(f"{who} cannot be built"):
             wanted = inspect.signature(component.build).parameters
             optional = {key: value for key, value in (optional or {}).items() if key in wanted}

@@ -12,7 +12,6 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,13 +21,14 @@ from types import ModuleType
 from typing import Any
 
 from i2i.api import PLUGIN_API, Component
-from i2i.errors import brief, one_line
+from i2i.errors import one_line, short_repr
+from i2i.plugins.names import normalized
 
 DISTRIBUTION = "i2i-toolkit"
-"""Our own: its plugins are the built-in ones."""
+"""The distribution of i2i itself, whose plugins are the built-in ones."""
 
 GROUP = "i2i"
-"""Of the entry points."""
+"""The group of entry points that are plugins."""
 
 
 @dataclass
@@ -36,14 +36,15 @@ class Plugin:
     """One plugin as found: where it is from, what it gives, or why it gives nothing.
 
     Attributes:
-        name: of the entry point, or of the module or file that was named.
-        distribution: the installed package; empty for a module or file that was named.
+        name: of the entry point, or of the module or file that the user named.
+        distribution: the installed package; empty for a module or file that the user named.
         version: of the distribution.
         origin: the entry point's value, the module or the file.
         module: what was imported; None if that failed.
         error: why the plugin is not used, in one line; empty if it is.
-        warnings: what will not work for ever, a line each.
-        components: what it gives, with the kinds.
+        cause: the error that importing it raised, if that is why.
+        warnings: what will not work in a later version, a line each.
+        components: what it gives, each with its kind.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Plugin:
     origin: str
     module: Any = None
     error: str = ""
+    cause: BaseException | None = None
     warnings: list[str] = field(default_factory=list)
     components: list[tuple[str, Component]] = field(default_factory=list)
 
@@ -65,33 +67,42 @@ class Plugin:
 
     @property
     def module_name(self) -> str:
-        """Of the module that it is or would be."""
+        """The name of the module that it is, or would be if it were installed."""
         return Path(self.origin).stem if self.origin.endswith(".py") else self.origin.partition(":")[0].strip()
 
     @property
     def names(self) -> set[str]:
-        """What it may be called by: its name and its distribution's."""
-        return {normal(name) for name in (self.name, self.distribution) if name}
+        """The names by which it can be asked for or left out: its own and its distribution's."""
+        return {normalized(name) for name in (self.name, self.distribution) if name}
 
     @property
     def built_in(self) -> bool:
         """Whether it comes with i2i."""
         return self.distribution == DISTRIBUTION
 
+    @property
+    def requested(self) -> bool:
+        """Whether the user named its module or file; the others are installed."""
+        return not self.distribution
 
-def normal(name: str) -> str:
-    """A distribution's name as PEP 503 compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    def set_aside(self, error: str, cause: BaseException | None = None) -> None:
+        """From now on it gives nothing.
+
+        Args:
+            error: the reason, in one line.
+            cause: the error that was raised, if the plugin raised one.
+        """
+        self.error, self.cause, self.components = error, cause, []
 
 
-def installed(skip: Callable[[Plugin], bool]) -> list[Plugin]:
+def installed_plugins(skip: Callable[[Plugin], bool]) -> list[Plugin]:
     """The installed plugins, imported; built-in ones first, the others by distribution and name.
 
     Args:
-        skip: says which are not even imported.
+        skip: says which plugins are to be left out; these are not even imported.
     """
-    there = [plugin for distribution, text in _distributions() for plugin in _entry_points(distribution, text)]
-    found = [plugin for plugin in there if not skip(plugin)]
+    declared = [plugin for distribution, text in _distributions() for plugin in _entry_points(distribution, text)]
+    found = [plugin for plugin in declared if not skip(plugin)]
     found.sort(key=lambda plugin: (not plugin.built_in, plugin.distribution, plugin.name))
     for plugin in found:
         if not plugin.error:
@@ -99,8 +110,12 @@ def installed(skip: Callable[[Plugin], bool]) -> list[Plugin]:
     return found
 
 
-def named(name: str) -> Plugin:
-    """A plugin named by the user, imported: a ``.py`` file or a module."""
+def requested_plugin(name: str) -> Plugin:
+    """The plugin that the user named, imported.
+
+    Args:
+        name: path of a ``.py`` file, or dotted name of a module.
+    """
     path = Path(name)
     is_file = path.suffix == ".py"
     plugin = Plugin(name=path.stem if is_file else name, distribution="", version="", origin=name)
@@ -135,9 +150,9 @@ def import_file(path: Path) -> ModuleType:
 
 @contextlib.contextmanager
 def printing_to_stderr() -> Iterator[None]:
-    """Meanwhile what is printed goes to stderr: stdout is read by programs.
+    """Sends what is printed inside to stderr, for stdout is read by programs.
 
-    A stream of its own, since some modules wrap ``sys.stdout.buffer`` and close what they wrapped.
+    It is a stream of its own, because some modules wrap ``sys.stdout.buffer`` and close what they wrapped.
     """
     try:
         descriptor = os.dup(2)
@@ -151,7 +166,11 @@ def printing_to_stderr() -> Iterator[None]:
 
 
 def _distributions() -> Iterator[tuple[importlib.metadata.Distribution, str | None]]:
-    """Distributions whose entry points speak of i2i, with that text, None if it is no text; the first of a name."""
+    """The installed distributions that may have plugins, each with the content of its ``entry_points.txt``.
+
+    The content is None if it cannot be decoded. Of several distributions of one name, the first on the path counts, as
+    it does for ``import``.
+    """
     seen: set[str] = set()
     for distribution in importlib.metadata.distributions():
         with contextlib.suppress(Exception):  # an unrelated package's broken metadata is not ours to report
@@ -160,7 +179,7 @@ def _distributions() -> Iterator[tuple[importlib.metadata.Distribution, str | No
             except UnicodeError:
                 text = None
             if text is None or GROUP in text:
-                name = normal(distribution.metadata["Name"])
+                name = normalized(distribution.metadata["Name"])
                 if name not in seen and (text is not None or name.startswith(GROUP)):
                     seen.add(name)
                     yield distribution, text
@@ -185,6 +204,11 @@ def _entry_points(distribution: importlib.metadata.Distribution, text: str | Non
 
 
 def _load_entry_point(value: str) -> Any:
+    """The object that an entry point names.
+
+    Raises:
+        ValueError: the text has not the form of an entry point.
+    """
     point = importlib.metadata.EntryPoint(name="", value=value, group=GROUP)
     if not point.pattern.match(value):
         raise ValueError(f"the entry point '{value}' must name a module, such as i2i_something")
@@ -192,19 +216,20 @@ def _load_entry_point(value: str) -> Any:
 
 
 def _import_into(plugin: Plugin, load: Callable[[], Any]) -> None:
+    """Imports a plugin and checks its version of the plugin API; what goes wrong becomes its `error`."""
     try:
         with printing_to_stderr():
             plugin.module = load()
-            wanted = getattr(plugin.module, "PLUGIN_API", PLUGIN_API)
+            version = getattr(plugin.module, "PLUGIN_API", PLUGIN_API)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: no plugin may end the process
-        plugin.error = one_line(error)
+        plugin.set_aside(one_line(error), error)
         return
-    if type(wanted) is not int or wanted < 1:
-        plugin.error = f"its PLUGIN_API must be a whole number, such as {PLUGIN_API}, not {brief(wanted)}"
-    elif wanted > PLUGIN_API:
-        plugin.error = (
-            f"it needs version {wanted} of the plugin API, and this i2i has {PLUGIN_API}: update {DISTRIBUTION}, "
+    if type(version) is not int or version < 1:
+        plugin.set_aside(f"its PLUGIN_API must be a whole number, such as {PLUGIN_API}, not {short_repr(version)}")
+    elif version > PLUGIN_API:
+        plugin.set_aside(
+            f"it needs version {version} of the plugin API, and this i2i has {PLUGIN_API}: update {DISTRIBUTION}, "
             f"or install an older {plugin.distribution or plugin.name}"
         )

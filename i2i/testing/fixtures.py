@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from i2i.plugins.registry import Plugins
+from i2i.plugins import Plugins
 from i2i.testing import folders
 
 

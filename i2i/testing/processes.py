@@ -19,7 +19,7 @@ from i2i.config import resolve
 from i2i.engine import launch
 from i2i.engine.loop import feed, open_training
 from i2i.errors import UserError, one_line
-from i2i.plugins.registry import Plugins
+from i2i.plugins import Plugins
 
 WORLD = 2
 TIMEOUT_S = 300

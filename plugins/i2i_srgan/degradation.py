@@ -81,7 +81,7 @@ class StageConfig(i2i.Config):
     generalized_beta: AroundOne = (0.5, 4.0)
     """Shape of the generalised Gaussian: below 1 in one half of the draws, above it in the other."""
     plateau_beta: AroundOne = (1.0, 2.0)
-    """Shape of the plateau, drawn likewise."""
+    """Shape of the plateau kernel: below 1 in one half of the draws, above it in the other."""
     resize: Weights = (0.2, 0.7, 0.1)
     """How often the image is enlarged, shrunk and kept, relative to each other; the second round has 0.3, 0.4, 0.3."""
     resize_range: AroundOne = (0.15, 1.5)

@@ -21,8 +21,8 @@ def imresize(image: np.ndarray, scale: int, *, enlarge: bool = False) -> np.ndar
         enlarge: enlarge by the factor, instead of shrinking by it.
 
     Returns:
-        ``(H // scale, W // scale, C)`` of the first ``H // scale * scale`` rows, columns likewise, or ``(H * scale,
-        W * scale, C)``; of the same type, clipped to its range.
+        An image of the same type, clipped to its range: ``(H * scale, W * scale, C)`` when enlarging, else
+        ``(H // scale, W // scale, C)``, for which rows and columns beyond the last multiple of `scale` are left out.
 
     Raises:
         i2i.DataError: the image is too small to shrink.

@@ -20,7 +20,7 @@ from i2i.data.sample_checks import check_keys
 from i2i.data.sources import Source, split_samples
 from i2i.errors import DataError
 from i2i.files import printable
-from i2i.plugins.registry import Plugins
+from i2i.plugins import Plugins
 
 DRAWN = 8
 """Samples that are looked at where they are drawn by code: a few tell what the others are like."""

@@ -16,8 +16,8 @@ from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
 from i2i.errors import PluginError, attributed_to
 from i2i.images.reading import write_image
+from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
-from i2i.plugins.registry import Plugins
 from i2i.runs.disk import writing
 
 Batch = dict[str, Tensor]
@@ -40,8 +40,8 @@ class Validation:
         self.samples, self.count, self.device = data.val, min(config.train.val_images, len(data.val)), device
         builder = Builder(plugins, (0, 0))
         self.metrics = {metric.name: builder.metric(metric, scale=config.data.scale) for metric in config.train.metrics}
-        self.who = {name: plugins.owner("metric", name) for name in self.metrics}
-        self.recipe = plugins.owner("recipe", config.recipe)
+        self.who = {name: plugins.full_name("metric", name) for name in self.metrics}
+        self.recipe = plugins.full_name("recipe", config.recipe)
         self.stopped: Callable[[], bool] = lambda: False
         for metric in self.metrics.values():
             metric.distributed_available_fn = _alone  # torchmetrics would wait for processes that do not validate

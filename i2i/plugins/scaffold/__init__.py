@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2i.errors import PluginError
-from i2i.plugins.registry import KINDS, nearest
+from i2i.plugins.names import KINDS, nearest
 
 if TYPE_CHECKING:
     from i2i.plugins.registry import Plugins

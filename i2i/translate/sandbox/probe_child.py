@@ -22,7 +22,7 @@ import onnxruntime
 from google.protobuf.message import DecodeError, Message
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
-from i2i.errors import ModelError, brief
+from i2i.errors import ModelError, short_repr
 from i2i.translate.metadata import Metadata, read_metadata
 from i2i.translate.noise import draw_noise, same_noise
 from i2i.translate.session import last_words, open_session
@@ -109,7 +109,7 @@ def _examine_graph(model: ModelProto) -> None:
         raise ModelError("an ONNX file, but not one that i2i exported: it has no i2i metadata")
     outputs = [output.name for output in model.graph.output]
     if outputs != ["image_out"]:
-        raise ModelError(f"its outputs are {brief(outputs)}, not image_out alone")
+        raise ModelError(f"its outputs are {short_repr(outputs)}, not image_out alone")
     known = {*_STANDARD, *(function.domain for function in model.functions)}
     for message in _messages(model):
         if isinstance(message, NodeProto) and message.domain not in known:
