@@ -11,7 +11,7 @@ from torch import Tensor
 
 from i2i.errors import one_line
 from i2i.plugins.builder import Builder
-from i2i.testing.pictures import STYLES, draw_pair
+from i2i.testing.pictures import draw_pair
 from i2i.testing.subject import Check, Subject, fail, failing_as
 
 SIDE = 192
@@ -81,16 +81,16 @@ def _of(subject: Subject, *batches: tuple[Tensor, Tensor]) -> float:
 
 
 def _images(channels: int, strength: float = 0.2) -> tuple[Tensor, Tensor]:
-    """Pictures under noise, and as they are.
+    """Three pictures under noise, and as they are.
 
-    One is a negative: noise that is cut off at -1 and 1 then makes some images darker and others lighter.
+    Noise that is cut off at -1 and 1 makes dark pictures brighter and bright ones darker, so that the mean error of
+    some images is above 0 and that of others below it.
 
     Args:
         channels: of the images.
         strength: standard deviation of the noise, images in [-1, 1].
     """
-    pictures = [draw_pair(0, size=SIDE)[1], STYLES["negative"](draw_pair(1, size=SIDE)[1]), draw_pair(2, size=SIDE)[1]]
-    target = torch.stack([torch.from_numpy(picture).permute(2, 0, 1)[:channels] for picture in pictures])
-    target = target.float() / 127.5 - 1
+    pictures = [torch.from_numpy(draw_pair(number, size=SIDE)[1]).permute(2, 0, 1) for number in range(3)]
+    target = torch.stack([picture[:channels] for picture in pictures]).float() / 127.5 - 1
     noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(0))
     return (target + strength * noise).clamp(-1, 1), target
