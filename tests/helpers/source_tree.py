@@ -38,7 +38,7 @@ class Source:
 
     @property
     def room(self) -> str:
-        """The part of the house that it belongs to: ``i2i/data``, ``i2i/api.py`` or ``plugins/i2i_pix2pix``."""
+        """The part of the house that it belongs to: ``i2i/data``, ``i2i/files.py`` or ``plugins/i2i_pix2pix``."""
         return "/".join(self.path.parts[:2])
 
 

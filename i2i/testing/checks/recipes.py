@@ -165,7 +165,7 @@ def _described(recipe: Any) -> str:
     """A class's own text, and that of its methods and its module: where names may be explained."""
     texts = [sys.modules.get(getattr(recipe, "__module__", ""))]
     for base in getattr(recipe, "__mro__", (recipe,)):
-        if base.__module__ != "i2i.api":
+        if not base.__module__.startswith("i2i.api."):
             texts += [base, *vars(base).values()]
     return "\n".join(str(getattr(text, "__doc__", None) or "") for text in texts).lower()
 

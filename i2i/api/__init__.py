@@ -1,0 +1,39 @@
+"""What a plugin author uses: the base classes, the records that hooks return, and the marker for hook functions.
+
+This package is the lowest of i2i but for the errors, and imports no torch: reading a plugin's table stays cheap.
+"""
+
+from i2i.api.components import PLUGIN_API, Component, hookimpl
+from i2i.api.options import (
+    Choice,
+    Config,
+    DatasetChoice,
+    DiscriminatorChoice,
+    FeaturesChoice,
+    GeneratorChoice,
+    LossChoice,
+    MetricChoice,
+    TransformChoice,
+)
+from i2i.api.recipes import Build, Context, ImagePool, Phase, Recipe, Translator
+
+__all__ = [
+    "PLUGIN_API",
+    "Build",
+    "Choice",
+    "Component",
+    "Config",
+    "Context",
+    "DatasetChoice",
+    "DiscriminatorChoice",
+    "FeaturesChoice",
+    "GeneratorChoice",
+    "ImagePool",
+    "LossChoice",
+    "MetricChoice",
+    "Phase",
+    "Recipe",
+    "TransformChoice",
+    "Translator",
+    "hookimpl",
+]
