@@ -15,7 +15,8 @@ from i2i.api.options import (
     MetricChoice,
     TransformChoice,
 )
-from i2i.api.recipes import Build, Context, ImagePool, Phase, Recipe, Translator
+from i2i.api.protocols import Build, Context, ImagePool
+from i2i.api.recipes import Phase, Recipe, Translator
 
 __all__ = [
     "PLUGIN_API",

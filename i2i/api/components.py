@@ -11,10 +11,13 @@ import pluggy
 from i2i.api.options import Config
 
 PLUGIN_API = 1
-"""Version of the hook specifications; it grows only when an old plugin would no longer work."""
+"""Version of the hooks; it grows only when a plugin that kept to the old ones would no longer work.
+
+A plugin that needs a certain version says so by a module attribute ``PLUGIN_API``; an older i2i then sets it aside.
+"""
 
 hookimpl = pluggy.HookimplMarker("i2i")
-"""Marks a module's function as an implementation of the hook of the same name."""
+"""Decorator that marks a module's function as an implementation of the hook of the same name."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,29 @@ class Component:
     """What a hook returns: a named builder with its options.
 
     Attributes:
-        name: what users type; unique among the components of one kind.
-        build: called as the hook's documentation says, the first argument an instance of `config`.
-        config: the component's options.
+        name: what users type: letters, digits, hyphens and underscores; unique among the components of one kind.
+        build: a class or function, called with an instance of `config` first; the hook's page says what else it gets
+            and what it returns. A ValueError that it raises is shown as the user's mistake.
+        config: class of the component's options.
         summary: one line for ``i2i plugins list``.
         presets: for recipes only: named sets of values in the shape of a configuration file. The first one is the
             default; one called ``samples`` is used, on top of it, when training starts without data.
+
+    Example:
+        >>> import i2i
+        >>> class ScaleConfig(i2i.Config):
+        ...     factor: float = 1.0
+        ...     '''Factor of all values.'''
+        >>> class Scale:
+        ...     def __init__(self, config):
+        ...         self.factor = config.factor
+        ...     def __call__(self, sample):
+        ...         return sample | {"source": sample["source"] * self.factor}
+        >>> @i2i.hookimpl
+        ... def i2i_transforms():
+        ...     return [i2i.Component("scale", Scale, ScaleConfig, "Multiplies the source")]
+        >>> i2i_transforms()[0].name
+        'scale'
     """
 
     name: str

@@ -11,10 +11,21 @@ from pydantic_core import CoreSchema, core_schema
 
 
 class Config(BaseModel):
-    """Base of every component's options.
+    """Base class of every component's options: a pydantic model of annotated fields with defaults.
 
-    Annotated fields with defaults; a docstring under a field, or ``Field(description=...)``, is what
-    ``i2i config`` prints. Unknown keys are refused.
+    The docstring under a field, or ``Field(description=...)``, is what ``i2i config`` and ``i2i plugins show`` print.
+    Unknown keys, values of the wrong type, infinities and NaN are refused. An object cannot be changed.
+
+    Raises:
+        pydantic.ValidationError: a key or value does not fit; on the command line that is one line and exit code 2.
+
+    Example:
+        >>> import i2i
+        >>> class StripesConfig(i2i.Config):
+        ...     width: int = 8
+        ...     '''Width of a stripe in pixels.'''
+        >>> StripesConfig(width=4)
+        StripesConfig(width=4)
     """
 
     model_config = ConfigDict(
@@ -29,11 +40,27 @@ class Config(BaseModel):
 
 @dataclass(frozen=True)
 class Choice:
-    """A component chosen by name, with its options beside the name: ``{name: unet, depth: 8}`` or just ``unet``.
+    """A component chosen by name, together with its options.
 
-    Use the subclass of the wanted kind as a field's type: ``generator: GeneratorChoice = GeneratorChoice("unet")``. The
-    options are checked against the chosen component's own `Config` when a run is configured; after that `options` holds
-    all of them.
+    Use the subclass of the kind in question as the type of a recipe's option; users then choose any plugin's component
+    of that kind, and set its options: ``--set RECIPE.generator=unet --set RECIPE.generator.depth=8``, or
+    ``generator: {name: unet, depth: 8}`` in a file. Hand the object to `Build`, which builds the component.
+
+    The options are checked against the component's own `Config` when a run is configured; from then on `options` holds
+    all of them, those with default values too.
+
+    Attributes:
+        kind: kind of component, such as ``generator``; each subclass has its own.
+        name: the component's name.
+        options: values by option.
+
+    Example:
+        >>> import i2i
+        >>> class StripesConfig(i2i.Config):
+        ...     generator: i2i.GeneratorChoice = i2i.GeneratorChoice("unet")
+        ...     '''Network that translates.'''
+        >>> StripesConfig(generator={"name": "resnet", "blocks": 3}).generator
+        GeneratorChoice(name='resnet', options={'blocks': 3})
     """
 
     kind: ClassVar[str]
@@ -42,10 +69,16 @@ class Choice:
 
     @classmethod
     def parse(cls, value: Any) -> Self:
-        """Reads a name, or a mapping with ``name`` and options.
+        """Reads a choice from its form in a configuration.
+
+        Args:
+            value: a name; a mapping with ``name`` and options; or a `Choice`.
+
+        Returns:
+            An object of the class on which the method is called.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the value is something else.
         """
         if isinstance(value, Choice):
             value = value.to_dict()
@@ -56,14 +89,17 @@ class Choice:
         return cls(value["name"], {key: option for key, option in value.items() if key != "name"})
 
     def to_dict(self) -> dict[str, Any]:
-        """The mapping that `parse` takes."""
+        """The choice as a mapping that `parse` takes: ``name`` first, then the options."""
         return {"name": self.name, **self.options}
+
+    def _serialized(self) -> Any:
+        """What pydantic writes for it."""
+        return self.to_dict()
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            cls.parse, serialization=core_schema.plain_serializer_function_ser_schema(Choice.to_dict)
-        )
+        write = core_schema.plain_serializer_function_ser_schema(lambda choice: choice._serialized())
+        return core_schema.no_info_plain_validator_function(cls.parse, serialization=write)
 
 
 class GeneratorChoice(Choice):
@@ -103,16 +139,12 @@ class TransformChoice(Choice):
 
 
 class MetricChoice(Choice):
-    """A metric by name; metrics stand in lists, where one without options is written as its name alone."""
+    """A metric by name; in a configuration file one without options is written as its name alone."""
 
     kind = "metric"
 
     def plain(self) -> str | dict[str, Any]:
-        """What `parse` takes, as short as possible."""
+        """The shortest form that `parse` takes: the name alone if there are no options, else a mapping."""
         return self.to_dict() if self.options else self.name
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            cls.parse, serialization=core_schema.plain_serializer_function_ser_schema(cls.plain)
-        )
+    _serialized = plain

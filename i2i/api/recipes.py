@@ -1,14 +1,14 @@
-"""Training methods: the base class, the records that it returns, and what it is given."""
+"""Training methods: the base class, and the records that its methods return."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from i2i.api.options import Choice
+from i2i.api.protocols import Build, Context
 from i2i.errors import PluginError
 
 if TYPE_CHECKING:
@@ -19,18 +19,28 @@ if TYPE_CHECKING:
 class Phase:
     """One optimiser step within a training step: which networks learn, how often, from which losses.
 
-    Phases run in the order given. Phases that train the same networks share one optimiser and its moments, as lazy
-    regularisation needs.
+    Phases run in the order in which `Recipe.phases` lists them. Phases that train the same networks share one optimiser
+    and its moments, as lazy regularisation needs.
 
     Attributes:
         name: handed to `Recipe.losses`; also the key under ``train.phases`` with which users override settings.
-        trains: names of the networks that this phase updates; all others are frozen meanwhile.
-        every: run in every n-th step only: the generator of a Wasserstein GAN with 5 critic steps has 5.
+        trains: names of the networks that this phase updates; the weights of all others are frozen meanwhile.
+        every: the phase runs in every n-th step only: 5 for the generator of a Wasserstein GAN with 5 critic steps.
         optimizer: settings that replace those of ``train.optimizer``, for instance ``{"lr": 4e-4}``.
-        start: share of the run after which the phase begins: stages of a training are phases with bounds.
-        stop: share of the run at which it ends.
-        clip_weights: after each of the phase's steps the weights that it trains are clipped to [-c, c], as the critic's
-            of a Wasserstein GAN are (Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1).
+        start: share of the run, 0 to 1, after which the phase begins. Stages of a training are phases with bounds.
+        stop: share of the run, 0 to 1, at which the phase ends.
+        clip_weights: c: after each of the phase's steps the weights that it trains are clipped to [-c, c], as the
+            critic's of a Wasserstein GAN are (Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1); None: not clipped.
+
+    Raises:
+        PluginError: an attribute has a value that makes no sense, such as ``every=0``.
+
+    Example:
+        >>> import i2i
+        >>> critic = i2i.Phase(name="critic", trains=("critic",), optimizer={"lr": 1e-4})
+        >>> generator = i2i.Phase(name="generator", trains=("generator",), every=5)
+        >>> [step for step in range(12) if generator.due(step, 12)]
+        [0, 5, 10]
     """
 
     name: str
@@ -49,31 +59,49 @@ class Phase:
             raise PluginError(f"phase '{self.name}': every must be at least 1, not {self.every}")
         if not 0 <= self.start < self.stop <= 1:
             raise PluginError(f"phase '{self.name}': 0 <= start < stop <= 1 must hold, not {self.start}, {self.stop}")
-
         if self.clip_weights is not None and self.clip_weights <= 0:
             raise PluginError(f"phase '{self.name}': clip_weights must be above 0, not {self.clip_weights}")
 
     def due(self, step: int, steps: int) -> bool:
-        """Whether the phase runs in a step, counted from 0, of a run of that many steps."""
+        """Whether the phase runs in a step.
+
+        Args:
+            step: number of the step, the first one 0.
+            steps: number of steps of the whole run.
+        """
         return self.start * steps <= step < max(self.stop * steps, 1) and step % self.every == 0
 
     def turn(self, step: int, steps: int) -> int:
-        """How often the phase has run before a step in which it is due."""
+        """How often the phase has run before a step in which it is due.
+
+        Args:
+            step: number of the step, the first one 0.
+            steps: number of steps of the whole run.
+        """
         return step // self.every - math.ceil(math.ceil(self.start * steps) / self.every)
 
 
 @dataclass(frozen=True)
 class Translator:
-    """What is exported and used for inference.
+    """A trained network as it is used afterwards: what validation measures and ``model.onnx`` holds.
 
     Attributes:
-        module: called with the tensors of `example` in their order; images are ``(N, C, H, W)`` float32 in [-1, 1].
-            Its attribute ``multiple`` (default 1), if there is one, names the number that height and width must be
-            divisible by; inputs of other sizes are padded by mirroring and the result is cropped.
-        example: the inputs by name: ``image``, and where the recipe has them ``label`` and ``noise``.
+        module: called with the tensors of `example` in their order; images are ``(N, C, H, W)`` float32 in [-1, 1]. It
+            is copied and put into evaluation mode before it is used. An attribute ``multiple`` (default 1) of the
+            module says what height and width must be divisible by: inputs of other sizes are padded by mirroring and
+            the result is cropped. An attribute ``scale`` (default 1) says how many times larger the output is.
+        example: a tensor for each input, by name and in the order in which `module` takes them: ``image``, and where
+            the recipe has them ``label`` ``(N,)`` int64 and ``noise`` ``(N, Z)``. Only their shapes and types matter.
         source: key of the batch that holds the input image in validation: ``target`` for a translator back.
         target: key of the image that the output should equal; None when there is none, as with unpaired images.
         labels: names of the label values, stored in the exported file.
+
+    Example:
+        >>> import i2i, torch
+        >>> generator = torch.nn.Conv2d(3, 1, 3, padding=1)
+        >>> translator = i2i.Translator(module=generator, example={"image": torch.zeros(1, 3, 64, 64)})
+        >>> translator.source, translator.target
+        ('source', 'target')
     """
 
     module: nn.Module
@@ -83,97 +111,37 @@ class Translator:
     labels: Sequence[str] = ()
 
 
-class Build(Protocol):
-    """Builds components by name inside `Recipe.networks`; options that the component does not know are refused.
-
-    The image size (height, width) of the training batches is passed on by itself; `size` replaces it.
-
-    Attributes:
-        labels: names of the data's classes, in the order of their numbers; empty without classes.
-    """
-
-    labels: tuple[str, ...]
-
-    def generator(
-        self,
-        name: str | Choice,
-        *,
-        in_channels: int,
-        out_channels: int,
-        size: tuple[int, int] | None = None,
-        inputs: tuple[str, ...] | None = None,
-        **options: Any,
-    ) -> nn.Module:
-        """Builds a generator; one that is called with something else than `inputs` is refused, if they are given."""
-
-    def discriminator(
-        self, name: str | Choice, *, in_channels: int, size: tuple[int, int] | None = None, **options: Any
-    ) -> nn.Module:
-        """Builds a discriminator."""
-
-    def loss(self, name: str | Choice, **options: Any) -> nn.Module:
-        """Builds a loss; put it among the networks when it has parameters, so that it moves to the device."""
-
-    def features(self, name: str | Choice, **options: Any) -> nn.Module:
-        """Builds a feature network, to be put among the networks: it is never trained and not saved.
-
-        When networks are built for inference only, which needs no losses, it is an empty module and nothing is loaded.
-        """
-
-
-class ImagePool(Protocol):
-    """History of generated images (Shrivastava et al. 2017, arXiv:1612.07828, section 2.3); part of the checkpoint."""
-
-    def query(self, images: Tensor) -> Tensor:
-        """Returns a batch of the same shape, each image with probability 1/2 replaced by an older one."""
-
-
-class Context(Protocol):
-    """What the engine offers to a recipe during a step.
-
-    Attributes:
-        step: number of finished training steps; the first step sees 0.
-        steps: number of steps of the whole run.
-        turn: how often the current phase has run before: what happens in every n-th of its steps asks this number.
-    """
-
-    step: int
-    steps: int
-    turn: int
-
-    def rand(self, *shape: int) -> Tensor:
-        """Uniform numbers in [0, 1), the batch first; the same after a resume, and on any number of processes."""
-
-    def randn(self, *shape: int) -> Tensor:
-        """Standard normal numbers; otherwise as `rand`."""
-
-    def input_gradient(self, score: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """Gradient of the summed score with respect to `x`, itself differentiable, for gradient penalties.
-
-        Args:
-            score: ``(N, ...)`` -> logits of any shape.
-            x: ``(N, ...)``; detached before use.
-
-        Returns:
-            Tensor of the shape of `x`.
-        """
-
-    def pool(self, name: str, size: int) -> ImagePool:
-        """The image pool of that name, made empty at its first use."""
-
-    def log_images(self, name: str, images: Tensor) -> None:
-        """Shows images ``(N, C, H, W)`` in [-1, 1] in TensorBoard, beside the next sample grid."""
-
-
 class Recipe(ABC):
     """A training method: which networks there are, in which order they learn, and from which losses.
 
-    A recipe computes; only the engine moves tensors, differentiates, averages and steps.
+    A recipe computes; only the engine moves tensors, differentiates, averages over processes, steps and saves. It saves
+    networks, optimisers and image pools: other attributes of a recipe must follow from its options and from shapes.
+
+    Args:
+        config: the options, an instance of the component's `Config`.
 
     Attributes:
-        needs: keys that a batch must have; checked before the first step.
+        config: the options.
+        needs: keys that a batch must have: ``source``, ``target``, ``label``, ``target_label``, or further ones of a
+            dataset; checked before the first step.
         paired: True refuses data whose sources do not belong to their targets, False prefers such data where a folder
             can be read either way, None takes both.
+
+    Example:
+        >>> import i2i
+        >>> from torch.nn.functional import l1_loss
+        >>> class Regression(i2i.Recipe):
+        ...     def networks(self, build, sample):
+        ...         a, b = sample["source"].shape[1], sample["target"].shape[1]
+        ...         return {"generator": build.generator("unet", in_channels=a, out_channels=b)}
+        ...     def phases(self):
+        ...         return [i2i.Phase(name="generator", trains=("generator",))]
+        ...     def losses(self, phase, nets, batch, ctx):
+        ...         return {"l1": l1_loss(nets["generator"](batch["source"]), batch["target"])}
+        ...     def translators(self, nets, sample):
+        ...         return {"default": i2i.Translator(nets["generator"], {"image": sample["source"][:1]})}
+        >>> Regression(i2i.Config()).phases()[0].name
+        'generator'
     """
 
     needs: frozenset[str] = frozenset({"source", "target"})
@@ -184,28 +152,60 @@ class Recipe(ABC):
 
     @abstractmethod
     def networks(self, build: Build, sample: dict[str, Tensor]) -> dict[str, nn.Module]:
-        """Builds the networks.
+        """Builds the networks; called before training, and again whenever the run is exported.
 
         Args:
             build: builds components by name.
-            sample: a batch as `losses` will see it: channels, size and labels can be read off it.
+            sample: a batch of one sample, as `losses` will see it. Channels, sizes and types can be read off it, but no
+                values: they differ between training and export.
+
+        Returns:
+            The networks by name.
         """
 
     @abstractmethod
     def phases(self) -> Sequence[Phase]:
-        """The phases of one training step, in order."""
+        """The phases of one training step, in the order in which they run."""
 
     def shared(self, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: Context) -> dict[str, Tensor]:
-        """Computes once what several phases use, such as the generator's output; added to the batch.
+        """Computes once a step what several phases use, such as the generator's output.
 
         Called with gradients on. A phase that must not reach the networks behind a shared tensor detaches it.
+
+        Args:
+            nets: the networks by name.
+            batch: images ``(N, C, H, W)`` float32 in [-1, 1] and labels ``(N,)`` int64, on the networks' device.
+            ctx: what the engine offers during the step.
+
+        Returns:
+            Tensors by name, which are added to the batch that `losses` gets; none by default.
         """
         return {}
 
     @abstractmethod
     def losses(self, phase: str, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: Context) -> dict[str, Tensor]:
-        """The phase's losses by name: scalars, already weighted; the engine minimises their sum."""
+        """Computes the losses of one phase.
+
+        Args:
+            phase: name of the phase.
+            nets: the networks by name; only the weights of those that the phase trains require gradients.
+            batch: images ``(N, C, H, W)`` float32 in [-1, 1] and labels ``(N,)`` int64, on the networks' device, and
+                what `shared` returned.
+            ctx: what the engine offers during the step.
+
+        Returns:
+            Float32 scalars by name, means over the batch, already weighted. The engine minimises their sum and logs
+            each as ``loss/PHASE/NAME``.
+        """
 
     @abstractmethod
     def translators(self, nets: Mapping[str, Any], sample: dict[str, Tensor]) -> dict[str, Translator]:
-        """What is exported, by name: ``default``, or for instance ``AtoB`` and ``BtoA``."""
+        """Says what is validated and exported.
+
+        Args:
+            nets: the networks by name.
+            sample: a batch, for the shapes and types of the examples.
+
+        Returns:
+            Translators by name: ``default``, or for instance ``AtoB`` and ``BtoA``.
+        """
