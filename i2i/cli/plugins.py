@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from i2i.plugins.discovery import Plugin
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Prints a line at once; control characters that a plugin put into it are escaped."""
     from i2i.files import printable
 
@@ -30,15 +30,15 @@ def list_plugins(context: typer.Context) -> None:
     """List every plugin with what it gives, or why it cannot be used."""
     found = plugins_of(context)
     for plugin in found.all:
-        say(f"{plugin.name}  ({plugin.source})")
+        print_line(f"{plugin.name}  ({plugin.source})")
         if plugin.error:
-            say(f"  not loaded: {plugin.error}")
+            print_line(f"  not loaded: {plugin.error}")
         for kind, component in plugin.components:
-            say(f"  {kind:14} {component.name:16} {component.summary}")
+            print_line(f"  {kind:14} {component.name:16} {component.summary}")
         for line in plugin.warnings:
-            say(f"  warning: {line}")
+            print_line(f"  warning: {line}")
     for line in found.conflicts():
-        say(f"conflict: {line}")
+        print_line(f"conflict: {line}")
 
 
 @app.command("show")
@@ -49,13 +49,13 @@ def show_plugin(
     """Show what a plugin or component gives, with options, defaults and meanings."""
     for plugin, components in _named(plugins_of(context), name):
         file = getattr(plugin.module, "__file__", None) or plugin.origin
-        say(f"{plugin.name}  ({f'{plugin.source}, ' if plugin.distribution else ''}{file})")
+        print_line(f"{plugin.name}  ({f'{plugin.source}, ' if plugin.distribution else ''}{file})")
         for kind, component in components:
-            say(f"\n{kind} {component.name}: {component.summary}")
+            print_line(f"\n{kind} {component.name}: {component.summary}")
             if component.presets:
-                say(f"  presets: {', '.join(component.presets)}")
+                print_line(f"  presets: {', '.join(component.presets)}")
             for line in _options(component.config, _defaults(component.config)):
-                say(f"  {line}")
+                print_line(f"  {line}")
 
 
 @app.command("new")
@@ -71,9 +71,9 @@ def new(
     from i2i.plugins.scaffold import new_plugin, next_commands
 
     folder = new_plugin(name, kind, out, plugins_of(context))
-    say(f"made {folder}; next:")
+    print_line(f"made {folder}; next:")
     for line in next_commands(name, kind, folder):
-        say(f"  {line}")
+        print_line(f"  {line}")
 
 
 @app.command("check")
@@ -97,15 +97,15 @@ def check(
     counts = {"ok": 0, "wrong": 0, "skipped": 0}
     for plugin, components in _named(plugins, target):
         for line in plugin.warnings:
-            say(f"note    plugin {plugin}: {line}")
+            print_line(f"note    plugin {plugin}: {line}")
         if not components:
-            say(f"note    plugin {plugin}: gives no components")
+            print_line(f"note    plugin {plugin}: gives no components")
         for kind, component in components:
             found = findings(kind, component.name, plugins=plugins, data=data, sets=sets or (), skip=skip or ())
             for finding in found:
-                say(str(finding))
+                print_line(str(finding))
                 counts["wrong" if finding.problem else "skipped" if finding.skipped else "ok"] += 1
-    say(", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "ok"))
+    print_line(", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "ok"))
     if counts["wrong"]:
         raise typer.Exit(1)
 

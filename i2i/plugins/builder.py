@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 MODULES = ("generator", "discriminator", "loss", "features")
-"""Kinds of components that are modules of torch."""
+"""Kinds of components that are torch modules."""
 
 
 @dataclass(frozen=True)
 class Built:
-    """A component that was built, and what it was asked for.
+    """A torch module that was built by name, and for which images.
 
     Attributes:
-        kind: of component.
-        who: its name, its plugin's and its distribution's, for messages.
-        module: the component.
-        size: (height, width) of images that are made from no image.
-        out_channels: of a generator.
+        kind: kind of component, such as ``generator``.
+        who: the component as messages name it: with its plugin, distribution and version.
+        module: what the component's `build` returned.
+        size: (height, width) of the images for which it was built.
+        out_channels: channels of the images that a generator makes; 0 for other kinds.
     """
 
     kind: str
@@ -42,10 +42,15 @@ class Built:
 
 
 def build_recipe(plugins: Plugins, name: str, config: Config) -> Recipe:
-    """The recipe of that name.
+    """Builds a recipe.
+
+    Args:
+        plugins: where the name is looked up.
+        name: the recipe's name.
+        config: its options, an instance of its component's `Config`.
 
     Raises:
-        PluginError: it cannot be built, or is no recipe.
+        PluginError: no plugin gives it, it cannot be built, or what is built is no recipe.
     """
     who = plugins.full_name("recipe", name)
     with attributed_to(who):
@@ -59,16 +64,16 @@ def build_recipe(plugins: Plugins, name: str, config: Config) -> Recipe:
 
 
 class Builder:
-    """See `i2i.api.Build`.
+    """Builds components by name: what recipes get as `i2i.api.Build`, and metrics and transforms besides.
 
     Args:
         plugins: where names are looked up.
         size: (height, width) of the training images, passed on to networks.
-        labels: names of the data's classes.
+        labels: names of the data's classes, in the order of their numbers.
         inference: build no feature networks, which only losses use.
 
     Attributes:
-        built: the modules built so far.
+        built: the torch modules built so far.
     """
 
     def __init__(
@@ -87,11 +92,12 @@ class Builder:
         inputs: tuple[str, ...] | None = None,
         **options: Any,
     ) -> nn.Module:
-        """Builds a generator.
+        """Builds a generator, as `i2i.api.Build.generator` describes it.
 
         Raises:
-            ConfigError: an option is unknown or does not fit, the network cannot be built for that size, or it is
-                called with something else than `inputs`.
+            ConfigError: an option is unknown or does not fit, or the network cannot be built for that size, takes
+                something else than `inputs`, or enlarges images although no option ``scale`` asks for it.
+            PluginError: no plugin gives a generator of that name, or the one that does fails.
         """
         module: nn.Module = self._build(
             "generator", name, options, in_channels=in_channels, out_channels=out_channels, size=size or self.size
@@ -109,25 +115,51 @@ class Builder:
     def discriminator(
         self, name: str | Choice, *, in_channels: int, size: tuple[int, int] | None = None, **options: Any
     ) -> nn.Module:
-        """Builds a discriminator; raises as `generator`."""
+        """Builds a discriminator, as `i2i.api.Build.discriminator` describes it."""
         return self._build("discriminator", name, options, in_channels=in_channels, size=size or self.size)
 
     def loss(self, name: str | Choice, **options: Any) -> nn.Module:
-        """Builds a loss; raises as `generator`."""
+        """Builds a loss, as `i2i.api.Build.loss` describes it."""
         return self._build("loss", name, options)
 
     def features(self, name: str | Choice, **options: Any) -> nn.Module:
-        """Builds a feature network, frozen and unsaved; raises as `generator`."""
+        """Builds a feature network, frozen and unsaved, as `i2i.api.Build.features` describes it."""
         from torch import nn
 
         return nn.Identity() if self.inference else _frozen(self._build("features", name, options))
 
     def metric(self, name: str | Choice, *, scale: int = 1, **options: Any) -> Any:
-        """Builds a metric, told the scale if it wants to know; raises as `generator`."""
+        """Builds a metric.
+
+        Args:
+            name: the metric, or the user's choice of one.
+            scale: ``data.scale``, passed on if the component's `build` has a parameter of that name.
+            options: options of the component, on top of those of a choice.
+
+        Returns:
+            An object with the methods ``update(output, target)``, ``compute()`` and ``reset()``.
+
+        Raises:
+            ConfigError: an option is unknown or does not fit.
+            PluginError: no plugin gives a metric of that name, or the one that does fails.
+        """
         return self._build("metric", name, options, optional={"scale": scale})
 
     def transform(self, name: str | Choice, *, scale: int = 1, **options: Any) -> Any:
-        """Builds a transform, told the scale if it wants to know; raises as `generator`."""
+        """Builds a transform.
+
+        Args:
+            name: the transform, or the user's choice of one.
+            scale: ``data.scale``, passed on if the component's `build` has a parameter of that name.
+            options: options of the component, on top of those of a choice.
+
+        Returns:
+            A function from sample to sample.
+
+        Raises:
+            ConfigError: an option is unknown or does not fit.
+            PluginError: no plugin gives a transform of that name, or the one that does fails.
+        """
         return self._build("transform", name, options, optional={"scale": scale})
 
     def _build(
@@ -138,25 +170,39 @@ class Builder:
         optional: dict[str, Any] | None = None,
         **shape: Any,
     ) -> Any:
+        """Builds a component of any kind.
+
+        Args:
+            kind: one of `i2i.plugins.KINDS`.
+            name: the component, or the user's choice of one.
+            options: options of the component, on top of those of a choice.
+            optional: arguments passed on only if the component's `build` has parameters of these names.
+            shape: arguments that every `build` of this kind takes.
+        """
         choice = name if isinstance(name, Choice) else Choice(name)
         component = self.plugins.get(kind, choice.name)
-        if lacking := [key for key in options if key not in component.config.model_fields]:
-            hint = nearest(lacking[0], component.config.model_fields)
-            raise ConfigError(f"{kind} '{choice.name}' has no option {lacking[0]}, which is needed here{hint}")
+        if missing := [key for key in options if key not in component.config.model_fields]:
+            hint = nearest(missing[0], component.config.model_fields)
+            raise ConfigError(f"{kind} '{choice.name}' has no option {missing[0]}, which is needed here{hint}")
         config = _configured(kind, component, dict(choice.options) | options)
         who = self.plugins.full_name(kind, choice.name)
         with attributed_to(f"{who} cannot be built"):
-            wanted = inspect.signature(component.build).parameters
-            optional = {key: value for key, value in (optional or {}).items() if key in wanted}
+            parameters = inspect.signature(component.build).parameters
+            optional = {key: value for key, value in (optional or {}).items() if key in parameters}
             try:
                 made = component.build(config, **shape, **optional)
             except ValueError as error:  # the component's word that its options and the images do not go together
                 raise ConfigError(f"{who}: {error}") from error
         if kind in MODULES:
-            self._note(kind, who, made, shape)
+            self._record(kind, who, made, shape)
         return made
 
-    def _note(self, kind: str, who: str, made: Any, shape: Mapping[str, Any]) -> None:
+    def _record(self, kind: str, who: str, made: Any, shape: Mapping[str, Any]) -> None:
+        """Adds a module to `built`.
+
+        Raises:
+            PluginError: the component built something else than a torch module.
+        """
         from torch import nn
 
         if not isinstance(made, nn.Module):
@@ -165,7 +211,15 @@ class Builder:
 
 
 def image_size(sample: Mapping[str, Tensor], default: int) -> tuple[int, int]:
-    """(height, width) of a batch's source images, else of its targets; `default` squared when it has no images."""
+    """Size of the images of a batch.
+
+    Args:
+        sample: a batch by key.
+        default: height and width when it has no images.
+
+    Returns:
+        (height, width) of the source images, else of the targets.
+    """
     images = [sample[key] for key in ("source", "target") if key in sample and sample[key].ndim == 4]
     return (images[0].shape[2], images[0].shape[3]) if images else (default, default)
 
@@ -181,6 +235,11 @@ def _frozen(module: nn.Module) -> nn.Module:
 
 
 def _configured(kind: str, component: Component, options: dict[str, Any]) -> Any:
+    """The component's `Config` with these options.
+
+    Raises:
+        ConfigError: an option is unknown or does not fit.
+    """
     try:
         return component.config(**options)
     except ValidationError as error:

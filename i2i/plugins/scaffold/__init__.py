@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from i2i.plugins.registry import Plugins
 
 PREFIX = "i2i-"
-"""Third-party packages are called that and the plugin's name."""
+"""What the names of third-party packages begin with; the plugin's name follows."""
 
-LONGEST = 32
-"""Characters of a name, so that the lines in which it stands stay short."""
+MAX_LENGTH = 32
+"""Most characters of a plugin's name, so that the lines in which it stands stay short."""
 
-TAKEN = {
+RESERVED = {
     "recipe": {"data", "train", "engine", "recipe", "preset", "seed"},
     "dataset": {"auto"},
 }
-"""Names that mean something else in a configuration, by kind."""
+"""Kind of component -> names that mean something else in a configuration."""
 
 USES = {
     "recipe": "i2i train {name}",
@@ -41,7 +41,7 @@ USES = {
     "transform": "i2i train pix2pix --set data.transform={name}",
     "metric": 'i2i train pix2pix --set "train.metrics=[{name}]"',
 }
-"""A command that trains with the component, by kind."""
+"""Kind of component -> a command that trains with one of that name."""
 
 
 def new_plugin(name: str, kind: str, folder: Path | None, plugins: Plugins) -> Path:
@@ -49,18 +49,19 @@ def new_plugin(name: str, kind: str, folder: Path | None, plugins: Plugins) -> P
 
     Args:
         name: of the plugin and its component, in kebab-case; a leading ``i2i-`` is taken off.
-        kind: one of `i2i.plugins.registry.KINDS`.
+        kind: one of `i2i.plugins.KINDS`.
         folder: the folder to make; None: ``i2i-NAME`` in the current one.
-        plugins: whose names are taken.
+        plugins: the plugins whose names the new one must not have.
 
     Returns:
         The folder: a module ``i2i_NAME.py``, a test, ``pyproject.toml`` and ``README.md``.
 
     Raises:
-        PluginError: the name or kind will not do, the folder exists, or it cannot be written; nothing is left behind.
+        PluginError: there is no such kind, the name is taken or cannot be that of a plugin, or the folder exists or
+            cannot be written; nothing is left behind.
     """
     name = name.removeprefix(PREFIX)
-    _check(name, kind, plugins)
+    _check_name(name, kind, plugins)
     folder = folder or Path(PREFIX + name)
     _write(folder, _render(name, kind))
     return folder
@@ -74,16 +75,21 @@ def next_commands(name: str, kind: str, folder: Path) -> list[str]:
     return [f"pip install -e {shlex.quote(path)}", f"i2i plugins check {name}{data}", USES[kind].format(name=name)]
 
 
-def _check(name: str, kind: str, plugins: Plugins) -> None:
+def _check_name(name: str, kind: str, plugins: Plugins) -> None:
+    """Refuses names that are taken, or that a plugin of that kind cannot have.
+
+    Raises:
+        PluginError: as `new_plugin`.
+    """
     if kind not in KINDS:
         raise PluginError(f"unknown kind '{kind}'{nearest(kind, KINDS)}; known: {', '.join(KINDS)}")
-    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or len(name) > LONGEST:
-        rule = f"small letters and digits, words joined by '-', a letter first, at most {LONGEST} characters"
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or len(name) > MAX_LENGTH:
+        rule = f"small letters and digits, words joined by '-', a letter first, at most {MAX_LENGTH} characters"
         raise PluginError(f"a plugin cannot be called '{name}': use {rule}, such as my-{kind}")
-    if name in TAKEN.get(kind, ()) or name in ("null", "true", "false"):
+    if name in RESERVED.get(kind, ()) or name in ("null", "true", "false"):
         raise PluginError(f"a {kind} cannot be called '{name}', a word of the configuration: take another name")
-    if givers := plugins.table(kind).get(name):
-        raise PluginError(f"there is a {kind} '{name}' already, of plugin {givers[0][0]}: take another name")
+    if entries := plugins.table(kind).get(name):
+        raise PluginError(f"there is a {kind} '{name}' already, of plugin {entries[0][0]}: take another name")
     if same := next((plugin for plugin in plugins.all if plugin.name == name), None):
         raise PluginError(f"there is a plugin {same} already: take another name, or uninstall it")
     with contextlib.suppress(PackageNotFoundError):
@@ -125,7 +131,7 @@ def _render(name: str, kind: str) -> dict[str, str]:
 
 
 def _write(folder: Path, files: dict[str, str]) -> None:
-    """Makes the folder with all files, or nothing."""
+    """Makes the folder with all files; when that fails, nothing is left."""
     missing = [parent for parent in folder.parents if not parent.exists()]
     try:
         folder.mkdir(parents=True)
