@@ -1,6 +1,7 @@
 """Adversarial losses on logits, called as ``loss(player, real=logits, fake=logits)``.
 
-Each returns a scalar, the mean over all logits. With D = sigmoid(logit) for those that think in probabilities.
+Each returns a scalar, the mean over all logits. In formulas D is the probability ``sigmoid(logit)`` for the losses that
+are cross-entropies, and the logit itself for the others.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from i2i.api import Config
 from i2i.components.collective import all_mean
 
 Player = Literal["discriminator", "generator"]
+"""The two players of the adversarial game: whose loss is asked for."""
 
 
 class SmoothingConfig(Config):
@@ -49,11 +51,8 @@ class NonSaturating(nn.Module):
         self.smoothing = config.smoothing
 
     def forward(self, player: Player, *, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """The player's loss; the generator's does not need `real`."""
-        if player == "generator":
-            return softplus(-fake).mean()
-        assert real is not None
-        return _cross_entropy(real, self.smoothing).mean() + softplus(fake).mean()
+        """The loss of a player from logits of any shape; only the discriminator's needs those of `real` images."""
+        return softplus(-fake).mean() if player == "generator" else _cross_entropy(fake, real, self.smoothing)
 
 
 class Minimax(nn.Module):
@@ -70,11 +69,8 @@ class Minimax(nn.Module):
         self.smoothing = config.smoothing
 
     def forward(self, player: Player, *, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """The player's loss; the generator's does not need `real`."""
-        if player == "generator":
-            return -softplus(fake).mean()
-        assert real is not None
-        return _cross_entropy(real, self.smoothing).mean() + softplus(fake).mean()
+        """The loss of a player from logits of any shape; only the discriminator's needs those of `real` images."""
+        return -softplus(fake).mean() if player == "generator" else _cross_entropy(fake, real, self.smoothing)
 
 
 class LeastSquares(nn.Module):
@@ -90,7 +86,7 @@ class LeastSquares(nn.Module):
         self.target = 1 - config.smoothing
 
     def forward(self, player: Player, *, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """The player's loss; the generator's does not need `real`."""
+        """The loss of a player from logits of any shape; only the discriminator's needs those of `real` images."""
         if player == "generator":
             return torch.square(fake - 1).mean()
         assert real is not None
@@ -109,7 +105,7 @@ class Hinge(nn.Module):
         super().__init__()
 
     def forward(self, player: Player, *, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """The player's loss; the generator's does not need `real`."""
+        """The loss of a player from logits of any shape; only the discriminator's needs those of `real` images."""
         if player == "generator":
             return -fake.mean()
         assert real is not None
@@ -127,7 +123,7 @@ class Wasserstein(nn.Module):
         super().__init__()
 
     def forward(self, player: Player, *, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """The player's loss; the generator's does not need `real`."""
+        """The loss of a player from logits of any shape; only the discriminator's needs those of `real` images."""
         if player == "generator":
             return -fake.mean()
         assert real is not None
@@ -154,7 +150,7 @@ class Relativistic(nn.Module):
         self.base = config.base
 
     def forward(self, player: Player, *, fake: Tensor, real: Tensor) -> Tensor:
-        """The player's loss."""
+        """The loss of a player from logits of any shape; both players' need those of `real` images."""
         high, low = real - all_mean(fake.mean()), fake - all_mean(real.mean())
         if player == "generator":
             high, low = low, high
@@ -165,6 +161,10 @@ class Relativistic(nn.Module):
         return relu(1 - high).mean() + relu(1 + low).mean()
 
 
-def _cross_entropy(real: Tensor, smoothing: float) -> Tensor:
-    """``-(1 - s) log D(real) - s log(1 - D(real))`` for each logit; softplus(-x) is -log sigmoid(x)."""
-    return (1 - smoothing) * softplus(-real) + smoothing * softplus(real)
+def _cross_entropy(fake: Tensor, real: Tensor | None, smoothing: float) -> Tensor:
+    """The discriminator's ``-(1 - s) log D(real) - s log(1 - D(real)) - log(1 - D(fake))``, means over the logits.
+
+    ``softplus(-x)`` is ``-log sigmoid(x)``, and ``softplus(x)`` is ``-log(1 - sigmoid(x))``.
+    """
+    assert real is not None
+    return ((1 - smoothing) * softplus(-real) + smoothing * softplus(real)).mean() + softplus(fake).mean()

@@ -58,13 +58,13 @@ class AdversaryConfig(Config):
 
 
 class Adversary:
-    """Both players' losses for a discriminator.
+    """Builds discriminators, and computes the adversarial losses of both players.
 
-    A critic, below, is the discriminator as a function of the images alone: ``(N, C, H, W)`` -> logits of any shape, or
+    A critic is the discriminator as a function of the images alone: ``(N, C, H, W)`` -> logits of any shape, or
     a tuple of logits and features. What else it looks at (a source image, a label) the recipe binds.
 
     Args:
-        config: see `AdversaryConfig`.
+        config: loss, penalty and stabilisers.
         build: builds the losses and discriminators.
         paired: whether a generated image has its own real image: feature matching then compares them one by one
             (Wang et al. 2018, arXiv:1711.11585, equation 4), else the batches' means (Salimans et al. 2016,
@@ -95,7 +95,7 @@ class Adversary:
         inputs: tuple[str, ...] = ("image",),
         **options: Any,
     ) -> nn.Module:
-        """Builds a discriminator as the game needs it.
+        """Builds a discriminator, with spectral norm and features where the options of the game say so.
 
         Args:
             choice: the discriminator.
@@ -105,7 +105,7 @@ class Adversary:
             options: options that replace those of the choice.
 
         Raises:
-            ConfigError: it is called otherwise, or does not go with the penalty or features that are asked for.
+            ConfigError: the discriminator takes other inputs, or does not go with the penalty or feature matching.
         """
         from torch import nn
         from torch.nn.modules.batchnorm import _BatchNorm
@@ -132,13 +132,16 @@ class Adversary:
         return network
 
     def discriminator_losses(self, critic: Critic, real: Tensor, fake: Tensor, ctx: Context) -> Losses:
-        """The discriminator's losses, weighted: ``adversarial``, and ``penalty`` in the steps that have it.
+        """The discriminator's losses, weighted.
 
         Args:
-            critic: see the class.
+            critic: the discriminator as a function of images ``(N, C, H, W)``, see the class.
             real: images ``(N, C, H, W)`` in [-1, 1].
-            fake: generated images; no gradient goes back through them.
-            ctx: the step's context.
+            fake: generated images of that shape; no gradient goes back through them.
+            ctx: what the engine offers during the step.
+
+        Returns:
+            Scalars by name: ``adversarial``, and ``penalty`` in the steps in which it is computed.
         """
         fake = fake.detach()
         logits = {"real": _logits(critic(self._noisy(real, ctx))), "fake": _logits(critic(self._noisy(fake, ctx)))}
@@ -152,16 +155,19 @@ class Adversary:
         return losses
 
     def generator_losses(self, critic: Critic, real: Tensor, fake: Tensor, ctx: Context) -> Losses:
-        """The generator's losses, weighted: ``adversarial``, and ``features`` if features are matched.
+        """The generator's losses, weighted.
 
         Args:
-            critic: see the class.
+            critic: the discriminator as a function of images ``(N, C, H, W)``, see the class.
             real: images ``(N, C, H, W)`` in [-1, 1].
-            fake: generated images, with gradients.
-            ctx: the step's context.
+            fake: generated images of that shape, with gradients.
+            ctx: what the engine offers during the step.
+
+        Returns:
+            Scalars by name: ``adversarial``, and ``features`` if ``feature_matching`` is above 0.
 
         Raises:
-            ConfigError: features should be matched, and the critic gives none.
+            ConfigError: features are to be matched, and the critic gives none.
         """
         import torch
 
@@ -180,7 +186,7 @@ class Adversary:
         return losses
 
     def _noisy(self, images: Tensor, ctx: Context) -> Tensor:
-        """Instance noise, annealed (Sonderby et al. 2017, arXiv:1610.04490, section 3.3)."""
+        """The images with instance noise, annealed (Sonderby et al. 2017, arXiv:1610.04490, section 3.3)."""
         left = 1 - ctx.step / (self.config.instance_noise_until * ctx.steps)
         if self.config.instance_noise == 0 or left <= 0:
             return images

@@ -17,32 +17,32 @@ if TYPE_CHECKING:
 
 
 class OnLuma:
-    """The mean over images of what is measured on luma, the border cut off.
+    """A metric of images' luma without the border; its value is the mean over all images.
 
     Args:
         measure: from two batches ``(N, C, H, W)`` in 0 to 255 to a value for each image, ``(N,)``.
         border: pixels cut off each side.
-        least: smallest height and width that can be measured.
+        min_side: smallest height and width, without the border, that can be measured.
 
     Attributes:
-        higher_is_better: of two values the higher one is the better.
+        higher_is_better: whether the higher of two values is the better one.
     """
 
     higher_is_better: ClassVar[bool] = True
 
-    def __init__(self, measure: Callable[[Tensor, Tensor], Tensor], *, border: int, least: int) -> None:
+    def __init__(self, measure: Callable[[Tensor, Tensor], Tensor], *, border: int, min_side: int) -> None:
         from torchmetrics import MeanMetric
 
-        self.measure, self.border, self.least = measure, border, least
+        self.measure, self.border, self.min_side = measure, border, min_side
         self.mean = MeanMetric(sync_on_compute=False)  # one process validates, and must not wait for others
 
     def update(self, output: Tensor, target: Tensor) -> None:
-        """Takes images ``(N, C, H, W)`` in [-1, 1] of one size; the next ones may be of another.
+        """Measures images ``(N, C, H, W)`` in [-1, 1]; those of the next call may be of another size.
 
         Raises:
             DataError: the images are too small.
         """
-        least = self.least + 2 * self.border
+        least = self.min_side + 2 * self.border
         if min(target.shape[2:]) < least:
             raise DataError(
                 f"PSNR and SSIM on luma need images of at least {least}x{least} pixels at this scale, "
@@ -65,7 +65,7 @@ class OnLuma:
 
 def psnr_y(config: Config, *, scale: int = 1) -> OnLuma:
     """``10 log10(255^2 / mean squared error)`` in dB of each image without `scale` pixels at each border."""
-    return OnLuma(_psnr, border=scale, least=1)
+    return OnLuma(_psnr, border=scale, min_side=1)
 
 
 def ssim_y(config: Config, *, scale: int = 1) -> OnLuma:
@@ -74,7 +74,7 @@ def ssim_y(config: Config, *, scale: int = 1) -> OnLuma:
     The Gaussian window of 11x11 pixels and standard deviation 1.5 stays within the image, as in the authors' program;
     torchmetrics mirrors the image at its border, which gives other values.
     """
-    return OnLuma(_ssim, border=scale, least=11)
+    return OnLuma(_ssim, border=scale, min_side=11)
 
 
 def luma(image: Tensor) -> Tensor:

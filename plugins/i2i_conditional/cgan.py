@@ -30,7 +30,7 @@ class ConditionalGANConfig(i2i.Config):
 
 
 class ConditionalGAN(i2i.Recipe):
-    """The training method; see the module's header."""
+    """Conditional GAN from noise and a class label (Mirza & Osindero 2014, arXiv:1411.1784, equation 2)."""
 
     needs = frozenset({"target", "label"})
 
@@ -104,7 +104,7 @@ MIRZA: dict[str, Any] = {
 }
 # Batch norm in the discriminator gives sharper images sooner, and the drawn styles differ enough for it. It is not in
 # REFERENCE because there, with projection, the label was hardly obeyed: on 500 photographs of ten hand signs at 32
-# pixels, 24 % of the images were of the asked class after 2,400 steps, against 66 % with spectral norm alone.
+# pixels, 24 % of the images were of the class of their label after 2,400 steps, against 66 % with spectral norm alone.
 SAMPLES: dict[str, Any] = {
     "data": {"layout": {"name": "styles"}, "size": 32, "transform": {"name": "augment", "flip": 0.5}},
     "train": {

@@ -1,7 +1,8 @@
 """StarGAN: one generator that translates an image into any of several domains (Choi et al. 2018, arXiv:1711.09020).
 
-The discriminator also learns to tell the domain of real images (equation 2). The generator is asked for a domain, must
-make the discriminator see it (equation 3), and must find the way back to the original image (equation 4).
+The discriminator also learns to classify the domain of real images (equation 2). The generator gets a domain besides
+the image; the discriminator must classify the result as that domain (equation 3), and the generator must be able to
+translate it back to the original image (equation 4).
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ class StarGANConfig(i2i.Config):
 
 
 class StarGAN(i2i.Recipe):
-    """The training method; see the module's header."""
+    """StarGAN: a generator that is given an image and a domain (Choi et al. 2018, arXiv:1711.09020, section 3.1)."""
 
     needs = frozenset({"target", "label"})
 
     def networks(self, build: i2i.Build, sample: dict[str, Tensor]) -> dict[str, nn.Module]:
-        """The generator, told the domain by maps beside the image, and the discriminator that also tells domains.
+        """The generator, which sees the domain as maps beside the image, and the discriminator, which also classifies.
 
         Raises:
             ConfigError: the generator takes no image, or cannot make anything of the maps.
@@ -71,7 +72,7 @@ class StarGAN(i2i.Recipe):
         chosen = self.config.generator
         network = build.generator(chosen, in_channels=channels + classes, out_channels=channels, inputs=("image",))
         generator = LabelledGenerator(network, classes)
-        if not generator.hears_labels(channels):
+        if not generator.uses_labels(channels):
             raise i2i.ConfigError(
                 f"the label never reaches the output of generator '{chosen.name}', whose instance norm takes away what "
                 "is the same at every pixel: set its norm to batch, or stargan.generator=stargan"
@@ -103,11 +104,11 @@ class StarGAN(i2i.Recipe):
         from torch.nn.functional import cross_entropy, l1_loss
 
         real, fake = batch["target"], batch["fake"]
-        told, domain = (real, batch["label"]) if phase == "discriminator" else (fake, batch["wanted"])
-        judged = nets["discriminator"](told)
+        images, domain = (real, batch["label"]) if phase == "discriminator" else (fake, batch["wanted"])
+        judged = nets["discriminator"](images)
 
-        def critic(images: Tensor) -> Any:
-            logits, _, *features = judged if images is told else nets["discriminator"](images)
+        def critic(shown: Tensor) -> Any:
+            logits, _, *features = judged if shown is images else nets["discriminator"](shown)
             return (logits, *features)
 
         classification = {"classification": self.config.classification * cross_entropy(judged[1], domain)}

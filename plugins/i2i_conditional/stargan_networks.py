@@ -46,7 +46,7 @@ class DiscriminatorConfig(i2i.Config):
 
 
 class LabelledGenerator(nn.Module):
-    """An image-to-image generator that is told the wanted class by one-hot maps beside the image.
+    """An image-to-image generator that sees the wanted class as one-hot maps beside the image.
 
     Args:
         network: takes ``channels + classes`` channels.
@@ -71,7 +71,7 @@ class LabelledGenerator(nn.Module):
         return self.network(label_maps(image, label, self.classes))
 
     @torch.no_grad()
-    def hears_labels(self, channels: int) -> bool:
+    def uses_labels(self, channels: int) -> bool:
         """Whether the label changes anything in the output for a random small image of that many channels."""
         side = -(-max(32, self.minimum) // self.multiple) * self.multiple
         generator = torch.Generator().manual_seed(0)
@@ -126,7 +126,7 @@ class Generator(nn.Sequential):
 
 
 class Discriminator(nn.Module):
-    """PatchGAN without normalisation, whose last map also tells the class (table V).
+    """PatchGAN without normalisation, whose last map also gives class logits (table V).
 
     Args:
         config: see `DiscriminatorConfig`; `layers` must be set.
@@ -156,9 +156,9 @@ class Discriminator(nn.Module):
         for layer in self.layers:
             x = layer(x)
             features.append(x)
-        told = [] if self.which is None else [self.which(x).flatten(1)]
-        answer = (self.real(x), *told, *(features if self.features else ()))
-        return answer if len(answer) > 1 else answer[0]
+        class_logits = [] if self.which is None else [self.which(x).flatten(1)]
+        outputs = (self.real(x), *class_logits, *(features if self.features else ()))
+        return outputs if len(outputs) > 1 else outputs[0]
 
 
 def build_generator(

@@ -40,7 +40,7 @@ class CycleGANConfig(i2i.Config):
 
 
 class CycleGAN(i2i.Recipe):
-    """The training method; see the module's header. A is the source, B the target."""
+    """CycleGAN on unpaired images, A the source and B the target (Zhu et al. 2017, arXiv:1703.10593)."""
 
     paired = False
 

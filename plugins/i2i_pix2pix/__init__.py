@@ -31,7 +31,7 @@ class Pix2PixConfig(i2i.Config):
 
 
 class Pix2Pix(i2i.Recipe):
-    """The training method; see the module's header."""
+    """Pix2Pix: a conditional GAN and the mean absolute error on pairs (Isola et al. 2017, arXiv:1611.07004)."""
 
     paired = True
 

@@ -7,7 +7,7 @@ resizing, noise and JPEG, twice, and a sinc filter for ringing. At scale 1 it ma
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import cv2
@@ -149,14 +149,13 @@ class Bicubic:
         Raises:
             i2i.DataError: the target is smaller than the scale.
         """
-        if "source" in sample:
-            return sample
-        target = cut_to_multiple(sample["target"], self.scale)
-        return sample | {"source": imresize(target, self.scale), "target": target}
+        return _with_source(sample, self.scale, lambda target: imresize(target, self.scale))
 
 
 class Real:
-    """Makes ``source`` of ``target`` by what happens to photographs on their way; see the module's header.
+    """Makes ``source`` of ``target`` by what happens to photographs on their way: Real-ESRGAN's degradations.
+
+    Two rounds of blur, resizing, noise and JPEG, and a sinc filter (Wang et al. 2021, arXiv:2107.10833, section 3).
 
     Random numbers come from ``numpy.random``. Images of other than three channels are compressed channel by channel.
 
@@ -174,15 +173,17 @@ class Real:
         Raises:
             i2i.DataError: the target is smaller than the scale.
         """
-        if "source" in sample:
-            return sample
-        target = cut_to_multiple(sample["target"], self.scale)
-        peak = 1.0 if target.dtype.kind == "f" else float(np.iinfo(target.dtype).max)
-        source = self._degraded((target / peak).astype(np.float32)) * peak
-        source = source if target.dtype.kind == "f" else np.rint(source)
-        return sample | {"source": source.astype(target.dtype), "target": target}
+        return _with_source(sample, self.scale, self._degraded)
 
-    def _degraded(self, image: np.ndarray) -> np.ndarray:
+    def _degraded(self, target: np.ndarray) -> np.ndarray:
+        """The source for a target ``(H, W, C)``, of the same type and range."""
+        peak = 1.0 if target.dtype.kind == "f" else float(np.iinfo(target.dtype).max)
+        source = self._photographed((target / peak).astype(np.float32)) * peak
+        source = source if target.dtype.kind == "f" else np.rint(source)
+        return source.astype(target.dtype)
+
+    def _photographed(self, image: np.ndarray) -> np.ndarray:
+        """Both rounds of degradation of ``(H, W, C)`` float32 in [0, 1], and the last filter and compression."""
         first, second = self.config.first, self.config.second
         size = image.shape[0] // self.scale, image.shape[1] // self.scale
         image = _jpeg(_round(image, first, (image.shape[0], image.shape[1])), first.jpeg)
@@ -194,11 +195,20 @@ class Real:
         return np.clip(image, 0, 1)
 
     def _finished(self, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """The image at its final (height, width), sometimes with the ringing of a sinc filter."""
         image = _resized(image, size)
         if np.random.random() < self.config.final_sinc:
             kernel_size = _odd(self.config.second.kernel_size)
             image = _filtered(image, sinc_kernel(kernel_size, np.random.uniform(math.pi / 3, math.pi)))
         return image
+
+
+def _with_source(sample: Sample, scale: int, degrade: Callable[[np.ndarray], np.ndarray]) -> Sample:
+    """Adds a source to a sample that has none: the degraded target, which is cut to a multiple of the scale."""
+    if "source" in sample:
+        return sample
+    target = cut_to_multiple(sample["target"], scale)
+    return sample | {"source": degrade(target), "target": target}
 
 
 def _round(image: np.ndarray, config: StageConfig, size: tuple[int, int]) -> np.ndarray:

@@ -55,11 +55,11 @@ class VGG19Config(i2i.Config):
 
 
 class VGG19Features(nn.Module):
-    """The part of VGG19 up to the last wanted layer.
+    """The part of VGG19 up to the last layer whose output is compared.
 
     Args:
         config: see `VGG19Config`.
-        layers: the modules up to the last wanted one; ReLUs must not work in place.
+        layers: the modules up to that layer; ReLUs must not work in place.
     """
 
     mean: Tensor
@@ -67,16 +67,16 @@ class VGG19Features(nn.Module):
 
     def __init__(self, config: VGG19Config, layers: nn.Sequential) -> None:
         super().__init__()
-        self.wanted, self.rescale, self.layers = config.layers, config.rescale, layers
+        self.names, self.rescale, self.layers = config.layers, config.rescale, layers
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Feature maps of the wanted layers, in the order in which they were asked for.
+        """Feature maps of the layers in `VGG19Config.layers`, in their order there.
 
         Args:
-            images: ``(N, 3, H, W)`` in [-1, 1], or one channel, which is repeated; at least as large as the pooling
-                layers before the last wanted one ask for: 16x16 for ``conv5_4``.
+            images: ``(N, 3, H, W)`` in [-1, 1], or one channel, which is repeated; large enough for the pooling layers
+                before the last of these layers: 16x16 for ``conv5_4``.
 
         Raises:
             ValueError: the images have another number of channels.
@@ -88,7 +88,7 @@ class VGG19Features(nn.Module):
         for name, layer in zip(LAYERS, self.layers, strict=False):
             x = layer(x)
             found[name] = x
-        return [found[name] * self.rescale for name in self.wanted]
+        return [found[name] * self.rescale for name in self.names]
 
 
 def build(config: VGG19Config) -> VGG19Features:

@@ -66,7 +66,7 @@ class SRGANConfig(i2i.Config):
 
 
 class SRResNet(i2i.Recipe):
-    """One network, one loss; source and target as ``data.scale`` relates them."""
+    """Super-resolution by a pixel loss alone; the target is ``data.scale`` times as large as the source."""
 
     paired = True
 
@@ -90,12 +90,12 @@ class SRResNet(i2i.Recipe):
 
 
 class SRGAN(i2i.Recipe):
-    """Both stages in one run: phases with bounds train the same generator."""
+    """Super-resolution by a pixel loss, then by a GAN: two stages of one run, which train the same generator."""
 
     paired = True
 
     def networks(self, build: i2i.Build, sample: dict[str, Tensor]) -> dict[str, nn.Module]:
-        """Generator, discriminator and, if asked for, the feature network.
+        """Generator, discriminator and, for a perceptual loss, the feature network.
 
         Raises:
             ConfigError: the feature network cannot see such images.
@@ -121,7 +121,7 @@ class SRGAN(i2i.Recipe):
         return networks | {"features": features}
 
     def phases(self) -> Sequence[i2i.Phase]:
-        """The first stage, then discriminator and generator."""
+        """The pixel loss alone in the first stage, then discriminator and generator."""
         begin = self.config.pretrain
         rate = {"lr": self.config.pretrain_lr} if self.config.pretrain_lr else {}
         first = [i2i.Phase("pixel", trains=("generator",), stop=begin, optimizer=rate)] if begin else []
@@ -156,9 +156,9 @@ class SRGAN(i2i.Recipe):
         import torch
 
         with torch.no_grad():
-            wanted = features(real)
-        pairs = zip(features(fake), wanted, strict=True)
-        return torch.stack([_distance(made, want, self.config.perceptual_distance) for made, want in pairs]).mean()
+            of_real = features(real)
+        pairs = zip(features(fake), of_real, strict=True)
+        return torch.stack([_distance(made, true, self.config.perceptual_distance) for made, true in pairs]).mean()
 
     def translators(self, nets: Mapping[str, Any], sample: dict[str, Tensor]) -> dict[str, i2i.Translator]:
         """The generator."""

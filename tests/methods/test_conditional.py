@@ -185,7 +185,7 @@ def test_stargan_discriminator_gives_patches_classes_and_features():
 @pytest.mark.parametrize("name", ["stargan", "unet"])
 def test_any_generator_that_sees_the_labels_maps_can_be_told_the_domain(name):
     network = LabelledGenerator(build(32).generator(name, in_channels=3 + 4, out_channels=3, filters=4), 4)
-    assert (network.multiple, network.hears_labels(3)) == ({"stargan": 4, "unet": 32}[name], True)
+    assert (network.multiple, network.uses_labels(3)) == ({"stargan": 4, "unet": 32}[name], True)
     image = torch.rand(1, 3, 32, 32) * 2 - 1
     day, night = (network.eval()(image, torch.tensor([label])) for label in (0, 1))
     assert day.shape == image.shape
