@@ -12,6 +12,7 @@ import typer
 from i2i.cli import data, deploy, generate, inspect, plugins, train
 from i2i.cli.common import Stopped, forgive_malformed_metadata, open_closed_streams, say
 from i2i.errors import UserError, debugging
+from i2i.extras import missing_extra
 
 app = typer.Typer(
     name="i2i",
@@ -70,6 +71,8 @@ def main() -> NoReturn:
         _refuse_usage(error)
         if debugging():
             raise
+        if missing := missing_extra(error):
+            _fail(missing, missing.exit_code)
         reason = " ".join(str(error).split())[:500]
         _fail(f"unexpected {type(error).__name__}: {reason} (I2I_DEBUG=1 shows where)", 2)
     except SystemExit as error:

@@ -6,11 +6,15 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from i2i.cli.common import plugins_of
+from i2i.extras import EXTRAS, install_command, missing_extra
+
+if TYPE_CHECKING:
+    from i2i.plugins import Plugins
 
 
 def report(
@@ -34,27 +38,50 @@ def doctor(context: typer.Context) -> None:
     print(f"i2i {_version('i2i-toolkit')}, Python {sys.version.split()[0]}, {platform.platform()}")
     names = ("torch", "torchvision", "lightning-fabric", "albumentations", "onnx", "onnxruntime-gpu", "onnxruntime")
     print("packages: " + ", ".join(f"{name} {_version(name)}" for name in names if _version(name)))
-    found = plugins_of(context)
-    problems = [f"plugin {plugin}: {plugin.error}" for plugin in found.failed()] + found.conflicts()
-    problems += [f"plugin {plugin}: {line}" for plugin in found.all for line in plugin.warnings]
+    for extra, packages in EXTRAS.items():
+        if absent := [package for package in packages if not _version(package)]:
+            print(f"extra {extra}: not installed: {', '.join(absent)}; {install_command(extra)}")
+    problems = [*_plugin_problems(plugins_of(context)), *_torch_problems(), *_onnxruntime_problems()]
+    print("\n".join(f"problem: {line}" for line in problems) or "no problems found")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _plugin_problems(plugins: Plugins) -> list[str]:
+    """What is wrong with plugins; nothing is wrong with one that needs an extra which is not installed."""
+    failed = [plugin for plugin in plugins.failed() if not missing_extra(plugin.cause)]
+    return [
+        *(f"plugin {plugin}: {plugin.error}" for plugin in failed),
+        *plugins.conflicts(),
+        *(f"plugin {plugin}: {line}" for plugin in plugins.all for line in plugin.warnings),
+    ]
+
+
+def _torch_problems() -> list[str]:
+    """Prints torch's devices; why there are none, unless torch is just not installed."""
     try:
         import torch
 
         devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         print(f"torch devices: cpu ({torch.get_num_threads()} threads)" + "".join(f", {name}" for name in devices))
     except Exception as error:
-        problems.append(f"torch cannot be imported: {error}")
+        return [] if missing_extra(error) else [f"torch cannot be imported: {error}"]
+    return []
+
+
+def _onnxruntime_problems() -> list[str]:
+    """Prints onnxruntime's providers; what is wrong with it."""
     try:
         import onnxruntime
 
         print("onnxruntime providers: " + ", ".join(onnxruntime.get_available_providers()))
     except Exception as error:
-        problems.append(f"onnxruntime cannot be imported: {error}")
+        return [f"onnxruntime cannot be imported: {error}"]
     if _version("onnxruntime") and _version("onnxruntime-gpu"):
-        problems.append("onnxruntime and onnxruntime-gpu are both installed, which hides CUDA: uninstall onnxruntime")
-    print("\n".join(f"problem: {line}" for line in problems) or "no problems found")
-    if problems:
-        raise typer.Exit(1)
+        return [
+            "onnxruntime and onnxruntime-gpu are both installed, which hides CUDA: uninstall both, then install one"
+        ]
+    return []
 
 
 def _version(name: str) -> str:

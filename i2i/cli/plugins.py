@@ -161,8 +161,8 @@ def _named(plugins: Plugins, name: str) -> list[tuple[Plugin, list[tuple[str, Co
     if not any(components for _, components in given):
         known = {p.name for p in plugins.all} | {c.name for p in plugins.all for _, c in p.components}
         message = f"no plugin or component '{name}'{nearest(name, known)}; `i2i plugins list` lists them"
-        if failures := plugins.failed():
-            message += "; not loaded: " + "; ".join(f"{plugin}: {plugin.error}" for plugin in failures)
+        if failures := plugins.failures():
+            message += f"; not loaded: {failures}"
         raise PluginError(message)
     return [(plugin, components) for plugin, components in given if components]
 

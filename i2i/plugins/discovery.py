@@ -21,7 +21,8 @@ from types import ModuleType
 from typing import Any
 
 from i2i.api import PLUGIN_API, Component
-from i2i.errors import one_line, short_repr
+from i2i.errors import UserError, one_line, short_repr
+from i2i.extras import missing_extra
 from i2i.plugins.names import normalized
 
 DISTRIBUTION = "i2i-toolkit"
@@ -93,6 +94,11 @@ class Plugin:
             cause: the error that was raised, if the plugin raised one.
         """
         self.error, self.cause, self.components = error, cause, []
+
+    def set_aside_by(self, error: BaseException) -> None:
+        """From now on it gives nothing, because of what its import or one of its hooks raised."""
+        cause = missing_extra(error) or error
+        self.set_aside(str(cause) if isinstance(cause, UserError) else one_line(cause), cause)
 
 
 def installed_plugins(skip: Callable[[Plugin], bool]) -> list[Plugin]:
@@ -224,7 +230,7 @@ def _import_into(plugin: Plugin, load: Callable[[], Any]) -> None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: no plugin may end the process
-        plugin.set_aside(one_line(error), error)
+        plugin.set_aside_by(error)
         return
     if type(version) is not int or version < 1:
         plugin.set_aside(f"its PLUGIN_API must be a whole number, such as {PLUGIN_API}, not {short_repr(version)}")

@@ -38,7 +38,7 @@ def register(manager: pluggy.PluginManager, plugin: Plugin) -> None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: no plugin may end the process
-        plugin.set_aside(str(error) if isinstance(error, PluginError) else one_line(error), error)
+        plugin.set_aside_by(error)
         if manager.has_plugin(str(plugin)):
             manager.unregister(name=str(plugin))
 

@@ -82,6 +82,17 @@ class Plugins:
         """
         return [plugin for plugin in self.all if plugin.error]
 
+    def failures(self) -> str:
+        """The plugins that could not be used and the reasons, those with the same reason together; empty without any.
+
+        Raises:
+            PluginError: as `all`.
+        """
+        by_reason: dict[str, list[str]] = {}
+        for plugin in self.failed():
+            by_reason.setdefault(plugin.error, []).append(str(plugin))
+        return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in by_reason.items())
+
     def table(self, kind: str) -> dict[str, list[tuple[Plugin, Component]]]:
         """The components of a kind.
 
@@ -169,8 +180,8 @@ class Plugins:
             return f"{kind} '{name}': plugin {broken[0]} is not loaded: {broken[0].error}"
         hint = nearest(name, known) or " (of a plugin that is not installed? i2i -p FILE ... loads one)"
         message = f"unknown {kind} '{name}'{hint}; known: {', '.join(known) or 'none'}"
-        if failures := self.failed():
-            message += "; not loaded: " + "; ".join(f"{plugin}: {plugin.error}" for plugin in failures)
+        if failures := self.failures():
+            message += f"; not loaded: {failures}"
         return message
 
 
