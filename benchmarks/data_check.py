@@ -38,7 +38,7 @@ def main() -> None:
 def checked(folder: Path, what: str, broken: set[str]) -> None:
     """Checks the folder and prints how long that took."""
     from i2i.config import DataConfig
-    from i2i.data.checks.survey import survey
+    from i2i.data.checks.check_dataset import survey
     from i2i.data.detect import Wanted
     from i2i.plugins import Plugins
 

@@ -16,8 +16,8 @@ from i2i.cli.train import Sets
 
 if TYPE_CHECKING:
     from i2i.config import DataConfig
+    from i2i.data.checks.check_dataset import Survey
     from i2i.data.checks.findings import Finding
-    from i2i.data.checks.survey import Survey
     from i2i.data.detect import Wanted
     from i2i.plugins import Plugins
 
@@ -44,7 +44,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all findings.")] = False,
 ) -> None:
     """Decode every image and tell what is wrong: 0 nothing is left out, 1 something is, 2 the folder is of no use."""
-    from i2i.data.checks.survey import survey
+    from i2i.data.checks.check_dataset import survey
     from i2i.errors import DataError
 
     plugins = plugins_of(context)

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from i2i.config import DataConfig
 from i2i.data.batches import SKIPPED, collate
-from i2i.data.checks.survey import Seen, survey
+from i2i.data.checks.check_dataset import Seen, survey
 from i2i.data.detect import Wanted
 from i2i.data.sample_checks import CheckedTransform, label_problem
 from i2i.data.sources import NotingReader, open_dataset

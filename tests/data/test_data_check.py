@@ -15,7 +15,7 @@ from helpers.recipes import OWN, TINY
 from i2i.config import DataConfig, resolve
 from i2i.data import cache
 from i2i.data.batches import SKIPPED, collate
-from i2i.data.checks.survey import survey
+from i2i.data.checks.check_dataset import survey
 from i2i.data.detect import Wanted
 from i2i.data.loading import open_data
 from i2i.errors import DataError

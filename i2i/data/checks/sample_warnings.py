@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from i2i.config import DataConfig
 from i2i.data.checks.findings import Finding
-from i2i.data.checks.looks import Look, Value
+from i2i.data.checks.sample_checker import Look, Value
 
 FEW = 10
 """A class is called small when the largest one has that many times its images."""

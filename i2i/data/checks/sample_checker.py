@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from i2i.data.checks.files import Colour, Facts, FactsReader, Record, colour_of, digest_of
+from i2i.data.checks.facts import Colour, Facts, FactsReader, Record, colour_of, digest_of
 from i2i.data.checks.findings import Finding
 from i2i.data.sample_checks import check_sample, label_problem
 from i2i.data.sources import Source

@@ -21,7 +21,7 @@ import PIL
 from i2i.files import write_file
 
 if TYPE_CHECKING:
-    from i2i.data.checks.files import Facts
+    from i2i.data.checks.facts import Facts
 
 VERSION = f"1, Pillow {PIL.__version__}, OpenCV {cv2.__version__}"
 """Facts of another version are not used: it may read other files, or say other things of them."""

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from i2i.config import DataConfig
-from i2i.data.checks.doubts import doubts, told
-from i2i.data.checks.files import FactsReader
+from i2i.data.checks.facts import FactsReader
+from i2i.data.checks.facts_cache import Store
 from i2i.data.checks.findings import Finding
-from i2i.data.checks.looks import Look, Looker, Value, kind_of
-from i2i.data.checks.store import Store
+from i2i.data.checks.sample_checker import Look, Looker, Value, kind_of
+from i2i.data.checks.sample_warnings import doubts, told
 from i2i.data.detect import Wanted
 from i2i.data.sample_checks import check_keys
 from i2i.data.sources import Source, split_samples

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from i2i.data.checks.store import Store
+from i2i.data.checks.facts_cache import Store
 from i2i.data.layouts.common import Reader
 from i2i.errors import DataError
 from i2i.files import printable
