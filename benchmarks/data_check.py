@@ -38,14 +38,14 @@ def main() -> None:
 def checked(folder: Path, what: str, broken: set[str]) -> None:
     """Checks the folder and prints how long that took."""
     from i2i.config import DataConfig
-    from i2i.data.checks.check_dataset import survey
-    from i2i.data.detect import Wanted
+    from i2i.data.checks.check_dataset import check_dataset
+    from i2i.data.detect import Requirements
     from i2i.plugins import Plugins
 
     plugins = Plugins()
     config = DataConfig(root=str(folder), layout="images", size=64)
     begin, busy = time.perf_counter(), time.process_time()
-    found = survey(config, plugins, Wanted(frozenset({"target"})), everything=True)
+    found = check_dataset(config, plugins, Requirements(frozenset({"target"})), everything=True)
     seconds, busy = time.perf_counter() - begin, time.process_time() - busy
     named = {finding.file for finding in found.findings if finding.severity == "error"}
     files = sum(found.samples.values())

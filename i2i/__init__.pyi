@@ -4,6 +4,7 @@ from .api import Choice as Choice
 from .api import Component as Component
 from .api import Config as Config
 from .api import Context as Context
+from .api import Dataset as Dataset
 from .api import DatasetChoice as DatasetChoice
 from .api import DiscriminatorChoice as DiscriminatorChoice
 from .api import FeaturesChoice as FeaturesChoice
@@ -12,7 +13,9 @@ from .api import ImagePool as ImagePool
 from .api import LossChoice as LossChoice
 from .api import MetricChoice as MetricChoice
 from .api import Phase as Phase
+from .api import Reader as Reader
 from .api import Recipe as Recipe
+from .api import Transform as Transform
 from .api import TransformChoice as TransformChoice
 from .api import Translator as Translator
 from .api import hookimpl as hookimpl
@@ -22,6 +25,7 @@ from .components.collective import all_mean as all_mean
 from .components.minibatch import minibatch_layer as minibatch_layer
 from .errors import ConfigError as ConfigError
 from .errors import DataError as DataError
+from .errors import ErrorKind as ErrorKind
 from .errors import ModelError as ModelError
 from .errors import PluginError as PluginError
 from .errors import RunError as RunError

@@ -4,6 +4,7 @@ This package is the lowest of i2i but for the errors, and imports no torch: read
 """
 
 from i2i.api.components import PLUGIN_API, Component, hookimpl
+from i2i.api.datasets import Dataset, Reader, Transform
 from i2i.api.options import (
     Choice,
     Config,
@@ -25,6 +26,7 @@ __all__ = [
     "Component",
     "Config",
     "Context",
+    "Dataset",
     "DatasetChoice",
     "DiscriminatorChoice",
     "FeaturesChoice",
@@ -33,7 +35,9 @@ __all__ = [
     "LossChoice",
     "MetricChoice",
     "Phase",
+    "Reader",
     "Recipe",
+    "Transform",
     "TransformChoice",
     "Translator",
     "hookimpl",

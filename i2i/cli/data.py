@@ -16,12 +16,12 @@ from i2i.cli.train import Sets
 
 if TYPE_CHECKING:
     from i2i.config import DataConfig
-    from i2i.data.checks.check_dataset import Survey
-    from i2i.data.checks.findings import Finding
-    from i2i.data.detect import Wanted
+    from i2i.data.checks.check_dataset import DatasetCheck
+    from i2i.data.checks.findings import DataFinding
+    from i2i.data.detect import Requirements
     from i2i.plugins import Plugins
 
-MOST_WARNINGS = 20
+MAX_WARNINGS = 20
 """Warnings of one kind that are printed; errors and ``--json`` leave out none."""
 
 app = typer.Typer(help="Look at data folders.", no_args_is_help=True, rich_markup_mode=None)
@@ -44,36 +44,36 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all findings.")] = False,
 ) -> None:
     """Decode every image and tell what is wrong: 0 nothing is left out, 1 something is, 2 the folder is of no use."""
-    from i2i.data.checks.check_dataset import survey
+    from i2i.data.checks.check_dataset import check_dataset
     from i2i.errors import DataError
 
     plugins = plugins_of(context)
-    config, wanted = _asked(plugins, folder, recipe, sets or [], preset)
-    with _progress() as seen:
-        found = survey(config, plugins, wanted, everything=True, seen=seen)
+    config, requirements = _settings(plugins, folder, recipe, sets or [], preset)
+    with _progress() as progress:
+        result = check_dataset(config, plugins, requirements, everything=True, progress=progress)
     if as_json:
-        print(json.dumps(_record(found, recipe)), flush=True)
+        print(json.dumps(_record(result, recipe)), flush=True)
     else:
-        _show(found)
-    if found.refusal:
-        raise DataError(found.refusal)
-    if found.problems:
+        _show(result)
+    if result.refusal:
+        raise DataError(result.refusal)
+    if result.problems:
         raise typer.Exit(1)
 
 
-def _asked(
+def _settings(
     plugins: Plugins, folder: Path, recipe: str | None, sets: list[str], preset: str | None
-) -> tuple[DataConfig, Wanted]:
-    """The data section, and what the recipe wants of samples; without a recipe it wants nothing."""
+) -> tuple[DataConfig, Requirements]:
+    """The data section, and what the recipe requires of samples; without a recipe that is nothing."""
     from i2i.config import resolve
-    from i2i.data.detect import Wanted
+    from i2i.data.detect import Requirements
     from i2i.plugins.builder import build_recipe
 
     if recipe is None:
-        return _without_recipe(folder, sets, preset), Wanted(frozenset())
+        return _without_recipe(folder, sets, preset), Requirements(frozenset())
     config = resolve(plugins, recipe, preset=preset, sets=sets, overrides={"data.root": str(folder)})
     built = build_recipe(plugins, config.recipe, config.options)
-    return config.data, Wanted(frozenset(built.needs), built.paired)
+    return config.data, Requirements(frozenset(built.needs), built.paired)
 
 
 def _without_recipe(folder: Path, sets: list[str], preset: str | None) -> DataConfig:
@@ -102,7 +102,7 @@ def _without_recipe(folder: Path, sets: list[str], preset: str | None) -> DataCo
 
 @contextmanager
 def _progress() -> Iterator[Callable[[int], None]]:
-    """What to call for every sample: a bar on a terminal, nothing elsewhere."""
+    """A function to call after every sample with their total number: moves a bar on a terminal, else does nothing."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -115,24 +115,25 @@ def _progress() -> Iterator[Callable[[int], None]]:
         yield lambda total: bar.update(task, total=total, advance=1)
 
 
-def _record(found: Survey, recipe: str | None) -> dict[str, Any]:
+def _record(result: DatasetCheck, recipe: str | None) -> dict[str, Any]:
+    """The JSON object."""
     from i2i.data.checks.findings import counts
 
     return {
-        "folder": found.source.name,
-        "layout": found.source.layout,
+        "folder": result.name,
+        "layout": result.layout,
         "recipe": recipe,
-        "samples": found.samples,
-        "usable": {"train": len(found.train), "val": len(found.val)},
-        "decoded": found.decoded,
-        "refusal": found.refusal,
-        "counts": counts(found.findings),
-        "warnings": found.warnings,
-        "findings": [finding.as_dict() for finding in found.findings],
+        "samples": result.samples,
+        "usable": {"train": len(result.train.usable), "val": len(result.val.usable)},
+        "decoded": result.decoded,
+        "refusal": result.refusal,
+        "counts": counts(result.findings),
+        "warnings": result.warnings,
+        "findings": [finding.as_dict() for finding in result.findings],
     }
 
 
-def _show(found: Survey) -> None:
+def _show(result: DatasetCheck) -> None:
     """The table, then each finding on a line."""
     from rich.box import SIMPLE
     from rich.console import Console
@@ -142,11 +143,11 @@ def _show(found: Survey) -> None:
 
     console = Console(file=sys.stdout, highlight=False, markup=False)
     used = " and ".join(
-        f"{len(some)} of {found.samples[split]} {what}"
-        for split, what, some in (("train", "training", found.train), ("val", "validation", found.val))
+        f"{len(one.usable)} of {result.samples[split]} {what}"
+        for split, what, one in (("train", "training", result.train), ("val", "validation", result.val))
     )
-    _say(f"{found.source.name}: layout {found.source.layout}, {used} samples can be used")
-    number = counts(found.findings)
+    _say(f"{result.name}: layout {result.layout}, {used} samples can be used")
+    number = counts(result.findings)
     if not number:
         _say("nothing found that is wrong")
         return
@@ -155,11 +156,11 @@ def _show(found: Survey) -> None:
         table.add_row((ERRORS | WARNINGS)[kind], str(count), "left out" if kind in ERRORS else "only told")
     console.print(table)
     for kind in number:
-        _list(kind, [finding for finding in found.findings if finding.kind == kind])
+        _list(kind, [finding for finding in result.findings if finding.kind == kind])
 
 
-def _list(kind: str, findings: list[Finding]) -> None:
-    some = findings if findings[0].severity == "error" else findings[:MOST_WARNINGS]
+def _list(kind: str, findings: list[DataFinding]) -> None:
+    some = findings if findings[0].severity == "error" else findings[:MAX_WARNINGS]
     for finding in some:
         _say(f"{finding.severity}: {finding.line}")
     if len(some) < len(findings):

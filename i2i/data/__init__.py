@@ -6,12 +6,12 @@ from i2i.api import Component, hookimpl
 @hookimpl
 def i2i_datasets() -> list[Component]:
     """Layouts of folders."""
-    from i2i.data.layouts import paired, single, unpaired
+    from i2i.data.layouts import paired, single, two_folders, unpaired
 
     return [
         Component("side-by-side", paired.SideBySide, summary="A|B in one file, in train/ and val/ or one folder"),
-        Component("folders", paired.TwoFolders, paired.FoldersConfig, "Two folders with the same file names"),
-        Component("unpaired", unpaired.Unpaired, paired.FoldersConfig, "Two folders that have nothing in common"),
+        Component("folders", paired.PairedFolders, two_folders.FoldersConfig, "Two folders with the same file names"),
+        Component("unpaired", unpaired.Unpaired, two_folders.FoldersConfig, "Two folders that have nothing in common"),
         Component("classes", single.Classes, summary="One folder a class; its name is the label"),
         Component("images", single.Images, summary="One folder of pictures"),
     ]

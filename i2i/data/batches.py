@@ -7,19 +7,33 @@ processes changes what is seen, and a resumed run only has to know its step.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from i2i.errors import UserError
 
 SKIPPED = "_skipped"
 """Batch key under which what was wrong with replaced samples travels to the main process, a line each."""
+
+
+class LoadableSamples(Protocol):
+    """Samples of which batches are made; see `i2i.data.loading.Samples`."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
+        """The sample at (epoch, position)."""
+
+    def preload(self) -> None:
+        """Reads into memory what loader processes are to share."""
 
 
 class Order:
@@ -55,26 +69,55 @@ class Order:
             number += 1
 
 
-def batches(samples: Dataset, order: Order, workers: int, *, pin_memory: bool = False) -> Iterator[dict[str, Any]]:
-    """Batches in that order, read ahead by `workers` processes (0: in this one)."""
-    if workers and hasattr(samples, "read_ahead"):
-        samples.read_ahead()
+def batches(
+    samples: LoadableSamples, order: Order, workers: int, *, pin_memory: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Batches in that order, read ahead by `workers` processes (0: in this one).
+
+    Raises:
+        UserError: a sample raised it, in this or in a loader process.
+    """
+    if workers:
+        samples.preload()
     loader = DataLoader(
-        samples,
+        _ErrorsAsValues(samples),
         batch_sampler=order,
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=_collate_or_error,
         pin_memory=pin_memory,
         worker_init_fn=_quiet_worker,
         persistent_workers=workers > 0,
     )
-    try:
-        yield from loader
-    except UserError as error:
-        if not str(error).startswith("Caught "):
-            raise
-        # a loader process sends its whole traceback as the message, the error's own line at the end
-        raise type(error)(str(error).strip().splitlines()[-1].partition("Error: ")[2]) from error
+    for batch in loader:
+        if isinstance(batch, UserError):
+            raise batch
+        yield batch
+
+
+class _ErrorsAsValues(Dataset):
+    """Samples, or the errors that they raise: from a loader process torch would send a traceback, as text."""
+
+    def __init__(self, samples: LoadableSamples) -> None:
+        self.samples = samples
+
+    def __getitem__(self, place: tuple[int, int]) -> dict[str, Any] | UserError:
+        try:
+            return self.samples[place]
+        except UserError as error:
+            return _portable(error) if get_worker_info() is not None else error
+
+
+def _collate_or_error(samples: Sequence[dict[str, Any] | UserError]) -> dict[str, Any] | UserError:
+    errors = [sample for sample in samples if isinstance(sample, UserError)]
+    return errors[0] if errors else collate([sample for sample in samples if not isinstance(sample, UserError)])
+
+
+def _portable(error: UserError) -> UserError:
+    """The error as one of i2i's own classes, for a plugin's own class may not survive the way to another process."""
+    known = next(cls for cls in type(error).__mro__ if cls.__module__ == UserError.__module__)
+    sent: UserError = known(error.reason, kind=error.kind, path=error.path)
+    sent.add_note("".join(traceback.format_exception(error)))
+    return sent
 
 
 def _quiet_worker(_: int) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import pickle
 import random
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,105 +15,96 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from i2i.api import Transform
 from i2i.config import DataConfig
+from i2i.data.adapter import AdaptedDataset
 from i2i.data.batches import SKIPPED, collate
-from i2i.data.checks.check_dataset import Seen, survey
-from i2i.data.detect import Wanted
+from i2i.data.checks.check_dataset import CheckedSplit, ImageType, check_dataset
+from i2i.data.detect import Requirements
 from i2i.data.sample_checks import CheckedTransform, label_problem
-from i2i.data.sources import NotingReader, open_dataset
-from i2i.data.transforms import Pipeline
+from i2i.data.transforms import SamplePipeline
 from i2i.errors import DataError, attributed_to
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 from i2i.plugins.discovery import import_file
 
-__all__ = ["Data", "Samples", "open_data", "open_dataset"]
+__all__ = ["Data", "Samples", "open_data"]
 
 
 class Samples(Dataset):
-    """The good samples of a split, each drawn with its own random numbers.
+    """The usable samples of a split as tensors, each drawn with its own random numbers.
 
     Args:
-        dataset: a dataset component's product.
+        dataset: reads the raw samples.
         indices: which of its samples are used.
+        pipeline: makes tensors of a raw sample.
         seed: the run's seed.
-        who: what messages call the dataset.
-        files: plugins that were loaded from files, and may hold the dataset's class.
-        reader: what the dataset reads its files with, if it lets others read them.
-        known: what the check before training has said already.
-        ahead: files that fit into the reader's memory together.
+        known: lines about damaged files that the check before training has said already.
+        plugin_files: plugins that were loaded from files, and may hold the classes of dataset and pipeline.
     """
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: AdaptedDataset,
         indices: Sequence[int],
+        pipeline: Transform,
         seed: int,
-        who: str,
-        files: Sequence[Path] = (),
-        reader: NotingReader | None = None,
         known: frozenset[str] = frozenset(),
-        ahead: Sequence[Path] = (),
+        plugin_files: Sequence[Path] = (),
     ) -> None:
-        self.dataset, self.indices, self.seed, self.who, self.files = dataset, list(indices), seed, who, tuple(files)
-        self.reader, self.known, self.ahead = reader or NotingReader(0), known, tuple(ahead)
+        self.dataset, self.indices, self.pipeline = dataset, list(indices), pipeline
+        self.seed, self.known, self.plugin_files = seed, known, tuple(plugin_files)
 
     def __getstate__(self) -> dict[str, Any]:
-        """The dataset as bytes, for a process in which its class is not there before the files are loaded."""
-        both = pickle.dumps((self.dataset, self.reader))  # together, for the one holds the other
-        return vars(self) | {"dataset": both, "reader": None}
+        """What is of plugins as bytes, for a process that knows their classes only once it has loaded the files."""
+        return vars(self) | {"dataset": pickle.dumps((self.dataset, self.pipeline)), "pipeline": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for file in state["files"]:
+        for file in state["plugin_files"]:
             import_file(file)
-        dataset, reader = pickle.loads(state["dataset"])  # noqa: S301  our own bytes
-        self.__dict__.update(state | {"dataset": dataset, "reader": reader})
+        dataset, pipeline = pickle.loads(state["dataset"])  # noqa: S301  our own bytes
+        self.__dict__.update(state | {"dataset": dataset, "pipeline": pipeline})
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def read_ahead(self) -> None:
+    def preload(self) -> None:
         """Decodes what fits into memory, for processes that are then forked and share it instead of each its own."""
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(self._read_one, self.ahead))
-
-    def _read_one(self, path: Path) -> None:
-        with contextlib.suppress(DataError):  # it will be named when it is its turn
-            self.reader(path)
+        self.dataset.reader.preload()
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
         """The sample at (epoch, position); one that cannot be used is replaced by the next that can.
 
-        What was wrong is in the sample, under `SKIPPED`.
+        What was wrong is in the sample, under `SKIPPED`. A dataset may also have mended a sample itself by another
+        image, as that of unpaired images does: the files that it could not read are named there, too.
         """
         epoch, position = place
         skipped: list[str] = []
         for offset in range(len(self.indices)):
             index = self.indices[(position + offset) % len(self.indices)]
-            self.reader.failed.clear()
+            name = f"{self.dataset.full_name}, sample {index}"
             try:
-                with _seeded(self.seed, epoch, index), attributed_to(f"{self.who}, sample {index}"):
-                    sample = self.dataset[index]
-                if problem := label_problem(sample, getattr(self.dataset, "labels", ())):
-                    raise DataError(f"{self.who}, sample {index}: {problem}")
+                with self.dataset.reader.recording() as reads, _seeded(self.seed, epoch, index), attributed_to(name):
+                    sample = self.pipeline(self.dataset[index])
+                if problem := label_problem(sample, self.dataset.labels):
+                    raise DataError(f"{name}: {problem}")
             except DataError as error:
                 skipped.append(str(error))
                 continue
-            mended = [line for line in self.reader.failed if line not in self.known]
+            mended = [read.problem for read in reads if read.problem and read.problem not in self.known]
             return sample | {SKIPPED: list(dict.fromkeys(skipped + mended))}
         raise DataError(f"no image can be read any more; the last: {skipped[-1]}")
 
 
 @dataclass
 class Data:
-    """An opened data folder.
+    """The data of a training.
 
     Attributes:
         train: training samples.
         val: validation samples, resized or cropped at the centre; may be empty.
         value_type: ``uint8`` when the source images have 8 bits, else ``float32``.
         layout: name of the dataset component.
-        labels: names of the classes; empty without.
         problems: one line for each file that was left out.
         warnings: a few lines about what was not left out, but may spoil the training.
     """
@@ -123,9 +113,13 @@ class Data:
     val: Samples
     value_type: str
     layout: str
-    labels: tuple[str, ...] = ()
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes; empty without."""
+        return self.train.dataset.labels
 
     def sample(self) -> dict[str, Tensor]:
         """The first training sample as a batch of one."""
@@ -137,7 +131,7 @@ class Data:
 def open_data(
     config: DataConfig, plugins: Plugins, *, needs: Iterable[str], seed: int, paired: bool | None = None
 ) -> Data:
-    """Finds, checks and wraps the samples.
+    """Finds and checks the data, and makes training samples of them.
 
     Args:
         config: the data section.
@@ -150,52 +144,52 @@ def open_data(
         DataError: there is no such folder, no sample in it, a key that the recipe needs is missing, or more than half
             of the samples cannot be used.
     """
-    found = survey(config, plugins, Wanted(frozenset(needs), paired))
-    if found.refusal:
-        raise DataError(found.refusal)
-    source, other = found.source, found.other
+    check = check_dataset(config, plugins, Requirements(frozenset(needs), paired))
+    if check.refusal:
+        raise DataError(check.refusal)
+    types = check.train.image_types
+    dataset = check.train.split.dataset
+    dataset.reader.preloadable = check.train.facts.fitting(config.cache_mb)
     build = Builder(plugins, (0, 0))
     augment = CheckedTransform(build.transform(config.transform), plugins.full_name("transform", config.transform.name))
     degrade = None
     if config.degrade:
         made = build.transform(config.degrade, scale=config.scale)
         degrade = CheckedTransform(made, plugins.full_name("transform", config.degrade.name))
-    together = bool(getattr(found.dataset, "paired", True))
-    channels = _channels(found.seen, config)
-    images = [found.seen[key] for key in ("source", "target") if key in found.seen]
-    for_train = source.dataset("train", Pipeline(config, channels, augment, degrade, together))
-    for_val = other.dataset(found.val_split, Pipeline(config, channels, None, degrade, together))
-    shared: dict[str, Any] = {"seed": seed, "files": plugins.files, "known": frozenset(found.problems)}
+    known = frozenset(check.problems)
+
+    def samples(checked: CheckedSplit, augment: Transform | None) -> Samples:
+        pipeline = SamplePipeline(config, _channels(types, config), augment, degrade, dataset.paired)
+        return Samples(checked.split.dataset, checked.usable, pipeline, seed, known, plugins.files)
+
+    images = [types[key] for key in ("source", "target") if key in types]
     return Data(
-        train=Samples(for_train, found.train, who=source.who, reader=source.read, ahead=found.ahead, **shared),
-        val=Samples(for_val, found.val, who=other.who, reader=other.read, **shared),
+        train=samples(check.train, augment),
+        val=samples(check.val, None),
         value_type="uint8" if not images or images[0].dtype == "uint8" else "float32",
-        layout=source.layout,
-        labels=tuple(map(str, getattr(found.dataset, "labels", ()))),
-        problems=found.problems,
-        warnings=found.warnings,
+        layout=check.layout,
+        problems=check.problems,
+        warnings=check.warnings,
     )
 
 
-def _channels(seen: Mapping[str, Seen], config: DataConfig) -> dict[str, int]:
+def _channels(types: Mapping[str, ImageType], config: DataConfig) -> dict[str, int]:
     """Channels by key: as configured, else 1 if every checked image is grey, else 3."""
-    asked = {"source": config.source_channels, "target": config.target_channels}
-    return {key: asked.get(key) or one.channels for key, one in seen.items() if one.dtype}
+    configured = {"source": config.source_channels, "target": config.target_channels}
+    return {key: configured.get(key) or one.channels for key, one in types.items() if one.dtype}
 
 
-class _seeded:  # noqa: N801  a context manager, used like a function
-    """Seeds python, numpy and torch from the parts, and puts their states back afterwards."""
-
-    def __init__(self, *parts: int) -> None:
-        self.seed = int(np.random.SeedSequence(parts).generate_state(1)[0])
-
-    def __enter__(self) -> None:
-        self.states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-        random.seed(self.seed)
-        np.random.seed(self.seed)
-        torch.random.default_generator.manual_seed(self.seed)
-
-    def __exit__(self, *exception: object) -> None:
-        random.setstate(self.states[0])
-        np.random.set_state(self.states[1])
-        torch.set_rng_state(self.states[2])
+@contextmanager
+def _seeded(*parts: int) -> Iterator[None]:
+    """Inside the context python, numpy and torch are seeded from the parts; afterwards their states are as before."""
+    seed = int(np.random.SeedSequence(parts).generate_state(1)[0])
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.random.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])

@@ -2,61 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
+from i2i.api import Transform
 from i2i.errors import PluginError, attributed_to, short_repr
 
-IMAGES, LABELS = ("source", "target"), ("label", "target_label")
-"""Keys of a sample that have a meaning of their own; others are numbers or arrays that a recipe knows."""
+IMAGES = ("source", "target")
+"""Keys of a sample that hold images."""
+LABELS = ("label", "target_label")
+"""Keys of a sample that hold numbers of classes. All other keys hold numbers or arrays that only the recipe knows."""
 
 Sample = dict[str, Any]
 
 
-def check_sample(who: str, sample: Any, labels: Sequence[str] = (), *, keys: Sequence[str] = ()) -> None:
+def check_sample(name: str, sample: Any, labels: Sequence[str] = (), *, keys: Sequence[str] = ()) -> None:
     """Checks one sample before it becomes tensors.
 
     Args:
-        who: dataset or transform, and the sample's number, for the message.
-        sample: what was given.
+        name: what messages call the sample: its dataset or transform, and its number.
+        sample: what the dataset or transform returned.
         labels: names of the classes; without any, every number will do.
-        keys: that it must have.
+        keys: keys that it must have.
 
     Raises:
         PluginError: it is no dictionary, lacks a key, or an image or a label is of the wrong kind.
     """
     if not isinstance(sample, Mapping):
-        raise PluginError(f"{who}: must be a dictionary with source, target and so on, not a {type(sample).__name__}")
-    check_keys(who, sample, keys)
+        raise PluginError(f"{name}: must be a dictionary with source, target and so on, not a {type(sample).__name__}")
+    check_keys(name, sample, keys)
     for key in [key for key in IMAGES if key in sample]:
         if problem := image_problem(sample[key]):
-            raise PluginError(f"{who}: {key} {problem}")
+            raise PluginError(f"{name}: {key} {problem}")
     for key in [key for key in LABELS if key in sample]:
         label = sample[key]
         if isinstance(label, np.ndarray | torch.Tensor) and label.ndim:  # a label map, or several labels
             continue
         if not isinstance(label, int | np.integer) or isinstance(label, bool) or label < 0:
-            raise PluginError(f"{who}: {key} must be a class's number from 0, not {short_repr(label)}")
+            raise PluginError(f"{name}: {key} must be a class's number from 0, not {short_repr(label)}")
     if problem := label_problem(sample, labels):
-        raise PluginError(f"{who}: {problem}")
+        raise PluginError(f"{name}: {problem}")
 
 
-def check_keys(who: str, sample: Mapping[str, Any], keys: Sequence[str]) -> None:
+def check_keys(name: str, sample: Mapping[str, Any], keys: Sequence[str]) -> None:
     """Checks that a sample has all those keys.
 
     Raises:
         PluginError: it lacks one.
     """
     if missing := [key for key in keys if key not in sample]:
-        raise PluginError(f"{who}: must have {', '.join(missing)}, and has only {', '.join(sample) or 'nothing'}")
+        raise PluginError(f"{name}: must have {', '.join(missing)}, and has only {', '.join(sample) or 'nothing'}")
 
 
 def label_problem(sample: Mapping[str, Any], labels: Sequence[str]) -> str:
-    """Which label is none of the dataset's, as a sentence; nothing if all are, or the dataset names no labels.
+    """Which label is out of the range of the dataset's classes, as a sentence; empty if none is, or none has a name.
 
     On a GPU such a label would end the process, and say nothing of where it comes from.
     """
@@ -89,12 +92,12 @@ class CheckedTransform:
     """A transform whose failures name it.
 
     Attributes:
-        transform: from sample to sample.
-        who: what messages call it.
+        transform: changes samples.
+        full_name: what messages call it.
     """
 
-    transform: Callable[[Sample], Sample]
-    who: str
+    transform: Transform
+    full_name: str
 
     def __call__(self, sample: Sample) -> Sample:
         """The transformed sample.
@@ -102,7 +105,7 @@ class CheckedTransform:
         Raises:
             PluginError: it fails, drops a key, or returns something else than images.
         """
-        with attributed_to(self.who):
+        with attributed_to(self.full_name):
             changed = self.transform(sample)
-        check_sample(f"{self.who}: what it returns", changed, keys=list(sample))
+        check_sample(f"{self.full_name}: what it returns", changed, keys=list(sample))
         return changed

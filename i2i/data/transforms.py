@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from i2i.api import Config
+from i2i.api import Config, Transform
 from i2i.config import DataConfig
 from i2i.errors import ConfigError, DataError
 from i2i.images.reading import to_channels, to_dtype
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from albumentations import Compose
 
 Sample = dict[str, Any]
-Transform = Callable[[Sample], Sample]
 Chance = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -72,14 +71,14 @@ class Augment:
 
 
 @dataclass
-class Pipeline:
-    """What a dataset gets as `transform`: from raw arrays to uint8 or float32 tensors ``(C, H, W)``.
+class SamplePipeline:
+    """From a dataset's samples to those of training: images become uint8 or float32 tensors ``(C, H, W)``.
 
     uint8 stays uint8 (the engine scales it on the device); other types become float32 in [-1, 1].
 
     Attributes:
         config: the data section.
-        channels: wanted channels by key.
+        channels: number of channels of the images, by key.
         augment: the chosen transform, or None for validation, which sees the image's centre, or all of it.
         degrade: makes the source of samples that have none; None leaves them as they are.
         paired: whether the images of a sample share their random parameters.

@@ -214,7 +214,7 @@ def npy_header(file: BinaryIO) -> tuple[tuple[int, int, int], np.dtype]:
     except (ValueError, SyntaxError, TokenError):
         raise FileError(ErrorKind.DAMAGED, "damaged: the header of the npy file") from None
     if len(shape) not in (2, 3) or min(shape) < 1 or not 1 <= (*shape, 1)[2] <= 4:
-        raise FileError(ErrorKind.NOT_AN_IMAGE, f"an array of shape {shape} is no image")
+        raise FileError(ErrorKind.CHANNELS, f"an array of shape {shape} is no image")
     if dtype.str[1:] not in ("u1", "u2", "f2", "f4", "f8"):
         raise FileError(ErrorKind.NOT_AN_IMAGE, f"an array of type {dtype} is no image; uint8, uint16 and floats are")
     return (shape[0], shape[1], (*shape, 1)[2]), dtype

@@ -15,8 +15,8 @@ from helpers.recipes import OWN, TINY
 from i2i.config import DataConfig, resolve
 from i2i.data import cache
 from i2i.data.batches import SKIPPED, collate
-from i2i.data.checks.check_dataset import survey
-from i2i.data.detect import Wanted
+from i2i.data.checks.check_dataset import check_dataset
+from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.errors import DataError
 from i2i.plugins import Plugins
@@ -28,20 +28,20 @@ def cache_folder(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-def surveyed(plugins, root, **options):
+def checked(plugins, root, **options):
     config = DataConfig(root=str(root), **({"size": 32, "load_size": 36} | options))
-    return survey(config, plugins, Wanted(frozenset()), everything=True)
+    return check_dataset(config, plugins, Requirements(frozenset()), everything=True)
 
 
 def found(plugins, root, **options):
-    return sorted((Path(f.file).name, f.kind, f.split) for f in surveyed(plugins, root, **options).findings)
+    return sorted((Path(f.file).name, f.kind, f.split) for f in checked(plugins, root, **options).findings)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_clean_folder_of_every_layout_has_no_findings(plugins, tmp_path, layout):
     LAYOUTS[layout](tmp_path / "data")
-    result = surveyed(plugins, tmp_path / "data")
-    assert (result.source.layout, result.findings, result.refusal) == (layout, [], "")
+    result = checked(plugins, tmp_path / "data")
+    assert (result.layout, result.findings, result.refusal) == (layout, [], "")
     assert result.samples == {"train": 9, "val": 3}
 
 
@@ -51,10 +51,10 @@ def test_cut_empty_and_foreign_files_are_named_in_every_layout(plugins, tmp_path
     spoil(files[1])
     files[4].write_bytes(b"")
     files[6].write_text("no picture at all")
-    result = surveyed(plugins, tmp_path / "data", layout=layout)
+    result = checked(plugins, tmp_path / "data", layout=layout)
     kinds = {(Path(f.file).name, f.kind) for f in result.findings}
     assert kinds == {(files[1].name, "truncated"), (files[4].name, "truncated"), (files[6].name, "unreadable")}
-    assert len(result.train) == 6
+    assert len(result.train.usable) == 6
     assert all(str(files[n]) in " ".join(result.problems) for n in (1, 4, 6))
 
 
@@ -63,9 +63,9 @@ def test_both_files_of_a_pair_are_named_when_both_are_bad(plugins, tmp_path):
     both = [files[2], tmp_path / "data" / "trainB" / "02.png"]
     for path in both:
         spoil(path)
-    result = surveyed(plugins, tmp_path / "data")
+    result = checked(plugins, tmp_path / "data")
     assert sorted(f.file for f in result.findings) == sorted(map(str, both))
-    assert len(result.train) == 8
+    assert len(result.train.usable) == 8
 
 
 def test_pairs_that_do_not_fit_are_left_out(plugins, tmp_path):
@@ -94,10 +94,10 @@ def test_images_unlike_most_are_told_and_kept(plugins, tmp_path):
     files = images(tmp_path / "data")
     save(files[0], pictures(1)[0][1][..., 0])
     save(files[1], pictures(2)[1][1].astype(np.uint16) * 257)
-    result = surveyed(plugins, tmp_path / "data")
+    result = checked(plugins, tmp_path / "data")
     assert [(Path(f.file).name, f.kind) for f in result.findings] == [("00.png", "mode"), ("01.png", "mode")]
     assert "00.png: grey, and most targets are RGB" in result.findings[0].line
-    assert len(result.train) == 9
+    assert len(result.train.usable) == 9
 
 
 LABELLED = """
@@ -132,18 +132,18 @@ def test_labels_out_of_range_are_left_out_by_name(tmp_path):
     images(tmp_path / "data")
     (tmp_path / "labelled.py").write_text(LABELLED)
     plugins = Plugins([str(tmp_path / "labelled.py")])
-    result = surveyed(plugins, tmp_path / "data", layout="labelled")
+    result = checked(plugins, tmp_path / "data", layout="labelled")
     assert [(Path(f.file).name, f.kind) for f in result.findings] == [(f"{n}.png", "label") for n in ("02", "05", "07")]
     assert result.findings[0].reason == "label is 2, and the dataset's labels are 2, from 0"
     assert result.findings[2].reason == "label has the value 3, and the dataset's labels are 2, from 0"
-    assert len(result.train) == 6
+    assert len(result.train.usable) == 6
 
 
 def test_copies_of_training_pictures_in_validation_are_told(plugins, tmp_path):
     files = images(tmp_path / "data")
     shutil.copy(files[3], tmp_path / "data" / "val" / "copy.png")
     cv2.imwrite(str(tmp_path / "data" / "val" / "same.bmp"), cv2.imread(str(files[4])))
-    result = surveyed(plugins, tmp_path / "data")
+    result = checked(plugins, tmp_path / "data")
     assert [(Path(f.file).name, f.kind, f.split) for f in result.findings] == [
         ("copy.png", "duplicate", "val"),
         ("same.bmp", "duplicate", "val"),
@@ -182,7 +182,7 @@ def test_small_images_rare_classes_and_odd_shapes_are_told(plugins, tmp_path):
     for index, (_, image) in enumerate(pictures(12)):
         save(tmp_path / "data" / "many" / f"{index}.png", image)
     save(tmp_path / "data" / "few" / "x.png", np.tile(pictures(1, 60)[0][1], (1, 3, 1)))
-    result = surveyed(plugins, tmp_path / "data", val_fraction=0, size=100, load_size=100)
+    result = checked(plugins, tmp_path / "data", val_fraction=0, size=100, load_size=100)
     kinds = [f.kind for f in result.findings]
     assert (kinds.count("small"), kinds[-2:]) == (13, ["class", "shape"])
     assert "class few: 1 training images, and the largest class has 12" in result.warnings
@@ -194,28 +194,28 @@ def test_drawn_samples_are_never_warned_of(plugins, recipe):
     """Only a few of them are looked at, which tells nothing of how many there are of each class."""
     for preset in (None, *plugins.get("recipe", recipe).presets):
         config = resolve(plugins, recipe, preset=preset)
-        result = survey(config.data, plugins, Wanted(frozenset()))
+        result = check_dataset(config.data, plugins, Requirements(frozenset()))
         assert (result.warnings, result.problems) == ([], [])
 
 
 def test_a_second_look_decodes_nothing_and_says_the_same(plugins, tmp_path, monkeypatch, cache_folder):
     files = folders(tmp_path / "data")
     spoil(files[1])
-    first = surveyed(plugins, tmp_path / "data")
+    first = checked(plugins, tmp_path / "data")
     assert first.decoded == 24
     assert list(cache_folder.rglob("*.json"))
     assert not [path for path in (tmp_path / "data").rglob("*") if path.suffix == ".json"]
     monkeypatch.setattr(cache, "read_image", lambda path: pytest.fail(f"decoded {path} again"))
-    second = surveyed(plugins, tmp_path / "data")
-    assert (second.decoded, second.findings, second.train) == (0, first.findings, first.train)
+    second = checked(plugins, tmp_path / "data")
+    assert (second.decoded, second.findings, second.train.usable) == (0, first.findings, first.train.usable)
 
 
 def test_a_changed_file_is_looked_at_anew(plugins, tmp_path):
     files = images(tmp_path / "data")
-    assert surveyed(plugins, tmp_path / "data").decoded == 12
+    assert checked(plugins, tmp_path / "data").decoded == 12
     spoil(files[2])
     save(tmp_path / "data" / "train" / "new.png", pictures(1, 70)[0][1])
-    result = surveyed(plugins, tmp_path / "data")
+    result = checked(plugins, tmp_path / "data")
     assert result.decoded == 2
     assert [Path(f.file).name for f in result.findings] == ["02.png"]
 
@@ -227,13 +227,13 @@ def test_a_cache_that_cannot_be_used_changes_nothing(plugins, tmp_path, cache_fo
     if how == "no folder":
         cache_folder.write_text("a file")
     else:
-        surveyed(plugins, tmp_path / "data")
+        checked(plugins, tmp_path / "data")
         [kept] = cache_folder.rglob("*.json")
         values = json.loads(kept.read_text())
         for path in values["files"]:
             values["files"][path][1] = {"colour": "red"}
         kept.write_text("{" if how == "damaged" else json.dumps(values))
-    result = surveyed(plugins, tmp_path / "data")
+    result = checked(plugins, tmp_path / "data")
     assert (result.decoded, [Path(f.file).name for f in result.findings]) == (12, ["00.png"])
 
 
@@ -242,7 +242,7 @@ def test_a_dataset_that_looks_at_pixels_gets_the_real_ones(tmp_path):
     text = LABELLED.replace("stem = self", "assert np.unique(self.read(self.paths[index])).size > 2; stem = self")
     (tmp_path / "labelled.py").write_text(text)
     plugins = Plugins([str(tmp_path / "labelled.py")])
-    first, second = (surveyed(plugins, tmp_path / "data", layout="labelled") for _ in range(2))
+    first, second = (checked(plugins, tmp_path / "data", layout="labelled") for _ in range(2))
     assert first.findings == second.findings
 
 
@@ -331,7 +331,7 @@ def test_loader_processes_share_what_was_read_before_them(plugins, tmp_path):
     config = DataConfig(root=str(tmp_path / "data"), size=32)
     open_data(config, plugins, needs={"target"}, seed=0)
     again = open_data(config, plugins, needs={"target"}, seed=0)
-    assert len(again.train.ahead) == 12
-    again.train.read_ahead()
+    assert len(again.train.dataset.reader.preloadable) == 12
+    again.train.preload()
     shutil.rmtree(tmp_path / "data")
     assert not again.train[0, 0][SKIPPED]

@@ -6,7 +6,7 @@ import torch
 
 from helpers.image_files import save
 from i2i.config import DataConfig, resolve
-from i2i.data.detect import Wanted, find_layout
+from i2i.data.detect import Requirements, find_layout
 from i2i.data.loading import open_data
 from i2i.errors import ConfigError, DataError
 from i2i.plugins import Plugins
@@ -207,16 +207,16 @@ def i2i_datasets():
 def test_an_installed_layout_does_not_change_how_folders_are_read(pairs_root, tmp_path):
     (tmp_path / "greedy.py").write_text(GREEDY)
     plugins = Plugins([str(tmp_path / "greedy.py")])
-    wanted = Wanted(frozenset({"source", "target"}))
-    assert find_layout(DataConfig(root=str(pairs_root)), plugins, pairs_root, wanted) == "side-by-side"
-    assert find_layout(DataConfig(), plugins, None, wanted) in ("day-night", "facades")
+    requirements = Requirements(frozenset({"source", "target"}))
+    assert find_layout(DataConfig(root=str(pairs_root)), plugins, pairs_root, requirements) == "side-by-side"
+    assert find_layout(DataConfig(), plugins, None, requirements) in ("day-night", "facades")
     other = tmp_path / "other"
     (other / "notes").mkdir(parents=True)
     (other / "notes" / "list.txt").write_text("a,b")
-    assert find_layout(DataConfig(root=str(other)), plugins, other, wanted) == "aaa"
+    assert find_layout(DataConfig(root=str(other)), plugins, other, requirements) == "aaa"
     (other / "broken").mkdir()
     with pytest.raises(DataError, match="no images in it"):
-        find_layout(DataConfig(root=str(other)), plugins, other, wanted)
+        find_layout(DataConfig(root=str(other)), plugins, other, requirements)
 
 
 def test_options_of_a_layout_need_its_name(pairs_root):

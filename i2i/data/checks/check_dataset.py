@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from i2i.config import DataConfig
-from i2i.data.checks.facts import FactsReader
-from i2i.data.checks.facts_cache import Store
-from i2i.data.checks.findings import Finding
-from i2i.data.checks.sample_checker import Look, Looker, Value, kind_of
-from i2i.data.checks.sample_warnings import doubts, told
-from i2i.data.detect import Wanted
+from i2i.data.checks.facts_cache import FactsCache
+from i2i.data.checks.facts_collector import FactsCollector
+from i2i.data.checks.findings import DataFinding
+from i2i.data.checks.sample_checker import CheckedSample, CheckedValue, SampleChecker
+from i2i.data.checks.sample_warnings import sample_warnings, summary
+from i2i.data.detect import Requirements
 from i2i.data.sample_checks import check_keys
-from i2i.data.sources import Source, split_samples
-from i2i.errors import DataError
+from i2i.data.source import DataSource, Split, find_source, open_splits
+from i2i.errors import DataError, ErrorKind
 from i2i.files import printable
 from i2i.plugins import Plugins
 
-DRAWN = 8
-"""Samples that are looked at where they are drawn by code: a few tell what the others are like."""
-ENOUGH = 100
-"""Samples for each class that tell how common it is, where not all are looked at."""
+MAX_DRAWN = 8
+"""Samples of a split that are checked where they are drawn by code: a few show what the others are like."""
+MIN_PER_CLASS = 100
+"""Samples for each class that show how common the class is, where not all samples are checked."""
 
 
 @dataclass
-class Seen:
-    """What the checked samples have under one key: the widest type and the most channels; no type if no image."""
+class ImageType:
+    """What the images under one key of the samples have in common.
+
+    Attributes:
+        dtype: the widest type of all images; empty if the values are no images.
+        channels: the largest number of channels without alpha.
+    """
 
     dtype: str = ""
     channels: int = 1
 
-    def add(self, value: Value) -> None:
+    def add(self, value: CheckedValue) -> None:
         """Takes one more sample's value in."""
         if value.shape:
             self.dtype = value.dtype if self.dtype in ("", str(np.dtype(np.uint8))) else self.dtype
@@ -43,38 +47,68 @@ class Seen:
 
 
 @dataclass
-class Survey:
+class CheckedSplit:
+    """The samples of training or of validation, and what the check has found about them.
+
+    Attributes:
+        split: the samples.
+        facts: about the files that were read.
+        samples: those that were checked, all or some of them.
+    """
+
+    split: Split
+    facts: FactsCollector
+    samples: list[CheckedSample]
+
+    @property
+    def usable(self) -> list[int]:
+        """Indices of the samples of which nothing bad is known."""
+        bad = {sample.index for sample in self.samples if sample.findings}
+        return [index for index in self.split.indices if index not in bad]
+
+    @property
+    def image_types(self) -> dict[str, ImageType]:
+        """What the values of the samples are, by key."""
+        return image_types(self.samples)
+
+
+@dataclass
+class DatasetCheck:
     """What the check of a data folder has found.
 
     Attributes:
-        source: where training samples come from.
-        other: where validation samples come from; often the same.
-        dataset: of training, without transform.
-        val_split: the split that validation reads.
-        train: indices of the training samples that can be used.
-        val: the same of validation.
-        samples: how many there are of each split, usable or not.
-        decoded: files that were decoded; others had not changed since an earlier check.
-        ahead: training files that fit into memory, ``data.cache_mb``, once decoded.
-        seen: what the good training samples have, by key.
+        train: samples of training.
+        val: samples of validation.
         findings: errors, then warnings.
         warnings: the warnings in a few lines.
         refusal: why the data cannot be used at all; empty if they can.
     """
 
-    source: Source
-    other: Source
-    dataset: Any
-    val_split: str
-    train: list[int]
-    val: list[int]
-    samples: dict[str, int]
-    decoded: int = 0
-    ahead: list[Path] = field(default_factory=list)
-    seen: dict[str, Seen] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    train: CheckedSplit
+    val: CheckedSplit
+    findings: list[DataFinding] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     refusal: str = ""
+
+    @property
+    def name(self) -> str:
+        """The data folder, or the name of the drawn samples."""
+        return self.train.split.source.name
+
+    @property
+    def layout(self) -> str:
+        """Name of the dataset component that reads the training samples."""
+        return self.train.split.source.component.name
+
+    @property
+    def samples(self) -> dict[str, int]:
+        """How many samples there are of each split, usable or not."""
+        return {"train": len(self.train.split.indices), "val": len(self.val.split.indices)}
+
+    @property
+    def decoded(self) -> int:
+        """How many files were decoded; others had not changed since an earlier check."""
+        return sum(facts.decoded for facts in {self.train.facts, self.val.facts})
 
     @property
     def problems(self) -> list[str]:
@@ -82,159 +116,151 @@ class Survey:
         return [finding.line for finding in self.findings if finding.severity == "error"]
 
 
-def survey(
+def check_dataset(
     config: DataConfig,
     plugins: Plugins,
-    wanted: Wanted,
+    requirements: Requirements,
     *,
     everything: bool = False,
-    seen: Callable[[int], None] = lambda total: None,
-) -> Survey:
-    """Looks at the samples of a data folder, or at a few drawn ones.
+    progress: Callable[[int], None] = lambda total: None,
+) -> DatasetCheck:
+    """Checks the samples of a data folder, or a few drawn ones.
 
     Args:
         config: the data section.
         plugins: where datasets are looked up.
-        wanted: what the samples are for.
-        everything: look at all samples, instead of at about ``data.check_files`` of each split, evenly spread.
-        seen: called for every sample, with the number of samples that there will be.
+        requirements: what the samples are for.
+        everything: check all samples, instead of about ``data.check_files`` of each split, evenly spread.
+        progress: called after every sample, with the number of samples that will be checked.
 
     Raises:
         DataError: there is no such folder, no layout fits it, there is no sample in it, or a key that is needed.
         PluginError: the dataset breaks its contract.
     """
-    source = Source.open(config, plugins, wanted, config.root, "data.root")
-    other = Source.open(config, plugins, wanted, config.val_root, "data.val_root") if config.val_root else source
-    readers = {
-        id(one): FactsReader(one.read, Store(one.root if one.ours else None), stand_ins=one.ours)
-        for one in (source, other)
-    }
-    (train, val), indices, val_split = _datasets(source, other, readers, config, wanted)
-    lookers = [
-        Looker(source, train, readers[id(source)], "train", config.direction),
-        Looker(other, val, readers[id(other)], "val", config.direction),
-    ]
-    alone = len(getattr(train, "problems", []))
-    looks = _looked(lookers, indices, None if everything else config.check_files, seen)
-    refusal = _refusal(source.name, looks[0], alone, getattr(train, "problems", []), wanted, config)
+    source = find_source(config, plugins, requirements)
+    val_source = find_source(config, plugins, requirements, "val_root") if config.val_root else source
+    with ExitStack() as stack:
+        facts = [
+            stack.enter_context(one.reader.collecting(_collector(one)))
+            for one in ([source] if val_source is source else [source, val_source])
+        ]
+        splits = open_splits(source, val_source, config.val_fraction)
+        _refuse_unfit(splits[0], requirements)
+        left_out = len(splits[0].dataset.problems)
+        checkers = [SampleChecker(s, f, config.direction) for s, f in zip(splits, (facts[0], facts[-1]), strict=True)]
+        samples = _checked(checkers, None if everything else config.check_files, progress)
+        train, val = (CheckedSplit(c.split, c.facts, some) for c, some in zip(checkers, samples, strict=True))
+    refusal = _refusal(train, left_out, requirements, config)
     if not refusal:
-        _check_keys(looks[0], wanted, config, lookers[0])
-        _check_labels(train, val, source, other)
-    labels = tuple(map(str, getattr(train, "labels", ())))
-    errors = [*_told_by(lookers), *(finding for side in looks for look in side for finding in look.findings)]
-    counted = labels if len(looks[0]) >= min(len(indices[0]), ENOUGH * len(labels)) else ()
-    warnings = doubts(*looks, config, counted, paired=bool(getattr(train, "paired", True)))
-    bad = [{look.index for look in side if look.findings} for side in looks]
-    return Survey(
-        source=source,
-        other=other,
-        dataset=train,
-        val_split=val_split,
-        train=[index for index in indices[0] if index not in bad[0]],
-        val=[index for index in indices[1] if index not in bad[1]],
-        samples={"train": len(indices[0]), "val": len(indices[1])},
-        decoded=sum(reader.decoded for reader in readers.values()),
-        ahead=readers[id(source)].fitting(config.cache_mb),
-        seen=_seen(looks[0]),
-        findings=[*dict.fromkeys(errors), *warnings],
-        warnings=told(warnings, looks[0]),
-        refusal=refusal,
+        _check_keys(train, requirements, config)
+        _check_labels(splits[0], splits[1])
+    dataset = splits[0].dataset
+    counted = len(train.samples) >= min(len(splits[0].indices), MIN_PER_CLASS * len(dataset.labels))
+    warnings = sample_warnings(
+        train.samples, val.samples, config, dataset.labels if counted else (), paired=dataset.paired
     )
+    errors = [*_left_out_by(train, val), *(f for one in (train, val) for s in one.samples for f in s.findings)]
+    findings = [*dict.fromkeys(errors), *warnings]
+    return DatasetCheck(train, val, findings, summary(warnings, train.samples), refusal)
 
 
-def _looked(
-    lookers: list[Looker], indices: tuple[list[int], list[int]], limit: int | None, seen: Callable[[int], None]
-) -> tuple[list[Look], list[Look]]:
-    """Looks at samples of training and validation, at most about `limit` of each, and keeps what is learnt of files."""
+def image_types(samples: Sequence[CheckedSample]) -> dict[str, ImageType]:
+    """What the values of samples are, by key."""
+    types: dict[str, ImageType] = {}
+    for sample in samples:
+        for key, value in sample.values.items():
+            types.setdefault(key, ImageType()).add(value)
+    return types
+
+
+def _collector(source: DataSource) -> FactsCollector:
+    """Facts of files are kept, and known images shown without their pixels, for built-in layouts only."""
+    built_in = source.component.built_in
+    return FactsCollector(FactsCache(source.root if built_in else None), stand_ins=built_in)
+
+
+def _refuse_unfit(train: Split, requirements: Requirements) -> None:
+    source, dataset = train.source, train.dataset
+    layout = source.component.name
+    if not train.indices:
+        why = "".join(f"; {problem}" for problem in dataset.problems[:1])
+        raise DataError(f"{source.name}: no training samples found (data.layout is {layout}){why}")
+    if requirements.paired and not dataset.paired:
+        raise DataError(f"{source.name}: the recipe needs pairs, and layout {layout} gives none")
+
+
+def _checked(
+    checkers: Sequence[SampleChecker], limit: int | None, progress: Callable[[int], None]
+) -> list[list[CheckedSample]]:
+    """Checks samples of each split, at most about `limit` of each, and keeps what is learnt about files."""
     parts = []
-    for looker, some in zip(lookers, indices, strict=True):
-        most = len(some) if limit is None else limit
-        most = most if looker.source.root else DRAWN
-        parts.append(some[:: max(1, -(-len(some) // max(1, most)))])
+    for checker in checkers:
+        indices = checker.split.indices
+        most = len(indices) if limit is None else limit
+        most = most if checker.split.source.root else MAX_DRAWN
+        parts.append(indices[:: max(1, -(-len(indices) // max(1, most)))])
     total = sum(map(len, parts))
-    whole = False
+    complete = False
     try:
-        train, val = (
-            list(looker.looks(part, lambda: seen(total))) for looker, part in zip(lookers, parts, strict=True)
-        )
-        whole = total == sum(map(len, indices))
+        samples = [list(c.check_all(part, lambda: progress(total))) for c, part in zip(checkers, parts, strict=True)]
+        complete = total == sum(len(checker.split.indices) for checker in checkers)
     finally:  # an interrupted check goes on where it was
-        for looker in lookers:
-            looker.reader.save(whole=whole)
-    return train, val
+        for facts in {checker.facts for checker in checkers}:
+            facts.save(complete=complete)
+    return samples
 
 
-def _datasets(
-    source: Source, other: Source, readers: dict[int, FactsReader], config: DataConfig, wanted: Wanted
-) -> tuple[tuple[Any, Any], tuple[list[int], list[int]], str]:
-    """Training and validation dataset, the samples of both, and the split that validation reads."""
-    train, val, indices, indices_val, val_split = split_samples(
-        source, other, config.val_fraction, readers[id(source)], readers[id(other)]
-    )
-    if not indices:
-        why = "".join(f"; {problem}" for problem in getattr(train, "problems", [])[:1])
-        raise DataError(f"{source.name}: no training samples found (data.layout is {source.layout}){why}")
-    if wanted.paired and not getattr(train, "paired", True):
-        raise DataError(f"{source.name}: the recipe needs pairs, and layout {source.layout} gives none")
-    return (train, val), (indices, indices_val), val_split
-
-
-def _told_by(lookers: list[Looker]) -> list[Finding]:
+def _left_out_by(train: CheckedSplit, val: CheckedSplit) -> list[DataFinding]:
     """What the datasets themselves say they have left out."""
     found = []
-    for looker in {id(looker.dataset): looker for looker in reversed(lookers)}.values():
-        bad = {
-            f"{printable(path)}: {facts.problem}": facts for path, facts in looker.reader.facts.items() if facts.problem
-        }
-        for line in sorted(set(getattr(looker.dataset, "problems", []))):
-            file, kind = line.partition(": ")[0], "unusable"
-            if line in bad:
-                file, kind = line.removesuffix(f": {bad[line].problem}"), kind_of(bad[line])
-            for words, name in ((": no partner in ", "partner"), (": another file has its name", "name")):
-                if words in line:
-                    file, kind = line.partition(words)[0], name
-            found.append(Finding(file, kind, line, looker.split))
+    for one in [train] if val.split.dataset is train.split.dataset else [val, train]:
+        damages = {printable(path): facts.kind for path, facts in one.facts.failures.items()}
+        problems = {str(problem): problem for problem in one.split.dataset.problems}
+        for _, error in sorted(problems.items()):
+            kind = damages.get(error.path, error.kind) if error.kind is ErrorKind.OTHER else error.kind
+            found.append(DataFinding.of_error(DataError(error.reason, kind=kind, path=error.path), one.split.name))
     return found
 
 
-def _refusal(name: str, looks: list[Look], alone: int, problems: list[str], wanted: Wanted, config: DataConfig) -> str:
-    """Why too little of the training data can be used; empty if enough can."""
-    bad = [look.findings[0].line for look in looks if look.findings]
-    checked = len(looks) + alone
-    if (len(bad) + alone) * 2 > checked:
-        return f"{name}: {len(bad) + alone} of {checked} samples cannot be used; the first: {[*bad, *problems][0]}"
-    if len(problems) > alone:  # a side of its own of which too little can be read, as of unpaired images
-        for key in sorted(wanted.keys - ({"source"} if config.degrade else set())):
-            without = sum(key not in look.values for look in looks)
-            if without * 2 > len(looks):
-                return f"{name}: {without} of {len(looks)} samples have no {key}; the first: {problems[alone]}"
+def _refusal(train: CheckedSplit, left_out: int, requirements: Requirements, config: DataConfig) -> str:
+    """Why too little of the training data can be used; empty if enough can.
+
+    Args:
+        train: samples of training.
+        left_out: how many samples the dataset had left out before any was checked.
+        requirements: what the samples are for.
+        config: the data section.
+    """
+    samples, problems, name = train.samples, train.split.dataset.problems, train.split.source.name
+    bad = [sample.findings[0].line for sample in samples if sample.findings]
+    checked = len(samples) + left_out
+    if (len(bad) + left_out) * 2 > checked:
+        first = [*bad, *map(str, problems)][0]
+        return f"{name}: {len(bad) + left_out} of {checked} samples cannot be used; the first: {first}"
+    if len(problems) > left_out:  # one side of unpaired images, of which too little can be read
+        for key in sorted(requirements.keys - ({"source"} if config.degrade else set())):
+            without = sum(key not in sample.values for sample in samples)
+            if without * 2 > len(samples):
+                return f"{name}: {without} of {len(samples)} samples have no {key}; the first: {problems[left_out]}"
     return ""
 
 
-def _check_keys(looks: list[Look], wanted: Wanted, config: DataConfig, looker: Looker) -> None:
+def _check_keys(train: CheckedSplit, requirements: Requirements, config: DataConfig) -> None:
+    dataset = train.split.dataset
     keys: list[str] = []
-    for look in looks:
-        if not look.findings:
-            check_keys(f"{looker.source.who}: sample {look.index}", look.values, keys)
-            keys = [] if hasattr(looker.dataset, "look") else list(look.values)  # a look may show less than there is
-    given = _seen(looks)
-    if missing := sorted(wanted.keys - given.keys() - ({"source"} if config.degrade else set())):
+    for sample in train.samples:
+        if not sample.findings:
+            check_keys(f"{dataset.full_name}: sample {sample.index}", sample.values, keys)
+            keys = list(sample.values) if dataset.looks_complete else []
+    given = image_types(train.samples)
+    if missing := sorted(requirements.keys - given.keys() - ({"source"} if config.degrade else set())):
         raise DataError(
-            f"{looker.source.name}: the recipe needs {', '.join(missing)}, "
-            f"but {looker.source.who} gives {', '.join(given)}"
+            f"{train.split.source.name}: the recipe needs {', '.join(missing)}, "
+            f"but {dataset.full_name} gives {', '.join(given)}"
         )
 
 
-def _check_labels(train: Any, val: Any, source: Source, other: Source) -> None:
-    labels = [tuple(map(str, getattr(dataset, "labels", ()))) for dataset in (train, val)]
-    if labels[0] != labels[1]:
-        here, there = (", ".join(names) for names in labels)
-        raise DataError(f"{other.name}: its classes ({there}) must be those of {source.name} ({here})")
-
-
-def _seen(looks: list[Look]) -> dict[str, Seen]:
-    seen: dict[str, Seen] = {}
-    for look in looks:
-        for key, value in look.values.items():
-            seen.setdefault(key, Seen()).add(value)
-    return seen
+def _check_labels(train: Split, val: Split) -> None:
+    if train.dataset.labels != val.dataset.labels:
+        there, here = ", ".join(val.dataset.labels), ", ".join(train.dataset.labels)
+        raise DataError(f"{val.source.name}: its classes ({there}) must be those of {train.source.name} ({here})")

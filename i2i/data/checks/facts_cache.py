@@ -1,7 +1,7 @@
 """Facts about image files, kept from one check to the next in the user's cache folder.
 
-A file is known by its path, size and times of change. What cannot be read or written is as good as not there: the cache
-saves time and nothing depends on it.
+A file is known by its path, size and times of change. A cache that cannot be read or written counts as empty: it saves
+time, and no result depends on it.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ import os
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import PIL
 
+from i2i.data.checks.facts import ImageFacts
+from i2i.errors import ErrorKind
 from i2i.files import write_file
 
-if TYPE_CHECKING:
-    from i2i.data.checks.facts import Facts
-
-VERSION = f"1, Pillow {PIL.__version__}, OpenCV {cv2.__version__}"
-"""Facts of another version are not used: it may read other files, or say other things of them."""
+VERSION = f"2, Pillow {PIL.__version__}, OpenCV {cv2.__version__}"
+"""Facts of another version are not used: it may read other files, or note other things about them."""
 
 
 def cache_folder() -> Path | None:
@@ -41,7 +40,7 @@ def cache_folder() -> Path | None:
         return None
 
 
-class Store:
+class FactsCache:
     """The facts about the files of one data folder.
 
     Several processes may use it at the same time; the last one to save wins.
@@ -53,60 +52,79 @@ class Store:
     def __init__(self, root: Path | None) -> None:
         folder = cache_folder() if root is not None else None
         self._file: Path | None = None
-        self._place = ""
+        self._root = ""
         self._known: dict[str, Any] = {}
         self._asked: dict[str, Any] = {}
-        self._new = False
+        self._changed = False
         if root is None or folder is None:
             return
-        self._place = str(root.resolve())
-        name = hashlib.sha256(self._place.encode(errors="surrogateescape")).hexdigest()[:32]
+        self._root = str(root.resolve())
+        name = hashlib.sha256(self._root.encode(errors="surrogateescape")).hexdigest()[:32]
         self._file = folder / "data-checks" / f"{name}.json"
         with contextlib.suppress(OSError, ValueError):
             kept = json.loads(self._file.read_bytes())
-            if isinstance(kept, dict) and kept.get("version") == VERSION and kept.get("folder") == self._place:
+            if isinstance(kept, dict) and kept.get("version") == VERSION and kept.get("folder") == self._root:
                 self._known = dict(kept["files"])
 
     def state(self, path: Path) -> list[int] | None:
-        """What changes when a file does: size and times in nanoseconds; None if it cannot be looked at."""
+        """What changes when a file does: size and times in nanoseconds; None if the system does not tell."""
         try:
             status = path.stat()
         except OSError:
             return None
         return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
-    def get(self, path: Path) -> dict[str, Any] | None:
-        """The facts of a file that has not changed since, as arguments of `Facts`; None if there are none."""
+    def get(self, path: Path) -> ImageFacts | None:
+        """The facts about a file, if they are known and it has not changed since."""
         entry = self._known.get(str(path.absolute()))
         try:
             if entry is None or entry[0] != self.state(path):
                 return None
-            facts = dict(entry[1])
-            for key in {"shape", "left", "right"} & facts.keys():
-                facts[key] = tuple(facts[key])
+            facts = _parsed(entry[1])
         except (TypeError, ValueError, LookupError):  # somebody has written into the cache
             return None
         self._asked[str(path.absolute())] = entry
         return facts
 
-    def put(self, path: Path, state: list[int] | None, facts: Facts) -> None:
-        """Notes what was found in a file that was in that state before it was read."""
+    def put(self, path: Path, state: list[int] | None, facts: ImageFacts) -> None:
+        """Notes what was found in a file.
+
+        Args:
+            path: the file.
+            state: what `state` said before the file was read.
+            facts: what reading it has shown.
+        """
         if self._file is None or state is None:
             return
-        usual = {one.name: one.default for one in fields(facts)}
-        kept = {key: value for key, value in asdict(facts).items() if value != usual[key]}
+        defaults = {field.name: field.default for field in fields(facts)}
+        kept = {key: value for key, value in asdict(facts).items() if value != defaults[key]}
         self._asked[str(path.absolute())] = [state, kept]
-        self._new = True
+        self._changed = True
 
-    def save(self, *, whole: bool) -> None:
+    def save(self, *, complete: bool) -> None:
         """Writes what is new.
 
         Args:
-            whole: whether all files were asked for, so that what was not asked for is there no more.
+            complete: whether all files of the folder were asked for, so that the facts about others can go.
         """
-        if self._file is None or not self._new:
+        if self._file is None or not self._changed:
             return
-        files = self._asked if whole else self._known | self._asked
+        files = self._asked if complete else self._known | self._asked
         with contextlib.suppress(OSError, UnicodeError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            write_file(self._file, json.dumps({"version": VERSION, "folder": self._place, "files": files}).encode())
+            write_file(self._file, json.dumps({"version": VERSION, "folder": self._root, "files": files}).encode())
+
+
+def _parsed(values: dict[str, Any]) -> ImageFacts:
+    """The facts from their values in the file.
+
+    Raises:
+        TypeError: there is a value of an unknown name, or of a wrong type.
+        ValueError: there is an unknown kind.
+    """
+    values = dict(values)
+    for key in {"shape", "left", "right"} & values.keys():
+        values[key] = tuple(values[key])
+    if "kind" in values:
+        values["kind"] = ErrorKind(values["kind"])
+    return ImageFacts(**values)

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from i2i.errors import DataError, ErrorKind
+
 ERRORS = {
     "unreadable": "cannot be read",
     "truncated": "cut off",
@@ -27,11 +29,22 @@ WARNINGS = {
     "class": "class with few images",
     "shape": "shapes differ",
 }
-"""Kinds that are only told."""
+"""Kinds of findings that leave nothing out, and what a table calls them."""
+
+_KINDS = {
+    ErrorKind.CUT_OFF: "truncated",
+    ErrorKind.EMPTY: "truncated",
+    ErrorKind.CHANNELS: "channels",
+    ErrorKind.UNEQUAL_SIZES: "size",
+    ErrorKind.NO_PARTNER: "partner",
+    ErrorKind.SAME_NAME: "name",
+    ErrorKind.OTHER: "unusable",
+}
+"""Kind of a finding by the kind of its error; with all other kinds the file is unreadable."""
 
 
 @dataclass(frozen=True)
-class Finding:
+class DataFinding:
     """One thing that is wrong.
 
     Attributes:
@@ -47,6 +60,17 @@ class Finding:
     line: str
     split: str = "train"
     key: str = ""
+
+    @classmethod
+    def of_error(cls, error: DataError, split: str, *, file: str = "") -> DataFinding:
+        """What an error says about a file.
+
+        Args:
+            error: why the file is left out.
+            split: ``train`` or ``val``.
+            file: name of the file, if the error does not know it.
+        """
+        return cls(error.path or file or str(error), _KINDS.get(error.kind, "unreadable"), str(error), split)
 
     @property
     def severity(self) -> Literal["error", "warning"]:
@@ -64,7 +88,7 @@ class Finding:
         return record | ({"key": self.key} if self.key else {}) | {"reason": self.reason}
 
 
-def counts(findings: Iterable[Finding]) -> dict[str, int]:
+def counts(findings: Iterable[DataFinding]) -> dict[str, int]:
     """How many findings there are of each kind that occurs, errors first."""
     found = Counter(finding.kind for finding in findings)
     return {kind: found[kind] for kind in (*ERRORS, *WARNINGS) if found[kind]}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from i2i.api import Config
-from i2i.data.layouts.common import SPLIT_NAMES, Reader, Transform, split_folder
+from i2i.api import Config, Dataset, Reader, Transform
 from i2i.data.layouts.paired import SideBySide
+from i2i.data.layouts.splits import SPLIT_NAMES, split_folder, split_images, training_folder
 from i2i.errors import DataError
 from i2i.images.reading import find_images
 
 
-class Classes:
+class Classes(Dataset):
     """One folder a class: ``zebra/1.jpg``, or with splits ``train/zebra/1.jpg``; the folder's name is the label.
 
     Args:
@@ -29,16 +29,16 @@ class Classes:
         DataError: there are no class folders with images, or the split has a class that training has not.
     """
 
-    gives: ClassVar = frozenset({"target", "label"})
+    gives = frozenset({"target", "label"})
 
     def __init__(self, config: Config, *, root: Path, split: str, transform: Transform, read: Reader) -> None:
         self.transform, self.read, self.root = transform, read, root
         folder = split_folder(root, split)
         self.has_splits = folder is not None
-        self.labels = tuple(path.name for path in _class_folders(split_folder(root, "train") or root))
+        self.labels = tuple(path.name for path in _class_folders(training_folder(root)))
         if not self.labels:
             raise DataError(f"{root}: expected one folder of images a class, such as {root / 'zebra' / '1.jpg'}")
-        classes = _class_folders(folder or split_folder(root, "train") or root)
+        classes = _class_folders(folder or training_folder(root))
         if unknown := [path for path in classes if path.name not in self.labels]:
             raise DataError(f"{unknown[0]}: no such class in the training images; they have {', '.join(self.labels)}")
         self.samples = [(path, self.labels.index(one.name)) for one in classes for path in find_images(one)]
@@ -46,7 +46,7 @@ class Classes:
     @staticmethod
     def detect(root: Path) -> bool:
         """Whether there are two or more folders of images, and no images beside them."""
-        folder = split_folder(root, "train") or root
+        folder = training_folder(root)
         names = [path.name for path in _class_folders(folder)]
         of_pairs = all(name[:-1] in SPLIT_NAMES for name in names)  # trainA, trainB
         return len(names) > 1 and not of_pairs and not _images_directly_in(folder)
@@ -55,7 +55,7 @@ class Classes:
         return len(self.samples)
 
     def key(self, index: int) -> str:
-        """What decides which split an image without a split folder is in."""
+        """Path of the image in the data folder."""
         return str(self.samples[index][0].relative_to(self.root))
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Classes:
         return self.transform({"target": self.read(path), "label": label})
 
 
-class Images:
+class Images(Dataset):
     """One folder of pictures, with ``train`` and ``val`` inside or not.
 
     Args:
@@ -74,24 +74,22 @@ class Images:
         read: reads an image file.
     """
 
-    gives: ClassVar = frozenset({"target"})
+    gives = frozenset({"target"})
 
     def __init__(self, config: Config, *, root: Path, split: str, transform: Transform, read: Reader) -> None:
         self.transform, self.read, self.root = transform, read, root
-        folder = split_folder(root, split)
-        self.has_splits = folder is not None
-        self.paths = find_images(folder or split_folder(root, "train") or root)
+        self.paths, self.has_splits = split_images(root, split)
 
     @staticmethod
     def detect(root: Path) -> bool:
         """Whether images lie directly in the folder, or in its training split, and are not side-by-side pairs."""
-        return _images_directly_in(split_folder(root, "train") or root) and not SideBySide.detect(root)
+        return _images_directly_in(training_folder(root)) and not SideBySide.detect(root)
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def key(self, index: int) -> str:
-        """What decides which split an image without a split folder is in."""
+        """Path of the image in the data folder."""
         return str(self.paths[index].relative_to(self.root))
 
     def __getitem__(self, index: int) -> dict[str, Any]:

@@ -6,17 +6,17 @@ The folders are found as for pairs; the usual names are ``trainA trainB testA te
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from i2i.data.layouts.common import Reader, Transform, folder_pair
-from i2i.data.layouts.paired import FoldersConfig, no_folders
+from i2i.api import Dataset, Reader, Transform
+from i2i.data.layouts.two_folders import FoldersConfig, folder_pair, two_folders
 from i2i.errors import DataError
 from i2i.images.reading import find_images
 
 
-class Unpaired:
+class Unpaired(Dataset):
     """Images of A in order, each with an image of B drawn at random; an epoch is as long as the larger folder.
 
     Without split folders a share of A is held out for validation, and nothing of B.
@@ -32,17 +32,16 @@ class Unpaired:
         DataError: the two folders are not found, or one is empty.
     """
 
-    gives: ClassVar = frozenset({"source", "target"})
+    gives = frozenset({"source", "target"})
     paired = False
 
     def __init__(self, config: FoldersConfig, *, root: Path, split: str, transform: Transform, read: Reader) -> None:
-        self.transform, self.read, self.problems = transform, read, list[str]()
-        names = config.names()
-        found = folder_pair(root, split, names)
-        self.has_splits = found is not None
-        whole = found or folder_pair(root, "", names) or folder_pair(root, "train", names) or no_folders(root, config)
-        self.paths_a, self.paths_b = (find_images(folder) for folder in whole)
-        for folder, paths in zip(whole, (self.paths_a, self.paths_b), strict=True):
+        self.transform, self.read = transform, read
+        self.problems: list[DataError] = []
+        found = two_folders(root, split, config)
+        self.has_splits = found.of_split
+        self.paths_a, self.paths_b = find_images(found.a), find_images(found.b)
+        for folder, paths in ((found.a, self.paths_a), (found.b, self.paths_b)):
             if not paths:
                 raise DataError(f"{folder}: no images in it")
 
@@ -55,17 +54,17 @@ class Unpaired:
         return max(len(self.paths_a), len(self.paths_b))
 
     def key(self, index: int) -> str:
-        """The name that decides which split an image of A without a split folder is in."""
+        """Name of the image of A."""
         return self.paths_a[index % len(self.paths_a)].name
 
     def look(self, index: int) -> dict[str, Any]:
-        """A sample without chance, for the check before training; damaged images of B become `problems`."""
+        """The images of A and B with that number; a damaged one of B is missing, and among the `problems`."""
         path_b = self.paths_b[index % len(self.paths_b)]
         sample = {"source": self.read(self.paths_a[index % len(self.paths_a)])}
         try:
             return sample | {"target": self.read(path_b)}
-        except DataError as error:
-            self.problems.append(str(error))
+        except DataError as error:  # a copy of it, for its traceback would keep the pixels in memory
+            self.problems.append(DataError(error.reason, kind=error.kind, path=error.path))
             return sample
 
     def __getitem__(self, index: int) -> dict[str, Any]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,23 +14,26 @@ from unittest import mock
 import numpy as np
 import torch
 
+from i2i.api import Transform
 from i2i.config import DataConfig
+from i2i.data.adapter import AdaptedDataset, dataset_component
 from i2i.data.batches import Order, batches
-from i2i.data.loading import open_data, open_dataset
+from i2i.data.loading import open_data
 from i2i.data.sample_checks import IMAGES, check_sample
+from i2i.data.source import data_source
 from i2i.testing import folders
 from i2i.testing.subject import Check, Skipped, Subject, fail
 
 
 def samples(subject: Subject) -> None:
     """Has samples, each a dictionary with the keys that `gives` names, with images and labels of the right kind."""
-    dataset = _opened(subject, "train", dict)
+    dataset = _opened(subject, "train")
     if len(dataset) == 0:
         fail(f"no samples in {_folder(subject)}")
-    gives = getattr(subject.component.build, "gives", None)
+    gives = dataset_component(subject.plugins, subject.name).gives
     for index in range(min(len(dataset), 20)):
         sample = dataset[index]
-        check_sample(f"sample {index}", sample, tuple(getattr(dataset, "labels", ())))
+        check_sample(f"sample {index}", sample, dataset.labels)
         if gives is not None and set(sample) != set(gives):
             fail(f"sample {index} has {', '.join(sample)}, and its attribute gives says {', '.join(sorted(gives))}")
         for key in [key for key in IMAGES if key in sample and sample[key].dtype == np.float32]:
@@ -56,16 +58,15 @@ def one_transform(subject: Subject) -> None:
 
 def repeatable(subject: Subject) -> None:
     """Two datasets of the same folder have the same samples in the same order; loader processes get copies."""
-    first = _opened(subject, "train", dict)
+    first = _opened(subject, "train")
     with _listed_backwards():
-        second = _opened(subject, "train", dict)
+        second = _opened(subject, "train")
     try:
         copy = pickle.loads(pickle.dumps(first))  # noqa: S301  our own bytes
     except Exception as error:
         fail(f"cannot be sent to loader processes: {error}; keep open files and lambdas out of its attributes")
-    look = [getattr(dataset, "look", dataset.__getitem__) for dataset in (first, second, copy)]
     for index in range(min(len(first), 5)):
-        one, *others = (read(index) for read in look)
+        one, *others = (dataset.look(index) for dataset in (first, second, copy))
         for other in others:
             if any(not np.array_equal(one[key], other[key]) for key in one):
                 fail(f"sample {index} differs between two readings: sort what the file system lists, give it no chance")
@@ -73,22 +74,22 @@ def repeatable(subject: Subject) -> None:
 
 def splits(subject: Subject) -> None:
     """Training and validation share no sample, by folders of their own or by keys that do not change."""
-    train, val = _opened(subject, "train", dict), _opened(subject, "val", dict)
-    if len(val) and getattr(val, "has_splits", True):
+    train, val = _opened(subject, "train"), _opened(subject, "val")
+    if len(val) and val.has_splits:
         held = [_bytes(val, index) for index in range(min(len(val), 5))]
         if any(_bytes(train, index) in held for index in range(min(len(train), 20))):
             fail("a validation sample is a training sample too: without a split of its own say has_splits = False")
         return
-    keys = [getattr(train, "key", str)(index) for index in range(len(train))]
+    keys = [train.key(index) for index in range(len(train))]
     if not all(isinstance(key, str) for key in keys) or len(set(keys)) < len(keys):
         fail("samples cannot be told apart for validation: key(index) must be a text of its own for each sample")
 
 
 def detection(subject: Subject) -> None:
     """data.layout=auto takes it for its own folder; an empty folder, or one of text, is not taken for it."""
-    detect = getattr(subject.component.build, "detect", None)
-    if detect is None:
+    if not dataset_component(subject.plugins, subject.name).detects:
         raise Skipped("it has no detect(root), so people name it by data.layout")
+    detect: Callable[[Path], bool] = subject.component.build.detect  # type: ignore[attr-defined]
     (subject.folder / "other" / "notes").mkdir(parents=True)
     (subject.folder / "other" / "notes" / "readme.txt").write_text("no images")
     if detect(subject.folder / "other"):
@@ -108,7 +109,7 @@ def training(subject: Subject) -> None:
         jitter=1,
         check_files=20,
     )
-    first = _opened(subject, "train", dict)[0]
+    first = _opened(subject, "train")[0]
     if set(IMAGES) <= first.keys():  # pairs of two sizes are for super-resolution
         scale = max(1, first["target"].shape[0] // first["source"].shape[0])
         config = config.model_copy(update={"scale": scale})
@@ -128,30 +129,29 @@ DATASET: Sequence[Check] = (samples, one_transform, repeatable, splits, detectio
 
 def _folder(subject: Subject) -> Path | None:
     """The folder to read: the given one, none for drawings, else the first of ours that it reads."""
-    root = inspect.signature(subject.component.build).parameters.get("root")
-    if subject.data is not None or root is None or root.default is not root.empty:
+    if subject.data is not None or not dataset_component(subject.plugins, subject.name).reads_folder:
         return subject.data
     return subject.once("folder", partial(_own_folder, subject))
 
 
 def _own_folder(subject: Subject) -> Path:
-    detect = getattr(subject.component.build, "detect", lambda root: True)
+    component = dataset_component(subject.plugins, subject.name)
     for name, fill in folders.LAYOUTS.items():
         root = subject.folder / name
         if not root.is_dir():
             fill(root)
-        if not detect(root):
+        if component.detects and not component.fits(root):
             continue
         try:
-            if len(open_dataset(subject.plugins, subject.name, root, subject.options)("train", dict)):
+            if len(data_source(subject.plugins, subject.name, root, subject.options).open("train")):
                 return root
         except Exception:  # noqa: S112  it reads something else
             continue
     raise Skipped("it reads none of the folders that i2i can make: name one, --data FOLDER or data=FOLDER")
 
 
-def _opened(subject: Subject, split: str, transform: Any) -> Any:
-    return open_dataset(subject.plugins, subject.name, _folder(subject), subject.options)(split, transform)
+def _opened(subject: Subject, split: str, transform: Transform = dict) -> AdaptedDataset:
+    return data_source(subject.plugins, subject.name, _folder(subject), subject.options).open(split, transform)
 
 
 @contextlib.contextmanager
@@ -185,6 +185,5 @@ def _listed_backwards() -> Iterator[None]:
         yield
 
 
-def _bytes(dataset: Any, index: int) -> list[bytes]:
-    sample = getattr(dataset, "look", dataset.__getitem__)(index)
-    return [np.asarray(value).tobytes() for value in sample.values()]
+def _bytes(dataset: AdaptedDataset, index: int) -> list[bytes]:
+    return [np.asarray(value).tobytes() for value in dataset.look(index).values()]

@@ -1,0 +1,113 @@
+"""What the author of a dataset or of a transform uses: `Dataset`, and what its builder is called with.
+
+Imports no torch, so that reading a plugin's table stays cheap.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from i2i.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Reader(Protocol):
+    """Reads image files for a dataset, whose builder asks for it by a keyword ``read``.
+
+    Pixels are kept in memory up to ``data.cache_mb``, so reading a file again is cheap.
+    """
+
+    def __call__(self, path: Path, /) -> np.ndarray:
+        """Reads one file.
+
+        Args:
+            path: the image file; its content decides about its format, not its ending.
+
+        Returns:
+            Pixels ``(H, W, C)``, C in 1, 3, 4 (alpha last), uint8, uint16 or float32 in [0, 1]; not to be written to.
+
+        Raises:
+            DataError: the file cannot be read as an image.
+        """
+
+
+class Transform(Protocol):
+    """Changes samples: what a dataset gets as `transform`, and what the components of `i2i_transforms` build."""
+
+    def __call__(self, sample: dict[str, Any], /) -> dict[str, Any]:
+        """Changes one sample.
+
+        Args:
+            sample: images ``(H, W, C)``, uint8, uint16 or float32 in [0, 1], and labels by key; not to be written to.
+
+        Returns:
+            Another dictionary with at least the same keys.
+        """
+
+
+class Dataset(ABC):
+    """The samples of one split, read from a folder or drawn by code; what the components of `i2i_datasets` build.
+
+    A sample is a dictionary of some of ``source``, ``target`` (images ``(H, W, C)``, C in 1, 3, 4, uint8, uint16 or
+    float32 in [0, 1]), ``label`` and ``target_label`` (numbers of classes from 0). All other members have defaults, and
+    a class that is no subclass may leave them out just as well.
+
+    Attributes:
+        gives: keys that every sample has, by which ``data.layout=auto`` leaves out layouts that a recipe cannot use;
+            set on the class. None: not known before samples are read.
+        paired: whether source and target of a sample belong together; set on the class. If not, each is cropped and
+            augmented by itself.
+        has_splits: whether validation samples are apart from those of training. If not, a share of the training samples
+            is held out, chosen by `key`.
+        labels: names of the classes that ``label`` numbers; the same in both splits.
+        problems: files that are left out: a `DataError` with path, kind and reason for each, or just a line of text.
+    """
+
+    gives: ClassVar[frozenset[str] | None] = None
+    paired: bool = True
+    has_splits: bool = True
+    labels: Sequence[str] = ()
+    problems: Sequence[DataError | str] = ()
+
+    @staticmethod
+    def detect(root: Path) -> bool:
+        """Whether ``data.layout=auto`` may read a folder with this dataset; better a wrong no than a wrong yes.
+
+        Args:
+            root: the data folder, which exists.
+        """
+        return False
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Reads one sample and returns what `transform`, called once with the whole sample, makes of it.
+
+        What is random is drawn from ``numpy.random``, which is seeded for each sample.
+
+        Raises:
+            DataError: the sample cannot be used; it is shown and left out.
+        """
+
+    def key(self, index: int) -> str:
+        """A text by whose hash a sample is held out for validation: unlike the number it stays when files are added."""
+        return str(index)
+
+    def look(self, index: int) -> dict[str, Any]:
+        """The sample as the check before training sees it: like `__getitem__`, but with nothing random.
+
+        Unlike there a key may be missing, where `problems` says why.
+        """
+        return self[index]
+
+    def sample_files(self, index: int) -> Sequence[Path]:
+        """All image files behind a sample, so that every damaged one of them can be named; empty if not known."""
+        return ()

@@ -1,0 +1,158 @@
+"""Datasets of plugins as the rest of i2i sees them: whatever one leaves out has the default of `i2i.Dataset`.
+
+This is the only place that asks a dataset or its builder what members and keywords it has.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from i2i.api import Component, Dataset
+from i2i.data.reader import DatasetReader
+from i2i.errors import DataError
+from i2i.plugins import Plugins
+
+
+@dataclass(frozen=True)
+class DatasetComponent:
+    """A dataset component, and what it says about itself before it is built.
+
+    Attributes:
+        component: what the plugin's hook returned.
+        full_name: what messages call it: with its plugin and distribution.
+        built_in: whether it comes with i2i.
+    """
+
+    component: Component
+    full_name: str
+    built_in: bool
+
+    @property
+    def name(self) -> str:
+        """The name under which ``data.layout`` chooses it."""
+        return self.component.name
+
+    @property
+    def gives(self) -> frozenset[str] | None:
+        """Keys of its samples; None if it does not say, and none if what it says is no set of names."""
+        keys = getattr(self.component.build, "gives", None)
+        try:
+            return None if keys is None else frozenset(map(str, keys))
+        except TypeError:
+            return frozenset()
+
+    @property
+    def paired(self) -> bool:
+        """Whether source and target of its samples belong together."""
+        return bool(getattr(self.component.build, "paired", True))
+
+    @property
+    def reads_folder(self) -> bool:
+        """Whether it reads a data folder; otherwise its samples are drawn by code."""
+        root = inspect.signature(self.component.build).parameters.get("root")
+        return root is not None and root.default is root.empty
+
+    @property
+    def uses_reader(self) -> bool:
+        """Whether it reads its files through a `DatasetReader`, so that several threads may read its samples."""
+        return self.accepts("read")
+
+    @property
+    def detects(self) -> bool:
+        """Whether it can say which folders it reads."""
+        return getattr(self.component.build, "detect", Dataset.detect) is not Dataset.detect
+
+    def accepts(self, keyword: str) -> bool:
+        """Whether its builder takes a keyword of that name."""
+        return keyword in inspect.signature(self.component.build).parameters
+
+    def fits(self, root: Path | None) -> bool:
+        """Whether it reads that folder, as it says by `detect`; without a folder, whether it draws its samples."""
+        if root is None:
+            return not self.reads_folder
+        try:
+            return self.detects and bool(self.component.build.detect(root))  # type: ignore[attr-defined]
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # whatever it is, other datasets must not suffer
+            return False
+
+
+def dataset_components(plugins: Plugins) -> dict[str, DatasetComponent]:
+    """All dataset components by name; of several with one name the first, which is a built-in one if any is."""
+    return {
+        name: DatasetComponent(givers[0][1], plugins.full_name("dataset", name), givers[0][0].built_in)
+        for name, givers in plugins.table("dataset").items()
+    }
+
+
+def dataset_component(plugins: Plugins, name: str) -> DatasetComponent:
+    """The dataset component of that name.
+
+    Raises:
+        PluginError: no plugin gives it, or more than one does.
+    """
+    plugins.get("dataset", name)
+    return dataset_components(plugins)[name]
+
+
+class AdaptedDataset:
+    """The dataset of one split, with every member of `i2i.Dataset` whether its class has it or not.
+
+    Args:
+        dataset: what the component's builder returned.
+        full_name: what messages call the component.
+        reader: reads its files, if it lets others read them.
+
+    Attributes:
+        full_name: what messages call the component.
+        reader: reads its files, if it lets others read them.
+        paired: see `i2i.Dataset`.
+        has_splits: see `i2i.Dataset`.
+        labels: see `i2i.Dataset`.
+        looks_complete: whether `look` shows all keys of a sample.
+    """
+
+    def __init__(self, dataset: Any, full_name: str, reader: DatasetReader) -> None:
+        self._dataset = dataset
+        self.full_name, self.reader = full_name, reader
+        self.paired = bool(getattr(dataset, "paired", Dataset.paired))
+        self.has_splits = bool(getattr(dataset, "has_splits", Dataset.has_splits))
+        self.labels = tuple(map(str, getattr(dataset, "labels", Dataset.labels)))
+        look = getattr(dataset, "look", None)
+        self.looks_complete = look is None or getattr(look, "__func__", look) is Dataset.look
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._dataset[index]
+
+    @property
+    def problems(self) -> list[DataError]:
+        """Files that are left out; in a line of text the file's name is what stands before the first colon."""
+        return [
+            problem if isinstance(problem, DataError) else _as_error(str(problem))
+            for problem in getattr(self._dataset, "problems", Dataset.problems)
+        ]
+
+    def key(self, index: int) -> str:
+        """See `i2i.Dataset.key`."""
+        return getattr(self._dataset, "key", str)(index)
+
+    def look(self, index: int) -> Any:
+        """See `i2i.Dataset.look`."""
+        return self._dataset[index] if self.looks_complete else self._dataset.look(index)
+
+    def sample_files(self, index: int) -> Sequence[Path]:
+        """See `i2i.Dataset.sample_files`; of a class that is no subclass nothing is known."""
+        return self._dataset.sample_files(index) if isinstance(self._dataset, Dataset) else ()
+
+
+def _as_error(line: str) -> DataError:
+    path, colon, reason = line.partition(": ")
+    return DataError(reason, path=path) if colon else DataError(line)

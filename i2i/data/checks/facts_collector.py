@@ -1,0 +1,92 @@
+"""The facts about all files that one check of a data folder reads, each decoded at most once.
+
+Layouts look at nothing but the size and type of an image, so a file whose facts are known from an earlier check is
+shown to them as an array of that size and type without the pixels. Only the built-in layouts are treated like this:
+the dataset of a plugin may look at the pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from i2i.data.checks.facts import ImageFacts
+from i2i.data.checks.facts_cache import FactsCache
+from i2i.errors import DataError
+from i2i.files import printable
+
+
+class FactsCollector:
+    """Collects the facts about every file that is read while a data folder is checked; several threads may read.
+
+    Args:
+        cache: facts of earlier checks.
+        stand_ins: whether known images may be shown without their pixels.
+
+    Attributes:
+        facts: by file, of all files that were read.
+    """
+
+    def __init__(self, cache: FactsCache, *, stand_ins: bool) -> None:
+        self.facts: dict[Path, ImageFacts] = {}
+        self._cache, self._stand_ins = cache, stand_ins
+        self._decoded: set[Path] = set()
+
+    @property
+    def decoded(self) -> int:
+        """Number of files that had to be decoded."""
+        return len(self._decoded)
+
+    @property
+    def failures(self) -> dict[Path, ImageFacts]:
+        """The facts about the files that cannot be read."""
+        return {path: facts for path, facts in self.facts.items() if facts.problem}
+
+    def read(self, path: Path, decode: Callable[[Path], np.ndarray]) -> np.ndarray:
+        """Pixels ``(H, W, C)``, or an array in their place; decodes the file if its facts are not known.
+
+        Raises:
+            DataError: the file cannot be read as an image.
+        """
+        facts = (self.facts.get(path) or self._cache.get(path)) if self._stand_ins else None
+        if facts is not None:
+            self.facts[path] = facts
+            if facts.problem:
+                raise DataError(facts.problem, kind=facts.kind, path=printable(path))
+            stand_in = facts.stand_in()
+            if stand_in is not None:
+                return stand_in
+        return self._read_anew(path, decode)
+
+    def fitting(self, limit_mb: int) -> list[Path]:
+        """Readable files, the first ones that were read, whose pixels fit into that many MiB together."""
+        left, files = limit_mb * 2**20, []
+        for path, facts in self.facts.items():
+            size = 0 if facts.problem else math.prod(facts.shape) * np.dtype(facts.dtype).itemsize
+            if 0 < size <= left:
+                left -= size
+                files.append(path)
+        return files
+
+    def save(self, *, complete: bool) -> None:
+        """Keeps the facts for later checks; `complete` says whether all files of the folder were read."""
+        self._cache.save(complete=complete)
+
+    def _read_anew(self, path: Path, decode: Callable[[Path], np.ndarray]) -> np.ndarray:
+        state = self._cache.state(path)  # before reading: a change in between is seen the next time
+        try:
+            pixels = decode(path)
+        except DataError as error:
+            self._note(path, state, ImageFacts.of_failure(error))
+            raise
+        self._note(path, state, ImageFacts.of_pixels(pixels))
+        return pixels
+
+    def _note(self, path: Path, state: list[int] | None, facts: ImageFacts) -> None:
+        self.facts[path] = facts
+        self._decoded.add(path)
+        if facts.lasting:
+            self._cache.put(path, state, facts)

@@ -1,0 +1,61 @@
+"""The splits of a data folder: the names of their folders, and what is held out where there are none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from i2i.images.reading import find_images
+
+SPLITS = {
+    "train": ("train", "training", "Train"),
+    "val": ("val", "valid", "validation", "test", "Val", "Test"),
+}
+"""Names that the folder of a split may have."""
+
+SPLIT_NAMES = frozenset(name for names in SPLITS.values() for name in names)
+"""Names of the folders of all splits."""
+
+
+def held_out(keys: Sequence[str], fraction: float) -> set[int]:
+    """Indices of the samples held out for validation: those whose key's hash is below `fraction` of its range.
+
+    Of two or more samples at least one and never all, when the fraction is not 0.
+    """
+    if fraction == 0 or len(keys) < 2:
+        return set()
+    hashes = [int.from_bytes(hashlib.sha256(key.encode(errors="surrogateescape")).digest()) / 2**256 for key in keys]
+    chosen = {index for index, value in enumerate(hashes) if value < fraction}
+    if not chosen:
+        return {hashes.index(min(hashes))}
+    return chosen - {hashes.index(max(hashes))} if len(chosen) == len(keys) else chosen
+
+
+def split_folder(root: Path, split: str) -> Path | None:
+    """The folder of a split inside the data folder, or None."""
+    return next((root / name for name in SPLITS.get(split, ()) if (root / name).is_dir()), None)
+
+
+def training_folder(root: Path) -> Path:
+    """The folder of the training images: that of the split, or else the data folder itself."""
+    return split_folder(root, "train") or root
+
+
+def split_images(root: Path, split: str) -> tuple[list[Path], bool]:
+    """The images of a split.
+
+    Args:
+        root: the data folder.
+        split: ``train`` or ``val``.
+
+    Returns:
+        The images, and whether they are those of the split alone. If not, for want of such a folder, they are the
+        training images; those in the folders of other splits are not among them.
+    """
+    own = split_folder(root, split)
+    folder = own or training_folder(root)
+    images = find_images(folder)
+    if folder == root:
+        images = [path for path in images if path.relative_to(root).parts[0] not in SPLIT_NAMES]
+    return images, own is not None

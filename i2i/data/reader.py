@@ -1,0 +1,94 @@
+"""What a dataset gets as `read`: one object that decodes image files, keeps them in memory and notes what was read."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from i2i.data.cache import CachedReader
+from i2i.data.checks.facts_collector import FactsCollector
+from i2i.errors import DataError
+
+
+@dataclass(frozen=True)
+class FileRead:
+    """One reading of a file.
+
+    Attributes:
+        path: the file.
+        pixels: the array that the dataset got; None if the file could not be read.
+        problem: why it could not be read, as a line that begins with its name; empty if it could.
+    """
+
+    path: Path
+    pixels: np.ndarray | None
+    problem: str = ""
+
+
+class DatasetReader:
+    """Reads the image files of a dataset; several threads may read at the same time.
+
+    Args:
+        cache_mb: memory for decoded pixels, in MiB.
+
+    Attributes:
+        preloadable: files that fit into that memory together, as far as that is known.
+    """
+
+    def __init__(self, cache_mb: int) -> None:
+        self.preloadable: Sequence[Path] = ()
+        self._decode = CachedReader(cache_mb)
+        self._collector: FactsCollector | None = None
+        self._recordings: dict[int, list[FileRead]] = {}  # of threads by their number
+
+    def __call__(self, path: Path, /) -> np.ndarray:
+        """Pixels ``(H, W, C)``, C in 1, 3, 4 (alpha last), uint8, uint16 or float32; not to be written to.
+
+        Raises:
+            DataError: the file cannot be read as an image.
+        """
+        pixels, problem = None, ""
+        try:
+            pixels = self._decode(path) if self._collector is None else self._collector.read(path, self._decode)
+        except DataError as error:
+            problem = str(error)
+            raise
+        finally:
+            if (recording := self._recordings.get(threading.get_ident())) is not None:
+                recording.append(FileRead(path, pixels, problem))
+        return pixels
+
+    @contextmanager
+    def recording(self) -> Iterator[list[FileRead]]:
+        """Gives a list that grows with every file that this thread reads inside the context."""
+        thread = threading.get_ident()
+        self._recordings[thread] = []
+        try:
+            yield self._recordings[thread]
+        finally:
+            del self._recordings[thread]
+
+    @contextmanager
+    def collecting(self, collector: FactsCollector) -> Iterator[FactsCollector]:
+        """Inside the context the facts about all files that are read, by any thread, are collected."""
+        self._collector = collector
+        try:
+            yield collector
+        finally:
+            self._collector = None
+
+    def preload(self) -> None:
+        """Decodes what fits into memory, for processes that are then forked and share it."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._preload_one, self.preloadable))
+
+    def _preload_one(self, path: Path) -> None:
+        with contextlib.suppress(DataError):  # the file is named when its sample is read
+            self(path)

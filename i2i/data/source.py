@@ -1,0 +1,140 @@
+"""A data folder, or a set of samples drawn by code, with the dataset component that reads it; and its splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from i2i.api import Config, Transform
+from i2i.config import DataConfig
+from i2i.data.adapter import AdaptedDataset, DatasetComponent, dataset_component
+from i2i.data.detect import Requirements, find_layout
+from i2i.data.layouts.splits import held_out
+from i2i.data.reader import DatasetReader
+from i2i.errors import ConfigError, DataError, attributed_to
+from i2i.plugins import Plugins
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A data folder, or a set of samples drawn by code, with the dataset component that reads it.
+
+    Attributes:
+        root: the folder; None for drawings.
+        component: builds the datasets of the splits.
+        options: of the component.
+        reader: reads image files for all datasets that are built here.
+        scale: how many times larger the target is than the source.
+    """
+
+    root: Path | None
+    component: DatasetComponent
+    options: Config
+    reader: DatasetReader
+    scale: int = 1
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return str(self.root or self.component.name)
+
+    def open(self, split: str, transform: Transform = dict) -> AdaptedDataset:
+        """Builds the dataset of a split.
+
+        Args:
+            split: ``train`` or ``val``.
+            transform: what the dataset does with each sample; the default hands it on as it is.
+
+        Raises:
+            DataError: the folder is not as the layout needs it.
+            PluginError: the dataset fails in another way.
+        """
+        offered = {"read": self.reader, "scale": self.scale}
+        extra = {keyword: value for keyword, value in offered.items() if self.component.accepts(keyword)}
+        with attributed_to(self.component.full_name):
+            built = self.component.component.build(
+                self.options, root=self.root, split=split, transform=transform, **extra
+            )
+            dataset = AdaptedDataset(built, self.component.full_name, self.reader)
+            len(dataset)
+        return dataset
+
+
+def data_source(
+    plugins: Plugins, layout: str, root: Path | None, options: Mapping[str, Any], *, cache_mb: int = 0, scale: int = 1
+) -> DataSource:
+    """A folder, or drawings, with the dataset component of that name.
+
+    Args:
+        plugins: where the component is looked up.
+        layout: name of the component.
+        root: the data folder; None for drawings.
+        options: of the component.
+        cache_mb: memory for decoded images, in MiB.
+        scale: how many times larger the target is than the source.
+    """
+    component = dataset_component(plugins, layout)
+    return DataSource(root, component, component.component.config(**options), DatasetReader(cache_mb), scale)
+
+
+def find_source(config: DataConfig, plugins: Plugins, requirements: Requirements, key: str = "root") -> DataSource:
+    """Finds out what reads the data folder of a configuration.
+
+    Args:
+        config: the data section.
+        plugins: where datasets are looked up.
+        requirements: what the samples are for.
+        key: option of the data section that names the folder: ``root`` or ``val_root``.
+
+    Raises:
+        ConfigError: options of a layout are given, but not which one.
+        DataError: there is no such folder, or no layout fits it.
+    """
+    folder = getattr(config, key)
+    root = Path(folder).expanduser() if folder is not None else None
+    if root is not None and not root.is_dir():
+        raise DataError(f"{root}: {'not a folder' if root.exists() else 'no such folder'} (data.{key})")
+    layout = find_layout(config, plugins, root, requirements)
+    options = config.layout.options if config.layout.name == layout else {}
+    if config.layout.name == "auto" and config.layout.options:
+        first = next(iter(config.layout.options))
+        raise ConfigError(f"data.layout.{first} is an option of one layout: name it too, data.layout={layout}")
+    return data_source(plugins, layout, root, options, cache_mb=config.cache_mb, scale=config.scale)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The samples of training, or of validation.
+
+    Attributes:
+        name: ``train`` or ``val``.
+        source: where they come from.
+        dataset: reads them, unchanged; training and validation share one if some of its samples are held out.
+        indices: which samples of the dataset they are.
+    """
+
+    name: str
+    source: DataSource
+    dataset: AdaptedDataset
+    indices: list[int]
+
+
+def open_splits(source: DataSource, val_source: DataSource, val_fraction: float) -> tuple[Split, Split]:
+    """Opens the samples of training and of validation.
+
+    Args:
+        source: where training samples come from.
+        val_source: where validation samples come from; often the same.
+        val_fraction: share of the training samples that is held out if there is nothing else to validate on.
+    """
+    train, val = source.open("train"), val_source.open("val")
+    indices = list(range(len(train)))
+    if not (val.has_splits and len(val)):
+        if val_source is source:
+            out = held_out([train.key(index) for index in indices], val_fraction)
+            kept = [index for index in indices if index not in out]
+            return Split("train", source, train, kept), Split("val", source, train, sorted(out))
+        val = val_source.open("train")
+    return Split("train", source, train, indices), Split("val", val_source, val, list(range(len(val))))
