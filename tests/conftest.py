@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.command import Command
 from helpers.image_files import save, stored  # noqa: F401  stored is a fixture
 from helpers.paths import DATA
 from helpers.small_models import model, photos  # noqa: F401  fixtures
@@ -64,7 +65,17 @@ def i2i_data() -> Path:
 
 @pytest.fixture
 def cli():
-    """Runs ``i2i`` in a process of its own and returns the finished process."""
+    """Runs ``i2i`` in a process of its own that has imported torch already, and returns the finished process."""
+
+    def run(*words: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        return Command(*words, cwd=cwd, **environment).completed()
+
+    return run
+
+
+@pytest.fixture
+def cold_cli():
+    """Runs ``python -m i2i`` as a user's shell would, for what happens at the start; ten seconds of CPU time to train."""
 
     def run(*words: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import random
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import i2i
+from helpers.command import Command
 from helpers.paths import ROOT
 from helpers.recipes import TINY
 
@@ -20,18 +20,15 @@ STEPS = 12
 SETS = [*TINY, "train.checkpoint_every=2", "train.batch_size=3", "train.ema=0.9", f"train.steps={STEPS}"]
 
 
-def start(root: Path, run: Path, *sets: str) -> subprocess.Popen:
-    words = ["train", "pix2pix", "--data", str(root), "--out", str(run), "--resume"]
-    words += [word for line in [*SETS, *sets] for word in ("--set", line)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-m", "i2i", *words], env=environment, stderr=subprocess.PIPE, text=True)
+def start(root: Path, run: Path, *sets: str) -> Command:
+    words = [word for line in [*SETS, *sets] for word in ("--set", line)]
+    return Command("train", "pix2pix", "--data", root, "--out", run, "--resume", *words)
 
 
-def wait_for(condition, process: subprocess.Popen) -> None:
-    end = time.monotonic() + 120
-    while not condition() and process.poll() is None and time.monotonic() < end:
+def wait_for(condition, process: Command) -> None:
+    while not condition():
+        assert process.poll() is None, process.stderr
         time.sleep(0.01)
-    assert process.poll() is None, process.stderr.read()
 
 
 def digests(run: Path) -> dict[str, str]:
@@ -61,7 +58,7 @@ def test_kill_9_and_resume_ends_with_the_same_bits(pairs_root, tmp_path, undistu
         process = start(pairs_root, run, f"data.workers={workers}")
         wait_for(lambda seen=checkpoints: len(list(run.glob("checkpoints/step-*"))) > min(seen, 2), process)
         time.sleep(draw.random() * 0.3)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
     i2i.train("pix2pix", data=pairs_root, out=run, sets=[*SETS, f"data.workers={workers}"], resume=True)
     assert digests(run) == undisturbed
@@ -74,9 +71,8 @@ def test_sigterm_saves_and_leaves_with_143(pairs_root, tmp_path, undisturbed):
         lambda: (run / "metrics.jsonl").is_file() and len((run / "metrics.jsonl").read_text().splitlines()) > 3, process
     )
     process.send_signal(signal.SIGTERM)
-    error = process.communicate(timeout=60)[1]
-    assert process.returncode == 143
-    assert "checkpoint saved; go on with: i2i train --resume --out" in error
+    assert process.wait() == 143
+    assert "checkpoint saved; go on with: i2i train --resume --out" in process.stderr
     assert list(run.glob("checkpoints/step-*"))
     i2i.train(resume=True, out=run)
     assert digests(run) == undisturbed
