@@ -75,7 +75,7 @@ def cli():
 
 @pytest.fixture
 def cold_cli():
-    """Runs ``python -m i2i`` as a user's shell would, for what happens at the start; ten seconds of CPU time to train."""
+    """Runs ``python -m i2i`` as a shell would, for what happens at the start; importing what trains takes 10 s."""
 
     def run(*words: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -7,7 +7,7 @@ import pytest
 from safetensors.torch import load_file
 
 import i2i
-from helpers.recipes import TINY, small
+from helpers.recipes import TINY, small, train_only
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def parent(pairs_root, tmp_path_factory) -> Path:
     """A run whose checkpoints of steps 1 to 3 are kept."""
     out = tmp_path_factory.mktemp("parent") / "run"
     sets = [*TINY, "train.checkpoint_every=1", "train.ema=0.9", "train.optimizer.lr=0.01"]
-    return i2i.train("pix2pix", data=pairs_root, out=out, sets=sets, train_steps=3).run
+    return train_only("pix2pix", data=pairs_root, out=out, sets=sets, train_steps=3).run
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def weights(checkpoint: Path, name: str = "networks") -> dict:
 def fine_tuned(start, root, out, *sets) -> Path:
     """The run after its first step, with a learning rate too small to change a weight."""
     sets = [*TINY, "train.optimizer.lr=1e-30", "train.max_hours=1e-9", *sets]
-    return i2i.train("pix2pix", data=root, out=out, sets=sets, start_from=start, train_steps=2).run
+    return train_only("pix2pix", data=root, out=out, sets=sets, start_from=start, train_steps=2).run
 
 
 def first(run: Path) -> Path:
@@ -63,7 +63,7 @@ def test_a_checkpoint_can_be_named_and_the_configuration_repeats_the_run(parent,
     start = parent / "checkpoints" / "step-0000001"
     run = fine_tuned(start, pairs_root, tmp_path / "run")
     assert any(tensor.equal(weights(start)[key]) for key, tensor in weights(first(run)).items() if "weight" in key)
-    again = i2i.train(config=run / "config.yaml", out=tmp_path / "again").run
+    again = train_only(config=run / "config.yaml", out=tmp_path / "again").run
     files = [first(path) / "networks.safetensors" for path in (run, again)]
     assert files[0].read_bytes() == files[1].read_bytes()
 
@@ -71,8 +71,8 @@ def test_a_checkpoint_can_be_named_and_the_configuration_repeats_the_run(parent,
 def test_a_run_that_was_started_from_another_goes_on_by_itself(parent, best, pairs_root, tmp_path):
     run = fine_tuned(parent, pairs_root, tmp_path / "run")
     with pytest.raises(i2i.RunError, match=r"train\.start_from: run has .*, asked for elsewhere"):
-        i2i.train("pix2pix", out=run, resume=True, start_from="elsewhere")
-    trained = i2i.train("pix2pix", out=run, resume=True, start_from=parent)  # the same command again
+        train_only("pix2pix", out=run, resume=True, start_from="elsewhere")
+    trained = train_only("pix2pix", out=run, resume=True, start_from=parent)  # the same command again
     assert trained.step == 2
     assert json.loads((run / "summary.json").read_text())["started from"] == str(best)
 
@@ -102,10 +102,10 @@ def test_what_fits_is_taken_when_asked_for(parent, best, pairs_root, tmp_path, c
 
 def test_another_recipe_or_a_damaged_checkpoint_or_no_run_is_refused(parent, pairs_root, tmp_path):
     with pytest.raises(i2i.RunError, match=r"does not fit: .*; AtoB: not in the checkpoint; .*; and 1 more"):
-        i2i.train("cyclegan", out=tmp_path / "a", sets=small("cyclegan"), start_from=parent, train_steps=1)
+        train_only("cyclegan", out=tmp_path / "a", sets=small("cyclegan"), start_from=parent, train_steps=1)
     with pytest.raises(i2i.RunError, match="no weight of it fits"):
         sets = [*small("cyclegan"), "train.start_strict=false"]
-        i2i.train("cyclegan", out=tmp_path / "a", sets=sets, start_from=parent, train_steps=1)
+        train_only("cyclegan", out=tmp_path / "a", sets=sets, start_from=parent, train_steps=1)
     with pytest.raises(i2i.RunError, match="no such run folder"):
         fine_tuned(tmp_path / "absent", pairs_root, tmp_path / "a")
     assert not (tmp_path / "a").exists()

@@ -5,7 +5,7 @@ import re
 import pytest
 
 import i2i
-from helpers.recipes import TINY
+from helpers.recipes import TINY, train_only
 from i2i.config import resolve
 from i2i.errors import TrainingError
 from i2i.plugins import Plugins
@@ -98,7 +98,7 @@ def test_a_small_data_set_is_one_batch_and_trains_as_if_the_number_had_been_give
     files = [run / "checkpoints" / "step-0000001" / "networks.safetensors" for run in runs]
     assert files[0].read_bytes() == files[1].read_bytes()
     assert (runs[0] / "config.yaml").read_text() == (runs[1] / "config.yaml").read_text()
-    again = i2i.train(out=runs[0], resume=True, sets=["batch_size=auto"])  # the same command again
+    again = train_only(out=runs[0], resume=True, sets=["batch_size=auto"])  # the same command again
     assert again.step == 2
 
 

@@ -1,8 +1,8 @@
 """The `i2i` command in a process of its own that begins warm: a fork of a server that has imported torch already.
 
-A cold ``python -m i2i train`` spends ten seconds of CPU time on imports, a fork of the server none. The server is the one of
-`multiprocessing`, which the conformance kit uses too; it started clean, so its forks are, too: no thread but the first,
-nothing computed. Signals, exit codes, streams and the process's own children are as in a cold start.
+A cold ``python -m i2i train`` spends ten seconds of CPU time on imports, a fork of the server none. The server is that
+of `multiprocessing`, which the conformance kit uses too; it started clean, so its forks are, too: no thread but the
+first, nothing computed. Signals, exit codes, streams and the process's own children are as in a cold start.
 """
 
 import multiprocessing

@@ -1,4 +1,4 @@
-"""What the server of `helpers.command` imports before its first fork: all that a training, its export and a report need.
+"""What the server of `helpers.command` imports before its first fork: all that training, export and report need.
 
 Nothing is computed here: threads that a computation starts would be missing in the forks.
 """

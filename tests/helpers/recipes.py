@@ -1,5 +1,10 @@
 """Settings that make each built-in recipe small enough to train in a test, on the samples drawn by code."""
 
+import importlib
+from unittest.mock import patch
+
+import i2i
+
 TINY = [
     "data.size=32",
     "data.load_size=36",
@@ -54,3 +59,9 @@ def small(recipe: str, *, drawn: bool = True) -> list[str]:
     """Texts for ``--set``; `drawn` makes the drawn sample sets small too."""
     own = [f"{recipe}.{line}" for line in OWN[recipe]]
     return [*SHARED, *(DRAWN if drawn else []), *own]
+
+
+def train_only(*arguments, **options):
+    """`i2i.train` without the export at its end, which takes ten times as long as the few steps of a test."""
+    with patch.object(importlib.import_module("i2i.export.run"), "export", lambda run, **options: []):
+        return i2i.train(*arguments, **options)
