@@ -27,7 +27,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from i2i.images.reading import find_images, read_image, write_image
+from i2i.images import find_images, read_image, write_image
 from i2i.translate import Model, load, translate_folder
 
 EXPORT = """

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from i2i.images.reading import read_image, to_channels
+from i2i.images import read_image, to_channels
 
 
 class CachedReader:

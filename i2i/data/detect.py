@@ -9,7 +9,7 @@ from pathlib import Path
 from i2i.config import DataConfig
 from i2i.data.adapter import DatasetComponent, dataset_component, dataset_components
 from i2i.errors import DataError
-from i2i.images.reading import find_images
+from i2i.images import find_images
 from i2i.plugins import Plugins
 
 

@@ -18,7 +18,7 @@ from pydantic import Field
 from i2i.api import Config, Transform
 from i2i.config import DataConfig
 from i2i.errors import ConfigError, DataError
-from i2i.images.reading import to_channels, to_dtype
+from i2i.images import to_channels, to_dtype
 
 if TYPE_CHECKING:
     from albumentations import Compose

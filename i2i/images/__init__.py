@@ -1,1 +1,41 @@
-"""Reading and writing image files: formats, pixels, colour and EXIF. Imports no torch."""
+"""Reading and writing image files: formats, pixels, colour and EXIF. Imports no torch.
+
+These are the public names; `i2i.images.reading` says by which rules files are read.
+"""
+
+from i2i.images.pixels import AlphaRule, apply_alpha, to_channels, to_dtype
+from i2i.images.reading import (
+    MAX_PIXELS,
+    READABLE,
+    ImageInfo,
+    Picture,
+    count_frames,
+    find_images,
+    from_pillow,
+    image_info,
+    read_frames,
+    read_image,
+    refuse_range,
+)
+from i2i.images.writing import WRITABLE, can_hold, write_image
+
+__all__ = [
+    "MAX_PIXELS",
+    "READABLE",
+    "WRITABLE",
+    "AlphaRule",
+    "ImageInfo",
+    "Picture",
+    "apply_alpha",
+    "can_hold",
+    "count_frames",
+    "find_images",
+    "from_pillow",
+    "image_info",
+    "read_frames",
+    "read_image",
+    "refuse_range",
+    "to_channels",
+    "to_dtype",
+    "write_image",
+]

@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import UnidentifiedImageError
-
 from i2i.errors import DataError, ErrorKind, FileError, UserError
 from i2i.files import printable
 
@@ -16,7 +14,7 @@ _OF_SYSTEM = {
     FileExistsError: ErrorKind.EXISTS,
     IsADirectoryError: ErrorKind.BLOCKED,  # only writing raises it: a folder is refused before it is opened as a file
 }
-_LONGEST_REASON = 160  # characters; some decoders report whole source lines
+_MAX_REASON = 160  # characters; some decoders report whole source lines
 
 
 def reason(error: BaseException) -> str:
@@ -28,15 +26,11 @@ def explained(error: BaseException) -> tuple[ErrorKind, str]:
     """The kind of an exception, and what it says on one line, without paths or source positions."""
     if isinstance(error, MemoryError):
         return ErrorKind.OUT_OF_MEMORY, "not enough memory"
-    if isinstance(error, UnidentifiedImageError):
-        return ErrorKind.NOT_AN_IMAGE, "not an image in a known format"
     if isinstance(error, OSError) and error.strerror:
         return _OF_SYSTEM.get(type(error), ErrorKind.UNREADABLE), error.strerror
-    text = printable(" ".join(str(getattr(error, "err", None) or error).split()))[:_LONGEST_REASON]
+    text = printable(" ".join(str(getattr(error, "err", None) or error).split()))[:_MAX_REASON]
     if isinstance(error, FileError):
         return error.kind, text
-    if "truncated" in text.lower():  # Pillow has no class of its own for it
-        return ErrorKind.CUT_OFF, f"cut off ({text})"
     return ErrorKind.DAMAGED, f"damaged or not supported ({text or type(error).__name__})"
 
 

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from PIL import Image
-
-from i2i.images.formats.tiff import Page
 
 _EXIF, _GPS, _MAKER_NOTE = 0x8769, 0x8825, 0x927C
 # Description, camera, resolution, software, date, artist, copyright, rating, and the five tags of Windows.
 _KEPT = (0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x4746, 0x8298)
 _KEPT_WINDOWS = (0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F)
 _STALE = (0xA002, 0xA003, 0xA005)  # width, height, and a pointer
-_MOST_BYTES = 65_000  # what fits a JPEG's segment
+_MAX_BYTES = 65_000  # what fits a JPEG's segment
 
 
-def exif_block(image: Image.Image | None, page: Page | None = None) -> bytes | None:
-    """The EXIF data of an opened image or TIFF page, fit to be written with the upright image.
+def exif_block(read: Callable[[], Image.Exif] | None) -> bytes | None:
+    """The EXIF data of a frame, fit to be written with the upright image.
 
     Orientation, thumbnail and pixel dimensions are left out; GPS is in.
+
+    Args:
+        read: reads the data, as `Frame.exif` does.
 
     Returns:
         ``Exif``, two zeros, and a TIFF structure; None where there is nothing, or nothing that can be read.
     """
+    if read is None:
+        return None
     with suppress(Exception):  # metadata that are broken are no reason to lose the image
-        source = image.getexif() if page is None and image is not None else _of_page(page)
+        source = read()
         kept = Image.Exif()
         for tag in (*_KEPT, *_KEPT_WINDOWS):
             if tag in source:
@@ -38,19 +42,11 @@ def exif_block(image: Image.Image | None, page: Page | None = None) -> bytes | N
     return None
 
 
-def _of_page(page: Page | None) -> Image.Exif:
-    exif = Image.Exif()
-    if page is not None:
-        exif.endian, exif.bigtiff = page.order, page.big
-        exif.load_from_fp(page.file, page.offset)
-    return exif
-
-
 def _small_enough(exif: Image.Exif) -> bytes | None:
     if not len(exif):
         return None
     block = exif.tobytes()
-    if len(block) > _MOST_BYTES:
+    if len(block) > _MAX_BYTES:
         exif[_EXIF] = {tag: value for tag, value in exif.get(_EXIF, {}).items() if tag != _MAKER_NOTE}
         block = exif.tobytes()
-    return block if len(block) <= _MOST_BYTES else None
+    return block if len(block) <= _MAX_BYTES else None

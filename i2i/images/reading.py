@@ -1,4 +1,4 @@
-"""Reading and writing image files, without changing what is in them. Imports no torch.
+"""Reading image files without changing what is in them.
 
 The rules, for every format:
 
@@ -16,11 +16,10 @@ The rules, for every format:
 - Frames and pages are what a viewer shows: put together as their format says. `read_image` gives the first. Thumbnails
   and smaller copies in a TIFF are no pages; a JPEG of several pictures (MPO) is its first.
 - Size comes first: more pixels than the limit, or more than the data can hold, are refused from header and file length.
-- Nothing incomplete is padded: checksums, lengths, scans and strips are compared, and a JPEG is decoded a second time
-  with more data behind its end. What nobody can see: raw data in which zeros stand for what was lost.
+- Nothing incomplete is padded: checksums, lengths, scans and strips are compared, and a decoder's warning is followed
+  up. What nobody can see: raw data in which zeros stand for what was lost.
 
-Pillow detects the format and decodes 8 bits, 16-bit PNG in colour goes to OpenCV as Pillow would cut it, TIFF with more
-than 8 bits is taken apart in `image_tiff`, and PNM in `image_pnm`.
+Each file of `i2i.images.formats` says which library decodes the format, and why.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,44 +36,20 @@ from PIL import Image
 
 from i2i.errors import DataError, ErrorKind, FileError
 from i2i.files import printable, regular_file
-from i2i.images.checks import is_lossless_webp
-from i2i.images.decoding import decode, picture_arrays
 from i2i.images.errors import named
 from i2i.images.exif import exif_block
-from i2i.images.headers import Header, read_header
-from i2i.images.pixels import AlphaRule, apply_alpha, orient, split_alpha, to_channels, to_dtype
-from i2i.images.search import NO_IMAGE, search_folder
-from i2i.images.writing import WRITABLE, can_hold, write_image
-
-__all__ = [
-    "MAX_PIXELS",
-    "READABLE",
-    "WRITABLE",
-    "AlphaRule",
-    "ImageInfo",
-    "Picture",
-    "apply_alpha",
-    "can_hold",
-    "count_frames",
-    "find_images",
-    "from_pillow",
-    "image_info",
-    "read_frames",
-    "read_image",
-    "to_channels",
-    "to_dtype",
-    "write_image",
-]
+from i2i.images.formats import FORMATS
+from i2i.images.formats.format import START_BYTES, Format, Frame, Limits, OpenedImage
+from i2i.images.formats.pillow import orientation_of, picture_arrays
+from i2i.images.pixels import orient, split_alpha, to_channels
+from i2i.images.search import search_folder
 
 MAX_PIXELS = 100_000_000
-_AT_ONCE = 1 << 18
-"""Bytes below which a file is read at once."""
-_OVERSHOOT = 1e-3  # beyond [0, 1]; filters leave that much
-READABLE = frozenset(
-    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"}
-    | {".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif", ".npy"}
-)
+"""Width times height that is decoded unless more is asked for."""
+READABLE = frozenset(ending for row in FORMATS for ending in row.endings)
 """The file endings that `find_images` looks for; `read_image` goes by content."""
+_AT_ONCE = 1 << 18  # bytes below which a file is read at once
+_OVERSHOOT = 1e-3  # beyond [0, 1]; filters leave that much
 
 
 @dataclass(frozen=True)
@@ -124,8 +99,8 @@ def image_info(path: str | os.PathLike[str]) -> ImageInfo:
     Raises:
         DataError: the file is missing, no regular file, or no image in a known format.
     """
-    with named(path), _opened(path) as file:
-        return _info(read_header(file, MAX_PIXELS, thorough=False))
+    with named(path), _file(path) as file:
+        return _info(_format_of(file).open(file, Limits(MAX_PIXELS, thorough=False)))
 
 
 def read_image(
@@ -175,8 +150,8 @@ def count_frames(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
     Raises:
         DataError: as `read_image` does for what headers show.
     """
-    with named(path), _opened(path) as file:
-        return read_header(file, max_pixels, thorough=False).frames
+    with named(path), _file(path) as file:
+        return _format_of(file).open(file, Limits(max_pixels, thorough=False)).frames
 
 
 def _refuse_channels(channels: int | None) -> None:
@@ -191,15 +166,14 @@ def _pictures(
     exif: bool,
     before: Callable[[ImageInfo], None] = lambda info: None,
 ) -> Iterator[Picture]:
-    with named(path), _opened(path, _AT_ONCE) as file:
-        header = read_header(file, max_pixels)
-        before(_info(header))
-        lossless = header.format == "WEBP" and is_lossless_webp(file)
-        for number, (stored, icc) in enumerate(decode(file, header, max_pixels)):
-            picture = _picture(stored, header.orientation, icc, header.format, channels)
-            page = header.parts[number] if isinstance(header.parts, list) else None
-            block = exif_block(header.image, page) if exif else None
-            yield replace(picture, frames=header.frames, exif=block, lossless=lossless)
+    with named(path), _file(path, _AT_ONCE) as file:
+        found = _format_of(file)
+        opened = found.open(file, Limits(max_pixels))
+        before(_info(opened))
+        for frame in opened.decode():
+            pixels, alpha = _upright(frame, opened.orientation, channels)
+            block = exif_block(frame.exif) if exif else None
+            yield Picture(pixels, alpha, frame.icc, found.name, opened.frames, block, opened.lossless)
 
 
 def from_pillow(image: Image.Image, *, channels: int | None = None) -> Picture:
@@ -214,9 +188,8 @@ def from_pillow(image: Image.Image, *, channels: int | None = None) -> Picture:
     """
     with named(getattr(image, "filename", "") or "image"):
         image.load()
-        orientation = image.getexif().get(0x0112, 1)
-        stored, icc = picture_arrays(image)
-        return _picture(stored, orientation, icc, image.format or "", channels)
+        frame = Frame(*picture_arrays(image))
+        return Picture(*_upright(frame, orientation_of(image), channels), frame.icc, image.format or "")
 
 
 def find_images(root: str | os.PathLike[str]) -> list[Path]:
@@ -233,17 +206,17 @@ def find_images(root: str | os.PathLike[str]) -> list[Path]:
     """
     search = search_folder(root, READABLE)
     for found in search.found:
-        if found.problem not in ("", NO_IMAGE):
-            raise DataError(f"{printable(Path(found.folder, found.name))}: {found.problem}")
-    return [Path(found.folder, found.name) for found in search.found if not found.problem]
+        if found.kind not in (None, ErrorKind.NOT_AN_IMAGE):
+            raise DataError(found.problem, kind=found.kind, path=printable(Path(found.folder, found.name)))
+    return [Path(found.folder, found.name) for found in search.found if found.kind is None]
 
 
-def _info(header: Header) -> ImageInfo:
-    width, height = header.upright_size
-    return ImageInfo(width, height, header.channels, header.bits)
+def _info(opened: OpenedImage) -> ImageInfo:
+    width, height = opened.upright_size
+    return ImageInfo(width, height, opened.channels, opened.bits)
 
 
-def _opened(path: str | os.PathLike[str], at_once: int = 0) -> BinaryIO:
+def _file(path: str | os.PathLike[str], at_once: int = 0) -> BinaryIO:
     """The file; one of fewer bytes than `at_once` in memory, for checks and decoders go through it in many steps."""
     file = regular_file(path).open("rb")
     if os.fstat(file.fileno()).st_size >= at_once:
@@ -252,13 +225,20 @@ def _opened(path: str | os.PathLike[str], at_once: int = 0) -> BinaryIO:
         return io.BytesIO(file.read())
 
 
-def _picture(stored: np.ndarray, orientation: int, icc: bytes | None, format: str, channels: int | None) -> Picture:
-    pixels, alpha = split_alpha(orient(stored, orientation))
+def _format_of(file: BinaryIO) -> Format:
+    start = file.read(START_BYTES)
+    for row in FORMATS:
+        if row.matches(start):
+            return row
+    raise FileError(ErrorKind.NOT_AN_IMAGE, "not an image in a known format")
+
+
+def _upright(frame: Frame, orientation: int, channels: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Pixels and alpha of a frame, turned as a viewer shows it, with the channels that were asked for."""
+    pixels, alpha = split_alpha(orient(frame.pixels, orientation))
     if pixels.dtype.kind == "f":
         refuse_range(pixels if alpha is None else np.append(pixels.ravel(), alpha))
-    if channels is not None:
-        pixels = to_channels(pixels, channels, alpha)
-    return Picture(pixels, alpha, icc, format)
+    return (pixels if channels is None else to_channels(pixels, channels, alpha)), alpha
 
 
 def refuse_range(values: np.ndarray) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from i2i.errors import ErrorKind
 from i2i.files import natural_key, printable
-from i2i.images.errors import reason
+from i2i.images.errors import explained, reason
 
 NO_IMAGE = "a folder, not an image"
 """The problem of a folder whose name ends like that of an image; it is searched all the same."""
@@ -23,13 +24,20 @@ class Found(NamedTuple):
         folder: path of the folder that it lies in; begins with the folder that was asked for.
         name: within that folder.
         linked: whether it is a symbolic link.
-        problem: why it is no image or cannot be searched; empty for images.
+        kind: NOT_AN_IMAGE for a folder that is named like an image, another one for a folder that cannot be searched;
+            None for images.
+        problem: the same for people; empty for images.
     """
 
     folder: str
     name: str
     linked: bool = False
+    kind: ErrorKind | None = None
     problem: str = ""
+
+    def as_folder(self) -> Found:
+        """The same for a folder whose name ends like that of an image."""
+        return self._replace(kind=ErrorKind.NOT_AN_IMAGE, problem=NO_IMAGE)
 
 
 @dataclass
@@ -54,6 +62,9 @@ class _Entry(NamedTuple):
     is_folder: bool
 
 
+_Listings = dict[str, list[_Entry] | tuple[ErrorKind, str]]  # by folder; or kind and reason why it cannot be read
+
+
 def search_folder(root: str | os.PathLike[str], endings: Collection[str]) -> Search:
     """Looks for files below `root` by their ending, in lower case and with its dot.
 
@@ -61,7 +72,7 @@ def search_folder(root: str | os.PathLike[str], endings: Collection[str]) -> Sea
     path before any link to it. What cannot be read becomes a problem in its place, and the rest goes on.
     """
     search, others = Search(), Counter[str]()
-    listings: dict[str, list[_Entry] | str] = {}  # by folder; a text says why there is none
+    listings: _Listings = {}
     start = os.fspath(root)
     folders, links = deque([start]), deque[str]()
     while folders or links:
@@ -75,7 +86,7 @@ def search_folder(root: str | os.PathLike[str], endings: Collection[str]) -> Sea
             search.searched.add((status.st_dev, status.st_ino))
             listings[folder] = entries = _listing(folder, endings, search.notes, others)
         except OSError as error:
-            listings[folder] = reason(error)
+            listings[folder] = explained(error)
             continue
         for entry in entries:
             if entry.is_folder:
@@ -97,10 +108,8 @@ def _listing(folder: str, endings: Collection[str], notes: list[str], others: Co
             is_image, linked = ending in endings, item.is_symlink()
             try:
                 is_folder = item.is_dir()
-            except (
-                OSError
-            ) as error:  # a link that leads to itself; one that is named as an image will be read, and told
-                is_folder = False
+            except OSError as error:  # a link that leads to itself
+                is_folder = False  # reading it will tell, where it is named as an image
                 if not is_image:
                     notes.append(f"{printable(item.path)}: {reason(error)}")
                     continue
@@ -113,7 +122,7 @@ def _listing(folder: str, endings: Collection[str], notes: list[str], others: Co
     return entries
 
 
-def _in_order(start: str, listings: dict[str, list[_Entry] | str]) -> list[Found]:
+def _in_order(start: str, listings: _Listings) -> list[Found]:
     """Goes through the listings depth first; by a stack, as folders may lie deeper than Python calls itself."""
     found: list[Found] = []
     waiting = [(start, iter(_entries(start, Found(*os.path.split(start)), listings, found)))]
@@ -123,7 +132,9 @@ def _in_order(start: str, listings: dict[str, list[_Entry] | str]) -> list[Found
         if entry is None:
             waiting.pop()
             continue
-        place = Found(folder, entry.name, entry.linked, NO_IMAGE if entry.is_folder else "")
+        place = Found(folder, entry.name, entry.linked)
+        if entry.is_folder:
+            place = place.as_folder()
         if entry.is_image:
             found.append(place)
         if entry.is_folder:
@@ -132,11 +143,11 @@ def _in_order(start: str, listings: dict[str, list[_Entry] | str]) -> list[Found
     return found
 
 
-def _entries(folder: str, place: Found, listings: dict[str, list[_Entry] | str], found: list[Found]) -> list[_Entry]:
+def _entries(folder: str, place: Found, listings: _Listings, found: list[Found]) -> list[_Entry]:
     """What lies in a folder; one that could not be read is put among the found, with the reason."""
     listing = listings.get(folder, [])  # none for a link to a folder that is searched elsewhere
-    if isinstance(listing, str):
-        found.append(place._replace(problem=listing))
+    if isinstance(listing, tuple):
+        found.append(place._replace(kind=listing[0], problem=listing[1]))
         return []
     return listing
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from i2i.images.reading import write_image
+from i2i.images import write_image
 from i2i.testing.pictures import STYLES, draw_pair
 
 SPLITS = {"train": range(8), "val": range(100, 103)}

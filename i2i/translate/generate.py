@@ -13,7 +13,7 @@ import numpy as np
 
 from i2i.errors import UserError
 from i2i.files import printable
-from i2i.images.reading import write_image
+from i2i.images import write_image
 from i2i.translate.folders.plan import PathLike, existing_outputs, make_writable, output_folder, with_format
 from i2i.translate.model import Model
 from i2i.translate.noise import check_draw

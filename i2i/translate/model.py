@@ -17,9 +17,9 @@ from PIL import Image
 
 from i2i.errors import DataError, ErrorKind, FileError, ModelError, UserError
 from i2i.files import printable
+from i2i.images import Picture, from_pillow, read_image, refuse_range, to_channels, to_dtype
 from i2i.images.errors import named
 from i2i.images.pixels import AlphaRule, apply_alpha, split_alpha, with_alpha
-from i2i.images.reading import Picture, from_pillow, read_image, refuse_range, to_channels, to_dtype
 from i2i.translate.find import find_model
 from i2i.translate.metadata import Metadata, read_metadata
 from i2i.translate.noise import draw_noise, same_noise

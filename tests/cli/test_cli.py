@@ -64,7 +64,7 @@ def test_translate_imports_no_torch_and_keeps_names_and_sizes(run, tmp_path):
         save(tmp_path / "in" / name, np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8))
     loaded = modules_after(["translate", str(run), str(tmp_path / "in"), "-o", str(tmp_path / "out")])
     assert not loaded & {"torch", "onnx", "i2i_pix2pix", "i2i.plugins"}
-    from i2i.images.reading import image_info
+    from i2i.images import image_info
 
     for name, (height, width) in sizes.items():
         info = image_info(tmp_path / "out" / name)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from helpers.image_files import FILES, chunk, noise, saved
 from helpers.image_writers import any_png, any_tiff, bmp, gif
+from i2i.errors import ErrorKind
 
 LIE = r"promises more|cut off|limit"
 
@@ -16,6 +17,36 @@ LIE = r"promises more|cut off|limit"
 def broken_files():
     """name -> (bytes, regular expression for the reason)."""
     return _no_images() | _cut_off() | _damaged() | _bombs() | _lies()
+
+
+def fitting_kinds(name):
+    """The kinds of error that are right for a broken file."""
+    if name in _KINDS:
+        return {_KINDS[name]}
+    if name.startswith("cut-"):
+        return {ErrorKind.CUT_OFF}
+    if name.startswith(("bomb", "lie")):  # those whose data are not compressed are cut off, whatever they promise
+        return {ErrorKind.TOO_LARGE, ErrorKind.IMPLAUSIBLE, ErrorKind.CUT_OFF}
+    return {ErrorKind.DAMAGED}
+
+
+_KINDS = {
+    "empty.png": ErrorKind.EMPTY,
+    **dict.fromkeys(
+        ("text.jpg", "zeros.bmp", "pdf.png", "svg.png", "eps.tif", "png-newlines.png", "int32.npy", "objects.npy"),
+        ErrorKind.NOT_AN_IMAGE,
+    ),
+    **dict.fromkeys(
+        ("signature.png", "start.jpg", "riff.webp", "head.gif", "head.tif"),
+        ErrorKind.CUT_OFF,
+    ),
+    **dict.fromkeys(("int32.tif", "signed.tif"), ErrorKind.UNSUPPORTED),
+    **dict.fromkeys(("float-nan.npy", "float-range.npy"), ErrorKind.OUT_OF_RANGE),
+    # more than the format allows, or strips that are not even listed
+    **dict.fromkeys(
+        ("bomb-header.npy", "bomb-tags.tif", "bomb.avif", "lie.tif", "lie-deflated.tif"), ErrorKind.DAMAGED
+    ),
+}
 
 
 def _no_images():

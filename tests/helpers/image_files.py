@@ -11,7 +11,7 @@ import pytest
 from PIL import ImageCms, TiffImagePlugin
 
 from i2i.errors import DataError
-from i2i.images.reading import (
+from i2i.images import (
     read_image,
 )
 

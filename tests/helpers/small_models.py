@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from i2i.images.reading import write_image
+from i2i.images import write_image
 from i2i.translate import load
 
 TYPES = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT}

@@ -11,7 +11,7 @@ from helpers.corpus_broken import broken_files
 CHILD = """
 import sys, time
 from pathlib import Path
-from i2i.images.reading import count_frames, image_info, read_frames
+from i2i.images import count_frames, image_info, read_frames
 from i2i.errors import DataError
 
 for path in sorted(Path(sys.argv[1]).iterdir()):

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from helpers.corpus import Case, corpus, quadrants
+from helpers.corpus_broken import fitting_kinds
 from helpers.image_files import refusal
-from i2i.images.reading import count_frames, image_info, read_frames, read_image
+from i2i.errors import DataError
+from i2i.images import count_frames, image_info, read_frames, read_image
 
 CORPUS = corpus()
 WHOLE = [name for name, (_, case) in CORPUS.items() if "refused" not in case]
@@ -56,3 +58,10 @@ def test_a_broken_file_is_refused_for_its_reason(stored, name, capfd):
     data, case = CORPUS[name]
     assert re.search(case["refused"], refusal(stored(data, name)))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", sorted(BROKEN))
+def test_the_kind_of_a_refusal_fits_the_file(stored, name):
+    with pytest.raises(DataError) as caught:
+        read_image(stored(CORPUS[name][0], name))
+    assert caught.value.kind in fitting_kinds(name)

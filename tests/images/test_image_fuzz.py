@@ -75,7 +75,7 @@ def main(folder, first, number):
 
     from helpers.corpus import corpus
     from i2i.errors import DataError
-    from i2i.images.reading import read_frames
+    from i2i.images import read_frames
 
     whole = sorted((name, data) for name, (data, case) in corpus().items() if "refused" not in case)
     contents = [data for _, data in whole]

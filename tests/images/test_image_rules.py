@@ -6,7 +6,7 @@ from PIL import Image, TiffImagePlugin
 
 from helpers.image_files import FILES, noise, png, refusal, saved, smooth, tiff
 from i2i.errors import DataError
-from i2i.images.reading import apply_alpha, read_image
+from i2i.images import apply_alpha, read_image
 
 
 def test_exif_is_handed_out_fit_for_an_upright_image(stored):

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 from helpers.image_files import noise, saved, smooth, swapped_profile
 from helpers.paths import DATA, ROOT
 from i2i.errors import DataError
-from i2i.images.reading import (
+from i2i.images import (
     can_hold,
     find_images,
     image_info,
@@ -253,7 +253,7 @@ KILLED_WHILE_WRITING = """
 import os, random, signal, sys, time
 from pathlib import Path
 import numpy as np
-from i2i.images.reading import read_image, write_image
+from i2i.images import read_image, write_image
 folder = Path(sys.argv[1])
 image = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
 random.seed(0)

@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 
 from helpers.image_files import FILES, chunk, noise, png, refusal, saved, smooth, swapped_profile, tiff
 from i2i.errors import DataError
-from i2i.images.reading import (
+from i2i.images import (
     from_pillow,
     image_info,
     read_image,

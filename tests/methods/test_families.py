@@ -5,7 +5,7 @@ import pytest
 
 import i2i
 from helpers.recipes import small
-from i2i.images.reading import image_info, read_image
+from i2i.images import image_info, read_image
 from i2i.translate.folders.folder import translate_folder
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import i2i
-from i2i.images.reading import image_info, read_image
+from i2i.images import image_info, read_image
 from i2i.translate.folders.folder import translate_folder
 from i2i_samples.datasets import Styles, StylesConfig
 

@@ -13,7 +13,7 @@ import pytest
 
 import i2i
 from helpers.recipes import OWN, SHARED
-from i2i.images.reading import image_info
+from i2i.images import image_info
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 STEPS = 8

@@ -14,7 +14,7 @@ import pytest
 
 from helpers.small_models import make_model, metadata_of, noise, tree
 from i2i.errors import ModelError, UserError
-from i2i.images.reading import read_image
+from i2i.images import read_image
 from i2i.translate import load
 from i2i.translate.generate import file_names, generate_folder
 from i2i.translate.noise import draw_noise

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from helpers.planning import STRANGE, names, planned, touch
 from i2i.errors import UserError
-from i2i.images.reading import read_image, write_image
+from i2i.images import read_image, write_image
 from i2i.translate.folders import names as names_module
 from i2i.translate.folders.plan import Task
 from i2i.translate.folders.sources import Source

@@ -9,7 +9,7 @@ from PIL import Image
 
 from helpers.planning import names, planned, refused, touch
 from i2i.errors import UserError
-from i2i.images.reading import READABLE
+from i2i.images import READABLE
 from i2i.images.search import NO_IMAGE, search_folder
 from i2i.translate.folders.plan import inside
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from helpers.small_models import make_model, metadata_of, noise
 from i2i.errors import DataError, ModelError, UserError
-from i2i.images.reading import write_image
+from i2i.images import write_image
 from i2i.translate import load
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from helpers.small_models import make_model, noise, tree
-from i2i.images.reading import read_image, write_image
+from i2i.images import read_image, write_image
 
 KEYS = {"written", "skipped", "failed", "complete", "seconds", "images_per_second", "work_seconds", "notes", "results"}
 

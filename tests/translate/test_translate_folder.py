@@ -13,7 +13,7 @@ from PIL import Image
 from helpers.paths import DATA, ROOT
 from helpers.small_models import make_model, metadata_of, noise, tree
 from i2i.errors import ModelError, UserError
-from i2i.images.reading import find_images, read_image, to_dtype, write_image
+from i2i.images import find_images, read_image, to_dtype, write_image
 from i2i.translate import translate_folder
 
 

@@ -13,7 +13,7 @@ import i2i.translate.folders.pipeline as pipeline
 import i2i.translate.tiles.tiling as tiling
 from helpers.small_models import noise, tree
 from i2i.errors import ModelError
-from i2i.images.reading import read_frames, read_image, write_image
+from i2i.images import read_frames, read_image, write_image
 from i2i.translate import translate_folder
 from i2i.translate.folders.memory_budget import Room
 

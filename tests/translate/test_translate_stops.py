@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from helpers.small_models import make_model, metadata_of, node, noise, tree
-from i2i.images.reading import write_image
+from i2i.images import write_image
 from i2i.translate import load, translate_folder
 
 COUNT = 200

@@ -15,7 +15,7 @@ from i2i.api import Config, Dataset, Reader, Transform
 from i2i.data.layouts.splits import SPLIT_NAMES, split_images, training_folder
 from i2i.data.layouts.two_folders import FoldersConfig, folder_pair, two_folders
 from i2i.errors import DataError, ErrorKind
-from i2i.images.reading import find_images, image_info
+from i2i.images import find_images, image_info
 
 _PROBED = 16
 """Images of which the size is looked at to find out whether a folder holds side-by-side pairs."""

@@ -9,7 +9,7 @@ from i2i.api import Config, Dataset, Reader, Transform
 from i2i.data.layouts.paired import SideBySide
 from i2i.data.layouts.splits import SPLIT_NAMES, split_folder, split_images, training_folder
 from i2i.errors import DataError
-from i2i.images.reading import find_images
+from i2i.images import find_images
 
 
 class Classes(Dataset):

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from i2i.images.reading import find_images
+from i2i.images import find_images
 
 SPLITS = {
     "train": ("train", "training", "Train"),

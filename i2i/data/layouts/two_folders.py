@@ -8,7 +8,7 @@ from pathlib import Path
 from i2i.api import Config
 from i2i.data.layouts.splits import SPLIT_NAMES, SPLITS
 from i2i.errors import DataError
-from i2i.images.reading import find_images
+from i2i.images import find_images
 
 NAMES_A = ("A", "a", "source", "input", "inputs", "src", "LR", "lr")
 """Usual names of the folder of the A images; the B folder has the name at the same place of `NAMES_B`."""

@@ -13,7 +13,7 @@ import numpy as np
 from i2i.api import Dataset, Reader, Transform
 from i2i.data.layouts.two_folders import FoldersConfig, folder_pair, two_folders
 from i2i.errors import DataError
-from i2i.images.reading import find_images
+from i2i.images import find_images
 
 
 class Unpaired(Dataset):

@@ -14,7 +14,7 @@ from torchvision.utils import make_grid
 
 from i2i.api import Translator
 from i2i.engine.output.validate import Batch, Validation, run
-from i2i.images.reading import write_image
+from i2i.images import write_image
 from i2i.runs.disk import writing
 
 MOST_LABELS = 8

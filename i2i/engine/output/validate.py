@@ -15,7 +15,7 @@ from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
 from i2i.errors import PluginError, attributed_to
-from i2i.images.reading import write_image
+from i2i.images import write_image
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 from i2i.runs.disk import writing

@@ -1,68 +1,86 @@
-"""BMP with a palette, where Pillow takes minutes (run lengths) or misreads it (few greys)."""
+"""BMP: Pillow decodes and encodes but for palettes.
+
+Pillow takes minutes for run lengths, and takes a grey palette of few colours for another number of bits. OpenCV reads
+the second right, but not run lengths that jump to the end of a row (a delta), and fills up where an end comes early.
+"""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
 from typing import BinaryIO
 
+import cv2
 import numpy as np
 from PIL import Image
 
 from i2i.errors import ErrorKind, FileError
+from i2i.images.formats.format import Encoder, Extras, Format, Frame, Limits, OpenedImage
+from i2i.images.formats.limits import refuse_implausible, refuse_too_few_bytes
+from i2i.images.formats.pillow import channels_of, encode_by_pillow, open_by_pillow, opened
 
-_MOST_BYTES = 1 << 24  # of codes; each costs a step of Python
+_MAX_CODE_BYTES = 1 << 24  # of run lengths; each code costs a step of Python
 
 
-def is_misread(file: BinaryIO, image: Image.Image) -> bool:
-    """Whether Pillow takes a grey palette of few colours for another number of bits."""
-    bits = _bits(file)
-    return (image.mode == "1" and bits != 1) or (image.mode == "L" and bits != 8)
+def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
+    image = open_by_pillow(file, "BMP", limits)
+    pixels, size, bits = image.width * image.height, file.seek(0, io.SEEK_END), _bits(file)
+    channels = channels_of(image)
+    if _has_runs(file):
+        refuse_too_few_bytes(pixels, size)
+        return opened(image, decode=lambda: _run_lengths(file, *image.size, channels))
+    refuse_implausible(pixels, size * 8)
+    if limits.thorough and size < _integer(file, 10, 4) + _min_bytes(*image.size, bits):
+        raise FileError(ErrorKind.CUT_OFF, "cut off: the data of the BMP are not all there")
+    if (image.mode == "1" and bits != 1) or (image.mode == "L" and bits != 8):
+        return opened(image, decode=lambda: _by_opencv(file, image, channels))
+    return opened(image)
 
 
 def _bits(file: BinaryIO) -> int:
+    """Bits a pixel."""
     return _integer(file, 24 if _integer(file, 14, 4) == 12 else 28, 2)
 
 
-def has_runs(file: BinaryIO) -> bool:
-    """Whether the BMP is one of run lengths."""
+def _min_bytes(width: int, height: int, bits: int) -> int:
+    """Rows begin at multiples of 4 bytes; some writers leave out what would fill up the last one."""
+    return (width * bits + 31) // 32 * 4 * (height - 1) + (width * bits + 7) // 8
+
+
+def _has_runs(file: BinaryIO) -> bool:
     return _integer(file, 14, 4) >= 40 and _integer(file, 30, 4) in (1, 2)
 
 
-def indexed_pixels(file: BinaryIO, width: int, height: int) -> np.ndarray:
-    """Pixels ``(H, W, 3)`` of a BMP of 4 or 8 bits; what run lengths jump over has the first colour of the palette.
+def _by_opencv(file: BinaryIO, image: Image.Image, channels: int) -> Iterator[Frame]:
+    file.seek(0)
+    pixels = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None or pixels.shape[1::-1] != image.size:
+        raise FileError(ErrorKind.DAMAGED, "damaged or of a kind that is not supported")
+    yield Frame(pixels[..., ::-1][..., :channels])
+
+
+def _run_lengths(file: BinaryIO, width: int, height: int, channels: int) -> Iterator[Frame]:
+    """The pixels of run lengths of 4 or 8 bits; what they jump over has the first colour of the palette.
 
     Raises:
         FileError: the data end too early.
     """
     bits, info = _bits(file), _integer(file, 14, 4)
-    entry = 3 if info == 12 else 4
-    count = (_integer(file, 46, 4) if info >= 40 else 0) or 1 << bits
+    count = _integer(file, 46, 4) or 1 << bits
     file.seek(14 + info)
-    stored = np.frombuffer(file.read(min(count, 256) * entry), np.uint8)
+    stored = np.frombuffer(file.read(min(count, 256) * 4), np.uint8)
     table = np.zeros((256, 3), np.uint8)
-    stored = stored[: len(stored) // entry * entry].reshape(-1, entry)[:, 2::-1]
+    stored = stored[: len(stored) // 4 * 4].reshape(-1, 4)[:, 2::-1]
     table[: len(stored)] = stored
-    if has_runs(file):
-        file.seek(_integer(file, 10, 4))
-        rows = _run_rows(file.read(_MOST_BYTES + 1), width, height, bits == 4)
-    else:
-        rows = _plain_rows(file, width, height, bits)
-    upward = info == 12 or _integer(file, 22, 4) < 2**31
-    return table[rows[:: -1 if upward else 1]]
-
-
-def _plain_rows(file: BinaryIO, width: int, height: int, bits: int) -> np.ndarray:
-    stride = (width * bits + 31) // 32 * 4
     file.seek(_integer(file, 10, 4))
-    data = file.read(stride * height)
-    if len(data) < stride * height or bits not in (4, 8):
-        raise FileError(ErrorKind.CUT_OFF, "cut off: the data of the BMP are not all there")
-    rows = np.frombuffer(data, np.uint8).reshape(height, stride)
-    return (_nibbles(data).reshape(height, -1) if bits == 4 else rows)[:, :width]
+    rows = _run_rows(file.read(_MAX_CODE_BYTES + 1), width, height, bits == 4)
+    upward = _integer(file, 22, 4) < 2**31
+    yield Frame(table[rows[:: -1 if upward else 1]][..., :channels])
 
 
 def _run_rows(codes: bytes, width: int, height: int, four: bool) -> np.ndarray:
     """Indices ``(H, W)``, the first row first."""
-    if len(codes) > _MOST_BYTES:
+    if len(codes) > _MAX_CODE_BYTES:
         raise FileError(ErrorKind.TOO_LARGE, "a BMP with run lengths of more than 16 MB is not read")
     rows = np.zeros((height, width), np.uint8)
     x = y = at = 0
@@ -110,3 +128,16 @@ def _nibbles(data: bytes) -> np.ndarray:
 def _integer(file: BinaryIO, at: int, size: int) -> int:
     file.seek(at)
     return int.from_bytes(file.read(size), "little")
+
+
+def _encode(pixels: np.ndarray, extras: Extras) -> bytes:
+    return encode_by_pillow("BMP", pixels, Extras())
+
+
+BMP = Format(
+    name="BMP",
+    endings=(".bmp", ".dib"),
+    matches=lambda start: start.startswith(b"BM"),
+    open=_open,
+    encoders=(Encoder("BMP", (".bmp",), _encode, channels=(1, 3), dtypes=("uint8",)),),
+)

@@ -7,20 +7,45 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO
 
 import numpy as np
-from PIL import GifImagePlugin
+from PIL import GifImagePlugin, Image
 
 from i2i.errors import ErrorKind, FileError
+from i2i.images.formats.format import Format, Frame, Limits, OpenedImage
+from i2i.images.formats.limits import refuse_too_few_bytes
+from i2i.images.formats.pillow import channels_of, open_by_pillow, opened
 
-_MOST_EXPANSION = 3000  # pixels that a byte of LZW can unpack to: 4096 pixels in 12 bits, rounded up
-_MOST_FRAMES = 100_000
+_MAX_EXPANSION = 3000  # pixels that a byte of LZW can unpack to: 4096 pixels in 12 bits, rounded up
+_MAX_FRAMES = 100_000
+
+
+def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
+    file.seek(0)
+    data = file.read()
+    gif = _Gif(data)
+    image = open_by_pillow(file, "GIF", limits)
+    refuse_too_few_bytes(image.width * image.height, len(data))
+    channels = 4 if channels_of(image) == 3 and not gif.covered else channels_of(image)
+    decode = partial(_decode, gif, channels, image.getexif)
+    return opened(image, channels=channels, frames=len(gif.frames), decode=decode)
+
+
+def _decode(gif: _Gif, channels: int, exif: Callable[[], Image.Exif]) -> Iterator[Frame]:
+    for screen in gif.pictures():
+        opaque = bool((screen[..., 3] == 255).all())
+        if channels == 1 and opaque and np.ptp(screen[..., :3], axis=2).max() == 0:
+            yield Frame(screen[..., :1], exif=exif)
+        else:
+            yield Frame(screen if channels == 4 or not opaque else screen[..., :3], exif=exif)
 
 
 @dataclass(frozen=True)
-class Frame:
+class _Part:
     """A frame: position and size on the screen, and where its control block, descriptor and end are in the file."""
 
     left: int
@@ -42,7 +67,7 @@ class Frame:
         return (self.control[3] >> 2) & 7 if self.control else 0
 
 
-class Gif:
+class _Gif:
     """The frames of a GIF, from the structure alone.
 
     Raises:
@@ -60,7 +85,7 @@ class Gif:
         if not self.frames:
             raise FileError(ErrorKind.CUT_OFF, "cut off: a GIF without a frame")
         for frame in self.frames:
-            if frame.width * frame.height > _MOST_EXPANSION * (frame.end - frame.start):
+            if frame.width * frame.height > _MAX_EXPANSION * (frame.end - frame.start):
                 raise FileError(ErrorKind.IMPLAUSIBLE, "damaged: a GIF frame promises more than its data can hold")
 
     @property
@@ -70,7 +95,7 @@ class Gif:
         full = first.left == first.top == 0 and first.width >= self.width and first.height >= self.height
         return full and not first.transparent
 
-    def _walk(self) -> Iterator[Frame]:
+    def _walk(self) -> Iterator[_Part]:
         data, at, control, found = self.data, self.start, b"", 0
         while at < len(data) and data[at] != 0x3B:  # many files end without the trailer
             if data[at] == 0x21:
@@ -81,10 +106,10 @@ class Gif:
             elif data[at] == 0x2C:
                 left, top, width, height, flags = struct.unpack_from("<HHHHB", data, at + 1)
                 end = self._blocks(at + 10 + (3 << (flags & 7) + 1 if flags & 128 else 0) + 1)
-                yield Frame(left, top, width, height, control, at, end)
+                yield _Part(left, top, width, height, control, at, end)
                 at, control, found = end, b"", found + 1
-                if found > _MOST_FRAMES:
-                    raise FileError(ErrorKind.TOO_LARGE, f"more than {_MOST_FRAMES} frames")
+                if found > _MAX_FRAMES:
+                    raise FileError(ErrorKind.TOO_LARGE, f"more than {_MAX_FRAMES} frames")
             else:
                 raise FileError(ErrorKind.DAMAGED, "damaged: no GIF block where one should be")
 
@@ -107,7 +132,7 @@ class Gif:
                 area[:] = 0
             screen = before
 
-    def _drawn(self, frame: Frame) -> np.ndarray:
+    def _drawn(self, frame: _Part) -> np.ndarray:
         """The frame alone, ``(h, w, 4)``."""
         head = bytearray(self.data[: self.start])
         head[6:10] = struct.pack("<HH", frame.width, frame.height)
@@ -117,3 +142,11 @@ class Gif:
             head += frame.control
         image = GifImagePlugin.GifImageFile(io.BytesIO(bytes(head + body + b";")))
         return np.asarray(image.convert("RGBA"))
+
+
+GIF = Format(
+    name="GIF",
+    endings=(".gif",),
+    matches=lambda start: start.startswith((b"GIF87a", b"GIF89a")),
+    open=_open,
+)

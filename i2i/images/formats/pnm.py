@@ -1,23 +1,35 @@
-"""PBM, PGM, PPM (plain and binary) and PFM, decoded by numpy: Pillow takes most of a minute for large plain files."""
+"""PBM, PGM, PPM (plain and binary) and PFM, by numpy.
+
+Pillow takes most of a minute for large plain files, and cannot write colour of 16 bits.
+"""
 
 from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 
 from i2i.errors import ErrorKind, FileError
+from i2i.images.formats.format import Encoder, Extras, Format, Frame, Limits, OpenedImage
+from i2i.images.formats.limits import refuse_size
 
 _HEADER_BYTES = 65_536  # as many as may be comments
 _FIELD = re.compile(rb"(?:\s|#[^\n\r]*[\n\r])*([+-]?[0-9.eE+-]+)")
 _COMMENT = re.compile(rb"#[^\n\r]*")
 
 
+def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
+    header = _header(file)
+    refuse_size(header.width, header.height, limits.max_pixels)
+    return OpenedImage(header.width, header.height, header.channels, header.bits, decode=lambda: _decode(file, header))
+
+
 @dataclass(frozen=True)
-class Pnm:
+class _Header:
     """The header: kind (``1`` to ``6``, ``f``, ``F``), size, largest value (scale for PFM), start of the data."""
 
     kind: str
@@ -37,7 +49,7 @@ class Pnm:
         return 32 if self.kind in "fF" else 16 if self.maximum > 255 else 8
 
 
-def is_pnm(start: bytes) -> bool:
+def _matches(start: bytes) -> bool:
     """Whether a file that begins so is one of these formats."""
     return (
         len(start) > 2
@@ -47,7 +59,7 @@ def is_pnm(start: bytes) -> bool:
     )
 
 
-def pnm_header(file: BinaryIO) -> Pnm:
+def _header(file: BinaryIO) -> _Header:
     """Reads the header and makes sure that the data behind it can be complete.
 
     Raises:
@@ -70,13 +82,13 @@ def pnm_header(file: BinaryIO) -> Pnm:
         raise FileError(ErrorKind.DAMAGED, "damaged: a PNM file without a size")
     if (kind not in "fF" and not 1 <= maximum <= 65535) or not np.isfinite(maximum) or maximum == 0:
         raise FileError(ErrorKind.DAMAGED, f"damaged: a PNM file with the largest value {maximum:g}")
-    header = Pnm(kind, int(width), int(height), maximum, position + 1)
-    if file.seek(0, io.SEEK_END) - header.start < _least_bytes(header):
+    header = _Header(kind, int(width), int(height), maximum, position + 1)
+    if file.seek(0, io.SEEK_END) - header.start < _min_bytes(header):
         raise FileError(ErrorKind.CUT_OFF, "cut off: the data of the PNM file are not all there")
     return header
 
 
-def _least_bytes(header: Pnm) -> int:
+def _min_bytes(header: _Header) -> int:
     values = header.width * header.height * header.channels
     if header.kind == "4":
         return (header.width + 7) // 8 * header.height
@@ -85,18 +97,22 @@ def _least_bytes(header: Pnm) -> int:
     return values * header.bits // 8
 
 
-def pnm_pixels(file: BinaryIO, header: Pnm) -> np.ndarray:
+def _decode(file: BinaryIO, header: _Header) -> Iterator[Frame]:
+    yield Frame(_pixels(file, header))
+
+
+def _pixels(file: BinaryIO, header: _Header) -> np.ndarray:
     """Pixels ``(H, W, 1 or 3)``: uint8, uint16 or float32, the largest value being full scale."""
     shape = (header.height, header.width, header.channels)
     file.seek(header.start)
     if header.kind in "123":
         values = _plain(file.read(), header)
     elif header.kind == "4":
-        rows = np.frombuffer(file.read(_least_bytes(header)), np.uint8).reshape(header.height, -1)
+        rows = np.frombuffer(file.read(_min_bytes(header)), np.uint8).reshape(header.height, -1)
         values = np.unpackbits(rows, axis=1)[:, : header.width]
     else:
         code = {8: "u1", 16: ">u2", 32: "<f4" if header.maximum < 0 else ">f4"}[header.bits]
-        values = np.frombuffer(file.read(_least_bytes(header)), code)
+        values = np.frombuffer(file.read(_min_bytes(header)), code)
     values = values.reshape(shape)
     if header.bits == 32:  # rows from the bottom up
         return np.ascontiguousarray(values[::-1]).astype(np.float32)
@@ -111,7 +127,7 @@ def pnm_pixels(file: BinaryIO, header: Pnm) -> np.ndarray:
     return scaled.astype(np.uint16 if header.bits == 16 else np.uint8)
 
 
-def _plain(text: bytes, header: Pnm) -> np.ndarray:
+def _plain(text: bytes, header: _Header) -> np.ndarray:
     text = _COMMENT.sub(b" ", text)
     count = header.width * header.height * header.channels
     if header.kind == "1":  # digits may stand without spaces
@@ -126,3 +142,31 @@ def _plain(text: bytes, header: Pnm) -> np.ndarray:
     raise FileError(
         ErrorKind.CUT_OFF, "cut off or damaged: the plain PNM file does not hold as many numbers as it should"
     )
+
+
+def _encode(pixels: np.ndarray, extras: Extras) -> bytes:
+    (height, width, channels), maximum = pixels.shape, np.iinfo(pixels.dtype).max
+    head = f"P{5 if channels == 1 else 6}\n{width} {height}\n{maximum}\n".encode()
+    return head + pixels.astype(pixels.dtype.newbyteorder(">"), copy=False).tobytes()
+
+
+def _encode_floats(pixels: np.ndarray, extras: Extras) -> bytes:
+    """Grey PFM: little-endian floats, the bottom row first."""
+    height, width = pixels.shape[:2]
+    return f"Pf\n{width} {height}\n-1.0\n".encode() + pixels[::-1].astype("<f4").tobytes()
+
+
+_INTEGERS = ("uint8", "uint16")
+
+PNM = Format(
+    name="PPM",
+    endings=(".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+    matches=_matches,
+    open=_open,
+    encoders=(
+        Encoder("PPM", (".ppm",), _encode, channels=(3,), dtypes=_INTEGERS),
+        Encoder("PPM", (".pgm",), _encode, channels=(1,), dtypes=_INTEGERS),
+        Encoder("PPM", (".pnm",), _encode, channels=(1, 3), dtypes=_INTEGERS),
+        Encoder("PFM", (".pfm",), _encode_floats, channels=(1,), dtypes=("float32",)),  # few readers know colour PFM
+    ),
+)

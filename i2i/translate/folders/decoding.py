@@ -12,9 +12,9 @@ import numpy as np
 
 from i2i.errors import ErrorKind, FileError, UserError
 from i2i.files import printable
+from i2i.images import ImageInfo, Picture, read_frames, read_image
 from i2i.images.errors import named
 from i2i.images.pixels import AlphaRule, apply_alpha
-from i2i.images.reading import ImageInfo, Picture, read_frames, read_image
 from i2i.translate.folders.memory_budget import Room
 from i2i.translate.folders.plan import Task
 from i2i.translate.model import Model

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from i2i.errors import UserError
+from i2i.images import MAX_PIXELS
 from i2i.images.pixels import AlphaRule
-from i2i.images.reading import MAX_PIXELS
 from i2i.translate.folders.pipeline import Pipeline, Settings
 from i2i.translate.folders.plan import PathLike, plan
 from i2i.translate.model import Model

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from i2i.images.reading import READABLE, can_hold
+from i2i.images import READABLE, can_hold
 from i2i.translate.folders.sources import Source
 
 LONGEST = 255

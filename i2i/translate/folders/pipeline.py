@@ -23,9 +23,9 @@ import numpy as np
 from i2i import memory
 from i2i.errors import ErrorKind, FileError, ModelError, UserError
 from i2i.files import printable
+from i2i.images import to_dtype, write_image
 from i2i.images.errors import named
 from i2i.images.pixels import AlphaRule
-from i2i.images.reading import to_dtype, write_image
 from i2i.translate.folders.decoding import Decoded, Decoder, Input
 from i2i.translate.folders.memory_budget import Room
 from i2i.translate.folders.plan import Task, inside

@@ -16,8 +16,8 @@ from numpy.typing import DTypeLike
 
 from i2i.errors import UserError
 from i2i.files import clear_left_overs, printable, temporary_path
+from i2i.images import MAX_PIXELS, READABLE, WRITABLE, can_hold, count_frames
 from i2i.images.errors import reason
-from i2i.images.reading import MAX_PIXELS, READABLE, WRITABLE, can_hold, count_frames
 from i2i.translate.folders.names import as_is, reserve, wishes, without_case
 from i2i.translate.folders.sources import PathLike, Source, Sources, find_sources, is_within, real_path
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from i2i.errors import UserError
 from i2i.files import natural_order, printable
-from i2i.images.reading import READABLE
-from i2i.images.search import NO_IMAGE, Found, search_folder
+from i2i.images import READABLE
+from i2i.images.search import Found, search_folder
 
 PathLike = str | os.PathLike[str]
 
@@ -129,7 +129,7 @@ def _of_glob(pattern: Path, out: Path, sources: Sources) -> Iterator[Source]:
         if earlier is not None and is_within(real_path(match if is_folder else match.parent), earlier):
             continue
         if match.suffix.lower() in READABLE and match.name:
-            yield _source(found._replace(problem=NO_IMAGE if is_folder else ""), place)
+            yield _source(found.as_folder() if is_folder else found, place)
         if is_folder:
             yield from _in_folder(match, fixed, sources)
 

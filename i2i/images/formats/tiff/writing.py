@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from i2i.errors import ErrorKind, FileError
+from i2i.images.formats.format import Extras
 
 _STRIP_BYTES = 1 << 18
 _EXIF, _GPS = 0x8769, 0x8825
@@ -17,13 +18,12 @@ _INTEROPERABILITY = 0xA005  # an offset into the block that it came from
 _ABOUT = {270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 700, 33432, 33723, 40091, 40092, 40093, 40094, 40095}
 
 
-def encode_tiff(pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> bytes:
+def encode_tiff(pixels: np.ndarray, extras: Extras) -> bytes:
     """One page in deflated strips.
 
     Args:
         pixels: ``(H, W, 1, 3 or 4)``; uint8, uint16 or float32.
-        icc: profile to embed.
-        exif: EXIF block, beginning with its TIFF header.
+        extras: profile and EXIF block to embed.
     """
     height, width, channels = pixels.shape
     integer = pixels.dtype.kind == "u"
@@ -36,8 +36,8 @@ def encode_tiff(pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> by
     if sum(sizes) >= 1 << 32:
         raise FileError(ErrorKind.TOO_LARGE, "more than 4 GB are too much for TIFF")
     tags = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
-    if exif is not None:
-        _take_over(tags, exif)
+    if extras.exif is not None:
+        _take_over(tags, extras.exif)
     tags[256], tags[257] = width, height
     tags[258] = (pixels.dtype.itemsize * 8,) * channels
     tags[259] = 8  # Adobe deflate
@@ -48,8 +48,8 @@ def encode_tiff(pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> by
     if channels == 4:
         tags[338] = 2  # alpha, not multiplied into the colours
     tags[339] = (1 if integer else 3,) * channels
-    if icc is not None:
-        tags[34675] = icc
+    if extras.icc is not None:
+        tags[34675] = extras.icc
     buffer = io.BytesIO()
     tags.save(buffer)
     return buffer.getvalue() + b"".join(strips)

@@ -1,0 +1,39 @@
+"""Refusing by size: whether a file's data can be what its header says, asked before anything is decoded."""
+
+from __future__ import annotations
+
+from i2i.errors import ErrorKind, FileError
+
+_HARMLESS_PIXELS = 1 << 22  # so few cost nothing even if the header lies
+_PIXELS_OF_ONE_COLOUR = 16_384  # that a byte can hold: WebP and AVIF of one colour come close
+
+
+def refuse_size(width: int, height: int, max_pixels: int) -> None:
+    """Raises FileError where an image has more pixels than the limit, or none at all."""
+    if width < 1 or height < 1:
+        raise FileError(ErrorKind.DAMAGED, "damaged: an image without a size")
+    if width * height > max_pixels:
+        raise FileError(ErrorKind.TOO_LARGE, f"{width} x {height} pixels are more than the limit of {max_pixels}")
+
+
+def refuse_implausible(pixels: int, possible: float) -> None:
+    """Raises FileError where a header promises more pixels than its data can hold.
+
+    Args:
+        pixels: what the header promises.
+        possible: what the data can hold at most.
+    """
+    if pixels > max(possible, _HARMLESS_PIXELS):
+        raise FileError(
+            ErrorKind.IMPLAUSIBLE, "damaged or a bomb: the header promises more pixels than the data can hold"
+        )
+
+
+def refuse_too_few_bytes(pixels: int, size: int) -> None:
+    """Does what `refuse_implausible` does for formats in which a few bytes hold any number of pixels of one colour.
+
+    Args:
+        pixels: what the header promises.
+        size: bytes of the file.
+    """
+    refuse_implausible(pixels, max(size * _PIXELS_OF_ONE_COLOUR, 4 * _HARMLESS_PIXELS))
