@@ -114,6 +114,7 @@ FILES = {
 def swapped_profile():
     """An RGB profile whose red is sRGB's green and the other way round: what it does cannot be overlooked."""
     data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    data[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # lcms writes the present second
     for at in range(132, 132 + 12 * struct.unpack(">I", data[128:132])[0], 12):
         if data[at : at + 4] in (b"rXYZ", b"gXYZ"):
             data[at : at + 4] = b"gXYZ" if data[at : at + 4] == b"rXYZ" else b"rXYZ"
