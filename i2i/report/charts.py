@@ -26,7 +26,14 @@ LOG_RATIO = 30.0
 
 @dataclass(frozen=True)
 class Curve:
-    """What to draw: a name, values by step, and the indices of colour and dash pattern."""
+    """A curve to be drawn.
+
+    Attributes:
+        name: for the legend.
+        values: values by step.
+        colour: index of the colour.
+        dash: index of the dash pattern.
+    """
 
     name: str
     values: Mapping[int, float]
@@ -42,7 +49,7 @@ class Line:
         name: for the legend.
         colour: index of the colour.
         dash: index of the dash pattern.
-        points: of the line, for SVG's ``points``.
+        points: the line's points, for SVG's ``points``.
         band: outline of the band between the least and the greatest value; empty when it would be the line itself.
         end: where the curve ends, x and y.
         last: the last value, formatted like `low` and `high`.
@@ -63,7 +70,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """A titled chart; ticks are pairs of place and label, `log` tells of a logarithmic value axis."""
+    """A chart, ready to be drawn.
+
+    Attributes:
+        title: the text above it.
+        lines: the drawn curves.
+        x_ticks: place and label of each mark on the axis of steps.
+        y_ticks: place and label of each mark on the axis of values.
+        log: whether the axis of values is logarithmic.
+    """
 
     title: str
     lines: Sequence[Line]
