@@ -34,7 +34,7 @@ def two_folders(root: Path) -> Path:
 
 
 def unpaired(root: Path) -> Path:
-    """``trainA trainB valA valB``: pictures, and others in a dark style."""
+    """Folders ``trainA``, ``trainB``, ``valA`` and ``valB``: pictures, and other pictures in a dark style."""
     for split, numbers in SPLITS.items():
         for number in numbers:
             _write(root / f"{split}A" / f"{number:03d}.png", draw_pair(number, size=SIDE)[1])
@@ -43,7 +43,7 @@ def unpaired(root: Path) -> Path:
 
 
 def labelled(root: Path) -> Path:
-    """A folder a style in ``train`` and ``val``."""
+    """A folder for each style of pictures in ``train`` and ``val``: the styles are the classes."""
     for split, numbers in SPLITS.items():
         for number in numbers:
             for style in STYLES:

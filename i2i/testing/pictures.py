@@ -19,6 +19,7 @@ STYLES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 """Name of a style -> a picture ``(H, W, 3)`` uint8 in that style."""
 
 SHAPES = 6
+"""Number of shapes in a picture."""
 
 
 def draw_pair(number: int, *, size: int) -> tuple[np.ndarray, np.ndarray]:

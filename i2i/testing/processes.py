@@ -22,19 +22,25 @@ from i2i.errors import UserError, one_line
 from i2i.plugins import Plugins
 
 WORLD = 2
+"""Number of processes."""
+
 TIMEOUT_S = 300
+"""Seconds that a process may take."""
 
 
-def in_processes(plugins: Plugins, config: Path, folder: Path) -> list[dict[str, Tensor]]:
-    """What each of two processes ends with.
+def train_in_processes(plugins: Plugins, config: Path, folder: Path) -> list[dict[str, Tensor]]:
+    """Trains in two processes that average their gradients.
 
     Args:
         plugins: looked up anew in each process.
         config: a whole configuration.
-        folder: for what the processes hand back.
+        folder: where the processes put their results.
+
+    Returns:
+        For each process its weights and buffers at the end, by network and name.
 
     Raises:
-        AssertionError: one of them failed.
+        AssertionError: one of them failed; the message says why.
     """
     # a server that has imported torch once and forks; it started clean, so its forks are, too
     context: Any = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
@@ -51,7 +57,7 @@ def in_processes(plugins: Plugins, config: Path, folder: Path) -> list[dict[str,
         worker.join(TIMEOUT_S)
         worker.kill()
     problems = sorted(folder.glob("rank-*.txt"), key=lambda path: path.stat().st_mtime_ns)
-    if problems:  # of the first one: the other's is that it is alone
+    if problems:  # the first one's: the other process only says that it is alone
         raise AssertionError(problems[0].read_text(encoding="utf-8"))
     files = [folder / f"rank-{rank}.safetensors" for rank in range(WORLD)]
     if missing := [file for file in files if not file.is_file()]:
@@ -62,14 +68,18 @@ def in_processes(plugins: Plugins, config: Path, folder: Path) -> list[dict[str,
 
 
 def final_state(plugins: Plugins, config: Path, *, disturbed: bool = False) -> dict[str, Tensor]:
-    """Weights and buffers by network and name after the configured steps, without dropout.
+    """Trains in this process for the configured steps, without dropout.
 
-    Each process has its own dropout, so that with it two processes could not equal one.
+    Dropout is left out because each process draws its own, so that two processes could never equal one.
 
     Args:
         plugins: where components are looked up.
         config: a whole configuration.
-        disturbed: every network first draws a number that nobody needs: what it draws itself becomes something else.
+        disturbed: draw a random number that nobody needs before every call of a network: what the network draws from
+            torch itself then becomes something else.
+
+    Returns:
+        Weights and buffers at the end, by network and name.
     """
     resolved = resolve(plugins, file=config, samples=False)
     fabric = launch(resolved.engine)
@@ -88,6 +98,7 @@ def final_state(plugins: Plugins, config: Path, *, disturbed: bool = False) -> d
 
 
 def _worker(rank: int, port: int, plugins: Plugins, config: Path, folder: Path) -> None:
+    """Trains as process `rank`, and leaves ``rank-N.safetensors`` or the reason of a failure in ``rank-N.txt``."""
     os.environ |= {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
@@ -113,12 +124,13 @@ def _worker(rank: int, port: int, plugins: Plugins, config: Path, folder: Path) 
 
 
 def _draw(module: nn.Module, args: Any) -> None:
+    """Draws a number that nobody needs."""
     torch.rand(1)
 
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Meanwhile new processes do not import the main program: it may have no guard, or come from no file."""
+    """Inside, new processes do not import the main program: it may have no guard, or come from no file."""
     main = sys.modules["__main__"]
     kept: dict[str, Any] = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
     vars(main).pop("__file__", None)

@@ -1,1 +1,1 @@
-"""What components of each kind promise, one file a kind."""
+"""What components of each kind promise: a file for each kind, and the table of all checks."""

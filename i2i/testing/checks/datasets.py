@@ -128,13 +128,21 @@ DATASET: Sequence[Check] = (samples, one_transform, repeatable, splits, detectio
 
 
 def _folder(subject: Subject) -> Path | None:
-    """The folder to read: the given one, none for drawings, else the first of ours that it reads."""
+    """The folder that the dataset is tried with: that of the subject, else the first of the drawn ones that it reads.
+
+    None for a dataset that needs no folder because it draws its samples.
+    """
     if subject.data is not None or not dataset_component(subject.plugins, subject.name).reads_folder:
         return subject.data
     return subject.once("folder", partial(_own_folder, subject))
 
 
 def _own_folder(subject: Subject) -> Path:
+    """The first of the drawn folders in which the dataset finds samples.
+
+    Raises:
+        Skipped: it finds none in any of them.
+    """
     component = dataset_component(subject.plugins, subject.name)
     for name, fill in folders.LAYOUTS.items():
         root = subject.folder / name
@@ -151,12 +159,13 @@ def _own_folder(subject: Subject) -> Path:
 
 
 def _opened(subject: Subject, split: str, transform: Transform = dict) -> AdaptedDataset:
+    """The dataset of a split with that transform."""
     return data_source(subject.plugins, subject.name, _folder(subject), subject.options).open(split, transform)
 
 
 @contextlib.contextmanager
 def _listed_backwards() -> Iterator[None]:
-    """Meanwhile folders are listed in another order, as on another file system."""
+    """Inside, folders are listed in another order, as on another file system."""
     listdir, scandir = os.listdir, os.scandir
 
     class Backwards:
@@ -186,4 +195,5 @@ def _listed_backwards() -> Iterator[None]:
 
 
 def _bytes(dataset: AdaptedDataset, index: int) -> list[bytes]:
+    """The content of a sample, by which two can be compared."""
     return [np.asarray(value).tobytes() for value in dataset.look(index).values()]

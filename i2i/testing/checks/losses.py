@@ -48,23 +48,25 @@ def mean(subject: Subject) -> None:
 LOSS: Sequence[Check] = (scalar, mean)
 
 
-class _Still(StepContext):
-    """A context in which chance always draws the same."""
+class _FixedContext(StepContext):
+    """A step's context whose random numbers are always the same."""
 
     def rand(self, *shape: int) -> Tensor:
-        """The middle."""
+        """One half everywhere."""
         return torch.full(shape, 0.5)
 
     def randn(self, *shape: int) -> Tensor:
-        """Nothing."""
+        """Zeros."""
         return torch.zeros(shape)
 
 
 def _built(subject: Subject) -> nn.Module:
+    """The loss or penalty."""
     return Builder(subject.plugins, (64, 64)).loss(subject.name, **subject.options)
 
 
 def _batch(size: int) -> dict[str, Tensor]:
+    """Real and generated images ``(size, 3, 64, 64)`` in [-1, 1] that gradients are wanted for."""
     generator = torch.Generator().manual_seed(0)
     return {
         name: (torch.rand(size, 3, 64, 64, generator=generator) * 2 - 1).requires_grad_() for name in ("real", "fake")
@@ -72,12 +74,12 @@ def _batch(size: int) -> dict[str, Tensor]:
 
 
 def _calls(module: nn.Module, batch: dict[str, Tensor]) -> list[tuple[str, Callable[[], Any]]]:
-    """The calls that a loss of its protocol must answer, with what messages call them."""
+    """Each way in which recipes call a loss of this sort: how messages name the call, and the call itself."""
     real, fake = batch["real"], batch["fake"]
     if getattr(module, "penalty", False):
         torch.manual_seed(0)
         score = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Conv2d(4, 1, 3))
-        context = _Still(0, 100, torch.device("cpu"), torch.float32)
+        context = _FixedContext(0, 100, torch.device("cpu"), torch.float32)
         context.begin(0)
         return [("penalty(score, real, fake, ctx)", lambda: module(score, real=real, fake=fake, ctx=context))]
     parameters = inspect.signature(module.forward).parameters

@@ -42,10 +42,10 @@ def value(subject: Subject) -> None:
 def accumulation(subject: Subject) -> None:
     """Counts every batch since the last reset, and forgets them there."""
     first, second = _images(3), _images(3, strength=0.6)
-    once = _of(subject, first)
-    values = {_of(subject, *batches) for batches in ((first, second), (second, first), (first,), (second,))}
-    both, last = (_of(subject, first, second), _of(subject, second, first)), (_of(subject, second), once)
-    if len(values) > 1 and all(abs(one - other) < 1e-9 for one, other in zip(both, last, strict=True)):
+    once, other = (_value_for(subject, batch) for batch in (first, second))
+    both = (_value_for(subject, first, second), _value_for(subject, second, first))
+    of_the_last = all(abs(value - last) < 1e-9 for value, last in zip(both, (other, once), strict=True))
+    if of_the_last and len({once, other, *both}) > 1:
         fail("after two batches it is what it is after the last one: update must add to what it saw before")
     metric = _metric(subject)
     metric.update(*second)
@@ -61,7 +61,7 @@ def direction(subject: Subject) -> None:
     higher = getattr(_metric(subject), "higher_is_better", None)
     if not isinstance(higher, bool):
         fail("say by an attribute higher_is_better = True or False which of two values is the better one")
-    little, much = (_of(subject, _images(3, strength=strength)) for strength in (0.1, 0.6))
+    little, much = (_value_for(subject, _images(3, strength=strength)) for strength in (0.1, 0.6))
     if (much >= little) if higher else (much <= little):
         fail(f"{little:.4g} with a little noise and {much:.4g} with much, but higher_is_better = {higher}")
 
@@ -70,10 +70,12 @@ METRIC: Sequence[Check] = (value, accumulation, direction)
 
 
 def _metric(subject: Subject) -> Any:
+    """A new metric, which has seen no images."""
     return Builder(subject.plugins, (SIDE, SIDE)).metric(subject.name, scale=1, **subject.options)
 
 
-def _of(subject: Subject, *batches: tuple[Tensor, Tensor]) -> float:
+def _value_for(subject: Subject, *batches: tuple[Tensor, Tensor]) -> float:
+    """What a new metric says after these batches of outputs and targets."""
     metric = _metric(subject)
     for batch in batches:
         metric.update(*batch)

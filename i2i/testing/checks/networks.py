@@ -18,7 +18,7 @@ from i2i.plugins.builder import Builder
 from i2i.testing.subject import Check, Skipped, Subject, fail, failing_as
 
 SIDE = 64
-"""Height and width of the images that networks are tried with."""
+"""Height and width of the images that networks are tried with, if they can be built for so small ones."""
 
 CHANNELS = ((3, 3), (1, 3), (3, 1), (4, 3))
 """Channels in and out: colour, grey, and with alpha."""
@@ -50,8 +50,8 @@ def any_size(subject: Subject) -> None:
     if "image" not in getattr(network, "inputs", ("image",)):
         raise Skipped("it makes images from noise, of the size that it was built for")
     multiple, scale = int(getattr(network, "multiple", 1)), getattr(network, "scale", 1)
-    least = max(int(getattr(network, "minimum", 1)), 33)
-    height, width = (-(-least // multiple) * multiple + extra * multiple for extra in (0, 3))
+    minimum = max(int(getattr(network, "minimum", 1)), 33)
+    height, width = (-(-minimum // multiple) * multiple + extra * multiple for extra in (0, 3))
     _, *rest = _inputs(subject, network, 3)
     with failing_as(f"an image of {height}x{width}, with multiple = {multiple}"), torch.no_grad():
         made = network(torch.rand(2, 3, height, width) * 2 - 1, *rest)
@@ -176,9 +176,9 @@ FEATURES: Sequence[Check] = (feature_maps,)
 
 
 def _side(subject: Subject) -> int:
-    """Height and width of the images that it is tried with: larger ones if it refuses small ones."""
+    """Height and width of the images that a network is tried with: the smallest that it can be built for."""
 
-    def least() -> int:
+    def smallest() -> int:
         for side in (SIDE, 128, 256):
             build = Builder(subject.plugins, (side, side))
             with contextlib.suppress(ConfigError):
@@ -189,27 +189,29 @@ def _side(subject: Subject) -> int:
                 return side
         return SIDE
 
-    return subject.once("side", least)
+    return subject.once("side", smallest)
 
 
 def _options(subject: Subject) -> dict[str, Any]:
-    """The subject's options, with two classes where it can be told a class."""
+    """The subject's options, and two classes if it is a network that takes labels."""
     classes = {"classes": 2} if "classes" in subject.component.config.model_fields else {}
     return classes | subject.options
 
 
 def _generator(subject: Subject, into: int, out: int) -> nn.Module:
+    """The generator, built for that many channels of its input and output."""
     build = Builder(subject.plugins, (_side(subject), _side(subject)))
     return build.generator(subject.name, in_channels=into, out_channels=out, **_options(subject))
 
 
 def _discriminator(subject: Subject, count: int) -> nn.Module:
+    """The discriminator, built for images of that many channels."""
     build = Builder(subject.plugins, (_side(subject), _side(subject)))
     return build.discriminator(subject.name, in_channels=count, **_options(subject))
 
 
 def _inputs(subject: Subject, network: nn.Module, count: int) -> list[Tensor]:
-    """What a generator is called with for two images, as its attribute `inputs` says."""
+    """Tensors with which a generator is called to make two images, as its attribute `inputs` says."""
     torch.manual_seed(0)
     known = {
         "image": torch.rand(2, count, _side(subject), _side(subject)) * 2 - 1,
@@ -223,7 +225,7 @@ def _inputs(subject: Subject, network: nn.Module, count: int) -> list[Tensor]:
 
 
 def _judged(subject: Subject, network: nn.Module, count: int) -> list[Tensor]:
-    """What a discriminator is called with for two images."""
+    """Tensors with which a discriminator is called to judge two images of that many channels."""
     torch.manual_seed(0)
     images = torch.rand(2, count, _side(subject), _side(subject)) * 2 - 1
     takes_label = "label" in getattr(network, "inputs", ("image",))

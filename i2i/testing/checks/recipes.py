@@ -24,12 +24,13 @@ from i2i.engine.loop import feed, open_training
 from i2i.engine.loop import train as run_engine
 from i2i.engine.state import Batch, Training
 from i2i.runs.folder import open_run
-from i2i.testing.processes import final_state, in_processes
+from i2i.testing.processes import final_state, train_in_processes
 from i2i.testing.subject import Check, Subject, fail, small_options
 from i2i.training import Trained, train
 from i2i.translate import load
 
 STEPS = 2
+"""Training steps of a run."""
 SIDE = 64
 """Height and width of the training crops, in pixels; the sources of super-resolution are smaller."""
 
@@ -98,7 +99,7 @@ def resume(subject: Subject) -> None:
             )
     states = [torch.load(run / last / "training.pt", weights_only=True) for run in (whole.run, halved)]
     leaves = [tree_leaves(state) for state in states]
-    if len(leaves[0]) != len(leaves[1]) or not all(map(_same, *leaves)):
+    if len(leaves[0]) != len(leaves[1]) or not all(map(_equal, *leaves)):
         fail("optimisers or image pools differ after a resume")
     if _losses(whole.run) != _losses(halved):
         fail("the losses after a resume differ from those of the run that was not interrupted")
@@ -111,7 +112,7 @@ def processes(subject: Subject) -> None:
     config = _config(subject, "engine.precision=fp64", "train.ema=0", *rate)
     path = subject.folder / "processes.yaml"
     path.write_text(config.to_yaml(), encoding="utf-8")
-    first, second = in_processes(subject.plugins, path, subject.folder)
+    first, second = train_in_processes(subject.plugins, path, subject.folder)
     if different := [key for key in first if not torch.equal(first[key], second[key])]:
         fail(f"{different[0]} differs between two processes: something random is drawn outside of ctx and networks")
     alone = final_state(subject.plugins, path)
@@ -153,16 +154,17 @@ RECIPE: Sequence[Check] = (round_trip, losses, gradients, bf16, export, resume, 
 
 
 def _translated(model: Any, size: tuple[int, int], label: Any) -> np.ndarray:
+    """What the exported model makes of a random image of that (height, width)."""
     image = np.random.default_rng(0).integers(0, 256, (*size, model.channels[0]), np.uint8)
     result = model.translate(image, label=label)
-    wanted = tuple(model.scale * side for side in size)
-    if result.shape[:2] != wanted:
-        fail(f"an image of {size} became {result.shape[:2]} and should be {wanted}")
+    expected = tuple(model.scale * side for side in size)
+    if result.shape[:2] != expected:
+        fail(f"an image of {size} became {result.shape[:2]} and should be {expected}")
     return result
 
 
 def _described(recipe: Any) -> str:
-    """A class's own text, and that of its methods and its module: where names may be explained."""
+    """The docstrings of a recipe, its methods and its module, in small letters: where losses may be explained."""
     texts = [sys.modules.get(getattr(recipe, "__module__", ""))]
     for base in getattr(recipe, "__mro__", (recipe,)):
         if not base.__module__.startswith("i2i.api."):
@@ -174,10 +176,10 @@ def _config(subject: Subject, *sets: str) -> RunConfig:
     """The recipe's configuration, made small; its preset for samples where there is one."""
     component = subject.component
     preset = "samples" if "samples" in component.presets else None
-    asked = resolve(subject.plugins, subject.name, preset=preset, sets=subject.sets, samples=False)
+    chosen = resolve(subject.plugins, subject.name, preset=preset, sets=subject.sets, samples=False)
     own = {"sample_every": STEPS, "checkpoint_every": 1, "log_every": 1, "val_images": 1, "sample_count": 1}
     data: dict[str, Any] = {
-        "size": SIDE // asked.data.scale * asked.data.scale,
+        "size": SIDE // chosen.data.scale * chosen.data.scale,
         "load_size": None,
         "jitter": 1,
         "workers": 0,
@@ -188,7 +190,7 @@ def _config(subject: Subject, *sets: str) -> RunConfig:
         "data": data,
         "train": {"batch_size": 2, "steps": STEPS, "ema": 0.9, **own},
         "engine": {"threads": 1, "precision": "fp32", "device": "cpu"},
-        subject.name: _small_choices(subject, asked.options),
+        subject.name: _small_choices(subject, chosen.options),
     }
     return resolve(
         subject.plugins, subject.name, preset=preset, values=small, sets=[*subject.sets, *sets], samples=False
@@ -196,12 +198,12 @@ def _config(subject: Subject, *sets: str) -> RunConfig:
 
 
 def _small_choices(subject: Subject, options: Any) -> dict[str, Any]:
-    """The recipe's networks with their options that make them small, those that the user set left alone."""
-    taken = {key for text in subject.sets for key in text.partition("=")[0].split(".")}
+    """The recipe's components with options that make them small; those that the user set are left alone."""
+    set_by_user = {key for text in subject.sets for key in text.partition("=")[0].split(".")}
     small = {}
     for name in type(options).model_fields:
         value = getattr(options, name)
-        if isinstance(value, Choice) and value.name != "auto" and name not in taken:
+        if isinstance(value, Choice) and value.name != "auto" and name not in set_by_user:
             component = subject.plugins.get(value.kind, value.name)
             if own := small_options(subject.plugins, value.kind, component):
                 small[name] = {"name": value.name, **own}
@@ -209,6 +211,7 @@ def _small_choices(subject: Subject, options: Any) -> dict[str, Any]:
 
 
 def _opened(subject: Subject, config: RunConfig) -> tuple[Training, Any]:
+    """A training that has made no step, and its batches."""
     fabric = launch(config.engine)
     training, data = open_training(config, subject.plugins, fabric)
     return training, feed(training, data, fabric, set())
@@ -226,6 +229,7 @@ def _phases(subject: Subject, config: RunConfig) -> list[tuple[Phase, dict[str, 
 
 
 def _parameters(training: Training) -> dict[str, dict[str, Tensor]]:
+    """Copies of the weights by network and name."""
     return {
         name: {key: parameter.detach().clone() for key, parameter in module.named_parameters()}
         for name, module in training.modules.items()
@@ -251,10 +255,11 @@ def _run(subject: Subject) -> Trained:
     return subject.once("run", trained)
 
 
-def _same(one: Any, other: Any) -> bool:
+def _equal(one: Any, other: Any) -> bool:
     return torch.equal(one, other) if isinstance(one, Tensor) and isinstance(other, Tensor) else bool(one == other)
 
 
 def _losses(run: Path) -> list[dict[str, float]]:
+    """The logged losses of a run, step by step."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return [{key: value for key, value in line.items() if key.startswith(("loss/", "step"))} for line in lines]

@@ -16,7 +16,7 @@ from i2i.testing.pictures import draw_pair
 from i2i.testing.subject import Check, Skipped, Subject, fail, failing_as
 
 SCALE = 2
-"""What degradations for super-resolution are told."""
+"""Degradations for super-resolution are built for targets this many times as large as the sources."""
 
 Sample = dict[str, Any]
 
@@ -87,6 +87,8 @@ TRANSFORM: Sequence[Check] = (samples, sizes, together, repeatable, inputs_kept)
 
 
 def _transform(subject: Subject) -> Any:
+    """The transform, built once for all checks."""
+
     def make() -> Any:
         return Builder(subject.plugins, (64, 64)).transform(subject.name, scale=SCALE, **subject.options)
 
@@ -94,7 +96,7 @@ def _transform(subject: Subject) -> Any:
 
 
 def _degrades(subject: Subject) -> bool:
-    """Whether it makes a source where there is none."""
+    """Whether the transform makes a source for a sample that has none."""
 
     def tried() -> bool:
         sample = {"target": draw_pair(0, size=64)[1]}
@@ -107,6 +109,7 @@ def _degrades(subject: Subject) -> bool:
 
 
 def _sample(subject: Subject, dtype: Any, channels: int) -> Sample:
+    """A sample of pictures of 64 pixels as the transform gets it: without a source if it makes one itself."""
     labels, picture = (image[..., :channels] for image in draw_pair(0, size=64))
     factor = {np.uint8: 1, np.uint16: 257, np.float32: 1 / 255}[dtype]
     source, target = ((image * np.float64(factor)).astype(dtype) for image in (labels, picture))
@@ -115,6 +118,7 @@ def _sample(subject: Subject, dtype: Any, channels: int) -> Sample:
 
 
 def _seed(seed: int) -> None:
+    """Seeds every generator that a transform may draw from."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
