@@ -29,6 +29,7 @@ import numpy as np
 
 from i2i.images import find_images, read_image, write_image
 from i2i.translate import Model, load, translate_folder
+from i2i.translate.pictures import to_network
 
 EXPORT = """
 import sys
@@ -108,12 +109,12 @@ def stages_alone(model: Model, files: list[Path], out: Path, batch: int) -> dict
     The network is given the same image again and again, and the encoder its output. Small images go through the network
     in several runs at once, which uses the cores better than a plain loop over them; both are timed.
     """
-    image = model.prepare(read_image(files[0]))
+    image = to_network(read_image(files[0]), model.info)
     images = np.stack([image] * batch)
     output = model.translate_batch(images)[0]
     out.mkdir(exist_ok=True)
     return {
-        "decode": threaded(lambda file: model.prepare(read_image(file)), files),
+        "decode": threaded(lambda file: to_network(read_image(file), model.info), files),
         "network in a loop": seconds(lambda: [model.translate_batch(images) for _ in files[::batch]]),
         "network in several runs at once": threaded(lambda _: model.translate_batch(images), files[::batch]),
         "encode": threaded(lambda file: write_image(out / file.name, output), files),

@@ -1,4 +1,4 @@
-"""How much memory there is, and whether it ran out."""
+"""How much memory the machine leaves to this process, and whether an error says that it ran out."""
 
 from __future__ import annotations
 
@@ -7,57 +7,71 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-_MOST = 2 << 30
+from i2i.errors import ErrorKind, FileError, UserError
+
 _UNKNOWN = 2 << 30
-_CGROUP = Path("/sys/fs/cgroup")
-_NO_MEMORY = re.compile(r"bad_alloc|allocate memory|out of memory|memory allocation|CUDNN_STATUS_ALLOC", re.IGNORECASE)
+"""Bytes that are taken for free where the system does not tell."""
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+_MEMORY_INFO = Path("/proc/meminfo")
 
-
-def budget() -> int:
-    """Bytes that the activations of one run may take: half of what is available, at most 2 GiB."""
-    return min(_MOST, available() // 2)
+# onnxruntime, cuDNN, cuBLAS and the C++ library have no class for it that Python sees: only their words tell. This is
+# the one place that reads them.
+_OUT_OF_MEMORY = re.compile(
+    r"bad_alloc|bad allocation|allocate memory|memory allocation|out of memory|not enough memory|STATUS_ALLOC",
+    re.IGNORECASE,
+)
 
 
 def available() -> int:
-    """Bytes that can be had without swapping, within the limit of the container; 2 GiB where nothing tells."""
-    found = [value for value in (_from_meminfo(), *_from_cgroup()) if value is not None]
-    return max(0, min(found)) if found else _from_sysconf() or _UNKNOWN
+    """Bytes that this process can get without swapping, within the limit of its container; 2 GiB where unknown."""
+    found = [value for value in (_left_on_machine(), *_left_in_control_groups()) if value is not None]
+    return max(0, min(found)) if found else _half_of_all() or _UNKNOWN
 
 
-def ran_out(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, is a lack of memory."""
+def ran_out(error: BaseException | None, *classes: type[BaseException]) -> bool:
+    """Whether an error, or what caused it, is a lack of memory.
+
+    Args:
+        error: as caught; None, for convenience, is no lack of memory.
+        classes: classes of a library's own for it, such as ``torch.OutOfMemoryError``, beside `MemoryError`.
+    """
     while error is not None:
-        if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+        if isinstance(error, UserError | FileError):
+            found = error.kind is ErrorKind.OUT_OF_MEMORY
+        else:
+            found = isinstance(error, (MemoryError, *classes)) or _OUT_OF_MEMORY.search(str(error)) is not None
+        if found:
             return True
         error = error.__cause__
     return False
 
 
-def _from_meminfo() -> int | None:
+def _left_on_machine() -> int | None:
+    """What Linux says that programs can get without swapping."""
     with suppress(OSError, ValueError, IndexError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in _MEMORY_INFO.read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     return None
 
 
-def _from_cgroup() -> list[int]:
+def _left_in_control_groups() -> list[int]:
     """What is left below the limits of versions 2 and 1 of control groups; cached files give way and count as free."""
     left = []
-    for limit, used, folder, cached in [
-        ("memory.max", "memory.current", "", "inactive_file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory", "total_inactive_file"),
+    for folder, limit, used, cached in [
+        (_CONTROL_GROUPS, "memory.max", "memory.current", "inactive_file"),
+        (_CONTROL_GROUPS / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ]:
         with suppress(OSError, ValueError):  # "max" is no number: no limit
-            free = int((_CGROUP / limit).read_text()) - int((_CGROUP / used).read_text())
+            free = int((folder / limit).read_text()) - int((folder / used).read_text())
             with suppress(OSError, ValueError, KeyError):
-                lines = (_CGROUP / folder / "memory.stat").read_text().splitlines()
+                lines = (folder / "memory.stat").read_text().splitlines()
                 free += int(dict(line.split(maxsplit=1) for line in lines)[cached])
             left.append(free)
     return left
 
 
-def _from_sysconf() -> int | None:
+def _half_of_all() -> int | None:
     """Half of the memory built in, where the system tells that much."""
     with suppress(AttributeError, OSError, ValueError):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from i2i.cli.common import plugins_of, stoppable
-from i2i.cli.results import Report, show
+from i2i.cli.results import ProgressReport, report_all
 from i2i.errors import UserError
 
 if TYPE_CHECKING:
-    from i2i.translate.folders.folder import Result
+    from i2i.translate.results import Result
 
 DEVICES = "auto, cpu, cuda or tensorrt; what cannot be had is replaced, with a note."
 Translator = Annotated[str | None, typer.Option(help="Which of a run's translators, such as AtoB.")]
@@ -85,9 +85,9 @@ def translate(
             skip_existing=skip_existing,
         )
         statuses = ("written", "skipped", "failed")
-        report = Report(statuses, _record if as_json else None, lambda: results.notes, _work)
+        report = ProgressReport(statuses, _record if as_json else None, lambda: results.notes, _work)
         with closing(results):
-            show(report, results, results.total, out, doing="translating", done="translated")
+            report_all(report, results, results.total, out, wording=("translating", "translated"))
 
 
 def _tile(text: str) -> Literal["auto", "none"] | int:

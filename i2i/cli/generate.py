@@ -9,7 +9,7 @@ import typer
 
 from i2i.cli.common import stoppable
 from i2i.cli.deploy import DEVICES, Translator
-from i2i.cli.results import Report, show
+from i2i.cli.results import ProgressReport, report_all
 
 if TYPE_CHECKING:
     from i2i.translate.generate import Generated
@@ -34,22 +34,14 @@ def generate(
 ) -> None:
     """Make images from noise with a trained model; needs no torch."""
     from i2i.translate import load
-    from i2i.translate.generate import generate_folder
+    from i2i.translate.generate import Sampling, generate_folder
 
     with stoppable():
         loaded = load(model, translator=translator, device=device, check=True)
-        results = generate_folder(
-            loaded,
-            out,
-            labels=label or (),
-            count=count,
-            seed=seed,
-            truncation=truncation,
-            batch=batch,
-            overwrite=overwrite,
-        )
-        report = Report(("written", "failed"), _record if as_json else None, lambda: loaded.notes)
-        show(report, results, results.total, out, doing="generating", done="made")
+        sampling = Sampling(count=count, seed=seed, truncation=truncation, batch=batch)
+        results = generate_folder(loaded, out, sampling, labels=label or (), overwrite=overwrite)
+        report = ProgressReport(("written", "failed"), _record if as_json else None, lambda: results.notes)
+        report_all(report, results, results.total, out, wording=("generating", "made"))
 
 
 def _record(result: Generated) -> dict[str, Any]:

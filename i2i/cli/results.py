@@ -14,33 +14,33 @@ import typer
 from i2i.cli.common import open_stdout, say
 from i2i.errors import UserError
 
-_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_LINES = 10.0
 """Seconds from one line of progress to the next where there is no terminal."""
 
 
-class Result(Protocol):
-    """What became of one image."""
+class Outcome(Protocol):
+    """What became of one image, as far as it is reported."""
 
     @property
     def status(self) -> str:
-        """Such as ``written`` or ``failed``."""
+        """One of the statuses that the report counts, such as ``written`` or ``failed``."""
 
     @property
     def reason(self) -> str:
-        """Why it failed."""
+        """Why it failed, on one line; empty if it did not."""
 
 
-R = TypeVar("R", bound=Result)
+R = TypeVar("R", bound=Outcome)
 
 
-class Report(Generic[R]):
-    """Counts results and tells failures and notes as they come; keeps records only for ``--json``.
+class ProgressReport(Generic[R]):
+    """Counts results and prints failures and notes as they come; keeps records only for ``--json``.
 
     Args:
-        statuses: the statuses that there are, ``written`` and ``failed`` among them.
-        record: a result as it stands in the JSON object; None: there will be none.
-        notes: lines worth knowing about the whole so far.
-        work: seconds of work on a result by stage.
+        statuses: all statuses that results may have, ``written`` and ``failed`` among them.
+        record: makes of a result what stands for it in the JSON object; None: no JSON object is printed.
+        notes: gives the lines worth knowing about the whole so far.
+        work: gives the seconds of work on a result by stage.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class Report(Generic[R]):
         self._record, self._notes, self._work_of = record, notes, work
         self._records: list[dict[str, Any]] = []
         self._work: dict[str, float] = {}
-        self._told = 0
+        self._notes_printed = 0
         self._begin = time.monotonic()
 
     def add(self, result: R) -> None:
-        """Takes a result and says what there is to say about it."""
+        """Counts a result, and prints its failure or note and the notes that are new."""
         self.counts[result.status] += 1
         for stage, seconds in self._work_of(result).items():
             self._work[stage] = self._work.get(stage, 0.0) + seconds
@@ -68,17 +68,22 @@ class Report(Generic[R]):
             _say(f"failed: {result.reason}")
         elif note := getattr(result, "note", ""):
             _say(f"note: {note}")
-        self.tell_notes()
+        self.print_notes()
 
-    def tell_notes(self) -> None:
-        """Says the notes that have come since the last time."""
+    def print_notes(self) -> None:
+        """Prints the notes that have come since the last time."""
         notes = self._notes()
-        for note in notes[self._told :]:
+        for note in notes[self._notes_printed :]:
             _say(f"note: {note}")
-        self._told = len(notes)
+        self._notes_printed = len(notes)
 
     def finish(self, out: Path, *, complete: bool) -> None:
-        """Prints the summary, and the JSON object if there is to be one."""
+        """Prints the summary, and with ``--json`` the object.
+
+        Args:
+            out: folder of the outputs.
+            complete: whether all results have come.
+        """
         seconds = time.monotonic() - self._begin
         speed = self.counts["written"] / max(seconds, 1e-9)
         if self._record is not None:
@@ -92,23 +97,25 @@ class Report(Generic[R]):
         _say(f"{text}, {speed:.3g} images/s, in {out}")
 
 
-def show(report: Report[R], results: Iterable[R], total: int, out: Path, *, doing: str, done: str) -> None:
+def report_all(
+    report: ProgressReport[R], results: Iterable[R], total: int, out: Path, *, wording: tuple[str, str]
+) -> None:
     """Works through the results and reports them, also when something stops it on the way.
 
     Args:
-        report: what has been told so far.
-        results: done as they are taken.
+        report: counts and prints them.
+        results: the work is done as they are taken.
         total: how many there will be.
         out: folder of the outputs.
-        doing: what the progress bar says, such as ``translating``.
-        done: the same when it is over, such as ``translated``.
+        wording: what is being done and what then has been done, such as ``translating`` and ``translated``.
 
     Raises:
         UserError: nothing but failures.
         typer.Exit: some failures, with code 1.
     """
+    doing, done = wording
     complete = False
-    report.tell_notes()
+    report.print_notes()
     try:
         for result in _with_progress(results, total, doing):
             report.add(result)
@@ -151,7 +158,7 @@ def _with_lines(results: Iterable[R], total: int, doing: str) -> Iterator[R]:
     for count, result in enumerate(results, start=1):
         yield result
         now = time.monotonic()
-        if now - last >= _BETWEEN_LINES:
+        if now - last >= _SECONDS_BETWEEN_LINES:
             speed, last = count / (now - begin), now
             left = timedelta(seconds=round((total - count) / speed))
             _say(f"{doing}: {count} of {total}, {speed:.3g} images/s, {left} left")

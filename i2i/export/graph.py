@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from i2i.components.inference import mirror_padded
-
-ValueType = Literal["uint8", "float32"]
+from i2i.model_metadata import ValueType
 
 
 class Deployed(nn.Module):

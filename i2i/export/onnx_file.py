@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import logging
 import re
 import warnings
@@ -22,9 +21,10 @@ from torch import Tensor
 from i2i.api import Translator
 from i2i.errors import ModelError, RunError
 from i2i.export.footprint import bytes_per_pixel
-from i2i.export.graph import Deployed, ValueType, measure_scale
+from i2i.export.graph import Deployed, measure_scale
 from i2i.export.receptive import has_global_statistics, receptive_field
 from i2i.files import clear_left_overs, temporary_path
+from i2i.model_metadata import PREFIX, Metadata, ValueType, to_entries
 
 TOLERANCE = 1.0
 """Largest difference allowed between onnxruntime and torch, in units of 1/255."""
@@ -51,8 +51,9 @@ def write_onnx(path: Path, translator: Translator, value_type: ValueType, facts:
     module = translator.module.cpu()
     deployed = Deployed(module, inputs, value_type, measure_scale(module, example, inputs)).eval()
     model = _traced(deployed, _deployed_inputs(translator, value_type, batch=2))
-    for entry_key, entry_value in _metadata(deployed, translator, facts).items():
-        model.metadata_props.add(key=f"i2i.{entry_key}", value=entry_value)
+    entries = to_entries(_metadata(deployed, translator)) | {f"{PREFIX}{key}": text for key, text in facts.items()}
+    for key, text in entries.items():
+        model.metadata_props.add(key=key, value=text)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         clear_left_overs(path.parent)
@@ -107,27 +108,25 @@ def _cause(error: BaseException) -> str:
     return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:300] or type(error).__name__
 
 
-def _metadata(deployed: Deployed, translator: Translator, facts: Mapping[str, str]) -> dict[str, str]:
+def _metadata(deployed: Deployed, translator: Translator) -> Metadata:
+    """What the file says about itself, measured on the network and its example."""
     image, example = translator.example.get("image"), [tensor.cpu() for tensor in translator.example.values()]
     with torch.inference_mode():
         output = deployed.module(*example)
     channels = image.shape[1] if image is not None else 0
-    field = receptive_field(deployed.module, channels) if image is not None else None
-    memory = {} if image is None else {"bytes_per_pixel": str(bytes_per_pixel(deployed.module, example, image))}
-    return {
-        "version": version("i2i-toolkit"),
-        "translator": "default",
-        "scale": str(deployed.scale),
-        "multiple": str(deployed.multiple),
-        "channels_in": str(channels),
-        "channels_out": str(output.shape[1]),
-        "value_type": deployed.value_type,
-        "labels": json.dumps(list(translator.labels)),
-        "receptive_field": str(field) if field else "global",
-        "global_statistics": json.dumps(has_global_statistics(deployed.module)),
-        **memory,
-        **facts,
-    }
+    return Metadata(
+        version=version("i2i-toolkit"),
+        translator="default",
+        scale=deployed.scale,
+        multiple=deployed.multiple,
+        channels_in=channels,
+        channels_out=output.shape[1],
+        value_type=deployed.value_type,
+        labels=tuple(translator.labels),
+        receptive_field=receptive_field(deployed.module, channels) if image is not None else None,
+        global_statistics=has_global_statistics(deployed.module),
+        bytes_per_pixel=bytes_per_pixel(deployed.module, example, image) if image is not None else None,
+    )
 
 
 def _deployed_inputs(

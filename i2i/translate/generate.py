@@ -14,30 +14,33 @@ import numpy as np
 from i2i.errors import UserError
 from i2i.files import printable
 from i2i.images import write_image
-from i2i.translate.folders.plan import PathLike, existing_outputs, make_writable, output_folder, with_format
-from i2i.translate.model import Model
+from i2i.translate.folders.inputs import PathLike
+from i2i.translate.folders.outputs import make_writable, output_folder, refuse_existing, with_format
+from i2i.translate.network import LoadedModel, Network
 from i2i.translate.noise import check_draw
 from i2i.translate.results import Results
 
-MOST = 1_000_000
+MAX_COUNT = 1_000_000
 """Images of a label in one call; all their names are checked before the first is drawn."""
-_UNSAFE = frozenset(' /\\:*?"<>|')  # separators somewhere, or refused by Windows
-_LONGEST = 50  # characters of a label in a file name, which may have 255 bytes
+_UNSAFE = frozenset(' /\\:*?"<>|')
+"""Characters that separate folders on some system, or that Windows refuses in names."""
+_MAX_LABEL = 50
+"""Characters of a label in a file name, which may have 255 bytes."""
 
 
 @dataclass(frozen=True)
 class Generated:
-    """What became of one image.
+    """What became of one generated image.
 
     Attributes:
         output: the file that was, or would have been, written.
         label: name of the label, or its number where it has no name; None for models without labels.
-        number: of the image among those of its label, from 0.
+        number: number of the image among those of its label, from 0.
         status: whether it was written.
         reason: why it failed, on one line that names the output; empty when written.
-        seconds: of work on it: its share of the batch in the network, encoding.
-        width: in pixels; None unless written.
-        height: likewise.
+        seconds: seconds of work on it: its share of the batch in the network, and encoding.
+        width: width in pixels; None unless written.
+        height: height in pixels; None unless written.
     """
 
     output: Path
@@ -51,24 +54,53 @@ class Generated:
 
 
 @dataclass(frozen=True)
-class _Request:
-    """Some images of one label that go through the network together."""
+class Sampling:
+    """Which images are drawn, and how.
 
-    index: int | None  # number of the label
+    Attributes:
+        count: images of each label, from 1 to a million.
+        seed: a whole number from 0; another one gives other images.
+        truncation: noise of larger magnitude is drawn anew: less variety, fewer odd images. None: all is kept.
+        batch: most images that go through the network at once.
+
+    Raises:
+        UserError: a number is out of range.
+    """
+
+    count: int = 8
+    seed: int = 0
+    truncation: float | None = None
+    batch: int = 16
+
+    def __post_init__(self) -> None:
+        check_draw(self.seed, self.truncation)
+        if not 1 <= self.count <= MAX_COUNT or self.batch < 1:
+            raise UserError(f"count and batch are whole numbers from 1, and count is at most {MAX_COUNT:,} at a time")
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Some images of one label that go through the network together.
+
+    Attributes:
+        index: number of the label; None for models without labels.
+        label: its name, or its number as text.
+        numbers: numbers of the images among those of the label.
+        outputs: their files.
+    """
+
+    index: int | None
     label: str | None
     numbers: range
     outputs: list[Path]
 
 
 def generate_folder(
-    model: Model,
+    model: LoadedModel,
     out: PathLike,
+    sampling: Sampling | None = None,
     *,
     labels: Sequence[str | int] = (),
-    count: int = 8,
-    seed: int = 0,
-    truncation: float | None = None,
-    batch: int = 16,
     overwrite: bool = False,
 ) -> Results[Generated]:
     """Generates images into a folder: ``LABEL-0000.png``, or ``image-0000.png`` where the model has no labels.
@@ -76,13 +108,10 @@ def generate_folder(
     All is checked before this returns; the work is done as results are taken. An interrupt leaves no partial file.
 
     Args:
-        model: as loaded.
+        model: as `i2i.load` gives it.
         out: folder of the outputs; made if it is not there.
+        sampling: which images, and how; None: the defaults of `Sampling`.
         labels: which to draw, by name or number; none: all that the model names.
-        count: images of each label.
-        seed: as for `Model.generate`.
-        truncation: as for `Model.generate`.
-        batch: most images that go through the network at once.
         overwrite: outputs that exist are replaced.
 
     Returns:
@@ -90,20 +119,24 @@ def generate_folder(
 
     Raises:
         ModelError: the model translates images.
-        UserError: a label is unknown or of no use, a number is out of range, outputs exist, or the folder cannot be
-            written.
+        UserError: a label is unknown or of no use, outputs exist, or the folder cannot be written.
+
+    Example:
+        >>> import i2i
+        >>> results = generate_folder(i2i.load("dreams.onnx"), "drawn", Sampling(count=2, seed=7))
+        >>> [result.output.name for result in results]
+        ['cat-0000.png', 'cat-0001.png', 'dog-0000.png', 'dog-0001.png']
     """
-    model.check_command("generate")
-    check_draw(seed, truncation)
-    if not 1 <= count <= MOST or batch < 1:
-        raise UserError(f"count and batch are whole numbers from 1, and count is at most {MOST:,} at a time")
-    folder, indices = output_folder(out), _label_indices(model, labels)
-    names = file_names(model.labels)
-    requests = [request for index in indices for request in _requests(model, index, names, folder, count, batch)]
-    outputs = [output for request in requests for output in request.outputs]
-    existing_outputs(outputs, wanted=None if overwrite else "--overwrite")
+    network, sampling = model.network, sampling or Sampling()
+    network.check_command("generate")
+    folder, indices = output_folder(out), _label_indices(network, labels)
+    names = file_names(network.info.labels)
+    batches = [batch for index in indices for batch in _batches(network, index, names, folder, sampling)]
+    outputs = [output for batch in batches for output in batch.outputs]
+    if not overwrite:
+        refuse_existing(outputs)
     make_writable(folder)
-    results = (result for request in requests for result in _results(model, request, seed, truncation))
+    results = (result for batch in batches for result in _results(network, batch, sampling))
     return Results(results, len(outputs), [model.notes])
 
 
@@ -124,53 +157,55 @@ def file_names(labels: Sequence[str]) -> list[str]:
 
 
 def _safe(label: str) -> str:
-    composed = unicodedata.normalize("NFC", label)[:_LONGEST]  # some file systems take both forms for one
+    composed = unicodedata.normalize("NFC", label)[:_MAX_LABEL]  # some file systems take both forms for one
     text = "".join("_" if c in _UNSAFE or not c.isprintable() else c for c in composed)
     return "_" + text[1:] if text[:1] in ("", ".", "-") else text  # hidden, or taken for an option
 
 
-def _label_indices(model: Model, labels: Sequence[str | int]) -> list[int | None]:
+def _label_indices(network: Network, labels: Sequence[str | int]) -> list[int | None]:
     """Numbers of the labels to draw, each once; a lone None for models without labels."""
     if labels:
-        return list(dict.fromkeys(model.label_index(label) for label in labels))
-    return list(range(len(model.labels))) if model.takes_label and model.labels else [model.label_index(None)]
+        return list(dict.fromkeys(network.label_index(label) for label in labels))
+    known = range(len(network.info.labels)) if network.takes_label else ()
+    return list(known) or [network.label_index(None)]
 
 
-def _requests(
-    model: Model, index: int | None, names: Sequence[str], folder: Path, count: int, batch: int
-) -> Iterator[_Request]:
-    label, start = None, "image"
+def _batches(
+    network: Network, index: int | None, names: Sequence[str], folder: Path, sampling: Sampling
+) -> Iterator[_Batch]:
+    """The images of one label in batches; `names` has a beginning of file names for each label."""
+    info, label, start = network.info, None, "image"
     if index is not None:
-        label, start = (model.labels[index], names[index]) if names else (str(index), str(index))
-    for first in range(0, count, batch):
-        numbers = range(first, min(first + batch, count))
+        label, start = (info.labels[index], names[index]) if names else (str(index), str(index))
+    for first in range(0, sampling.count, sampling.batch):
+        numbers = range(first, min(first + sampling.batch, sampling.count))
         places = (Path(f"{start}-{number:04d}.png") for number in numbers)
-        outputs = [folder / with_format(place, model.channels[1], model.dtype) for place in places]
-        yield _Request(index, label, numbers, outputs)
+        outputs = [folder / with_format(place, info.channels_out, network.dtype) for place in places]
+        yield _Batch(index, label, numbers, outputs)
 
 
-def _results(model: Model, request: _Request, seed: int, truncation: float | None) -> Iterator[Generated]:
-    images = _images(model, request, request.numbers, seed, truncation)
-    for number, output, (image, seconds) in zip(request.numbers, request.outputs, images, strict=True):
+def _results(network: Network, batch: _Batch, sampling: Sampling) -> Iterator[Generated]:
+    images = _images(network, batch.index, batch.numbers, sampling)
+    for number, output, (image, seconds) in zip(batch.numbers, batch.outputs, images, strict=True):
         if isinstance(image, UserError):
             reason = f"{printable(output)}: {image}"
-            yield Generated(output, request.label, number, "failed", reason, seconds)
+            yield Generated(output, batch.label, number, "failed", reason, seconds)
         else:
-            yield _written(Generated(output, request.label, number, "written", "", seconds), image)
+            yield _written(Generated(output, batch.label, number, "written", "", seconds), image)
 
 
 def _images(
-    model: Model, request: _Request, numbers: Sequence[int], seed: int, truncation: float | None
+    network: Network, index: int | None, numbers: Sequence[int], sampling: Sampling
 ) -> Iterator[tuple[np.ndarray | UserError, float]]:
     """Images with their seconds; a batch that fails, for instance for want of memory, is tried again one by one."""
     start = time.perf_counter()
     images: Iterable[np.ndarray | UserError]
     try:
-        images = model.generate_batch(numbers, label=request.index, seed=seed, truncation=truncation)
+        images = network.generate(numbers, label=index, seed=sampling.seed, truncation=sampling.truncation)
     except UserError as error:
         if len(numbers) > 1:
             for number in numbers:
-                yield from _images(model, request, [number], seed, truncation)
+                yield from _images(network, index, [number], sampling)
             return
         images = [error]
     share = (time.perf_counter() - start) / len(numbers)

@@ -1,37 +1,27 @@
-"""An exported model: one ONNX file that says in its metadata what it takes and gives."""
+"""An exported model as users hold it: one ONNX file that translates images, folders and batches, or makes images."""
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-import cv2
 import numpy as np
-import onnxruntime
 from PIL import Image
 
-from i2i.errors import DataError, ErrorKind, FileError, ModelError, UserError
+from i2i.errors import ModelError, UserError
 from i2i.files import printable
-from i2i.images import Picture, from_pillow, read_image, refuse_range, to_channels, to_dtype
 from i2i.images.errors import named
-from i2i.images.pixels import AlphaRule, apply_alpha, split_alpha, with_alpha
+from i2i.images.pixels import AlphaRule
 from i2i.translate.find import find_model
-from i2i.translate.metadata import Metadata, read_metadata
-from i2i.translate.noise import draw_noise, same_noise
-from i2i.translate.sandbox.probe import check_model
-from i2i.translate.session import last_words, open_session
-
-if TYPE_CHECKING:
-    from i2i.translate.folders.plan import PathLike
-    from i2i.translate.results import Result, Results
-    from i2i.translate.tiles.tiling import Tiling
-
-ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray
+from i2i.translate.folders.folder import translate_folder
+from i2i.translate.folders.inputs import PathLike
+from i2i.translate.network import Network, open_network
+from i2i.translate.pictures import ImageLike, apply_alpha_rule, attach_alpha, open_picture, to_network
+from i2i.translate.results import Result, Results
+from i2i.translate.sandbox.check import check_model
+from i2i.translate.tiles.tiling import Tiling
 
 
 def load(
@@ -47,21 +37,25 @@ def load(
         check: try the file in a process of its own first, with limits of time and memory, as the command line does:
             for files from strangers.
 
+    Returns:
+        The model, ready to translate or to generate.
+
     Raises:
         ModelError: nothing there, more than one to choose from, no ONNX file of i2i, or one that failed the check.
         UserError: `device` is unknown.
+
+    Example:
+        >>> model = load("model.onnx", device="cpu")
+        >>> model.scale, model.channels, model.provider
+        (2, (3, 3), 'CPUExecutionProvider')
     """
     file = find_model(path, translator)
     if check:
         check_model(file)
-    try:
-        session, note = open_session(file, device)
-        metadata = read_metadata(session)
-    except UserError as error:
-        raise type(error)(f"{printable(file)}: {error}") from error
-    if translator not in (None, metadata.translator):
-        raise ModelError(f"{printable(file)}: translates {metadata.translator!r}, not {translator!r}")
-    return Model(session, metadata, file, [note] if note else [])
+    network, note = open_network(file, device)
+    if translator not in (None, network.info.translator):
+        raise ModelError(f"translates {network.info.translator!r}, not {translator!r}", path=printable(file))
+    return Model(network, [note] if note else [])
 
 
 class Model:
@@ -72,21 +66,17 @@ class Model:
         path: the file.
         provider: onnxruntime's execution provider in use, such as ``CPUExecutionProvider``.
         notes: what is worth knowing, such as a device that could not be used; one line each.
-        run_options: of every run with this model; an interrupt acts through them.
+        network: what computes; the rest of `i2i.translate` builds on it, and it may change.
     """
 
-    def __init__(
-        self, session: onnxruntime.InferenceSession, info: Metadata, path: Path, notes: Sequence[str] = ()
-    ) -> None:
-        self.info = info
-        self.path = path
-        self.provider: str = session.get_providers()[0]
+    def __init__(self, network: Network, notes: Sequence[str] = ()) -> None:
+        self.network = network
+        self.info = network.info
+        self.path = network.path
+        self.provider = network.runner.provider
         self.notes = list(notes)
-        self.run_options = onnxruntime.RunOptions()
-        self._session = session
         self._lock = threading.Lock()
         self._tilings: dict[str | int, Tiling] = {}
-        self._inputs = {node.name: node for node in session.get_inputs()}
 
     @property
     def recipe(self) -> str:
@@ -111,7 +101,7 @@ class Model:
     @property
     def takes_label(self) -> bool:
         """Whether there are labels, with names or only numbered."""
-        return "label" in self._inputs
+        return self.network.takes_label
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -121,7 +111,7 @@ class Model:
     @property
     def dtype(self) -> np.dtype:
         """Type of input and output: uint8, or float32 in [0, 1]."""
-        return np.dtype(self.info.value_type)
+        return self.network.dtype
 
     def translate(
         self,
@@ -138,9 +128,11 @@ class Model:
                 ``(H, W)`` or ``(H, W, C)``, uint8, uint16 or floating point in [0, 1]. Grey, RGB and RGBA are converted
                 to what the model takes, and so is the bit depth.
             label: name or number of the target, for models that have labels.
-            tile: as for `i2i.translate.folders.folder.translate_folder`.
-            alpha: likewise; with ``keep`` the result of an image that has alpha, and a model that gives 1 or 3
-                channels, is RGBA.
+            tile: side in pixels of the pieces that a large image is translated in; ``auto``: as memory allows;
+                ``none``: always in one piece.
+            alpha: what becomes of transparency. ``keep``: put on the output, enlarged with it, which is RGBA then if
+                the model gives 1 or 3 channels; ``drop``: left out; ``white`` and ``black``: the image is put on that
+                colour first.
 
         Returns:
             Array ``(scale H, scale W, C)`` of type `dtype`.
@@ -149,22 +141,23 @@ class Model:
             DataError: the image cannot be read or converted.
             ModelError: the model fails, or takes no image.
             UserError: the label is missing, unknown, or of no use, or an option is out of range.
+
+        Example:
+            >>> load("model.onnx").translate("photos/cat.png").shape
+            (16, 20, 3)
         """
-        self.check_command("translate")
+        self.network.check_command("translate")
         if alpha not in get_args(AlphaRule):
             raise UserError(f"alpha is one of {', '.join(get_args(AlphaRule))}, not {alpha!r}")
         with named("image" if isinstance(image, Image.Image | np.ndarray) else image):
-            picture = self._picture(image)
-            pixels, transparency = apply_alpha(picture.pixels, picture.alpha, alpha)
-            prepared = self.prepare(replace(picture, pixels=pixels, alpha=transparency))
+            picture = apply_alpha_rule(open_picture(image), alpha)
+            pixels = to_network(picture, self.info)
         with self._lock:
-            result = self._tiling(tile).translate(prepared, label=label)
-        return attach_alpha(result, transparency)
+            result = self._tiling(tile).translate(pixels, label=label)
+        return attach_alpha(result, picture.alpha)
 
     def translate_folder(self, inputs: PathLike | Sequence[PathLike], out: PathLike, **options: Any) -> Results[Result]:
         """Translates files, folders and patterns into a folder; see `i2i.translate.translate_folder`."""
-        from i2i.translate.folders.folder import translate_folder
-
         return translate_folder(self, inputs, out, **options)
 
     def translate_batch(self, images: np.ndarray, *, label: str | int | None = None) -> np.ndarray:
@@ -182,14 +175,7 @@ class Model:
             ModelError: the model fails, or gives something else than its metadata say.
             UserError: the label is missing, unknown, or of no use.
         """
-        self.check_command("translate")
-        channels = self.info.channels_in
-        if images.ndim != 4 or images.shape[3] != channels or images.dtype != self.dtype or not images.size:
-            wanted = f"{self.dtype} of shape (N, H, W, {channels})"
-            raise DataError(f"the model takes {wanted}, not {images.dtype} of shape {images.shape}")
-        count, height, width, _ = images.shape
-        promised = (count, height * self.scale, width * self.scale, self.info.channels_out)
-        return self._run(self.feeds(images, label=label), promised)
+        return self.network.translate(images, label=label)
 
     def generate(
         self,
@@ -215,8 +201,13 @@ class Model:
         Raises:
             ModelError: the model fails, or translates images.
             UserError: a number is out of range; the label is missing, unknown, or of no use.
+
+        Example:
+            >>> dreams = load("dreams.onnx")
+            >>> dreams.generate(3, label="cat", seed=1).shape
+            (3, 8, 8, 1)
         """
-        self.check_command("generate")
+        self.network.check_command("generate")
         if count < 1 or batch < 1:
             raise UserError("count and batch are whole numbers from 1")
         batches = [range(start, min(start + batch, count)) for start in range(0, count, batch)]
@@ -227,119 +218,25 @@ class Model:
     def generate_batch(
         self, numbers: Sequence[int], *, label: str | int | None = None, seed: int = 0, truncation: float | None = None
     ) -> np.ndarray:
-        """The images of these numbers, each from 0, that `generate` makes, in one batch ``(N, H, W, C)``."""
-        self.check_command("generate")
-        size, index = self._inputs["noise"].shape[1:], self.label_index(label)
-        noise = draw_noise(size, numbers, label=index, seed=seed, truncation=truncation)
-        feeds = {"noise": noise} | self._label_feed(index, len(noise))
-        return self._run(feeds, (len(noise), None, None, self.info.channels_out))
+        """Makes the images of these numbers in one batch.
 
-    def feeds(self, images: np.ndarray, *, label: str | int | None = None) -> dict[str, np.ndarray]:
-        """What the graph is given for images ``(N, H, W, C)`` of one size: by the name of its input.
+        Args:
+            numbers: one for each image, from 0, as `generate` counts them.
+            label: name or number of what they are to show, for models that have labels.
+            seed: a whole number from 0; another one gives other images.
+            truncation: largest magnitude of the noise, above 0; None: no limit.
 
-        Raises:
-            UserError: the label is missing, unknown, or of no use.
-        """
-        feeds: dict[str, np.ndarray] = {"image": np.ascontiguousarray(images)}
-        if "noise" in self._inputs:
-            feeds["noise"] = same_noise(self._inputs["noise"].shape, self._inputs["image"].shape, images.shape)
-        return feeds | self._label_feed(self.label_index(label), len(images))
-
-    def interruptible(self) -> Model:
-        """The same model, sharing all but what `interrupt` acts on."""
-        own = copy.copy(self)
-        own.run_options = onnxruntime.RunOptions()
-        return own
-
-    def interrupt(self) -> None:
-        """Breaks off what this model computes, in any thread, and lets it compute no more."""
-        self.run_options.terminate = True
-
-    def check_command(self, command: Literal["generate", "translate"]) -> None:
-        """Makes sure that the model is for that command.
+        Returns:
+            Array ``(N, H, W, C)`` of type `dtype`.
 
         Raises:
-            ModelError: it is for the other; the message says so.
+            ModelError: the model fails, or translates images.
+            UserError: a number is out of range; the label is missing, unknown, or of no use.
         """
-        if self.info.generates and command == "translate":
-            raise ModelError(f"{printable(self.path)}: makes images from noise and takes none; use: i2i generate")
-        if not self.info.generates and command == "generate":
-            raise ModelError(f"{printable(self.path)}: translates images and makes none from noise; use: i2i translate")
-
-    def prepare(self, picture: Picture) -> np.ndarray:
-        """The picture's pixels ``(H, W, C)`` in the channels and type that the model takes.
-
-        Raises:
-            FileError: it has a number of channels that cannot be converted.
-        """
-        return to_dtype(to_channels(picture.pixels, self.info.channels_in, picture.alpha), self.dtype)
-
-    def label_index(self, label: str | int | None) -> int | None:
-        """The number of a label given by name or number; None for models without labels.
-
-        Raises:
-            UserError: the label is missing, unknown, or of no use.
-        """
-        if not self.takes_label:
-            if label is not None:
-                raise UserError(f"{printable(self.path)}: the model has no labels; leave the label out")
-            return None
-        known = ", ".join(self.labels) or "a number"
-        if label is None:
-            raise UserError(f"{printable(self.path)}: the model needs a label: {known}")
-        if label in self.labels:
-            return self.labels.index(str(label))
-        text = str(label)
-        index = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
-        if index < 0 or (self.labels and index >= len(self.labels)):
-            raise UserError(f"{printable(self.path)}: unknown label {label!r}; the model knows: {known}")
-        return index
-
-    def _label_feed(self, index: int | None, count: int) -> dict[str, np.ndarray]:
-        return {} if index is None else {"label": np.full(count, index, np.int32)}
-
-    def _run(self, feeds: dict[str, np.ndarray], promised: tuple[int, int | None, int | None, int]) -> np.ndarray:
-        """The network's images, whose shape is as promised, None standing for any size."""
-        try:
-            (result,) = self._session.run(["image_out"], feeds, self.run_options)
-        except Exception as error:  # onnxruntime raises types of its own, and RuntimeError
-            raise ModelError(f"{printable(self.path)}: the model failed: {last_words(error)}") from error
-        if len(result.shape) != 4 or any(p not in (None, g) for p, g in zip(promised, result.shape, strict=True)):
-            raise ModelError(f"{printable(self.path)}: gave shape {result.shape} where its metadata promise {promised}")
-        return result
+        return self.network.generate(numbers, label=label, seed=seed, truncation=truncation)
 
     def _tiling(self, tile: Literal["auto", "none"] | int) -> Tiling:
         """Kept, since what it finds out about memory and statistics costs time; its notes are the model's."""
-        from i2i.translate.tiles.tiling import Tiling
-
         if tile not in self._tilings:
-            self._tilings[tile] = Tiling(self.interruptible(), tile)
-            self._tilings[tile].notes = self.notes
+            self._tilings[tile] = Tiling(self.network.interruptible(), tile, self.notes)
         return self._tilings[tile]
-
-    def _picture(self, image: ImageLike) -> Picture:
-        if isinstance(image, Image.Image):
-            return from_pillow(image)
-        if not isinstance(image, np.ndarray):
-            return read_image(image)
-        if image.ndim not in (2, 3) or not image.size:
-            raise FileError(ErrorKind.NOT_AN_IMAGE, f"an array of shape {image.shape} is no image")
-        if image.dtype.kind == "f":
-            refuse_range(image)
-        pixels = image if image.ndim == 3 else image[..., np.newaxis]
-        if pixels.shape[2] != 4:
-            return Picture(pixels, None, None, "")
-        return Picture(*split_alpha(pixels), None, "")
-
-
-def attach_alpha(image: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-    """Puts alpha ``(h, w)`` of any type on an image ``(H, W, 1 or 3)``, resized to it: RGBA ``(H, W, 4)``.
-
-    An image of other channels, or without alpha to put on it, is returned as it is.
-    """
-    if alpha is None or image.shape[2] not in (1, 3):
-        return image
-    height, width = image.shape[:2]
-    if alpha.shape != (height, width):
-        alpha = np.asarray(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR))
-    return with_alpha(to_channels(image, 3), to_dtype(alpha, image.dtype))

@@ -1,24 +1,18 @@
-"""What translating and generating many images gives: an iterator that knows how much there is."""
+"""What translating or generating many images gives: results that come one by one, and how many there will be."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
-
-from i2i.errors import UserError
-from i2i.files import printable
-
-if TYPE_CHECKING:
-    from i2i.translate.folders.plan import Task
+from typing import Literal, Self, TypeVar
 
 R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one input, or one frame of it.
+    """What became of one input of a folder, or of one frame of it.
 
     Attributes:
         input: the file that was read.
@@ -27,11 +21,11 @@ class Result:
         reason: why it was skipped or failed, on one line that names the input; empty when written.
         note: what is worth knowing about an image that was written, such as frames that were left out.
         frame: number of the frame from 0; None unless all frames were asked for.
-        width: of the output in pixels; None unless written.
-        height: likewise.
-        decode: seconds of work.
-        network: likewise; its share of the batch.
-        encode: likewise.
+        width: width of the output in pixels; None unless written.
+        height: height of the output in pixels; None unless written.
+        decode: seconds of reading and decoding the input.
+        network: seconds in the network: its share of the batch.
+        encode: seconds of encoding and writing the output.
     """
 
     input: Path
@@ -48,37 +42,17 @@ class Result:
 
     @property
     def seconds(self) -> float:
-        """Of work on it, whatever else was going on at the same time."""
+        """Seconds of work on this input, whatever else was going on at the same time."""
         return self.decode + self.network + self.encode
-
-    @classmethod
-    def begun(cls, task: Task, seconds: float = 0.0) -> Result:
-        """Of a task that was decoded in that time."""
-        return cls(task.input, task.outputs[0], "written", frame=task.frame, decode=seconds)
-
-    @classmethod
-    def settled(cls, task: Task) -> Result | None:
-        """Of a task about which all is known without reading it."""
-        begun = cls.begun(task)
-        if task.refused:
-            return replace(begun, status="failed", reason=f"{printable(task.input)}: {task.refused}")
-        return begun.skipped() if task.skip else None
-
-    def skipped(self) -> Result:
-        """The same, its output being there already."""
-        reason = f"{printable(self.input)}: {printable(self.output)} exists"
-        return replace(self, status="skipped", note="", reason=reason)
-
-    def failed(self, error: UserError) -> Result:
-        """The same, after that error."""
-        name, reason = f"{printable(self.input)}: ", str(error).removeprefix(f"{printable(self.input)}: ")
-        if self.frame is not None and not reason.startswith("frame "):
-            reason = f"frame {self.frame}: {reason}"
-        return replace(self, status="failed", note="", reason=name + reason)
 
 
 class Results(Iterator[R]):
     """Results in their order; the work goes on a little ahead of those that are taken, until they are closed.
+
+    Args:
+        results: does the work as it is gone through.
+        total: number of results that there will be.
+        notes: lists of notes, which may grow as the work goes on.
 
     Attributes:
         total: number of results that there will be; fewer come of a file whose frames end early.

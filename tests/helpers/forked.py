@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from i2i.translate.sandbox.probe import verdict
+from i2i.translate.sandbox.check import Ending, Limits, verdict
 
 MEMORY = 1 << 30
 
@@ -23,9 +23,9 @@ class End:
 
     Attributes:
         says: what is wrong with the file, "" for nothing.
-        signal: that ended the process, 0 for none.
+        signal: number of the signal that ended the process, 0 for none.
         answer: what the process wrote.
-        bytes: of memory it took at most.
+        bytes: memory that it took at most.
     """
 
     says: str
@@ -34,8 +34,8 @@ class End:
     bytes: int
 
 
-def tried(files, *, act="probe", seconds=5, memory=MEMORY, timeout=600):
-    """Probes each file, or, with ``use``, loads it and translates an image; in order."""
+def tried(files, *, act="check", seconds=5, memory=MEMORY, timeout=600):
+    """Checks each file, or, with ``use``, loads it and translates an image; in order."""
     lines = "".join(f"{act} {seconds} {memory} {file}\n" for file in files)
     command = [sys.executable, __file__]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
@@ -43,17 +43,18 @@ def tried(files, *, act="probe", seconds=5, memory=MEMORY, timeout=600):
     assert done.returncode == 0, done.stderr
     ends = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(ends) == len(files)
+    limits = Limits(seconds, memory)
     return [
-        End(verdict(code, answer.encode(), seconds, memory), max(-code, 0), answer, peak) for code, answer, peak in ends
+        End(verdict(Ending(code, answer.encode()), limits), max(-code, 0), answer, peak) for code, answer, peak in ends
     ]
 
 
 def use(file, seconds, memory):
-    """What the command does with a file that passed: loads it and translates one image; answers as the probe does."""
+    """What the command does with a file that passed: loads it and translates one image; answers as the check does."""
     from helpers.small_models import noise
     from i2i.errors import UserError
     from i2i.translate import load
-    from i2i.translate.sandbox.probe_child import limit
+    from i2i.translate.sandbox.child import limit
 
     limit(seconds, memory)
     try:
@@ -69,12 +70,12 @@ def use(file, seconds, memory):
 
 
 def _child(act, file, seconds, memory, pipe):
-    from i2i.translate.sandbox import probe_child
+    from i2i.translate.sandbox import child
 
     os.dup2(pipe, 1)
-    if act == "probe":
-        sys.argv = ["probe", file, seconds, memory]
-        probe_child.main()
+    if act == "check":
+        sys.argv = ["child", file, seconds, memory]
+        child.main()
     else:
         with open(1, "w") as out:
             json.dump(use(file, int(seconds), int(memory)), out)
@@ -82,7 +83,7 @@ def _child(act, file, seconds, memory, pipe):
 
 def _fork(act, seconds, memory, file):
     reader, writer = os.pipe()
-    stdin, keep = os.pipe()  # the probe ends when its stdin does
+    stdin, keep = os.pipe()  # the child ends when its stdin does
     if (pid := os.fork()) == 0:
         code = 70
         try:
@@ -105,7 +106,7 @@ def _fork(act, seconds, memory, file):
 
 def main():
     import i2i.translate.model
-    import i2i.translate.sandbox.probe_child  # noqa: F401  all imports before the forks
+    import i2i.translate.sandbox.child  # noqa: F401  all imports before the forks
     from helpers import small_models  # noqa: F401
 
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)

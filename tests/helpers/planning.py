@@ -2,7 +2,7 @@
 
 import os
 
-from i2i.translate.folders.plan import plan
+from i2i.translate.folders.plan import existing_rule, plan_folder
 
 STRANGE = [
     "a b.png",
@@ -30,18 +30,19 @@ def touch(folder, *names):
 
 def planned(inputs, out, channels=3, *, overwrite=False, skip_existing=False, frames="first"):
     items = inputs if isinstance(inputs, list) else [inputs]
-    return plan(items, out, channels, overwrite=overwrite, skip_existing=skip_existing, frames=frames)
+    existing = existing_rule(overwrite=overwrite, skip_existing=skip_existing)
+    return plan_folder(items, out, channels, existing=existing, frames=frames)
 
 
 def names(inputs, out, **options):
     """Reserved names of each input, both relative."""
-    tasks = planned(inputs, out, **options).tasks
+    images = planned(inputs, out, **options).images
     return {
-        task.input.name: [output.relative_to(out).as_posix() for output in task.outputs]
-        for task in tasks
-        if not task.refused
+        image.input.name: [output.relative_to(out).as_posix() for output in image.outputs]
+        for image in images
+        if not image.refused
     }
 
 
-def refused(tasks):
-    return [(task.input.name, task.refused) for task in tasks if task.refused]
+def refused(images):
+    return [(image.input.name, image.refused) for image in images if image.refused]

@@ -14,7 +14,7 @@ from helpers.forked import tried
 from helpers.small_models import GRAPHS, make_model, noise
 from i2i.errors import ModelError
 from i2i.translate import load
-from i2i.translate.sandbox.probe import check_model, start_check
+from i2i.translate.sandbox.check import check_model, start_check
 
 MEMORY = 1_500_000_000
 BY_NAME = {one.name: one for one in CRAFTED}
@@ -180,8 +180,8 @@ def test_a_large_file_that_is_no_model_is_not_read(tmp_path):
 def test_the_check_ends_with_the_process_that_asked_for_it(tmp_path):
     BY_NAME["loop without end"].make(tmp_path / "model.onnx")
     code = (
-        "import sys, os, time; from pathlib import Path\nfrom i2i.translate.sandbox import probe\n"
-        "child = probe._start(Path(sys.argv[1]), 60, 1 << 30)\ntime.sleep(1.5)\n"
+        "import sys, os, time; from pathlib import Path\nfrom i2i.translate.sandbox import check\n"
+        "child = check.start_child(Path(sys.argv[1]), check.Limits(60, 1 << 30))\ntime.sleep(1.5)\n"
         "print(child.pid, flush=True)\nos._exit(0)"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "model.onnx"], stdout=subprocess.PIPE, timeout=60)

@@ -15,8 +15,8 @@ import pytest
 from helpers.small_models import make_model, metadata_of, noise, tree
 from i2i.errors import ModelError, UserError
 from i2i.images import read_image
-from i2i.translate import load
-from i2i.translate.generate import file_names, generate_folder
+from i2i.translate import generate, load
+from i2i.translate.generate import Sampling, file_names
 from i2i.translate.noise import draw_noise
 
 DIGITS = ["3", "1", "0", "2"]  # names that are numbers too, but other ones
@@ -36,6 +36,10 @@ def dream_of(model):
         return model("dream-of", labels=labels)
 
     return make
+
+
+def generate_folder(model, out, *, labels=(), overwrite=False, **sampling):
+    return generate.generate_folder(model, out, Sampling(**sampling), labels=labels, overwrite=overwrite)
 
 
 def noise_of(images):
@@ -268,14 +272,14 @@ def test_what_exists_is_refused_before_anything_is_written(dream_of, tmp_path):
 
 
 def test_a_batch_that_fails_is_tried_again_image_by_image(dream, tmp_path):
-    run = dream.generate_batch
+    run = dream.network.generate
 
     def small_only(numbers, **options):
         if len(numbers) > 1 or numbers[0] == 2:
             raise ModelError("no memory")
         return run(numbers, **options)
 
-    dream.generate_batch = small_only
+    dream.network.generate = small_only
     results = list(generate_folder(dream, tmp_path, count=4))
     assert [result.status for result in results] == ["written", "written", "failed", "written"]
     assert results[2].reason == f"{tmp_path / 'image-0002.png'}: no memory"

@@ -14,8 +14,8 @@ from helpers.planning import STRANGE, names, planned, touch
 from i2i.errors import UserError
 from i2i.images import read_image, write_image
 from i2i.translate.folders import names as names_module
-from i2i.translate.folders.plan import Task
-from i2i.translate.folders.sources import Source
+from i2i.translate.folders.inputs import InputFile
+from i2i.translate.folders.plan import PlannedImage
 
 
 def test_each_input_has_its_own_name_and_one_as_png(tmp_path):
@@ -55,8 +55,8 @@ def test_the_input_with_that_ending_has_the_name(tmp_path):
 
 def test_several_folders_with_the_same_names_keep_all(tmp_path):
     roots = [touch(tmp_path / root, "x.png", "sub/y.jpg") for root in ("a", "b", "c")]
-    tasks = planned(roots, tmp_path / "out").tasks
-    assert [[output.name for output in task.outputs] for task in tasks] == [
+    images = planned(roots, tmp_path / "out").images
+    assert [[output.name for output in image.outputs] for image in images] == [
         ["y.jpg", "y.png"],
         ["x.png"],
         ["y_jpg.jpg", "y_jpg.png"],
@@ -94,9 +94,9 @@ file_names = st.builds(
 @pytest.mark.parametrize("fold", [names_module.as_is, names_module.without_case])
 def test_no_two_outputs_are_alike_whatever_the_names_and_their_order(fold, files):
     def reserved(order):
-        sources = [Source(root, name, place) for root, place, name in order]
-        names_module.reserve(sources, 3, lambda place: fold(os.path.normpath(f"/out/{place}")), fold)
-        return {(s.folder, s.place, s.name): s.names for s in sources}
+        files = [InputFile(root, name, place) for root, place, name in order]
+        names_module.reserve_names(files, 3, lambda place: fold(os.path.normpath(f"/out/{place}")), fold)
+        return {(s.folder, s.place, s.name): s.names for s in files}
 
     files = list(dict.fromkeys(files))
     given_names = reserved(files)
@@ -114,13 +114,13 @@ def test_any_name_that_the_system_holds_is_planned_and_can_be_written(tmp_path):
         write_image(tmp_path / "in.png", np.full((2, 3, 3), 7, np.uint8))
         (tmp_path / "in").mkdir(exist_ok=True)
         (tmp_path / "in.png").rename(tmp_path / "in" / name)
-    tasks = planned(tmp_path / "in", tmp_path / "out").tasks
-    assert sorted(task.input.name for task in tasks) == sorted(STRANGE)
-    for task in tasks:
-        write_image(task.outputs[0], read_image(task.input).pixels)
+    images = planned(tmp_path / "in", tmp_path / "out").images
+    assert sorted(image.input.name for image in images) == sorted(STRANGE)
+    for image in images:
+        write_image(image.outputs[0], read_image(image.input).pixels)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(STRANGE)
     inputs = [tmp_path / "in" / name for name in STRANGE]
-    assert {task.skip for task in planned(inputs, tmp_path / "out", skip_existing=True).tasks} == {True}
+    assert {image.skip for image in planned(inputs, tmp_path / "out", skip_existing=True).images} == {True}
 
 
 def test_nothing_of_a_name_reaches_the_terminal_as_it_is(tmp_path):
@@ -160,11 +160,11 @@ def test_nothing_of_a_name_reaches_the_terminal_as_it_is(tmp_path):
     ],
 )
 def test_the_true_format_is_kept_where_it_holds_the_result(tmp_path, ending, channels, dtype, format, expected):
-    task = Task(tmp_path / f"a{ending}", (tmp_path / f"a{ending}", tmp_path / "a.png"))
-    assert task.output_for(channels, dtype, format).suffix == expected
+    image = PlannedImage(tmp_path / f"a{ending}", (tmp_path / f"a{ending}", tmp_path / "a.png"))
+    assert image.output_for(channels, dtype, format).suffix == expected
 
 
 def test_a_result_too_large_for_the_format_becomes_png(tmp_path):
-    task = Task(tmp_path / "a.webp", (tmp_path / "a.webp", tmp_path / "a.png"))
-    assert task.output_for(3, np.uint8, "WEBP", (20_000, 10)).suffix == ".png"
-    assert task.output_for(3, np.uint8, "WEBP", (2_000, 10)).suffix == ".webp"
+    image = PlannedImage(tmp_path / "a.webp", (tmp_path / "a.webp", tmp_path / "a.png"))
+    assert image.output_for(3, np.uint8, "WEBP", (20_000, 10)).suffix == ".png"
+    assert image.output_for(3, np.uint8, "WEBP", (2_000, 10)).suffix == ".webp"

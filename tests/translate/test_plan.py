@@ -11,7 +11,7 @@ from helpers.planning import names, planned, refused, touch
 from i2i.errors import UserError
 from i2i.images import READABLE
 from i2i.images.search import NO_IMAGE, search_folder
-from i2i.translate.folders.plan import inside
+from i2i.translate.folders.outputs import inside
 
 # What is there already
 
@@ -26,11 +26,11 @@ def test_outputs_that_exist_are_refused_replaced_or_skipped(tmp_path):
     assert str(caught.value) == f"{first}: exists already, 2 of 4 outputs do; add --overwrite or --skip-existing"
     skipped = {
         t.input.name: t.outputs[0].name
-        for t in planned(tmp_path / "in", tmp_path / "out", skip_existing=True).tasks
+        for t in planned(tmp_path / "in", tmp_path / "out", skip_existing=True).images
         if t.skip
     }
     assert skipped == {"a.jpg": "a.jpg", "b.jpg": "b.png"}
-    assert not any(task.skip for task in planned(tmp_path / "in", tmp_path / "out", overwrite=True).tasks)
+    assert not any(image.skip for image in planned(tmp_path / "in", tmp_path / "out", overwrite=True).images)
     with pytest.raises(UserError, match="exclude"):
         planned(tmp_path / "in", tmp_path / "out", overwrite=True, skip_existing=True)
 
@@ -47,8 +47,8 @@ def test_a_continued_job_gives_each_input_the_name_that_it_had(tmp_path):
     touch(tmp_path / "in", "a.gif", "a.jpg", "a.webp", "b.gif", "b.png")
     before = names(tmp_path / "in", tmp_path / "out")
     touch(tmp_path / "out", before["a.gif"][0], before["b.gif"][0])
-    tasks = planned(tmp_path / "in", tmp_path / "out", skip_existing=True).tasks
-    assert {task.input.name: task.skip for task in tasks} == {
+    images = planned(tmp_path / "in", tmp_path / "out", skip_existing=True).images
+    assert {image.input.name: image.skip for image in images} == {
         "a.gif": True, "a.jpg": False, "a.webp": False, "b.gif": True, "b.png": False
     }  # fmt: skip
     assert names(tmp_path / "in", tmp_path / "out", skip_existing=True) == before
@@ -63,8 +63,8 @@ def test_each_frame_is_a_task_if_so_asked(tmp_path):
     frames[0].save(tmp_path / "in/a.gif", save_all=True, append_images=frames[1:])
     frames[0].save(tmp_path / "in/a.tif", save_all=True, append_images=frames[1:])
     frames[0].save(tmp_path / "in/one.gif")
-    tasks = planned(tmp_path / "in", tmp_path / "out", frames="all").tasks
-    got = [(t.input.name, t.frame, [output.name for output in t.outputs]) for t in tasks]
+    images = planned(tmp_path / "in", tmp_path / "out", frames="all").images
+    got = [(t.input.name, t.frame, [output.name for output in t.outputs]) for t in images]
     assert got == [
         ("a.gif", 0, ["a_0000.png"]),
         ("a.gif", 1, ["a_0001_gif.png"]),
@@ -76,7 +76,7 @@ def test_each_frame_is_a_task_if_so_asked(tmp_path):
         ("broken.gif", None, ["broken.png"]),
         ("one.gif", None, ["one.png"]),
     ]
-    assert len(planned(tmp_path / "in", tmp_path / "out").tasks) == 5
+    assert len(planned(tmp_path / "in", tmp_path / "out").images) == 5
 
 
 # What is no image
@@ -86,8 +86,8 @@ def test_a_folder_named_like_an_image_is_searched_and_told_once(tmp_path):
     touch(tmp_path / "in", "x.png/a.png", "y.png")
     (tmp_path / "in/link.jpg").symlink_to(tmp_path / "in/x.png")
     done = planned([tmp_path / "in", tmp_path / "in/x.png", f"{tmp_path}/in/*.png"], tmp_path / "out")
-    assert refused(done.tasks) == [("link.jpg", NO_IMAGE), ("x.png", NO_IMAGE)]
-    assert [task.input.name for task in done.tasks if not task.refused] == ["a.png", "y.png"]
+    assert refused(done.images) == [("link.jpg", NO_IMAGE), ("x.png", NO_IMAGE)]
+    assert [image.input.name for image in done.images if not image.refused] == ["a.png", "y.png"]
     assert done.notes == [f"{tmp_path / 'in/link.jpg'}: leads to a folder that is searched already"]
 
 
@@ -101,13 +101,13 @@ def test_a_folder_that_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path, mon
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", denied)
-    tasks = planned(tmp_path / "in", tmp_path / "out").tasks
-    assert [(task.input.name, task.refused) for task in tasks] == [
+    images = planned(tmp_path / "in", tmp_path / "out").images
+    assert [(image.input.name, image.refused) for image in images] == [
         ("a.png", ""),
         ("closed", "Permission denied"),
         ("c.png", ""),
     ]
-    assert all(task.outputs for task in tasks)
+    assert all(image.outputs for image in images)
     with pytest.raises(UserError, match=r"no images found in .*closed: Permission denied"):
         planned(tmp_path / "in/closed", tmp_path / "out")
 
@@ -121,8 +121,8 @@ def test_a_folder_too_deep_to_open_is_told_and_the_rest_goes_on(tmp_path):
         handles.append(os.open("d" * 250, os.O_RDONLY, dir_fd=handles[-1]))
     for handle in handles:
         os.close(handle)
-    tasks = planned(tmp_path / "in", tmp_path / "out").tasks
-    assert [task.refused for task in tasks] == ["", "File name too long"]
+    images = planned(tmp_path / "in", tmp_path / "out").images
+    assert [image.refused for image in images] == ["", "File name too long"]
     for depth in range(20, 0, -1):  # pytest cannot clear such a folder away
         handles = [os.open(tmp_path / "in", os.O_RDONLY)]
         for _ in range(depth - 1):
@@ -138,7 +138,7 @@ def test_links_that_lead_in_circles_are_told_once(tmp_path):
     (tmp_path / "in/self").symlink_to(tmp_path / "in/self")
     (tmp_path / "in/self.png").symlink_to(tmp_path / "in/self.png")
     done = planned(tmp_path / "in", tmp_path / "out")
-    assert sorted(task.input.name for task in done.tasks) == ["a.png", "self.png"]  # reading it will tell
+    assert sorted(image.input.name for image in done.images) == ["a.png", "self.png"]  # reading it will tell
     assert sorted(done.notes) == [
         f"{tmp_path / 'in/self'}: Too many levels of symbolic links",
         f"{tmp_path / 'in/sub/deep/up'}: leads to a folder that is searched already",
@@ -148,15 +148,15 @@ def test_links_that_lead_in_circles_are_told_once(tmp_path):
 def test_what_is_left_out_for_its_ending_is_counted(tmp_path):
     touch(tmp_path / "in", "a.png", "b.HEIC", "c.heic", "notes.txt", "Makefile", ".hidden.txt", ".hidden/a.png")
     done = planned(tmp_path / "in", tmp_path / "out")
-    assert len(done.tasks) == 1
+    assert len(done.images) == 1
     (note,) = done.notes
     assert note.startswith(f"{tmp_path / 'in'}: 4 files with other endings left out (.heic 2")
 
 
 def test_inputs_that_are_not_there_fail_later_unless_nothing_is(tmp_path):
     touch(tmp_path, "a.png")
-    tasks = planned([tmp_path / "a.png", tmp_path / "missing.png"], tmp_path / "out").tasks
-    assert [(task.input.name, task.refused) for task in tasks] == [("a.png", ""), ("missing.png", "")]
+    images = planned([tmp_path / "a.png", tmp_path / "missing.png"], tmp_path / "out").images
+    assert [(image.input.name, image.refused) for image in images] == [("a.png", ""), ("missing.png", "")]
     (tmp_path / "empty").mkdir()
     for inputs in ([tmp_path / "missing.png"], [tmp_path / "empty"], [f"{tmp_path}/*.gif"], []):
         with pytest.raises(UserError, match="no images found"):
@@ -216,9 +216,9 @@ def test_links_out_of_the_output_folder_are_not_followed(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out/sub").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "out/other").symlink_to(tmp_path / "out/real")
-    tasks = planned(tmp_path / "in", tmp_path / "out").tasks
+    images = planned(tmp_path / "in", tmp_path / "out").images
     reason = "leads out of the output folder"
-    assert refused(tasks) == [
+    assert refused(images) == [
         ("b.png", f"{tmp_path / 'out/sub'} {reason}"),
         ("c.png", f"{tmp_path / 'out/sub/deep'} {reason}"),
     ]
@@ -235,7 +235,7 @@ def test_two_ways_into_one_output_folder_keep_both_inputs(tmp_path):
     touch(tmp_path / "in", "one/a.png", "two/a.png")
     (tmp_path / "out/one").mkdir(parents=True)
     (tmp_path / "out/two").symlink_to(tmp_path / "out/one")
-    outputs = [task.outputs[0] for task in planned(tmp_path / "in", tmp_path / "out").tasks]
+    outputs = [image.outputs[0] for image in planned(tmp_path / "in", tmp_path / "out").images]
     assert len({os.path.realpath(output) for output in outputs}) == 2
 
 
@@ -243,8 +243,8 @@ def test_where_letter_case_makes_no_difference_both_are_kept(tmp_path, monkeypat
     touch(tmp_path / "in", "A.png", "a.png", "Sub/x.png", "sub/X.png")
     assert names(tmp_path / "in", tmp_path / "out")["a.png"] == ["a.png"]
     monkeypatch.setattr("i2i.translate.folders.plan.make_writable", lambda folder: True)
-    tasks = planned(tmp_path / "in", tmp_path / "out").tasks
-    outputs = [os.path.relpath(task.outputs[0], tmp_path / "out").casefold() for task in tasks]
+    images = planned(tmp_path / "in", tmp_path / "out").images
+    outputs = [os.path.relpath(image.outputs[0], tmp_path / "out").casefold() for image in images]
     assert len(set(outputs)) == 4
 
 
@@ -253,8 +253,8 @@ def test_where_letter_case_makes_no_difference_both_are_kept(tmp_path, monkeypat
 
 def test_numbers_in_names_count_by_value(tmp_path):
     touch(tmp_path / "in", "10.png", "2.png", "a10/1.png", "a9/1.png", "01.png", "1.png", "b.png")
-    tasks = planned(tmp_path / "in", tmp_path / "out").tasks
-    order = [task.input.relative_to(tmp_path / "in").as_posix() for task in tasks]
+    images = planned(tmp_path / "in", tmp_path / "out").images
+    order = [image.input.relative_to(tmp_path / "in").as_posix() for image in images]
     assert order == ["01.png", "1.png", "2.png", "10.png", "a9/1.png", "a10/1.png", "b.png"]
 
 
@@ -265,25 +265,25 @@ def test_many_files_are_planned_fast(tmp_path):
             folder.mkdir(parents=True)
         os.close(os.open(folder / f"{n}.jpg", os.O_CREAT | os.O_WRONLY))
     start = time.process_time()
-    assert len(planned(tmp_path / "in", tmp_path / "out").tasks) == 10_000
+    assert len(planned(tmp_path / "in", tmp_path / "out").images) == 10_000
     assert time.process_time() - start < 5  # 0.4 s where nothing else runs
 
 
 def test_relative_folders_give_relative_paths(tmp_path, monkeypatch):
     touch(tmp_path / "in", "a.png", "sub/b.png")
     monkeypatch.chdir(tmp_path / "in")
-    tasks = planned(".", "../out").tasks
-    assert [task.input for task in tasks] == [Path("a.png"), Path("sub/b.png")]
-    assert [task.outputs[0] for task in tasks] == [Path("../out/a.png"), Path("../out/sub/b.png")]
+    images = planned(".", "../out").images
+    assert [image.input for image in images] == [Path("a.png"), Path("sub/b.png")]
+    assert [image.outputs[0] for image in images] == [Path("../out/a.png"), Path("../out/sub/b.png")]
     monkeypatch.chdir(tmp_path)
-    assert [str(task.input) for task in planned("in/", "out").tasks] == ["in/a.png", "in/sub/b.png"]
+    assert [str(image.input) for image in planned("in/", "out").images] == ["in/a.png", "in/sub/b.png"]
 
 
 def test_a_slice_of_the_tasks_is_tasks(tmp_path):
     touch(tmp_path / "in", "a.png", "b.png", "c.png")
-    tasks = planned(tmp_path / "in", tmp_path / "out").tasks
-    assert [task.input.name for task in tasks[1:]] == ["b.png", "c.png"]
-    assert tasks[-1] == tasks[2]
+    images = planned(tmp_path / "in", tmp_path / "out").images
+    assert [image.input.name for image in images[1:]] == ["b.png", "c.png"]
+    assert images[-1] == images[2]
 
 
 def test_the_search_finds_what_find_images_finds(photos):

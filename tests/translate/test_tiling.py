@@ -19,6 +19,7 @@ from i2i.export.footprint import bytes_per_pixel
 from i2i.export.onnx_file import write_onnx
 from i2i.export.receptive import receptive_field
 from i2i.translate import load
+from i2i.translate.network import Network
 from i2i.translate.tiles.statistics import Moments
 from i2i.translate.tiles.tiling import SAFETY, Tiling
 from i2i.translate.tiles.windows import sample, spans
@@ -97,7 +98,7 @@ def photo(height, width, seed=0):
 def difference(model, image, tile, **options):
     """Largest difference between tiled and whole, in 1/255."""
     whole = model.translate_batch(image[np.newaxis], **options)[0].astype(float)
-    tiled = Tiling(model, tile).translate(image, **options).astype(float)
+    tiled = Tiling(model.network, tile).translate(image, **options).astype(float)
     assert tiled.shape == whole.shape
     assert min(image.shape[:2]) < 10 or whole.std() > 0.05 * whole.max()  # something that could differ
     return np.abs(tiled - whole).max() * (1 if model.dtype == np.uint8 else 255)
@@ -116,7 +117,7 @@ def test_tiled_is_whole_in_float32(exported):
 def test_an_overlap_that_is_too_small_shows(exported):
     """The test above would notice: with half of the overlap the result differs."""
     model, image = exported("unet"), photo(96, 96)
-    tiling = Tiling(model, 8)
+    tiling = Tiling(model.network, 8)
     tiling._overlap = 2
     assert np.abs(tiling.translate(image).astype(int) - model.translate_batch(image[np.newaxis])[0]).max() > 1
 
@@ -139,7 +140,7 @@ def test_no_seam_where_tiles_meet(exported):
     """A flat image stays flat inside: nothing tells where one tile ends."""
     model, image = exported("resnet"), np.full((150, 150, 3), 90, np.uint8)
     image[:4] = 200  # statistics of a tile would differ from those of its neighbour
-    middle = Tiling(model, 24).translate(image)[70:100, 40:110].astype(int)
+    middle = Tiling(model.network, 24).translate(image)[70:100, 40:110].astype(int)
     period = model.info.multiple  # a transposed convolution may leave a pattern
     assert np.abs(middle[:, period:] - middle[:, :-period]).max() <= 1
 
@@ -153,33 +154,33 @@ def test_label_reaches_every_tile(model):
 
 
 def test_one_tile_for_what_is_not_larger(model):
-    assert Tiling(model("invert"), 20).side(20, 20) is None
-    assert Tiling(model("invert"), 20).side(20, 21) == 20
-    assert Tiling(model("invert"), "none").side(10**5, 10**5) is None
+    assert Tiling(model("invert").network, 20).side(20, 20) is None
+    assert Tiling(model("invert").network, 20).side(20, 21) == 20
+    assert Tiling(model("invert").network, "none").side(10**5, 10**5) is None
 
 
 def test_auto_takes_the_largest_tile_that_memory_allows(exported, monkeypatch):
     model = exported("unet")
     monkeypatch.setattr(memory, "available", lambda: 8 << 20)
-    side = Tiling(model).side(2000, 2000)
+    side = Tiling(model.network).side(2000, 2000)
     window = side + 2 * model.info.receptive_field
     assert side % model.info.multiple == 0
     assert 2 << 20 < window**2 * model.info.bytes_per_pixel * SAFETY < 8 << 20
-    assert Tiling(model).side(32, 32) is None
+    assert Tiling(model.network).side(32, 32) is None
     monkeypatch.setattr(memory, "available", lambda: 64 << 30)
-    assert Tiling(model).side(500, 500) is None
+    assert Tiling(model.network).side(500, 500) is None
 
 
 def test_least_memory_gives_small_tiles_not_none(exported, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: 0)
-    assert Tiling(exported("unet")).side(2000, 2000) == 16
+    assert Tiling(exported("unet").network).side(2000, 2000) == 16
 
 
 @pytest.mark.parametrize("tile", ["auto", 96])
 def test_a_tile_that_does_not_fit_is_retried_smaller(exported, monkeypatch, tile):
     model, image = exported("x2"), photo(150, 170)
     want, runs = model.translate_batch(image[np.newaxis])[0], []
-    real = type(model)._run
+    real = Network.run
 
     def scarce(self, feeds, promised):
         runs.append(feeds["image"].shape[1:3])
@@ -187,8 +188,8 @@ def test_a_tile_that_does_not_fit_is_retried_smaller(exported, monkeypatch, tile
             raise ModelError("the model failed") from RuntimeError("std::bad_alloc")
         return real(self, feeds, promised)
 
-    monkeypatch.setattr(type(model), "_run", scarce)
-    tiling = Tiling(model, tile)
+    monkeypatch.setattr(Network, "run", scarce)
+    tiling = Tiling(model.network, tile)
     assert np.abs(tiling.translate(image).astype(int) - want).max() <= 1
     assert "out of memory" in tiling.notes[0]
     failed = len(tiling.notes)
@@ -204,9 +205,9 @@ def test_memory_that_is_never_enough_is_an_error(exported, monkeypatch):
     def never(self, feeds, promised):
         raise ModelError("the model failed") from MemoryError()
 
-    monkeypatch.setattr(type(model), "_run", never)
+    monkeypatch.setattr(Network, "run", never)
     with pytest.raises(ModelError, match="the model failed"):
-        Tiling(model).translate(photo(40, 40))
+        Tiling(model.network).translate(photo(40, 40))
 
 
 def test_other_failures_are_not_retried(exported, monkeypatch):
@@ -216,9 +217,9 @@ def test_other_failures_are_not_retried(exported, monkeypatch):
         calls.append(1)
         raise ModelError("the model failed: something else")
 
-    monkeypatch.setattr(type(model), "_run", broken)
+    monkeypatch.setattr(Network, "run", broken)
     with pytest.raises(ModelError):
-        Tiling(model).translate(photo(40, 40))
+        Tiling(model.network).translate(photo(40, 40))
     assert len(calls) == 1
 
 
@@ -235,24 +236,24 @@ def with_metadata(path, **changes):
 def test_a_network_that_sees_everything_is_not_cut(tmp_path, monkeypatch):
     model = with_metadata(tmp_path / "m.onnx", receptive_field="global", bytes_per_pixel="1000")
     monkeypatch.setattr(memory, "available", lambda: 4 << 20)
-    assert Tiling(model).side(40, 40) is None
+    assert Tiling(model.network).side(40, 40) is None
     with pytest.raises(ModelError, match=r"^\S*m\.onnx: each pixel depends on the whole image.*--tile none$"):
-        Tiling(model).translate(noise(100, 100, 3))
-    assert Tiling(model, "none").translate(noise(100, 100, 3)).shape == (100, 100, 3)
+        Tiling(model.network).translate(noise(100, 100, 3))
+    assert Tiling(model.network, "none").translate(noise(100, 100, 3)).shape == (100, 100, 3)
     with pytest.raises(ModelError, match="cannot be cut into tiles"):
-        Tiling(model, 50).translate(noise(100, 100, 3))
+        Tiling(model.network, 50).translate(noise(100, 100, 3))
 
 
 def test_statistics_that_cannot_be_shared_are_an_error(tmp_path):
     model = with_metadata(tmp_path / "m.onnx", global_statistics="true")
     with pytest.raises(ModelError, match=r"m\.onnx: .*cannot be tiled; use --tile none"):
-        Tiling(model, 5).translate(noise(9, 9, 3))
+        Tiling(model.network, 5).translate(noise(9, 9, 3))
 
 
 @pytest.mark.parametrize("tile", [0, -1, True, 1.5, "all"])
 def test_a_tile_is_a_number_of_pixels(model, tile):
     with pytest.raises(UserError, match="the tile is"):
-        Tiling(model("invert"), tile)
+        Tiling(model("invert").network, tile)
 
 
 @pytest.mark.parametrize("length", [1, 5, 64, 100, 257])

@@ -15,7 +15,8 @@ from helpers.small_models import noise, tree
 from i2i.errors import ModelError
 from i2i.images import read_frames, read_image, write_image
 from i2i.translate import translate_folder
-from i2i.translate.folders.memory_budget import Room
+from i2i.translate.folders.memory_budget import MemoryBudget
+from i2i.translate.network import Network
 
 
 def draw(folder, sizes):
@@ -51,7 +52,7 @@ class Alive:
             self.most = max(self.most, self.bytes)
 
     def read(self, path, **options):
-        picture = read_image(path, **options)  # which waits for room
+        picture = read_image(path, **options)  # which waits for memory
         with self.stage():
             self.add(picture.pixels.nbytes)
             return picture
@@ -68,28 +69,28 @@ class Alive:
 
 
 @pytest.fixture
-def room(monkeypatch):
-    """For 6 images of 20x20, of which a batch takes at most 5: each counts as stored, as input and as output."""
+def image_bytes(monkeypatch):
+    """Memory for 6 images of 20x20, of which a batch takes 5: each counts as stored, as input and as output."""
     image = 3 * 20 * 20 * 3
-    monkeypatch.setattr(pipeline, "_MOST_BYTES", 6 * image)
-    monkeypatch.setattr(pipeline, "_MOST_BYTES_OF_A_BATCH", 5 * image)
+    monkeypatch.setattr(pipeline, "_MAX_BYTES", 6 * image)
+    monkeypatch.setattr(pipeline, "_MAX_BATCH_BYTES", 5 * image)
     return image // 3
 
 
 @pytest.mark.parametrize("batch", [1, 16, 64])
 @pytest.mark.parametrize("first", [0, 200])
-def test_bytes_do_not_grow_with_the_number_of_files(model, tmp_path, monkeypatch, room, batch, first):
+def test_bytes_do_not_grow_with_the_number_of_files(model, tmp_path, monkeypatch, image_bytes, batch, first):
     draw(tmp_path / "in", [2] * first + [20] * 100)
     alive = Alive(monkeypatch, seconds=0.001)
     results = translate_folder(model(), tmp_path / "in", tmp_path / "out", workers=12, batch=batch)
     assert [result.status for result in results] == ["written"] * (first + 100)
     assert alive.bytes == 0
     # who holds images already may go beyond, until its batch is full
-    assert alive.most <= (6 if batch == 1 else 6 + 12 * 6) * room
+    assert alive.most <= (6 if batch == 1 else 6 + 12 * 6) * image_bytes
 
 
 @pytest.mark.parametrize("batch", [1, 64])
-def test_bytes_do_not_grow_with_the_number_of_frames(model, tmp_path, monkeypatch, room, batch):
+def test_bytes_do_not_grow_with_the_number_of_frames(model, tmp_path, monkeypatch, image_bytes, batch):
     (tmp_path / "in").mkdir()
     pages = [Image.fromarray(noise(20, 20, 3, seed=number)) for number in range(150)]
     pages[0].save(tmp_path / "in" / "a.tif", save_all=True, append_images=pages[1:])
@@ -99,7 +100,9 @@ def test_bytes_do_not_grow_with_the_number_of_frames(model, tmp_path, monkeypatc
     assert [result.frame for result in results] == list(range(150))
     for number in (0, 1, 77, 149):
         assert np.array_equal(read_image(results[number].output).pixels, 255 - np.asarray(pages[number]))
-    assert alive.most <= (6 if batch == 1 else 6 + 12 * 6) * room + room  # a frame is counted when it is decoded
+    assert (
+        alive.most <= (6 if batch == 1 else 6 + 12 * 6) * image_bytes + image_bytes
+    )  # a frame is counted when it is decoded
 
 
 def test_frames_that_exist_are_decoded_for_those_behind_them_and_left(model, tmp_path):
@@ -117,9 +120,9 @@ def test_frames_that_exist_are_decoded_for_those_behind_them_and_left(model, tmp
         assert np.array_equal(read_image(again[number].output).pixels, 255 - np.asarray(pages[number]))
 
 
-def test_images_larger_than_the_room_still_overlap(model, tmp_path, monkeypatch):
+def test_images_larger_than_the_budget_still_overlap(model, tmp_path, monkeypatch):
     draw(tmp_path / "in", [20] * 12)
-    monkeypatch.setattr(pipeline, "_MOST_BYTES", 1)
+    monkeypatch.setattr(pipeline, "_MAX_BYTES", 1)
     alive = Alive(monkeypatch, seconds=0.02)
     assert len(list(translate_folder(model(), tmp_path / "in", tmp_path / "out", workers=8))) == 12
     assert alive.most_stages == 3
@@ -146,8 +149,8 @@ def test_a_slow_first_image_does_not_let_results_pile_up(model, tmp_path, monkey
 def test_a_batch_is_as_large_as_was_asked_for(model, tmp_path):
     draw(tmp_path / "in", [2] * 300)
     invert, sizes = model(), []
-    run = invert.translate_batch
-    invert.translate_batch = lambda images, **options: sizes.append(len(images)) or run(images, **options)
+    run = invert.network.translate
+    invert.network.translate = lambda images, **options: sizes.append(len(images)) or run(images, **options)
     assert len(list(translate_folder(invert, tmp_path / "in", tmp_path / "out", batch=300))) == 300
     assert sizes == [300]
 
@@ -156,27 +159,27 @@ def test_a_batch_is_as_large_as_was_asked_for(model, tmp_path):
 def test_small_images_that_run_out_of_memory_are_cut(model, tmp_path, monkeypatch, batch):
     draw(tmp_path / "in", [40] * 4)
     invert = model()
-    real = type(invert)._run
+    real = Network.run
 
     def scarce(self, feeds, promised):
         if feeds["image"].shape[1] > 20:
             raise ModelError("the model failed") from RuntimeError("std::bad_alloc")
         return real(self, feeds, promised)
 
-    monkeypatch.setattr(type(invert), "_run", scarce)
+    monkeypatch.setattr(Network, "run", scarce)
     results = translate_folder(invert, tmp_path / "in", tmp_path / "out", workers=2, batch=batch)
     for result in results:
         assert np.array_equal(read_image(result.output).pixels, 255 - read_image(result.input).pixels)
     assert "tiles of 20 from then on" in results.notes[0]
 
 
-@pytest.mark.parametrize(("small", "most"), [(tiling.SMALL, 3), (0, 1)], ids=["small", "large"])
+@pytest.mark.parametrize(("small", "most"), [(tiling.MAX_PARALLEL_BYTES, 3), (0, 1)], ids=["small", "large"])
 def test_only_small_images_go_through_the_network_several_at_once(model, tmp_path, monkeypatch, small, most):
     (tmp_path / "in").mkdir()
     for n in range(12):
         write_image(tmp_path / f"in/{n}.png", noise(5, 5, 3, seed=n))
     invert, lock, running, seen = model(), threading.Lock(), 0, []
-    run = invert.translate_batch
+    run = invert.network.translate
 
     def slowly(images, **options):
         nonlocal running
@@ -188,8 +191,8 @@ def test_only_small_images_go_through_the_network_several_at_once(model, tmp_pat
             running -= 1
         return run(images, **options)
 
-    invert.translate_batch = slowly
-    monkeypatch.setattr(tiling, "SMALL", small)
+    invert.network.translate = slowly
+    monkeypatch.setattr(tiling, "MAX_PARALLEL_BYTES", small)
     results = list(translate_folder(invert, tmp_path / "in", tmp_path / "out", workers=3))
     assert [result.input.name for result in results] == [f"{n}.png" for n in range(12)]
     assert max(seen) == most
@@ -241,29 +244,29 @@ def test_results_of_a_batch_come_as_they_are_made(model, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("tile", ["auto", "none", 512])
 def test_a_batch_takes_no_more_memory_than_a_large_image_may(model, monkeypatch, tile):
-    tiles = tiling.Tiling(model(), tile)
-    monkeypatch.setattr(tiling.memory, "budget", lambda: 4 * tiles._bytes(100, 100))
-    assert [tiles.takes(100, 100, count) for count in (2, 4, 5)] == [True, True, False]
-    assert not tiles.takes(1000, 1000, 2)
+    tiles = tiling.Tiling(model().network, tile)
+    monkeypatch.setattr(tiling.memory, "available", lambda: 8 * tiles._bytes(100, 100))  # of which half may be taken
+    assert [tiles.takes_batch(100, 100, count) for count in (2, 4, 5)] == [True, True, False]
+    assert not tiles.takes_batch(1000, 1000, 2)
 
 
-def test_room_is_waited_for_only_by_those_who_hold_nothing():
-    room, entered = Room(10, 2), []
+def test_memory_is_waited_for_only_by_those_who_hold_nothing():
+    budget, entered = MemoryBudget(10, 2), []
     for size in (100, 3):
-        room.enter(size, wait=True)  # two may be there at any size
+        budget.acquire(size, wait=True)  # two may be there at any size
 
     def wait():
-        room.enter(4, wait=True)
+        budget.acquire(4, wait=True)
         entered.append(4)
 
     thread = threading.Thread(target=wait)
     thread.start()
-    room.enter(1, wait=False)
+    budget.acquire(1, wait=False)
     thread.join(0.1)
     assert thread.is_alive() and not entered
-    room.leave(3)
+    budget.release(3)
     thread.join(0.1)
     assert thread.is_alive()  # two others are there, of 101 bytes
-    room.leave(100)
+    budget.release(100)
     thread.join(10)
     assert entered == [4]

@@ -8,25 +8,17 @@ from pathlib import Path
 
 import torch
 
+from i2i import memory
 from i2i.engine.device.launch import compute_dtype
 from i2i.engine.state import Training
 from i2i.errors import TrainingError
 
-SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "bad_alloc")
-"""How torch, cuDNN, cuBLAS and the C++ library say it."""
 MIB = 2**20
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error, or what caused it, is a lack of memory."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, torch.OutOfMemoryError | MemoryError):
-            return True
-        if isinstance(cause, RuntimeError) and any(sign in str(cause) for sign in SIGNS):
-            return True
-        cause = cause.__cause__
-    return False
+    return memory.ran_out(error, torch.OutOfMemoryError)
 
 
 @contextmanager
@@ -79,12 +71,12 @@ def available(device: torch.device) -> int:
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + cached
-    return min(_proc("/proc/meminfo", "MemAvailable:"), _left_in_group())
+    return memory.available()
 
 
 def used(device: torch.device) -> int:
     """Bytes that this process holds now."""
-    return torch.cuda.memory_allocated(device) if device.type == "cuda" else _proc("/proc/self/status", "VmRSS:")
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else _of_process("VmRSS:")
 
 
 def forget_peak(device: torch.device) -> None:
@@ -103,7 +95,7 @@ def peak(device: torch.device) -> int:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device)
-    return _proc("/proc/self/status", "VmHWM:")
+    return _of_process("VmHWM:")
 
 
 def size_text(count: float) -> str:
@@ -111,22 +103,7 @@ def size_text(count: float) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / MIB:.0f} MiB"
 
 
-def _proc(path: str, key: str) -> int:
-    line = next(line for line in Path(path).read_text(encoding="ascii").splitlines() if line.startswith(key))
-    return int(line.split()[1]) * 1024
-
-
-def _left_in_group(root: Path = Path("/sys/fs/cgroup")) -> int:
-    """What the control group, such as a container's, lets its processes take; file caches give way."""
-    for folder, limit, current, cache in (
-        (root, "memory.max", "memory.current", "inactive_file"),
-        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    ):
-        try:
-            most, now = (folder / limit).read_text(encoding="ascii"), (folder / current).read_text(encoding="ascii")
-            lines = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
-            freed = next((int(line.split()[1]) for line in lines if line.split()[0] == cache), 0)
-            return max(0, int(most) - int(now) + freed)
-        except (OSError, ValueError):  # no such version of control groups, or no limit: "max"
-            continue
-    return 2**63
+def _of_process(key: str) -> int:
+    """Bytes that Linux tells about this process under that key."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith(key)).split()[1]) * 1024

@@ -1,4 +1,4 @@
-"""Inputs of a folder as the network takes them, decoded by several threads within the room there is."""
+"""Reading the inputs of a folder as the network takes them, by several threads, within a budget of memory."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from i2i.errors import ErrorKind, FileError, UserError
 from i2i.files import printable
 from i2i.images import ImageInfo, Picture, read_frames, read_image
 from i2i.images.errors import named
-from i2i.images.pixels import AlphaRule, apply_alpha
-from i2i.translate.folders.memory_budget import Room
-from i2i.translate.folders.plan import Task
-from i2i.translate.model import Model
+from i2i.images.pixels import AlphaRule
+from i2i.model_metadata import Metadata
+from i2i.translate.folders.memory_budget import MemoryBudget
+from i2i.translate.folders.outcomes import decoded_result, failed
+from i2i.translate.folders.plan import PlannedImage
+from i2i.translate.pictures import apply_alpha_rule, to_network
 from i2i.translate.results import Result
 
 
@@ -26,19 +28,19 @@ class Decoded:
     """An input as the network takes it, and what its output gets of it.
 
     Attributes:
-        task: what is to become of it.
-        result: as far as it is known.
-        pixels: ``(H, W, C)`` in the model's channels and type.
-        dtype: the source's.
-        format: the source's.
-        alpha: ``(H, W)``, of the source's type.
-        icc: profile.
-        exif: metadata.
-        lossless: see `Picture`.
-        size: bytes by which it is counted, with the output that it will have.
+        planned: the input and where its output goes.
+        result: what is known of its result.
+        pixels: ``(H, W, C)`` in the network's channels and type.
+        dtype: type of the input's pixels.
+        format: the input's format, as `Picture.format` names it.
+        alpha: alpha of the input ``(H, W)`` in its type, if it is to be put on the output.
+        icc: ICC profile for the output.
+        exif: EXIF metadata for the output.
+        lossless: whether the output is to be coded without loss; see `Picture`.
+        size: bytes that are counted in the memory budget, its output among them.
     """
 
-    task: Task
+    planned: PlannedImage
     result: Result
     pixels: np.ndarray
     dtype: np.dtype
@@ -50,19 +52,13 @@ class Decoded:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """A task, and for one frame of several those of the file and its place among them."""
+class FrameReader:
+    """Decodes the frames of one file in order, for each may be a change of the one before; threads take them in turn.
 
-    task: Task
-    frames: Frames | None = None
-    place: int = 0
+    Who asks for a later frame waits, holding nothing, for those that have begun before.
 
-
-class Frames:
-    """The frames of one file, each of which may be a change of the one before: they are decoded in order.
-
-    Threads take the frames in turn. Who asks for a later one waits, holding nothing, for those that have begun before.
+    Args:
+        pictures: decodes the frames as it is gone through.
     """
 
     def __init__(self, pictures: Iterator[Picture]) -> None:
@@ -71,11 +67,16 @@ class Frames:
         self._changed = threading.Condition()
 
     @contextmanager
-    def turn(self, place: int, go_on: Callable[[], None]) -> Iterator[None]:
-        """Waits for the frame's turn; `go_on` raises when there is no more sense in waiting."""
+    def turn(self, place: int, check_stop: Callable[[], None]) -> Iterator[None]:
+        """Waits for the turn of the frame at that place.
+
+        Args:
+            place: place of the frame among those that are read, from 0.
+            check_stop: called now and then; raises when there is no more sense in waiting.
+        """
         with self._changed:
             while not self._changed.wait_for(lambda: self._next >= place, timeout=1):
-                go_on()
+                check_stop()
         try:
             yield
         finally:
@@ -84,14 +85,17 @@ class Frames:
                 self._changed.notify_all()
 
     def decode(self, number: int) -> Picture:
-        """The next frame, whose number errors name.
+        """Decodes the next frame.
+
+        Args:
+            number: its number in the file, for errors.
 
         Raises:
             DataError: it cannot be decoded, and so those behind it cannot either.
-            FileError: likewise, or there is none.
+            FileError: there is none, or one before it could not be decoded.
         """
         if self._pictures is None:
-            raise FileError(ErrorKind.CUT_OFF, f"frame {number} lies behind one that cannot be read")
+            raise FileError(ErrorKind.CUT_OFF, "lies behind one that cannot be read")
         pictures, self._pictures = self._pictures, None
         picture = next(pictures, None)
         if picture is None:
@@ -100,94 +104,118 @@ class Frames:
         return picture
 
 
+@dataclass(frozen=True, slots=True)
+class DecodeJob:
+    """An input to decode.
+
+    Attributes:
+        planned: the input.
+        frames: of one frame of several: reads the file's frames.
+        place: place of the frame among those that are read, from 0.
+    """
+
+    planned: PlannedImage
+    frames: FrameReader | None = None
+    place: int = 0
+
+
 class Decoder:
-    """Reads inputs for a model.
+    """Reads inputs for a network.
 
     Args:
-        model: that takes them.
-        room: in which every decoded image is counted; who is done with one takes it out.
+        info: what the network takes and gives.
+        budget: where every decoded image is counted; who is done with one takes it out.
         stopped: set when nothing more is to be begun.
-        alpha: see `i2i.translate.folders.folder.translate_folder`, also for the others.
-        max_pixels: likewise.
-        exif: whether metadata are kept.
+        alpha: what becomes of transparency.
+        max_pixels: larger images are refused.
+        exif: whether EXIF metadata are kept.
     """
 
     def __init__(
-        self, model: Model, room: Room, stopped: threading.Event, *, alpha: AlphaRule, max_pixels: int, exif: bool
+        self,
+        info: Metadata,
+        budget: MemoryBudget,
+        stopped: threading.Event,
+        *,
+        alpha: AlphaRule,
+        max_pixels: int,
+        exif: bool,
     ) -> None:
-        self.model, self.room, self.stopped = model, room, stopped
+        self.info, self.budget, self.stopped = info, budget, stopped
         self.alpha, self.max_pixels, self.exif = alpha, max_pixels, exif
 
-    def frames(self, task: Task) -> Frames:
-        """Of the task's file."""
-        return Frames(read_frames(task.input, max_pixels=self.max_pixels, exif=self.exif))
+    def open_frames(self, planned: PlannedImage) -> FrameReader:
+        """A reader of the frames of an input's file."""
+        return FrameReader(read_frames(planned.input, max_pixels=self.max_pixels, exif=self.exif))
 
-    def read(self, item: Input, *, wait: bool) -> Decoded | Result:
+    def read(self, job: DecodeJob, *, wait: bool) -> Decoded | Result:
         """Decodes an input, or says why that is not possible.
 
         Args:
-            item: what to read.
-            wait: until there is room; who holds a decoded image must not.
+            job: what to read.
+            wait: until the memory budget allows it; who holds a decoded image must not.
         """
-        task = item.task
-        counted, start = 0, time.perf_counter()
+        planned, counted, start = job.planned, 0, time.perf_counter()
 
         def count(size: int) -> None:
             nonlocal counted, start
             before = time.perf_counter()
-            self.room.enter(size, wait=wait)
+            self.budget.acquire(size, wait=wait)
             counted, start = size, start + time.perf_counter() - before  # to wait is no work
 
         try:
-            with named(task.input):
-                self.go_on()
-                picture = self._picture(item, count)
-                pixels, alpha = apply_alpha(picture.pixels, picture.alpha, self.alpha)
-                prepared = self.model.prepare(replace(picture, pixels=pixels, alpha=alpha))
+            with named(planned.input):
+                self.check_stop()
+                picture = apply_alpha_rule(self._picture(job, count), self.alpha)
+                pixels = to_network(picture, self.info)
         except UserError as error:
             if counted:
-                self.room.leave(counted)
-            return Result.begun(task, time.perf_counter() - start).failed(error)
-        result = Result.begun(task, time.perf_counter() - start)
-        if picture.frames > 1 and task.frame is None:
-            text = f"{printable(task.input)}: the first of {picture.frames} frames; --frames all writes each"
+                self.budget.release(counted)
+            return failed(decoded_result(planned, time.perf_counter() - start), error)
+        result = decoded_result(planned, time.perf_counter() - start)
+        if picture.frames > 1 and planned.frame is None:
+            text = f"{printable(planned.input)}: the first of {picture.frames} frames; --frames all writes each"
             result = replace(result, note=text)
         return Decoded(
-            task,
+            planned,
             result,
-            prepared,
-            dtype=pixels.dtype,
+            pixels,
+            dtype=picture.pixels.dtype,
             format=picture.format,
-            alpha=alpha,
+            alpha=picture.alpha,
             icc=picture.icc,
             exif=picture.exif,
             lossless=picture.lossless,
             size=counted,
         )
 
-    def go_on(self) -> None:
-        """Raises after an interrupt, when nobody asks for results any more."""
+    def check_stop(self) -> None:
+        """Makes sure that somebody still asks for results.
+
+        Raises:
+            FileError: it was interrupted.
+        """
         if self.stopped.is_set():
             raise FileError(ErrorKind.INTERRUPTED, "interrupted")
 
-    def _picture(self, item: Input, count: Callable[[int], None]) -> Picture:
+    def _picture(self, job: DecodeJob, count: Callable[[int], None]) -> Picture:
         """Counted before it is decoded, for it may be large; a frame after that, when its size is known."""
-        if item.frames is None:
+        if job.frames is None:
             return read_image(
-                item.task.input,
+                job.planned.input,
                 max_pixels=self.max_pixels,
                 exif=self.exif,
                 before=lambda info: count(self._size(info)),
             )
-        assert item.task.frame is not None
-        with item.frames.turn(item.place, self.go_on):
-            picture = item.frames.decode(item.task.frame)
+        assert job.planned.frame is not None
+        with job.frames.turn(job.place, self.check_stop):
+            picture = job.frames.decode(job.planned.frame)
             height, width, channels = picture.pixels.shape
             count(self._size(ImageInfo(width, height, channels, picture.pixels.itemsize * 8)))
         return picture
 
-    def _size(self, info: ImageInfo) -> int:
+    def _size(self, image: ImageInfo) -> int:
         """Bytes of the image as it is stored, as the network takes it, and of the output."""
-        channels_in, channels_out = self.model.channels
-        values = channels_in + channels_out * self.model.scale**2
-        return info.width * info.height * (info.channels * info.bits // 8 + values * self.model.dtype.itemsize)
+        values = self.info.channels_in + self.info.channels_out * self.info.scale**2
+        itemsize = np.dtype(self.info.value_type).itemsize
+        return image.width * image.height * (image.channels * image.bits // 8 + values * itemsize)

@@ -10,20 +10,18 @@ from typing import Literal, get_args
 from i2i.errors import UserError
 from i2i.images import MAX_PIXELS
 from i2i.images.pixels import AlphaRule
-from i2i.translate.folders.pipeline import Pipeline, Settings
-from i2i.translate.folders.plan import PathLike, plan
-from i2i.translate.model import Model
+from i2i.translate.folders.inputs import PathLike
+from i2i.translate.folders.pipeline import FolderPipeline, FolderSettings
+from i2i.translate.folders.plan import FrameChoice, existing_rule, plan_folder
+from i2i.translate.network import LoadedModel
 from i2i.translate.results import Result, Results
 from i2i.translate.tiles.tiling import Tiling
 
-__all__ = ["Frames", "Result", "translate_folder"]
-
-Frames = Literal["first", "all"]
-_MOST_WORKERS = 8
+_MAX_WORKERS = 8
 
 
 def translate_folder(
-    model: Model,
+    model: LoadedModel,
     inputs: PathLike | Sequence[PathLike],
     out: PathLike,
     *,
@@ -31,7 +29,7 @@ def translate_folder(
     batch: int = 1,
     tile: Literal["auto", "none"] | int = "auto",
     alpha: AlphaRule = "keep",
-    frames: Frames = "first",
+    frames: FrameChoice = "first",
     max_pixels: int = MAX_PIXELS,
     keep_metadata: bool = False,
     overwrite: bool = False,
@@ -46,7 +44,7 @@ def translate_folder(
     All is checked before this returns; the work is done as results are taken. An interrupt leaves no partial file.
 
     Args:
-        model: as loaded.
+        model: as `i2i.load` gives it.
         inputs: files, folders (searched through, their structure is kept) and globs.
         out: folder of the outputs, outside of the input folders; made if it is not there.
         label: the target of all of them, by name or number.
@@ -68,27 +66,38 @@ def translate_folder(
 
     Raises:
         ModelError: the model takes no images.
-        UserError: as `plan` says, an option is out of range, or the label does not fit the model.
+        UserError: no input is found, outputs exist and neither flag is given, an output would fall on an input or into
+            an input folder, the output folder cannot be written, an option is out of range, or the label does not fit
+            the model.
+
+    Example:
+        >>> import i2i
+        >>> results = translate_folder(i2i.load("model.onnx"), "photos", "translated")
+        >>> [(result.status, result.output.name, result.width) for result in results]
+        [('written', 'cat.png', 20), ('written', 'dog.jpg', 32)]
     """
-    for name, value, known in (("alpha", alpha, get_args(AlphaRule)), ("frames", frames, get_args(Frames))):
+    for name, value, known in (("alpha", alpha, get_args(AlphaRule)), ("frames", frames, get_args(FrameChoice))):
         if value not in known:
             raise UserError(f"{name} is one of {', '.join(known)}, not {value!r}")
     if batch < 1 or max_pixels < 1 or (workers is not None and workers < 1):
         raise UserError("batch, max_pixels and workers are whole numbers from 1")
-    model.check_command("translate")
-    model.label_index(label)
+    network = model.network
+    network.check_command("translate")
+    network.label_index(label)
     items = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
-    tiling = Tiling(model.interruptible(), tile)
-    planned = plan(
-        items,
-        out,
-        model.channels[1],
-        overwrite=overwrite,
-        skip_existing=skip_existing,
-        frames=frames,
+    tiling = Tiling(network.interruptible(), tile)
+    existing = existing_rule(overwrite=overwrite, skip_existing=skip_existing)
+    channels = network.info.channels_out
+    plan = plan_folder(items, out, channels, existing=existing, frames=frames, max_pixels=max_pixels)
+    settings = FolderSettings(
+        Path(out),
+        label=label,
+        batch=batch,
+        alpha=alpha,
         max_pixels=max_pixels,
+        keep_metadata=keep_metadata,
+        existing=existing,
+        workers=workers or min(_MAX_WORKERS, (os.cpu_count() or 1) + 1),
     )
-    threads = workers or min(_MOST_WORKERS, (os.cpu_count() or 1) + 1)
-    settings = Settings(Path(out), label, batch, alpha, max_pixels, keep_metadata, overwrite, skip_existing, threads)
-    results = Pipeline(model.interruptible(), tiling, settings).results(planned.tasks)
-    return Results(results, len(planned.tasks), [model.notes, planned.notes, tiling.notes])
+    results = FolderPipeline(network.interruptible(), tiling, settings).results(plan.images)
+    return Results(results, len(plan.images), [model.notes, plan.notes, tiling.notes])

@@ -5,32 +5,34 @@ from __future__ import annotations
 import threading
 
 
-class Room:
+class MemoryBudget:
     """Bytes of pixels that may be held at once; in any case a few images, however large, so that their stages overlap.
 
     Args:
-        most: bytes.
-        least: images that may be there whatever their size.
+        max_bytes: bytes that may be held.
+        min_images: images that may be held whatever their size.
     """
 
-    def __init__(self, most: int, least: int) -> None:
-        self.most, self.least = most, least
+    def __init__(self, max_bytes: int, min_images: int) -> None:
+        self.max_bytes, self.min_images = max_bytes, min_images
         self._held = self._images = 0
         self._changed = threading.Condition()
 
-    def enter(self, size: int, *, wait: bool) -> None:
-        """Counts an image of that many bytes, once there is room for it or at once.
+    def acquire(self, size: int, *, wait: bool) -> None:
+        """Counts an image of that many bytes.
 
-        Who holds an image must not wait: all could wait for each other.
+        Args:
+            size: bytes.
+            wait: until the budget allows it; who holds an image must not, for all could wait for each other.
         """
         with self._changed:
             if wait:
-                self._changed.wait_for(lambda: self._images < self.least or self._held + size <= self.most)
+                self._changed.wait_for(lambda: self._images < self.min_images or self._held + size <= self.max_bytes)
             self._held += size
             self._images += 1
 
-    def leave(self, size: int) -> None:
-        """Takes an image that was counted with that size out again."""
+    def release(self, size: int) -> None:
+        """Takes an image out again that was counted with that many bytes."""
         with self._changed:
             self._held -= size
             self._images -= 1

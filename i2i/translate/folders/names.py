@@ -18,100 +18,108 @@ from typing import NamedTuple
 import numpy as np
 
 from i2i.images import READABLE, can_hold
-from i2i.translate.folders.sources import Source
+from i2i.translate.folders.inputs import InputFile
 
-LONGEST = 255
+MAX_NAME_BYTES = 255
 """Bytes of a file name that the usual file systems hold."""
 
 
-class Wish(NamedTuple):
-    """A name in parts: what may be shortened, what may not, and the ending with its dot."""
+class NameCandidate(NamedTuple):
+    """A name that an output could have, in parts.
+
+    Attributes:
+        stem: beginning, which may be shortened.
+        mark: number of the frame, which may not; empty without one.
+        ending: ending with its dot.
+    """
 
     stem: str
     mark: str
     ending: str
 
     def name(self, addition: str = "") -> str:
-        """The whole, no longer than a file system holds."""
+        """The whole name with an addition before its ending, no longer than a file system holds."""
         tail = self.mark + addition + self.ending
-        return _shortened(self.stem, LONGEST - len(os.fsencode(tail))) + tail
+        return _shortened(self.stem, MAX_NAME_BYTES - len(os.fsencode(tail))) + tail
 
 
-def wishes(source: Source, channels: int) -> tuple[Wish | None, Wish | None]:
+def name_candidates(file: InputFile, channels: int) -> tuple[NameCandidate | None, NameCandidate | None]:
     """The name with the input's own ending, None where it cannot be written, and another with one that always can.
 
     The second is None where the first is that already.
     """
-    stem, ending = os.path.splitext(source.name)  # noqa: PTH122 - a Path for each name is slow
+    stem, ending = os.path.splitext(file.name)  # noqa: PTH122 - a Path for each name is slow
     if ending.lower() not in READABLE:
-        stem, ending = source.name, ""
-    mark = "" if source.frame is None else f"_{source.frame:04d}"
+        stem, ending = file.name, ""
+    mark = "" if file.frame is None else f"_{file.frame:04d}"
     safe = ".png" if can_hold("any.png", channels, np.uint8) else ".npy"
-    kept = Wish(stem, mark, ending) if can_hold(f"any{ending}", channels, np.uint8) else None
-    return kept, None if kept is not None and ending.lower() == safe else Wish(stem, mark, safe)
+    kept = NameCandidate(stem, mark, ending) if can_hold(f"any{ending}", channels, np.uint8) else None
+    return kept, None if kept is not None and ending.lower() == safe else NameCandidate(stem, mark, safe)
 
 
-def reserve(
-    sources: Iterable[Source], channels: int, folder_of: Callable[[str], str], fold: Callable[[str], str]
+def reserve_names(
+    files: Iterable[InputFile], channels: int, folder_of: Callable[[str], str], fold: Callable[[str], str]
 ) -> None:
-    """Fills in `Source.names`.
+    """Reserves names for the outputs of all files, and puts them into `InputFile.names`.
 
     Args:
-        sources: those that are to be read.
-        channels: of the outputs.
-        folder_of: the folder, without links, that a place below the output folder means.
+        files: the inputs that are to be read.
+        channels: number of channels of the outputs.
+        folder_of: gives the real folder that a place below the output folder means.
         fold: makes names equal that the file system takes for one.
     """
-    ordered = sorted(sources, key=lambda source: (source.place, source.name, source.folder, source.frame or 0))
+    ordered = sorted(files, key=lambda file: (file.place, file.name, file.folder, file.frame or 0))
     register = _Register(folder_of, fold)
-    for place in {source.place for source in ordered}:
+    for place in {file.place for file in ordered}:
         register.add_folder(Path(place))
     for of_frames in (False, True):
-        some = [source for source in ordered if (source.frame is not None) == of_frames]
-        register.claim((source, wishes(source, channels)[0]) for source in some)
-    unnamed = [source for source in ordered if not source.names]
-    register.claim((source, wishes(source, channels)[1]) for source in unnamed)
-    without = {id(source) for source in unnamed}
-    register.claim((source, wishes(source, channels)[1]) for source in ordered if id(source) not in without)
+        some = [file for file in ordered if (file.frame is not None) == of_frames]
+        register.claim((file, name_candidates(file, channels)[0]) for file in some)
+    # Who could not keep the ending has the other name alone and comes before those to whom it is a second choice.
+    unnamed = [file for file in ordered if not file.names]
+    named = [file for file in ordered if file.names]
+    for some in (unnamed, named):
+        register.claim((file, name_candidates(file, channels)[1]) for file in some)
 
 
 class _Register:
-    """The names that are taken, by folder."""
+    """The names that are taken, by folder; `folder_of` and `fold` are those of `reserve_names`."""
 
     def __init__(self, folder_of: Callable[[str], str], fold: Callable[[str], str]) -> None:
         self.folder_of, self.fold = folder_of, fold
         self.taken: defaultdict[str, set[str]] = defaultdict(set)
-        self.numbers: dict[tuple[str, Wish, str], int] = {}  # the next one to try, for thousands of equal names
+        self.next_numbers: dict[tuple[str, NameCandidate, str], int] = {}  # for thousands of equal names
 
     def add_folder(self, place: Path) -> None:
-        """A file cannot have the name of a folder beside it."""
+        """Takes the names of a folder of outputs and of those above it: no file can have one beside it."""
         for folder in (place, *place.parents):
             if folder.name:
                 self.taken[self.folder_of(os.fspath(folder.parent))].add(self.fold(folder.name))
 
-    def claim(self, claims: Iterable[tuple[Source, Wish | None]]) -> None:
-        """Gives each source the name that it wishes, and another to those that come too late."""
-        late = [(source, wish) for source, wish in claims if wish is not None and not self._take(source, wish.name())]
-        for source, wish in late:
-            ending = os.path.splitext(source.name)[1].lower().lstrip(".") or "file"  # noqa: PTH122
-            key = (source.place, wish, ending)
-            number = self.numbers.get(key, 1)
-            while not self._take(source, wish.name(f"_{ending}" if number == 1 else f"_{ending}_{number}")):
+    def claim(self, claims: Iterable[tuple[InputFile, NameCandidate | None]]) -> None:
+        """Gives each file the name it prefers, and another to those that come too late."""
+        wanted = [(file, candidate) for file, candidate in claims if candidate is not None]
+        late = [(file, candidate) for file, candidate in wanted if not self._take(file, candidate.name())]
+        for file, candidate in late:
+            ending = os.path.splitext(file.name)[1].lower().lstrip(".") or "file"  # noqa: PTH122
+            key = (file.place, candidate, ending)
+            number = self.next_numbers.get(key, 1)
+            while not self._take(file, candidate.name(f"_{ending}" if number == 1 else f"_{ending}_{number}")):
                 number += 1
-            self.numbers[key] = number + 1
+            self.next_numbers[key] = number + 1
 
-    def _take(self, source: Source, name: str) -> bool:
-        names, folded = self.taken[self.folder_of(source.place)], self.fold(name)
+    def _take(self, file: InputFile, name: str) -> bool:
+        names, folded = self.taken[self.folder_of(file.place)], self.fold(name)
         if folded in names:
             return False
         names.add(folded)
-        source.names = (*source.names, name)
+        file.names = (*file.names, name)
         return True
 
 
-def _shortened(text: str, most: int) -> str:
+def _shortened(text: str, max_bytes: int) -> str:
     """As many characters from its beginning as fit into that many bytes."""
-    while len(os.fsencode(text)) > most:
+    while len(os.fsencode(text)) > max_bytes:
         text = text[:-1]
     return text
 

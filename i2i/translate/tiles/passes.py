@@ -14,17 +14,14 @@ However far the values are from the true ones, no seam can show: all tiles are c
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 
-from i2i.errors import ModelError
-from i2i.files import printable
-from i2i.translate.session import last_words, open_session
+from i2i.translate.network import Network
+from i2i.translate.runner import Feeds
 from i2i.translate.tiles.statistics import (
     CORE,
-    LEAST_VARIANCE,
+    MIN_VARIANCE,
     PURPOSES,
     Moments,
     changed_graph,
@@ -33,79 +30,79 @@ from i2i.translate.tiles.statistics import (
 )
 from i2i.translate.tiles.windows import Span
 
-if TYPE_CHECKING:
-    from i2i.translate.model import Model
-
-Feeds = dict[str, np.ndarray]
-
 TOLERANCE = 0.02
-"""Rounds end when no mean or deviation has moved by more than this share of a deviation."""
-MOST_ROUNDS = 6
-"""Rounds end after as many in any case."""
+"""The search ends when no mean or deviation has moved by more than this share of a deviation."""
+MAX_ROUNDS = 6
+"""Rounds after which the search ends in any case."""
 
 
 class SharedStatistics:
-    """Three changed copies of a model, and the rounds in which the statistics are found.
+    """Three changed copies of a network, and the rounds in which the statistics are found.
 
     Args:
-        model: whose receptive field is known and whose statistics are global.
+        network: its receptive field must be known and its statistics global.
 
     Raises:
         ModelError: its graph cannot be changed so.
     """
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        device = "cpu" if model.provider == "CPUExecutionProvider" else "auto"
-        sessions = []
+    def __init__(self, network: Network) -> None:
+        self.multiple = network.info.multiple
+        runners = []
         for purpose in PURPOSES:
-            changed, self.norms = changed_graph(model.path, purpose)
-            sessions.append(open_session(changed, device)[0])
-        self._estimate, self._measure, self._translate = sessions
-        # Each session keeps what memory it ever took, and there are three: they are to give it back after each run.
-        model.run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+            changed, self.norms = changed_graph(network.path, purpose)
+            runners.append(network.runner.open_variant(changed))
+        self._estimate, self._measure, self._translate = runners
+        network.runner.free_memory_after_runs()  # three more graphs, each of which would keep what it ever took
 
     def find(self, sample: Feeds, tiles: Iterable[tuple[Feeds, Span, Span]]) -> tuple[Feeds, float]:
         """Finds the statistics of a whole image.
 
         Args:
-            sample: a batch of windows of it.
-            tiles: what its windows are fed, and where they lie; gone through once a round.
+            sample: what the network is fed for a batch of windows of it.
+            tiles: what the network is fed for each tile, and where its rows and columns lie; gone through once a round.
 
         Returns:
-            What `translate` is to be fed besides, and how far it moved in the last round, in deviations.
+            What `translate` is to be fed besides, and how far it moved in the last round, in standard deviations.
         """
         corrections = self._no_corrections()
         seen, used = self._estimated(sample, corrections)
         change = np.inf
-        for _ in range(MOST_ROUNDS):
+        for _ in range(MAX_ROUNDS):
             corrections = self._corrections(seen, self._measured(tiles, used))
             before = used
             seen, used = self._estimated(sample, corrections)
-            change = max(_moved(before, used, *norm.names) for norm in self.norms)
+            change = max(_largest_change(before, used, *norm.names) for norm in self.norms)
             if change < TOLERANCE:
                 break
         return used, change
 
     def translate(self, feeds: Feeds) -> np.ndarray:
-        """Images ``(N, H, W, C)``; the feeds include what `find` gave."""
-        return self._run(self._translate, ["image_out"], feeds)[0]
+        """Translates tiles.
+
+        Args:
+            feeds: what the network is fed for them, and what `find` gave.
+
+        Returns:
+            Images ``(N, H, W, C)``.
+        """
+        return self._translate.run(["image_out"], feeds)[0]
 
     def _estimated(self, sample: Feeds, corrections: Feeds) -> tuple[list[Moments], Feeds]:
         """The sample's statistics, and what the layers were normalised by: the same, corrected."""
         names, used = seen_names(self.norms), used_names(self.norms)
         everything = np.array([[0, 0], [1, 1], [1, 1]], np.int64)
-        values = self._run(self._estimate, names + used, sample | corrections | {CORE: everything})
+        values = self._estimate.run(names + used, sample | corrections | {CORE: everything})
         return _moments(values[: len(names)], 1.0), dict(zip(used, values[len(names) :], strict=True))
 
     def _measured(self, tiles: Iterable[tuple[Feeds, Span, Span]], used: Feeds) -> list[Moments]:
         """The statistics of the whole image, when the layers normalise by the given ones."""
-        names, multiple = seen_names(self.norms), self.model.info.multiple
+        names, multiple = seen_names(self.norms), self.multiple
         total: list[Moments] = []
         for feeds, *axes in tiles:
             core = np.array([axis.core(multiple) for axis in axes], np.int64).T
             pixels = float(np.prod(core[1] - core[0]))
-            values = self._run(self._measure, names, feeds | used | {CORE: core})
+            values = self._measure.run(names, feeds | used | {CORE: core})
             here = _moments(values, pixels)
             total = [one.joined(other) for one, other in zip(total, here, strict=True)] if total else here
         return total
@@ -123,25 +120,26 @@ class SharedStatistics:
             guess, true = guess.grouped(norm.groups), true.grouped(norm.groups)
             shift, ratio = norm.corrections
             feeds[shift] = (true.mean - guess.mean).astype(np.float32)
-            feeds[ratio] = (true.variance / np.maximum(guess.variance, LEAST_VARIANCE)).astype(np.float32)
+            feeds[ratio] = (true.variance / np.maximum(guess.variance, MIN_VARIANCE)).astype(np.float32)
         return feeds
-
-    def _run(self, session: onnxruntime.InferenceSession, names: list[str], feeds: Feeds) -> list[np.ndarray]:
-        try:
-            return list(session.run(names, feeds, self.model.run_options))
-        except Exception as error:  # onnxruntime raises types of its own, and RuntimeError
-            raise ModelError(f"{printable(self.model.path)}: the model failed: {last_words(error)}") from error
 
 
 def _moments(values: Sequence[np.ndarray], weight: float) -> list[Moments]:
-    """Of means and variances in turn."""
+    """The moments that means and variances in turn make; `weight` is the number of their pixels."""
     exact = [value.astype(np.float64) for value in values]
     return [Moments(weight, mean, variance) for mean, variance in zip(exact[::2], exact[1::2], strict=True)]
 
 
-def _moved(before: Feeds, after: Feeds, mean: str, variance: str) -> float:
-    """How far a layer's means and deviations moved, in deviations; the largest of all channels."""
-    old, new = np.sqrt(before[variance] + LEAST_VARIANCE), np.sqrt(after[variance] + LEAST_VARIANCE)
+def _largest_change(before: Feeds, after: Feeds, mean: str, variance: str) -> float:
+    """How far a layer's means and standard deviations moved, in standard deviations: most of all channels.
+
+    Args:
+        before: statistics by name.
+        after: the same a round later.
+        mean: name of the layer's means.
+        variance: name of its variances.
+    """
+    old, new = np.sqrt(before[variance] + MIN_VARIANCE), np.sqrt(after[variance] + MIN_VARIANCE)
     # A channel that hardly varies beside the others of its layer does not count by its own measure.
     unit = np.maximum(new, 1e-3 * new.max())
     moved = np.maximum(np.abs(after[mean] - before[mean]), np.abs(new - old))

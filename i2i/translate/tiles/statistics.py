@@ -17,12 +17,13 @@ import numpy as np
 from i2i.errors import ModelError
 
 Purpose = Literal["estimate", "measure", "translate"]
+"""What a changed graph is for: see `changed_graph`."""
 PURPOSES: tuple[Purpose, ...] = ("estimate", "measure", "translate")
 
 CORE = "core"
-"""Name of the input that says which part of the tile counts: see `changed_graph`."""
-LEAST_VARIANCE = 1e-8
-"""Below it an estimated variance counts as this, so that a correction can act on it."""
+"""Name of the input that says which part of a tile counts: see `changed_graph`."""
+MIN_VARIANCE = 1e-8
+"""Least value that an estimated variance counts as, so that a correction can act on it."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,14 @@ class Moments:
     variance: np.ndarray
 
     def joined(self, other: Moments) -> Moments:
-        """Of both sets of pixels together (Chan et al. 1983, doi:10.1080/00031305.1983.10483115, equation 2.1b)."""
+        """Moments of both sets of pixels (Chan et al. 1983, doi:10.1080/00031305.1983.10483115, equation 2.1b)."""
         weight = self.weight + other.weight
         share, apart = other.weight / weight, other.mean - self.mean
         variance = (1 - share) * self.variance + share * other.variance + share * (1 - share) * apart**2
         return Moments(weight, self.mean + share * apart, variance)
 
     def grouped(self, groups: int) -> Moments:
-        """Of groups of adjacent channels."""
+        """Moments of so many groups of adjacent channels."""
         mean = self.mean.reshape(groups, -1)
         variance = self.variance.reshape(groups, -1).mean(1) + mean.var(1)
         return Moments(self.weight, mean.mean(1), variance)
@@ -55,7 +56,12 @@ class Moments:
 
 @dataclass(frozen=True)
 class Norm:
-    """A normalisation of the changed graph: its number in names of inputs and outputs, its groups of channels."""
+    """A normalisation of the changed graph.
+
+    Attributes:
+        number: its number in the names of inputs and outputs.
+        groups: number of groups of channels, each of which it normalises by a mean and variance of its own.
+    """
 
     number: int
     groups: int
@@ -134,12 +140,12 @@ def changed_graph(path: Path, purpose: Purpose) -> tuple[bytes, list[Norm]]:
 
 
 def seen_names(norms: Iterable[Norm]) -> list[str]:
-    """`Norm.seen` of all."""
+    """Names of the outputs `Norm.seen` of all normalisations."""
     return [name for norm in norms for name in norm.seen]
 
 
 def used_names(norms: Iterable[Norm]) -> list[str]:
-    """`Norm.names` of all."""
+    """Names of the statistics `Norm.names` of all normalisations."""
     return [name for norm in norms for name in norm.names]
 
 
@@ -174,7 +180,7 @@ def _add_core(graph: Any) -> None:
 
     constants = {"core.axes": [2, 3], "core.all": [0, 2, 3], "core.last": [1], "core.flat": [-1], "core.parts": [1] * 3}
     held = [(name, np.array(value, np.int64)) for name, value in constants.items()]
-    held.append(("core.least", np.array(LEAST_VARIANCE, np.float32)))
+    held.append(("core.least", np.array(MIN_VARIANCE, np.float32)))
     graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in held)
     rows = ["core.start", "core.stop", "core.of"]
     nodes = [

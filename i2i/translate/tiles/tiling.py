@@ -8,43 +8,42 @@ core to the result, and the statistics are those of the whole image (`i2i.transl
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from i2i import memory
 from i2i.errors import ModelError, UserError
 from i2i.files import printable
-from i2i.translate.tiles.passes import Feeds, SharedStatistics
-from i2i.translate.tiles.windows import Span, round_up, sample, spans
-
-if TYPE_CHECKING:
-    from i2i.translate.model import Model
+from i2i.translate.network import Network
+from i2i.translate.runner import Feeds
+from i2i.translate.tiles.passes import SharedStatistics
+from i2i.translate.tiles.windows import Box, Span, round_up, sample, spans
 
 SAFETY = 2.0
 """Memory that onnxruntime takes over that of the activations counted at export, at most: see docs/tiling.md."""
 MEASURING = 1.5
 """Memory that a pass over the statistics takes over that of translating."""
 UNKNOWN_BYTES = 8192
-"""Memory for each pixel of the input where the file does not say."""
-SMALLEST = 16
-"""Side of the core below which a tile is not made smaller."""
-SAMPLED = 128
-"""Side of the windows from which the statistics are first guessed: many small ones guess better than few large ones."""
-
-SMALL = 64 << 20
+"""Bytes taken for each pixel of the input where the file does not say."""
+MAX_RUN_BYTES = 2 << 30
+"""Bytes that the activations of one run may take, where half of the available memory is more."""
+MAX_PARALLEL_BYTES = 64 << 20
 """Bytes of all runs at once, up to which there may be several."""
-
-_Box = tuple[slice, slice]
+MIN_SIDE = 16
+"""Side of the core below which a tile is not made smaller."""
+SAMPLE_SIDE = 128
+"""Side of the windows from which the statistics are first guessed: many small ones guess better than few large ones."""
 
 
 class Tiling:
-    """A model that translates images of any size in pieces that fit into memory, in one thread at a time.
+    """Translates images of any size in pieces that fit into memory, in one thread at a time.
 
     Args:
-        model: the model.
+        network: translates images.
         tile: ``auto``: one piece where memory allows, else the largest tiles that it allows; ``none``: always one
             piece; or the side of a tile in pixels, without the overlap.
+        notes: list to which notes are added; None: a new one.
 
     Attributes:
         notes: what is worth knowing, one line each: such as tiles that had to be smaller than planned.
@@ -53,12 +52,14 @@ class Tiling:
         UserError: `tile` is something else.
     """
 
-    def __init__(self, model: Model, tile: Literal["auto", "none"] | int = "auto") -> None:
+    def __init__(
+        self, network: Network, tile: Literal["auto", "none"] | int = "auto", notes: list[str] | None = None
+    ) -> None:
         if tile not in ("auto", "none") and (not isinstance(tile, int) or isinstance(tile, bool) or tile < 1):
             raise UserError(f"the tile is auto, none or a whole number of pixels from 1, not {tile!r}")
-        self.model, self.tile = model, tile
-        self.notes: list[str] = []
-        info = model.info
+        self.network, self.tile = network, tile
+        self.notes: list[str] = [] if notes is None else notes
+        info = network.info
         self._overlap = None if info.receptive_field is None else info.receptive_field // 2
         self._largest: int | None = None  # side that memory has been seen to allow
         self._statistics: SharedStatistics | None = None
@@ -69,7 +70,7 @@ class Tiling:
         Raises:
             ModelError: it has to be cut, and cannot.
         """
-        side = self._planned(height, width)
+        side = self._planned_side(height, width)
         if side is not None and self._largest is not None:
             side = min(side, self._largest)
         elif side is None and self._largest is not None and self.tile == "auto":
@@ -81,7 +82,7 @@ class Tiling:
             return None
         return side
 
-    def takes(self, height: int, width: int, count: int) -> bool:
+    def takes_batch(self, height: int, width: int, count: int) -> bool:
         """Whether that many images of one size may go through the network in one batch, each in one piece."""
         try:
             if self.side(height, width) is not None:
@@ -90,7 +91,7 @@ class Tiling:
             return False
         # one image as high as the batch takes as much memory
         low = self._largest is None or height * count <= self._largest
-        return low and self._bytes(height * count, width) <= memory.budget()
+        return low and self._bytes(height * count, width) <= _run_budget()
 
     def is_small(self, height: int, width: int, count: int) -> bool:
         """Whether `count` images of that size may go through the network at the same time, each in one piece.
@@ -99,21 +100,21 @@ class Tiling:
         of 256x256, of which each alone keeps all cores busy.
         """
         cut = self._largest is not None or (isinstance(self.tile, int) and max(height, width) > self.tile)
-        on_cpu = self.model.provider == "CPUExecutionProvider"
-        return on_cpu and not cut and self._bytes(height, width) * count <= SMALL
+        on_cpu = self.network.runner.provider == "CPUExecutionProvider"
+        return on_cpu and not cut and self._bytes(height, width) * count <= MAX_PARALLEL_BYTES
 
     def translate(self, pixels: np.ndarray, *, label: str | int | None = None) -> np.ndarray:
         """Translates one image.
 
         Args:
-            pixels: ``(H, W, C)`` in the model's channels and type.
-            label: as for `Model.translate_batch`.
+            pixels: ``(H, W, C)`` in the network's channels and type.
+            label: name or number of the target, for networks that have labels.
 
         Returns:
-            Array ``(scale H, scale W, C')``.
+            Array ``(scale H, scale W, C')`` of the network's type.
 
         Raises:
-            ModelError: the model fails, also for lack of memory with the smallest tiles.
+            ModelError: the network fails, also for lack of memory with the smallest tiles.
             UserError: the label is missing, unknown, or of no use.
         """
         height, width = pixels.shape[:2]
@@ -121,26 +122,27 @@ class Tiling:
             side = self.side(height, width)
             try:
                 if side is None:
-                    return self.model.translate_batch(pixels[np.newaxis], label=label)[0]
+                    return self.network.translate(pixels[np.newaxis], label=label)[0]
                 return self._tiled(pixels, side, label)
             except (ModelError, MemoryError) as error:
                 if not memory.ran_out(error) or not self._shrink(side or max(height, width)):
                     raise
 
-    def _planned(self, height: int, width: int) -> int | None:
+    def _planned_side(self, height: int, width: int) -> int | None:
+        """Side of the tiles that `tile` and the memory ask for, before any was seen not to fit; None: one piece."""
         if self.tile == "none":
             return None
-        multiple = self.model.info.multiple
+        multiple = self.network.info.multiple
         if isinstance(self.tile, int):
             return round_up(self.tile, multiple)
-        budget = memory.budget()
+        budget = _run_budget()
         if self._bytes(height, width) <= budget:
             return None
         if self._overlap is None:
-            return round_up(SMALLEST, multiple)  # it has to be cut
-        if self.model.info.global_statistics:
+            return round_up(MIN_SIDE, multiple)  # it has to be cut
+        if self.network.info.global_statistics:
             budget = int(budget / MEASURING)
-        around, side = 2 * round_up(self._overlap, multiple), round_up(SMALLEST, multiple)
+        around, side = 2 * round_up(self._overlap, multiple), round_up(MIN_SIDE, multiple)
         while True:
             larger = side + max(multiple, side // 16 // multiple * multiple)
             if self._bytes(min(larger + around, height), min(larger + around, width)) > budget:
@@ -148,25 +150,26 @@ class Tiling:
             side = larger
 
     def _bytes(self, height: int, width: int) -> int:
-        info = self.model.info
+        """Bytes that a run on an image of that size takes at most."""
+        info = self.network.info
         pixels = round_up(height, info.multiple) * round_up(width, info.multiple)
         return int(pixels * (info.bytes_per_pixel or UNKNOWN_BYTES) * SAFETY)
 
     def _check_uncut(self, height: int, width: int) -> None:
         """Makes sure that an image whose every pixel depends on all others may go in one piece."""
-        known = self.model.info.bytes_per_pixel is not None
+        known = self.network.info.bytes_per_pixel is not None
         needed, there = self._bytes(height, width), memory.available()
         if isinstance(self.tile, int) or (known and needed > there) or self._largest is not None:
             raise ModelError(
-                f"{printable(self.model.path)}: each pixel depends on the whole image, which cannot be cut into tiles; "
-                f"{width}x{height} takes about {needed / 2**30:.1f} GiB in one piece: translate a smaller image, "
-                f"or use --tile none"
+                f"each pixel depends on the whole image, which cannot be cut into tiles; {width}x{height} takes about "
+                f"{needed / 2**30:.1f} GiB in one piece: translate a smaller image, or use --tile none",
+                path=printable(self.network.path),
             )
 
     def _shrink(self, side: int) -> bool:
-        """Halves the tiles after one of that side did not fit; whether that is possible."""
-        multiple = self.model.info.multiple
-        half = max(round_up(SMALLEST, multiple), side // 2 // multiple * multiple)
+        """Halves the tiles after one of that side did not fit; returns whether that is possible."""
+        multiple = self.network.info.multiple
+        half = max(round_up(MIN_SIDE, multiple), side // 2 // multiple * multiple)
         if self.tile == "none" or self._overlap is None or half >= side:
             return False
         self._largest = half
@@ -174,61 +177,66 @@ class Tiling:
         return True
 
     def _tiled(self, pixels: np.ndarray, side: int, label: str | int | None) -> np.ndarray:
-        info, (height, width) = self.model.info, pixels.shape[:2]
+        """The translation by tiles of that side, whose cores are put together."""
+        network, info, (height, width) = self.network, self.network.info, pixels.shape[:2]
         assert self._overlap is not None
         rows = spans(height, side, self._overlap, info.multiple)
         columns = spans(width, side, self._overlap, info.multiple)
-        whole = self.model.feeds(pixels[np.newaxis], label=label)
-        cuts = _Cuts(whole, _spatial_axes(self.model))
-        found = self._find_statistics(cuts, rows, columns) if info.global_statistics else None
-        result = np.empty((height * info.scale, width * info.scale, info.channels_out), self.model.dtype)
+        windows = _FeedWindows(network.image_feeds(pixels[np.newaxis], label=label), network.spatial_axes())
+        shared = self._shared_statistics(windows, rows, columns) if info.global_statistics else None
+        result = np.empty((height * info.scale, width * info.scale, info.channels_out), network.dtype)
         for row in rows:
             for column in columns:
-                feeds = cuts.at([(row.window, column.window)])
-                if found is not None:
+                feeds = windows.batch([(row.window, column.window)])
+                if shared is not None:
                     assert self._statistics is not None
-                    image = self._statistics.translate(feeds | found)[0]
+                    image = self._statistics.translate(feeds | shared)[0]
                 else:
-                    tall, wide = ((span.stop - span.start) * info.scale for span in (row, column))
-                    image = self.model._run(feeds, (1, tall, wide, info.channels_out))[0]
+                    tall, wide = (span.stop - span.start for span in (row, column))
+                    image = network.run(feeds, network.shape_for(1, tall, wide))[0]
                 (to_row, from_row), (to_column, from_column) = row.kept(info.scale), column.kept(info.scale)
                 result[to_row, to_column] = image[from_row, from_column]
         return result
 
-    def _find_statistics(self, cuts: _Cuts, rows: Sequence[Span], columns: Sequence[Span]) -> Feeds:
+    def _shared_statistics(self, windows: _FeedWindows, rows: Sequence[Span], columns: Sequence[Span]) -> Feeds:
+        """The statistics of the whole image, which every tile is fed besides its own windows."""
+        info = self.network.info
         if self._statistics is None:
             try:
-                self._statistics = SharedStatistics(self.model)
+                self._statistics = SharedStatistics(self.network)
             except ModelError as error:
-                raise ModelError(
-                    f"{printable(self.model.path)}: {error}; use --tile none, or a smaller image"
-                ) from error
+                reason = f"{error.reason}; use --tile none, or a smaller image"
+                raise ModelError(reason, kind=error.kind, path=printable(self.network.path)) from error
             if self.tile == "auto":
                 size = f"{columns[0].length}x{rows[0].length}"
                 self.notes.append(f"{size} takes tiles and several passes: --tile none is faster if memory suffices")
-        tiles = _Tiles(cuts, rows, columns)
-        side = round_up(SAMPLED, self.model.info.multiple)
-        budget = memory.budget() / MEASURING
+        side = round_up(SAMPLE_SIDE, info.multiple)
+        budget = _run_budget() / MEASURING
         height, width = rows[0].length, columns[0].length
         count = int(min(budget, self._bytes(height, width)) / self._bytes(min(side, height), min(side, width)))
-        boxes = sample(height, width, side, max(1, count), self.model.info.multiple)
-        found, change = self._statistics.find(cuts.at(boxes), tiles)
+        boxes = sample(height, width, side, max(1, count), info.multiple)
+        found, change = self._statistics.find(windows.batch(boxes), _Tiles(windows, rows, columns))
         if change > 0.1:
             self.notes.append(f"the statistics of an image of {width}x{height} did not settle: its colours may be off")
         return found
 
 
-class _Cuts:
-    """Cuts windows out of all inputs of the graph that have the image's size."""
+class _FeedWindows:
+    """Windows of an image in all inputs of the graph that have its size.
+
+    Args:
+        whole: what the graph is fed for the whole image.
+        axes: of each input, its axes that are height and width of the image.
+    """
 
     def __init__(self, whole: Feeds, axes: dict[str, tuple[int, ...]]) -> None:
         self.whole, self.axes = whole, axes
 
-    def at(self, boxes: Sequence[_Box]) -> Feeds:
-        """A batch of windows of equal size."""
+    def batch(self, boxes: Sequence[Box]) -> Feeds:
+        """What the graph is fed for windows of equal size, as one batch."""
         return {name: np.concatenate([self._one(name, box) for box in boxes]) for name in self.whole}
 
-    def _one(self, name: str, box: _Box) -> np.ndarray:
+    def _one(self, name: str, box: Box) -> np.ndarray:
         value = self.whole[name]
         cut = [slice(None)] * value.ndim
         for axis, part in zip(self.axes.get(name, ()), box, strict=False):
@@ -237,21 +245,17 @@ class _Cuts:
 
 
 class _Tiles:
-    """The windows of an image with what they are fed; can be gone through again and again."""
+    """The tiles of an image, each with what the graph is fed for it; can be gone through again and again."""
 
-    def __init__(self, cuts: _Cuts, rows: Sequence[Span], columns: Sequence[Span]) -> None:
-        self.cuts, self.rows, self.columns = cuts, rows, columns
+    def __init__(self, windows: _FeedWindows, rows: Sequence[Span], columns: Sequence[Span]) -> None:
+        self.windows, self.rows, self.columns = windows, rows, columns
 
     def __iter__(self) -> Iterator[tuple[Feeds, Span, Span]]:
         for row in self.rows:
             for column in self.columns:
-                yield self.cuts.at([(row.window, column.window)]), row, column
+                yield self.windows.batch([(row.window, column.window)]), row, column
 
 
-def _spatial_axes(model: Model) -> dict[str, tuple[int, ...]]:
-    """Which axes of the graph's inputs are height and width of the image: of noise, those named as the image's are."""
-    _, height, width, _ = model._inputs["image"].shape
-    return {
-        name: tuple(node.shape.index(side) for side in (height, width) if isinstance(side, str) and side in node.shape)
-        for name, node in model._inputs.items()
-    }
+def _run_budget() -> int:
+    """Bytes that the activations of one run may take: half of what is available, at most `MAX_RUN_BYTES`."""
+    return min(MAX_RUN_BYTES, memory.available() // 2)

@@ -7,10 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+Box = tuple[slice, slice]
+"""Rows and columns of a window."""
+
 
 @dataclass(frozen=True)
 class Span:
-    """A window along one axis: it covers ``[start, stop)`` of `length` pixels and keeps ``[first, last)``."""
+    """A window along one axis, and its core: what it gives to the result.
+
+    Attributes:
+        start: first pixel of the window.
+        stop: pixel behind its last one.
+        first: first pixel of the core.
+        last: pixel behind its last one.
+        length: pixels of the whole axis.
+    """
 
     start: int
     stop: int
@@ -20,7 +31,7 @@ class Span:
 
     @property
     def window(self) -> slice:
-        """Of the whole image."""
+        """The window, to cut it out of the whole image."""
         return slice(self.start, self.stop)
 
     def kept(self, scale: int) -> tuple[slice, slice]:
@@ -45,10 +56,10 @@ def spans(length: int, side: int, overlap: int, multiple: int) -> list[Span]:
     image, and all but those that end with the image have lengths that need no padding.
 
     Args:
-        length: of the axis.
+        length: pixels of the axis.
         side: most pixels of a core, a multiple of `multiple`.
         overlap: least pixels around a core, where the image has them.
-        multiple: see `i2i.translate.metadata.Metadata`.
+        multiple: to which the graph pads height and width by itself.
     """
     around = round_up(overlap, multiple)
     if length <= side:
@@ -70,7 +81,7 @@ def round_up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-def sample(height: int, width: int, side: int, count: int, multiple: int) -> list[tuple[slice, slice]]:
+def sample(height: int, width: int, side: int, count: int, multiple: int) -> list[Box]:
     """About `count` windows of equal size, `side` at most, spread evenly over an image and starting at multiples."""
     tall, wide = min(side, height), min(side, width)
     rows = max(1, min(-(-height // tall), round((count * height * wide / (width * tall)) ** 0.5)))

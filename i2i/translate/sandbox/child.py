@@ -1,6 +1,7 @@
-"""The process that `i2i.translate.sandbox.probe` starts: examines, opens and runs one model file within limits.
+"""The process that `i2i.translate.sandbox.check` starts: examines, opens and runs one model file within limits.
 
-Its answer on stdout is one JSON object: ``{}``, or ``refused`` with the reason, or ``memory`` where that ran out.
+Its answer on stdout is one JSON object: ``{}``, or ``refused`` with the reason, or ``memory`` where that ran out. It
+imports no image library, for the less there is the sooner it is done.
 """
 
 from __future__ import annotations
@@ -22,19 +23,26 @@ import onnxruntime
 from google.protobuf.message import DecodeError, Message
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
+from i2i import memory
 from i2i.errors import ModelError, short_repr
-from i2i.translate.metadata import Metadata, read_metadata
-from i2i.translate.noise import draw_noise, same_noise
+from i2i.model_metadata import PREFIX, Metadata
+from i2i.translate.network import Network, Shape
+from i2i.translate.runner import Feeds, Runner
 from i2i.translate.session import last_words, open_session
+from i2i.translate.signature import read_metadata
 
-_SIZES = ((12, 20), (21, 9))  # of the images it is run on: two, since a graph may be fixed to one
+_SIZES = ((12, 20), (21, 9))
+"""Heights and widths of the images it is run on: two, since a graph may be fixed to one."""
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 _STANDARD = ("", "ai.onnx")
-_BEGIN = b"\x08"  # the field ir_version, which every file has and which comes first
-_LARGEST = 1 << 31  # bytes of a message of Protocol Buffers
-_MOST = {"scale": 64, "multiple": 8192, "channels_in": 1024, "channels_out": 1024}  # beyond any network of images
-_LONGEST = 500_000  # characters of one entry of the metadata: ten thousand labels
-_OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "allocate memory", "not enough memory")
+_BEGIN = b"\x08"
+"""The field ``ir_version``, which every file has and which comes first."""
+_MAX_BYTES = 1 << 31
+"""Bytes of a message of Protocol Buffers."""
+_MAX_VALUES = {"scale": 64, "multiple": 8192, "channels_in": 1024, "channels_out": 1024}
+"""Numbers in the metadata, beyond any network of images."""
+_MAX_CHARACTERS = 500_000
+"""Characters of one entry of the metadata: ten thousand labels."""
 
 
 def examine(file: Path) -> dict[str, Any]:
@@ -44,32 +52,31 @@ def examine(file: Path) -> dict[str, Any]:
         file: an ONNX file.
 
     Returns:
-        The answer, as described above.
+        The answer: empty, or with ``refused`` or ``memory``.
     """
     try:
         _examine_graph(_parsed(file))
         session = _opened(file)
         metadata = read_metadata(session)
         _examine_metadata(metadata)
+        network = Network(Runner(session, file), metadata)
         for number, size in enumerate(_SIZES):
-            _try(session, metadata, size, last_label=number > 0)
+            _try(session, network, size, last_label=number > 0)
     except ModelError as error:
-        return {"refused": str(error)[:500]}
-    except MemoryError:
-        return {"memory": True}
-    except Exception as error:  # onnxruntime raises types of its own, and RuntimeError
-        if any(words in str(error) for words in _OUT_OF_MEMORY):
+        return {"refused": error.reason[:500]}
+    except Exception as error:  # onnxruntime raises classes of its own, and RuntimeError
+        if memory.ran_out(error):
             return {"memory": True}
         return {"refused": f"not an ONNX file that onnxruntime can load and run ({last_words(error)})"}
     return {}
 
 
-def limit(seconds: int, memory: int) -> None:
-    """Bounds this process, where the system can.
+def limit(seconds: int, max_bytes: int) -> None:
+    """Bounds what this process may take, where the system can.
 
     Args:
         seconds: of computing from now on, by all threads.
-        memory: bytes.
+        max_bytes: bytes of memory.
     """
     try:
         import resource
@@ -77,7 +84,7 @@ def limit(seconds: int, memory: int) -> None:
         return
     bounds = {
         "RLIMIT_CPU": math.ceil(time.process_time()) + seconds,
-        "RLIMIT_DATA": memory,
+        "RLIMIT_DATA": max_bytes,
         "RLIMIT_FSIZE": 0,
         "RLIMIT_CORE": 0,
     }
@@ -89,7 +96,7 @@ def limit(seconds: int, memory: int) -> None:
 
 
 def _parsed(file: Path) -> ModelProto:
-    if file.stat().st_size > _LARGEST:
+    if file.stat().st_size > _MAX_BYTES:
         raise ModelError("not an ONNX file: larger than 2 GiB")
     with file.open("rb") as stream:
         begin = stream.read(1)
@@ -105,7 +112,7 @@ def _examine_graph(model: ModelProto) -> None:
     """Refuses what no exported model holds, wherever in the file it stands."""
     if not model.graph.node:
         raise ModelError("not an ONNX file: it holds no graph")
-    if "i2i.version" not in {entry.key for entry in model.metadata_props}:
+    if f"{PREFIX}version" not in {entry.key for entry in model.metadata_props}:
         raise ModelError("an ONNX file, but not one that i2i exported: it has no i2i metadata")
     outputs = [output.name for output in model.graph.output]
     if outputs != ["image_out"]:
@@ -122,11 +129,11 @@ def _examine_graph(model: ModelProto) -> None:
 
 
 def _examine_metadata(metadata: Metadata) -> None:
-    for key, most in _MOST.items():
+    for key, most in _MAX_VALUES.items():
         if (value := getattr(metadata, key)) > most:
             raise ModelError(f"its metadata are damaged: i2i.{key} is {value}, more than {most}")
     for key, text in metadata.raw.items():
-        if len(text) > _LONGEST:
+        if len(text) > _MAX_CHARACTERS:
             raise ModelError(f"its metadata are damaged: i2i.{key[:40]} has {len(text)} characters")
 
 
@@ -165,33 +172,27 @@ def _examine_tensor(tensor: TensorProto) -> None:
         raise ModelError(f"has values in {name!r} that are no numbers (NaN or infinite); was its training stable?")
 
 
-def _try(session: onnxruntime.InferenceSession, metadata: Metadata, size: tuple[int, int], last_label: bool) -> None:
-    """Runs the model on an image of that size, and compares what it gives with what its metadata promise."""
-    feeds = _feeds({node.name: node for node in session.get_inputs()}, metadata, size)
-    if "label" in feeds and last_label:
-        feeds["label"][:] = max(len(metadata.labels) - 1, 0)
+def _try(session: onnxruntime.InferenceSession, network: Network, size: tuple[int, int], last_label: bool) -> None:
+    """Runs the network on an image of that size, and compares what it gives with what its metadata promise."""
+    info = network.info
+    feeds, promised = _feeds(network, size, last_label)
     (result,) = session.run(["image_out"], feeds)
-    height, width = (None, None) if metadata.generates else (size[0] * metadata.scale, size[1] * metadata.scale)
-    promised = (1, height, width, metadata.channels_out)
-    shape = tuple(getattr(result, "shape", ()))
-    if len(shape) != 4 or any(want not in (None, got) for want, got in zip(promised, shape, strict=True)):
-        raise ModelError(f"gave shape {shape} where its metadata promise {promised}")
-    if result.dtype != metadata.value_type or not result.size:
-        raise ModelError(f"gave {result.dtype} of shape {shape} where its metadata promise {metadata.value_type}")
+    network.check_shape(result, promised)
+    if result.dtype != network.dtype or not result.size:
+        raise ModelError(f"gave {result.dtype} of shape {result.shape} where its metadata promise {info.value_type}")
 
 
-def _feeds(inputs: dict[str, Any], metadata: Metadata, size: tuple[int, int]) -> dict[str, np.ndarray]:
-    feeds: dict[str, np.ndarray] = {}
-    if "image" in inputs:
-        values = np.random.default_rng(0).random((1, *size, metadata.channels_in), np.float32)
-        feeds["image"] = values if metadata.value_type == "float32" else (values * 255).astype(np.uint8)
-    if "noise" in inputs and "image" in inputs:
-        feeds["noise"] = same_noise(inputs["noise"].shape, inputs["image"].shape, feeds["image"].shape)
-    elif "noise" in inputs:
-        feeds["noise"] = draw_noise(inputs["noise"].shape[1:], [0], label=0, seed=0, truncation=None)
-    if "label" in inputs:
-        feeds["label"] = np.zeros(1, np.int32)
-    return feeds
+def _feeds(network: Network, size: tuple[int, int], last_label: bool) -> tuple[Feeds, Shape]:
+    """What the network is given, and the shape that its metadata promise for the result."""
+    info, label = network.info, None
+    if network.takes_label:
+        label = max(len(info.labels) - 1, 0) if last_label else 0
+    if info.generates:
+        return network.noise_feeds([0], label=label), (1, None, None, info.channels_out)
+    image = np.random.default_rng(0).random((1, *size, info.channels_in), np.float32)
+    if info.value_type == "uint8":
+        image = (image * 255).astype(np.uint8)
+    return network.image_feeds(image, label=label), network.shape_for(*image.shape[:3])
 
 
 def _end_with_the_parent() -> None:
@@ -206,12 +207,12 @@ def _end_with_the_parent() -> None:
 
 def main() -> None:
     """Examines the file named on the command line within the limits named there, and prints the answer."""
-    file, seconds, memory = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    file, seconds, max_bytes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     answers = os.dup(1)
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)  # whatever libraries print
     _end_with_the_parent()
-    limit(seconds, memory)
+    limit(seconds, max_bytes)
     os.write(answers, json.dumps(examine(file)).encode())
     os._exit(0)  # nothing is left to do; what a damaged file has done to this process must not come out at its end
 

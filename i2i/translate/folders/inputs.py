@@ -19,17 +19,17 @@ PathLike = str | os.PathLike[str]
 
 
 @dataclass(slots=True)
-class Source:
+class InputFile:
     """An input file, and the place of its output.
 
     Attributes:
-        folder: that it lies in.
-        name: within that folder.
+        folder: the folder that it lies in.
+        name: its name within that folder.
         place: folder of its output, relative to the output folder.
         linked: whether it is a symbolic link.
         problem: why it is known to be no image; empty where it is to be read.
         frame: number of the frame; None: the file as a whole.
-        names: of its output, the one to be preferred first; settled after all inputs are known.
+        names: names reserved for its output, the preferred one first; given when all inputs are known.
         skip: whether its output is there already and stays.
     """
 
@@ -44,21 +44,21 @@ class Source:
 
     @property
     def path(self) -> Path:
-        """Of the file."""
+        """Path of the file."""
         return Path(self.folder, self.name)
 
 
 @dataclass
-class Sources:
-    """All inputs.
+class InputFiles:
+    """All input files of a call.
 
     Attributes:
-        files: each once, in the order of the arguments.
+        files: each file once, in the order of the arguments.
         notes: one line each on what was left out with good reason.
         searched: device and inode of each folder that was looked into.
     """
 
-    files: list[Source] = field(default_factory=list)
+    files: list[InputFile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     searched: set[tuple[int, int]] = field(default_factory=set)
 
@@ -66,38 +66,36 @@ class Sources:
         """The names that are read, by real folder; of links those of their targets, too."""
         entries: defaultdict[str, set[str]] = defaultdict(set)
         real = cache(real_path)
-        for source in self.files:
-            entries[real(source.folder)].add(os.path.normcase(source.name))
-            if source.linked:
-                folder, name = os.path.split(real_path(source.path))
+        for file in self.files:
+            entries[real(file.folder)].add(os.path.normcase(file.name))
+            if file.linked:
+                folder, name = os.path.split(real_path(file.path))
                 entries[folder].add(name)
         return dict(entries)
 
 
-def find_sources(items: Sequence[PathLike], out: Path) -> Sources:
+def find_inputs(items: Sequence[PathLike], out: Path) -> InputFiles:
     """Finds the inputs that `items` mean; of a glob's matches those in the folder `out` are earlier outputs, no inputs.
 
     Raises:
         UserError: there is nothing at all.
     """
-    sources, known, real = Sources(), defaultdict[str, set[str]](set), cache(real_path)
+    inputs, known, real = InputFiles(), defaultdict[str, set[str]](set), cache(real_path)
     for item in items:
-        for source in _of_item(item, out, sources):
-            names, name = known[real(source.folder)], os.path.normcase(source.name)
+        for file in _of_item(item, out, inputs):
+            names, name = known[real(file.folder)], os.path.normcase(file.name)
             if name not in names:
                 names.add(name)
-                sources.files.append(source)
-    if not any(not source.problem and os.path.lexists(source.path) for source in sources.files):
-        problem = next(
-            (f"{printable(source.path)}: {source.problem}" for source in sources.files if source.problem), ""
-        )
+                inputs.files.append(file)
+    if not any(not file.problem and os.path.lexists(file.path) for file in inputs.files):
+        problem = next((f"{printable(file.path)}: {file.problem}" for file in inputs.files if file.problem), "")
         places = " ".join(printable(item) for item in items) or "nothing"
         raise UserError(f"no images found in {places}" + (f" ({problem})" if problem else ""))
-    return sources
+    return inputs
 
 
 def real_path(path: PathLike) -> str:
-    """The path without links, in one spelling."""
+    """The path without links, spelt in one way where the system ignores letter case."""
     return os.path.normcase(os.path.realpath(path))
 
 
@@ -106,19 +104,19 @@ def is_within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def _of_item(item: PathLike, out: Path, sources: Sources) -> Iterator[Source]:
+def _of_item(item: PathLike, out: Path, inputs: InputFiles) -> Iterator[InputFile]:
     if not os.fspath(item):
         raise UserError("an input has an empty name")
     path = Path(item)
     if path.is_dir():
-        yield from _in_folder(path, path, sources)
+        yield from _in_folder(path, path, inputs)
     elif not os.path.lexists(path) and glob.has_magic(os.fspath(item)):
-        yield from _of_glob(path, out, sources)
+        yield from _of_glob(path, out, inputs)
     else:
-        yield Source(os.fspath(path.parent), path.name, "", path.is_symlink())
+        yield InputFile(os.fspath(path.parent), path.name, "", path.is_symlink())
 
 
-def _of_glob(pattern: Path, out: Path, sources: Sources) -> Iterator[Source]:
+def _of_glob(pattern: Path, out: Path, inputs: InputFiles) -> Iterator[InputFile]:
     fixed = Path(*_fixed_part(pattern.parts))
     around, below = real_path(fixed), real_path(out)
     earlier = below if below != around and is_within(below, around) else None
@@ -129,9 +127,9 @@ def _of_glob(pattern: Path, out: Path, sources: Sources) -> Iterator[Source]:
         if earlier is not None and is_within(real_path(match if is_folder else match.parent), earlier):
             continue
         if match.suffix.lower() in READABLE and match.name:
-            yield _source(found.as_folder() if is_folder else found, place)
+            yield _input_file(found.as_folder() if is_folder else found, place)
         if is_folder:
-            yield from _in_folder(match, fixed, sources)
+            yield from _in_folder(match, fixed, inputs)
 
 
 def _fixed_part(parts: tuple[str, ...]) -> list[str]:
@@ -144,11 +142,11 @@ def _fixed_part(parts: tuple[str, ...]) -> list[str]:
     return fixed
 
 
-def _in_folder(root: Path, base: Path, sources: Sources) -> Iterator[Source]:
+def _in_folder(root: Path, base: Path, inputs: InputFiles) -> Iterator[InputFile]:
     """The images below `root`, placed as they lie below `base`."""
     search = search_folder(root, READABLE)
-    sources.notes += search.notes
-    sources.searched |= search.searched
+    inputs.notes += search.notes
+    inputs.searched |= search.searched
 
     @cache
     def place(folder: str) -> str:
@@ -156,8 +154,8 @@ def _in_folder(root: Path, base: Path, sources: Sources) -> Iterator[Source]:
 
     for found in search.found:
         inside = found.folder != os.path.dirname(root) or found.name != root.name  # noqa: PTH120
-        yield _source(found, place(found.folder) if inside else "")
+        yield _input_file(found, place(found.folder) if inside else "")
 
 
-def _source(found: Found, place: str) -> Source:
-    return Source(found.folder, found.name, "" if place == "." else place, found.linked, found.problem)
+def _input_file(found: Found, place: str) -> InputFile:
+    return InputFile(found.folder, found.name, "" if place == "." else place, found.linked, found.problem)

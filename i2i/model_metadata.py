@@ -1,0 +1,142 @@
+"""What an exported model says about itself: the entries ``i2i.*`` in the metadata of its ONNX file.
+
+`i2i.export` writes them and `i2i.translate` reads them, both by this module alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from i2i.errors import ModelError
+
+ValueType = Literal["uint8", "float32"]
+"""Type of a model's input and output images: uint8, or float32 in [0, 1]."""
+PREFIX = "i2i."
+"""What the key of each entry begins with."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The metadata of an exported model.
+
+    Attributes:
+        version: of i2i that exported it.
+        translator: ``default``, or the direction such as ``AtoB``.
+        scale: output size over input size.
+        multiple: to which the graph pads height and width by itself.
+        channels_in: number of channels of ``image``; 0 where there is none and images are made from ``noise``.
+        channels_out: number of channels of ``image_out``.
+        value_type: type of both.
+        labels: names of the labels, in the order of their numbers.
+        receptive_field: side in pixels of the square that one output pixel depends on; None: the whole image, or
+            unknown.
+        global_statistics: whether layers normalise by statistics of the whole image, beyond the receptive field.
+        bytes_per_pixel: most memory that activations take at one time, for each pixel of the input; None: unknown.
+        recipe: name of the recipe that trained it.
+        config_digest: digest of the configuration it was trained with.
+        raw: all entries as they stand in the file, without the prefix, also those of other versions of i2i.
+    """
+
+    version: str
+    translator: str
+    scale: int
+    multiple: int
+    channels_in: int
+    channels_out: int
+    value_type: ValueType
+    labels: tuple[str, ...] = ()
+    receptive_field: int | None = None
+    global_statistics: bool = False
+    bytes_per_pixel: int | None = None
+    recipe: str = ""
+    config_digest: str = ""
+    raw: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def generates(self) -> bool:
+        """Whether images are made from noise alone, not from other images."""
+        return self.channels_in == 0
+
+
+def to_entries(metadata: Metadata) -> dict[str, str]:
+    """The entries to write into a file, by key with its prefix; `Metadata.raw` is not among them."""
+    entries = {
+        "version": metadata.version,
+        "translator": metadata.translator,
+        "scale": str(metadata.scale),
+        "multiple": str(metadata.multiple),
+        "channels_in": str(metadata.channels_in),
+        "channels_out": str(metadata.channels_out),
+        "value_type": metadata.value_type,
+        "labels": json.dumps(list(metadata.labels)),
+        "receptive_field": str(metadata.receptive_field or "global"),
+        "global_statistics": json.dumps(metadata.global_statistics),
+    }
+    if metadata.bytes_per_pixel is not None:
+        entries["bytes_per_pixel"] = str(metadata.bytes_per_pixel)
+    entries |= {"recipe": metadata.recipe} if metadata.recipe else {}
+    entries |= {"config_digest": metadata.config_digest} if metadata.config_digest else {}
+    return {f"{PREFIX}{key}": text for key, text in entries.items()}
+
+
+def from_entries(entries: Mapping[str, str]) -> Metadata:
+    """The metadata that a file's entries mean.
+
+    Args:
+        entries: all of the file, by key; those of others are passed over.
+
+    Raises:
+        ModelError: i2i did not export the file, or an entry has no sense.
+    """
+    raw = {key.removeprefix(PREFIX): text for key, text in sorted(entries.items()) if key.startswith(PREFIX)}
+    if "version" not in raw:
+        raise ModelError("an ONNX file, but not one that i2i exported: it has no i2i metadata")
+    value_type = raw.get("value_type", "")
+    metadata = Metadata(
+        version=raw["version"],
+        translator=raw.get("translator", "default"),
+        scale=_count(raw, "scale", 1),
+        multiple=_count(raw, "multiple", 1),
+        channels_in=_count(raw, "channels_in", least=0),
+        channels_out=_count(raw, "channels_out"),
+        value_type=value_type,  # type: ignore[arg-type]  # checked below
+        labels=_labels(raw.get("labels", "[]")),
+        receptive_field=_optional_count(raw, "receptive_field"),
+        global_statistics=raw.get("global_statistics") == "true",
+        bytes_per_pixel=_optional_count(raw, "bytes_per_pixel"),
+        recipe=raw.get("recipe", ""),
+        config_digest=raw.get("config_digest", ""),
+        raw=raw,
+    )
+    if value_type not in get_args(ValueType):
+        raise ModelError(f"its metadata are damaged: i2i.value_type is {value_type[:40]!r}")
+    return metadata
+
+
+def _count(raw: Mapping[str, str], key: str, default: int | None = None, *, least: int = 1) -> int:
+    text = raw.get(key, "" if default is None else str(default))
+    if not _is_count(text, least):
+        raise ModelError(f"its metadata are damaged: i2i.{key} is {text[:40]!r}, not a whole number from {least}")
+    return int(text)
+
+
+def _optional_count(raw: Mapping[str, str], key: str) -> int | None:
+    text = raw.get(key, "")
+    return int(text) if _is_count(text) else None
+
+
+def _is_count(text: str, least: int = 1) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least
+
+
+def _labels(text: str) -> tuple[str, ...]:
+    try:
+        labels: Any = json.loads(text or "[]")
+    except (ValueError, RecursionError):
+        labels = None
+    if not isinstance(labels, list):
+        raise ModelError("its metadata are damaged: i2i.labels is not a JSON list")
+    return tuple(str(label) for label in labels)

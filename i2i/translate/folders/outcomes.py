@@ -1,0 +1,37 @@
+"""Results of planned images, from what is known before reading to how they failed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from i2i.errors import UserError
+from i2i.files import printable
+from i2i.translate.folders.plan import PlannedImage
+from i2i.translate.results import Result
+
+
+def decoded_result(image: PlannedImage, seconds: float = 0.0) -> Result:
+    """The result of an image as far as it is known once it was decoded, which took that many seconds."""
+    return Result(image.input, image.outputs[0], "written", frame=image.frame, decode=seconds)
+
+
+def known_result(image: PlannedImage) -> Result | None:
+    """The result of an image that need not be read to know it: refused, or skipped; else None."""
+    result = decoded_result(image)
+    if image.refused:
+        return replace(result, status="failed", reason=f"{printable(image.input)}: {image.refused}")
+    return skipped(result) if image.skip else None
+
+
+def skipped(result: Result) -> Result:
+    """The result of an image whose output is there already."""
+    reason = f"{printable(result.input)}: {printable(result.output)} exists"
+    return replace(result, status="skipped", note="", reason=reason)
+
+
+def failed(result: Result, error: UserError) -> Result:
+    """The result of an image after that error; the reason names the input once, and then the frame."""
+    name = printable(result.input)
+    reason = error.reason if error.path == name else str(error)
+    frame = "" if result.frame is None else f"frame {result.frame}: "
+    return replace(result, status="failed", note="", reason=f"{name}: {frame}{reason}")

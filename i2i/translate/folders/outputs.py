@@ -1,0 +1,87 @@
+"""The folder that results are written to: whether it can be, and what lies there already."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from i2i.errors import ErrorKind, UserError
+from i2i.files import clear_left_overs, printable, temporary_path
+from i2i.images import READABLE, can_hold
+from i2i.images.errors import explained
+from i2i.translate.folders.inputs import PathLike, is_within, real_path
+
+
+def output_folder(out: PathLike) -> Path:
+    """The path of a folder for results.
+
+    Raises:
+        UserError: it has no name, or that of an image.
+    """
+    if not os.fspath(out):
+        raise UserError("the output folder has an empty name")
+    folder = Path(out)
+    if folder.suffix.lower() in READABLE and not folder.is_dir():
+        raise UserError("the output is a folder, and this is the name of an image", path=printable(folder))
+    return folder
+
+
+def refuse_existing(outputs: Sequence[Path]) -> None:
+    """Makes sure that nothing lies where outputs are to be written.
+
+    Raises:
+        UserError: something does; the message names the first one and the option that would allow it.
+    """
+    existing = [output for output in outputs if os.path.lexists(output)]
+    if existing:
+        raise outputs_exist(existing[0], len(existing), len(outputs), "--overwrite")
+
+
+def outputs_exist(first: Path, count: int, total: int, options: str) -> UserError:
+    """The error for outputs that are there already.
+
+    Args:
+        first: one of them.
+        count: how many of the outputs are there.
+        total: number of all outputs.
+        options: what would allow it.
+    """
+    reason = f"exists already, {count} of {total} outputs do; add {options}"
+    return UserError(reason, kind=ErrorKind.EXISTS, path=printable(first))
+
+
+def with_format(place: Path, channels: int, dtype: np.dtype) -> Path:
+    """The name of an output: as it is if its format can hold the result, else with the ending of one that can."""
+    if can_hold(place, channels, dtype):
+        return place
+    ending = ".png" if can_hold("any.png", channels, dtype) else ".npy"
+    return place.with_suffix(ending) if place.suffix.lower() in READABLE else place.with_name(place.name + ending)
+
+
+def make_writable(folder: Path) -> bool:
+    """Makes the folder and tries to make a file in it: permission bits alone do not tell.
+
+    Returns:
+        Whether it takes names for equal that differ in upper and lower case only.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        clear_left_overs(folder)
+        with temporary_path(folder / "probe") as probe:
+            probe.touch(exist_ok=False)
+            ignores_case = os.path.lexists(folder / probe.name.upper())
+    except OSError as error:
+        kind, reason = explained(error)
+        raise UserError(f"cannot be written: {reason}", kind=kind, path=printable(folder)) from error
+    return ignores_case
+
+
+def inside(out: PathLike, path: PathLike) -> bool:
+    """Whether a file written to `path` would lie in the folder `out`, wherever links on the way lead."""
+    return is_within(real_path(Path(path).parent), real_path(out))

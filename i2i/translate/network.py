@@ -1,0 +1,231 @@
+"""An exported network that runs: images, labels and noise go in, and the shape of what comes out is checked.
+
+Nothing here knows of image files, folders or tiles. They build on this, and `i2i.translate.model.Model`, which users
+hold, builds on them all.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from i2i.errors import DataError, ErrorKind, ModelError, UserError
+from i2i.files import printable
+from i2i.model_metadata import Metadata
+from i2i.translate.noise import draw_noise, same_noise
+from i2i.translate.runner import Feeds, Runner
+from i2i.translate.session import open_session
+from i2i.translate.signature import read_metadata
+
+Shape = tuple[int, int | None, int | None, int]
+"""Number, height, width and channels of images; None where any size will do."""
+
+
+class Network:
+    """A network as `i2i export` writes it; safe to use from several threads.
+
+    Args:
+        runner: computes its graph.
+        info: what its file says about it.
+
+    Attributes:
+        dtype: type of input and output: uint8, or float32 in [0, 1].
+        path: the file.
+    """
+
+    def __init__(self, runner: Runner, info: Metadata) -> None:
+        self.runner, self.info = runner, info
+        self.dtype = np.dtype(info.value_type)
+        self.path = runner.path
+
+    @property
+    def takes_label(self) -> bool:
+        """Whether there are labels, with names or only numbered."""
+        return "label" in self.runner.inputs
+
+    def translate(self, images: np.ndarray, *, label: str | int | None = None) -> np.ndarray:
+        """Translates images of one size.
+
+        Args:
+            images: ``(N, H, W, C)`` in the channels and `dtype` of the network.
+            label: name or number of the target of all of them.
+
+        Returns:
+            Array ``(N, scale H, scale W, C')`` of type `dtype`.
+
+        Raises:
+            DataError: shape or type do not fit the network.
+            ModelError: the network takes no images, fails, or gives something else than its metadata say.
+            UserError: the label is missing, unknown, or of no use.
+        """
+        self.check_command("translate")
+        channels = self.info.channels_in
+        if images.ndim != 4 or images.shape[3] != channels or images.dtype != self.dtype or not images.size:
+            wanted = f"{self.dtype} of shape (N, H, W, {channels})"
+            found = f"the model takes {wanted}, not {images.dtype} of shape {images.shape}"
+            raise DataError(found, kind=ErrorKind.NOT_AN_IMAGE)
+        return self.run(self.image_feeds(images, label=label), self.shape_for(*images.shape[:3]))
+
+    def generate(
+        self, numbers: Sequence[int], *, label: str | int | None = None, seed: int = 0, truncation: float | None = None
+    ) -> np.ndarray:
+        """Makes the images of these numbers from noise.
+
+        Args:
+            numbers: one for each image, from 0; image k is the same in whatever company.
+            label: name or number of what they are to show.
+            seed: a whole number from 0; another one gives other images.
+            truncation: largest magnitude of the noise, above 0; None: no limit.
+
+        Returns:
+            Array ``(N, H, W, C)`` of type `dtype`.
+
+        Raises:
+            ModelError: the network translates images, fails, or gives something else than its metadata say.
+            UserError: a number is out of range; the label is missing, unknown, or of no use.
+        """
+        self.check_command("generate")
+        feeds = self.noise_feeds(numbers, label=label, seed=seed, truncation=truncation)
+        return self.run(feeds, (len(numbers), None, None, self.info.channels_out))
+
+    def image_feeds(self, images: np.ndarray, *, label: str | int | None = None) -> Feeds:
+        """What the graph is given to translate images ``(N, H, W, C)`` of one size.
+
+        Raises:
+            UserError: the label is missing, unknown, or of no use.
+        """
+        inputs = self.runner.inputs
+        feeds: Feeds = {"image": np.ascontiguousarray(images)}
+        if "noise" in inputs:
+            feeds["noise"] = same_noise(inputs["noise"].shape, inputs["image"].shape, images.shape)
+        return feeds | _label_feed(self.label_index(label), len(images))
+
+    def noise_feeds(
+        self, numbers: Sequence[int], *, label: str | int | None = None, seed: int = 0, truncation: float | None = None
+    ) -> Feeds:
+        """What the graph is given to make images from noise; arguments and errors are those of `generate`."""
+        size, index = self.runner.inputs["noise"].shape[1:], self.label_index(label)
+        noise = draw_noise(size, numbers, label=index, seed=seed, truncation=truncation)
+        return {"noise": noise} | _label_feed(index, len(noise))
+
+    def run(self, feeds: Feeds, promised: Shape) -> np.ndarray:
+        """Runs the graph on feeds as `image_feeds` and `noise_feeds` make them.
+
+        Args:
+            feeds: arrays by name of the graph's input.
+            promised: the shape that the metadata promise for the result.
+
+        Raises:
+            ModelError: it fails, or the result has another shape.
+        """
+        (result,) = self.runner.run(["image_out"], feeds)
+        self.check_shape(result, promised)
+        return result
+
+    def check_shape(self, result: np.ndarray, promised: Shape) -> None:
+        """Makes sure that a result has the shape that the metadata promise.
+
+        Raises:
+            ModelError: it has another.
+        """
+        shape = tuple(getattr(result, "shape", ()))  # a graph may give a list
+        if len(shape) != 4 or any(want not in (None, got) for want, got in zip(promised, shape, strict=True)):
+            reason = f"gave shape {shape} where its metadata promise {promised}"
+            raise ModelError(reason, path=printable(self.path))
+
+    def shape_for(self, count: int, height: int, width: int) -> Shape:
+        """Shape of the translation of so many images of that size in pixels."""
+        return count, height * self.info.scale, width * self.info.scale, self.info.channels_out
+
+    def spatial_axes(self) -> dict[str, tuple[int, ...]]:
+        """Which axes of each input are height and width of the image: of noise, those named as the image's are."""
+        _, *sides, _ = self.runner.inputs["image"].shape
+        return {
+            name: tuple(node.shape.index(side) for side in sides if isinstance(side, str) and side in node.shape)
+            for name, node in self.runner.inputs.items()
+        }
+
+    def check_command(self, command: Literal["generate", "translate"]) -> None:
+        """Makes sure that the network is for that command.
+
+        Raises:
+            ModelError: it is for the other; the message says so.
+        """
+        name = printable(self.path)
+        if self.info.generates and command == "translate":
+            raise ModelError("makes images from noise and takes none; use: i2i generate", path=name)
+        if not self.info.generates and command == "generate":
+            raise ModelError("translates images and makes none from noise; use: i2i translate", path=name)
+
+    def label_index(self, label: str | int | None) -> int | None:
+        """The number of a label given by name or number; None for networks without labels.
+
+        Raises:
+            UserError: the label is missing, unknown, or of no use.
+        """
+        name, names = printable(self.path), self.info.labels
+        if not self.takes_label:
+            if label is not None:
+                raise UserError("the model has no labels; leave the label out", path=name)
+            return None
+        known = ", ".join(names) or "a number"
+        if label is None:
+            raise UserError(f"the model needs a label: {known}", path=name)
+        if label in names:
+            return names.index(str(label))
+        text = str(label)
+        index = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+        if index < 0 or (names and index >= len(names)):
+            raise UserError(f"unknown label {label!r}; the model knows: {known}", path=name)
+        return index
+
+    def interruptible(self) -> Network:
+        """The same network with an `interrupt` of its own."""
+        own = copy.copy(self)
+        own.runner = self.runner.interruptible()
+        return own
+
+    def interrupt(self) -> None:
+        """Breaks off what this network computes, in any thread, and lets it compute no more."""
+        self.runner.interrupt()
+
+
+class LoadedModel(Protocol):
+    """What folders take of a model as `i2i.load` gives it, so that they need not know that class.
+
+    Attributes:
+        network: computes.
+        notes: what is worth knowing, such as a device that could not be used; one line each.
+    """
+
+    network: Network
+    notes: list[str]
+
+
+def open_network(file: Path, device: str) -> tuple[Network, str]:
+    """Opens an exported file.
+
+    Args:
+        file: an ONNX file.
+        device: as for `i2i.translate.session.open_session`.
+
+    Returns:
+        The network, and a note for the user where something else than asked for will compute; else "".
+
+    Raises:
+        ModelError: no ONNX file, or none that i2i exported.
+        UserError: `device` is unknown.
+    """
+    try:
+        session, note = open_session(file, device)
+        return Network(Runner(session, file), read_metadata(session)), note
+    except UserError as error:
+        raise type(error)(error.reason, kind=error.kind, path=printable(file)) from error
+
+
+def _label_feed(index: int | None, count: int) -> Feeds:
+    return {} if index is None else {"label": np.full(count, index, np.int32)}

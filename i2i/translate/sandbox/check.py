@@ -1,0 +1,202 @@
+"""Trying out a model file of unknown origin in a process that may fail in its place.
+
+onnxruntime runs whatever a file says: it may never end, take all memory, read other files or crash the process. So the
+file is first examined, opened and run on two small images by `i2i.translate.sandbox.child`, whose time and memory are
+limited.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from i2i.errors import ModelError
+from i2i.files import printable
+from i2i.images.errors import reason
+
+_SECONDS = 3  # of computing, once all is imported; a small model needs 0.1, and one of 218 MB, which gets 13, needs 1
+_BYTES_A_SECOND = 20_000_000  # of the file, for which there is one second more
+_MEMORY = 1 << 30  # beside four times the file: its bytes, its parsed form and what onnxruntime makes of it
+_WAITING = 10  # seconds by the clock for each of computing: the machine may be busy
+_MAX_LAST_LINE = 200
+"""Characters of the last line on stderr that a message shows."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the process may take.
+
+    Attributes:
+        seconds: seconds of computing, by all threads, once all is imported.
+        memory: bytes.
+    """
+
+    seconds: int
+    memory: int
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the process ended.
+
+    Attributes:
+        code: its exit code; minus the number of the signal that ended it.
+        answer: what it wrote to stdout.
+        complaint: the end of what it, or a library, wrote to stderr.
+    """
+
+    code: int
+    answer: bytes
+    complaint: bytes = b""
+
+
+def check_model(file: Path) -> None:
+    """Makes sure that a model file can be opened and run, at small size, without harm.
+
+    Args:
+        file: an ONNX file.
+
+    Raises:
+        ModelError: it is none, not one of i2i, needs other files, has NaN as weights, breaks the promises of its
+            metadata, does not end, needs too much memory, or crashes onnxruntime; or it could not be tried.
+    """
+    start_check(file)()
+
+
+def start_check(file: Path) -> Callable[[], None]:
+    """Begins to check a model file as `check_model` does, beside other work.
+
+    Args:
+        file: an ONNX file.
+
+    Returns:
+        A function that waits for the end and raises as `check_model` does. Does nothing where this process is no
+        Python that could start another, as in a frozen application.
+
+    Raises:
+        ModelError: the file cannot be looked at, or no process can be started.
+    """
+    if not sys.executable or getattr(sys, "frozen", False):
+        return lambda: None
+    try:
+        size = file.stat().st_size
+        limits = Limits(_SECONDS + size // _BYTES_A_SECOND, _MEMORY + 4 * size)
+        process = start_child(file, limits)
+    except OSError as error:
+        raise ModelError(f"cannot be checked: {reason(error)}", path=printable(file)) from error
+    complaint = _Tail(process)
+
+    def finish() -> None:
+        if problem := _outcome(process, complaint, limits):
+            raise ModelError(printable(problem), path=printable(file))  # it may quote names that the file made up
+
+    return finish
+
+
+def start_child(file: Path, limits: Limits) -> subprocess.Popen[bytes]:
+    """Starts the process. It finds the same packages as this one, and its pipe to us tells it when we are gone."""
+    words = [os.fspath(file), str(limits.seconds), str(limits.memory)]
+    return subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-P", "-m", "i2i.translate.sandbox.child", *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        start_new_session=True,  # an interrupt from the keyboard is ours to handle
+    )
+
+
+def verdict(ending: Ending, limits: Limits) -> str:
+    """What the end of the process says about the file.
+
+    Args:
+        ending: how it ended.
+        limits: what it was allowed.
+
+    Returns:
+        What is wrong with the file, "" for nothing.
+    """
+    if ending.code < 0:
+        return _killed(ending, limits)
+    answer = _parsed(ending.answer)
+    if ending.code or answer is None:
+        how = f"the process that tried it ended with code {ending.code}"
+        return f"cannot be checked: {how}{_last_line(ending.complaint)}"
+    return _too_large(limits) if answer.get("memory") else str(answer.get("refused", ""))
+
+
+class _Tail:
+    """The end of what a process writes to stderr, which is read all the time so that it never has to wait.
+
+    Args:
+        process: the process, whose pipe is taken from it.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        pipe, process.stderr = process.stderr, None
+        self._text = b""
+        self._thread = threading.Thread(target=self._read, args=(pipe,), daemon=True)
+        self._thread.start()
+
+    def text(self) -> bytes:
+        """What has come, once the process has ended."""
+        self._thread.join(1)  # another process that it left behind may hold the pipe
+        return self._text
+
+    def _read(self, pipe: IO[bytes]) -> None:
+        with pipe:
+            while part := os.read(pipe.fileno(), 4096):
+                self._text = (self._text + part)[-4096:]
+
+
+def _outcome(process: subprocess.Popen[bytes], complaint: _Tail, limits: Limits) -> str:
+    """Waits for the process, and says what is wrong with the file, "" for nothing."""
+    waiting = _WAITING * limits.seconds
+    with process:
+        try:
+            code = process.wait(waiting)
+            answer = process.stdout.read() if process.stdout else b""
+            return verdict(Ending(code, answer, complaint.text()), limits)
+        except subprocess.TimeoutExpired:
+            return f"does not finish: {waiting} s were not enough to open it and to run it on a small image"
+        finally:
+            process.kill()
+
+
+def _killed(ending: Ending, limits: Limits) -> str:
+    try:
+        name = signal.Signals(-ending.code).name
+    except ValueError:
+        name = f"signal {-ending.code}"
+    if name == "SIGXCPU":
+        text = f"{limits.seconds} s of computing were not enough to open it and to run it on a small image"
+        return f"does not finish: {text}"
+    if name == "SIGKILL":  # not by us: the system, out of memory
+        return _too_large(limits)
+    return f"onnxruntime crashes on it ({name}){_last_line(ending.complaint)}"
+
+
+def _too_large(limits: Limits) -> str:
+    return f"needs more than {limits.memory / 2**30:.1f} GiB of memory to be opened and run on a small image"
+
+
+def _last_line(complaint: bytes) -> str:
+    """The last line that says something, with a colon before it; "" for none."""
+    lines = [line.strip() for line in complaint.decode(errors="replace").splitlines() if line.strip()]
+    return f": {lines[-1][:_MAX_LAST_LINE]}" if lines else ""
+
+
+def _parsed(answer: bytes) -> dict[str, Any] | None:
+    try:
+        parsed = json.loads(answer)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
