@@ -35,8 +35,8 @@ def test_a_folder_is_translated_with_its_structure(model, photos, tmp_path):
 def test_batches_and_threads_change_neither_results_nor_order(model, photos, tmp_path, batch, workers):
     sizes = []
     invert = model()
-    run = invert.translate_batch
-    invert.translate_batch = lambda images, **options: sizes.append(len(images)) or run(images, **options)
+    run = invert.network.translate
+    invert.network.translate = lambda images, **options: sizes.append(len(images)) or run(images, **options)
     results = list(translate_folder(invert, photos, tmp_path / "out", batch=batch, workers=workers))
     assert [result.input.name for result in results] == ["1.png", "2.png", "10.png", "3.png", "4.png"]
     for result in results:
