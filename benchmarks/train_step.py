@@ -25,7 +25,8 @@ from torch.nn.functional import l1_loss
 from i2i.config import resolve
 from i2i.data.loading import open_data
 from i2i.engine import launch
-from i2i.engine.state import Training, setup
+from i2i.engine.setup import build_training
+from i2i.engine.state import Training
 from i2i.plugins import Plugins
 from i2i_samples.facades import draw_facade
 
@@ -45,7 +46,7 @@ def main() -> None:
         fp32 = training(Path(folder), options)
         unwatched = training(Path(folder), options, "train.health=false")
         bf16 = training(Path(folder), options, "engine.precision=bf16")
-    device = fp32.context._device
+    device = fp32.context.device
     batch = {
         key: torch.rand(options.batch, 3, options.size, options.size, device=device) * 2 - 1
         for key in ("source", "target")
@@ -77,7 +78,7 @@ def training(folder: Path, options: argparse.Namespace, *more: str) -> Training:
     ]
     config = resolve(plugins, "pix2pix", sets=sets)
     fabric = launch(config.engine)
-    return setup(config, plugins, open_data(config.data, plugins, needs=(), seed=0), fabric)
+    return build_training(config, plugins, open_data(config.data, plugins, needs=(), seed=0), fabric)
 
 
 def plain_loop(run: Training, batch: Batch) -> Callable[[], None]:

@@ -11,17 +11,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from i2i.config import RunConfig, resolve
-from i2i.config.changes import continued
-from i2i.errors import RunError, TrainingError, UserError
+from i2i.config import RunConfig, Settings, resolve, setting, setting_layers
+from i2i.config.changes import resumed_config
+from i2i.config.text import Layer
+from i2i.errors import ConfigError, RunError, TrainingError, UserError
 from i2i.plugins import Plugins
 from i2i.runs.folder import RunFolder, latest_run, new_run
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+    from i2i.engine import Outcome
     from i2i.export.run import Exported
-    from i2i.runs.lock import RunLock
 
 
 @dataclass(frozen=True)
@@ -62,88 +63,119 @@ def train(
     data: str | Path | None = None,
     out: str | Path | None = None,
     config: str | Path | None = None,
-    sets: Sequence[str] = (),
+    sets: Mapping[str, Any] | Sequence[str] = (),
     preset: str | None = None,
+    steps: int | None = None,
+    epochs: float | None = None,
     resume: bool = False,
     start_from: str | Path | None = None,
+    max_hours: float | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    seed: int | None = None,
     dry_run: bool = False,
     plugins: Plugins | None = None,
-    **options: Any,
 ) -> Trained:
     """Trains, exports and reports; the Python form of ``i2i train``.
 
+    ``i2i.train("pix2pix", data="facades", steps=1000, sets={"train.batch_size": 4})``
+
     Args:
         recipe: what to train; may be left out when `config` or the resumed run names it.
-        data: the data folder; without one, samples drawn by code.
+        data: folder of images; without one, samples drawn by code.
         out: the run folder; by default the next free ``runs/RECIPE-NNN``.
         config: YAML file with any part of the configuration.
-        sets: texts such as ``"train.batch_size=4"``.
+        sets: single options: ``{"train.batch_size": 4}``, or texts such as ``"train.batch_size=4"``.
         preset: one of the recipe's presets.
+        steps: training steps.
+        epochs: passes over the data, instead of `steps`.
         resume: go on with the run in `out`, or the latest one; a run that was never begun is begun. Settings that would
             make another training of it are refused.
-        start_from: a run, whose best checkpoint is taken or else its last one, or a checkpoint's folder: the new run's
-            networks begin with the weights in it (fine-tuning).
+        start_from: a run (its best checkpoint is taken, or else its last one) or a checkpoint's folder, whose weights
+            the new run's networks begin with: fine-tuning.
+        max_hours: after so many hours finish the step, save and return; `resume` goes on.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp64``.
+        seed: everything random follows from it.
         dry_run: check everything and do one step in memory, writing nothing.
         plugins: where components are looked up; by default the installed plugins.
-        options: dotted keys with an underscore for the first dot: ``train_steps=100``; None counts as not given.
+
+    Returns:
+        The run folder, the last validation and the exported files.
 
     Raises:
         UserError: something asked for cannot be done; its subclasses say what.
     """
+    if steps is not None and epochs is not None:
+        raise ConfigError("steps and epochs exclude each other")
+    options = {"data.root": data, "train.steps": steps, "train.epochs": epochs, "train.start_from": start_from}
+    options |= {"train.max_hours": max_hours, "engine.device": device, "engine.precision": precision, "seed": seed}
+    request = _Request(recipe, _path(out), _path(config), preset, _settings(sets, options), resume)
     plugins = plugins or Plugins()
-    overrides = {key.replace("_", ".", 1): value for key, value in options.items()}
-    if data is not None:
-        overrides["data.root"] = str(data)
-    if start_from is not None:
-        overrides["train.start_from"] = str(start_from)
-    run = _resumed(recipe, Path(out) if out else None) if resume else None
-    file = run.config if run is not None and config is None else (Path(config) if config else None)
-    if overrides.get("train.epochs") is not None:
-        sets = [*sets, "train.steps=null"]
-    resolved = resolve(plugins, recipe, preset=preset, file=file, sets=sets, overrides=overrides)
+    run, resolved, note = _configured(request, plugins)
 
-    said = "note: there is nothing to resume: a new run begins" if resume else ""
-    if run is not None:
-        resolved, said = continued(resolve(plugins, file=run.config), resolved, run.path)
-
-    from i2i.engine import launch  # heavy: only when there is something to train
-    from i2i.engine import train as run_engine
+    from i2i.engine import dry_run as try_one_step  # heavy: only when there is something to train
+    from i2i.engine import launch
 
     fabric = launch(resolved.engine)
-    resolved = _found_out(resolved, plugins, fabric, said, resumed=run is not None)
+    resolved = _completed(resolved, plugins, fabric, note, resumed=run is not None)
     if dry_run:
-        outcome = run_engine(resolved, plugins, fabric, None)
+        outcome = try_one_step(resolved, plugins, fabric)
         return Trained(None, outcome.step, outcome.metrics)
-    run = _shared_run(fabric, run, resolved, Path(out) if out else None)
-    if resolved.data.root and run.path.resolve().is_relative_to(Path(resolved.data.root).expanduser().resolve()):
-        _leave(run, None)
-        raise RunError(f"{run.path}: inside the data folder, where its images would become data: choose another --out")
-    lock = run.lock() if fabric.is_global_zero else None
-    try:
-        outcome = run_engine(resolved, plugins, fabric, run)
-        if not fabric.is_global_zero:
-            return Trained(run.path, outcome.step, outcome.metrics, (), outcome.signal, outcome.late)
-        exported = [] if outcome.signal or outcome.late else _finish(run, resolved, plugins, outcome)
-        return Trained(run.path, outcome.step, outcome.metrics, exported, outcome.signal, outcome.late)
-    finally:
-        if lock:
-            _leave(run, lock)
+    return _train_in(_shared_run(fabric, run, resolved, request.out), resolved, plugins, fabric)
 
 
-def _resumed(recipe: str | None, out: Path | None) -> RunFolder | None:
+@dataclass(frozen=True)
+class _Request:
+    """What `train` was asked for; the options are layers of a configuration."""
+
+    recipe: str | None
+    out: Path | None
+    config: Path | None
+    preset: str | None
+    settings: list[Layer]
+    resume: bool
+
+
+def _path(value: str | Path | None) -> Path | None:
+    return Path(value) if value else None
+
+
+def _settings(sets: Settings, options: Mapping[str, Any]) -> list[Layer]:
+    """The layers of `sets`, and above them those of the options that were given."""
+    given = {key: value for key, value in options.items() if value is not None}
+    if "train.epochs" in given:
+        given = {"train.steps": None} | given  # or steps of the file or preset would take precedence
+    return [*setting_layers(sets), *(setting(key, value, f"option for {key}") for key, value in given.items())]
+
+
+def _configured(request: _Request, plugins: Plugins) -> tuple[RunFolder | None, RunConfig, str]:
+    """The run to go on with, if any, the configuration, and a line for the user, which may be empty."""
+    run = _run_to_resume(request) if request.resume else None
+    file = run.config if run is not None and request.config is None else request.config
+    resolved = resolve(plugins, request.recipe, preset=request.preset, config=file, sets=request.settings)
+    if run is not None:
+        return run, *resumed_config(resolve(plugins, config=run.config), resolved, run.path)
+    return None, resolved, "note: there is nothing to resume: a new run begins" if request.resume else ""
+
+
+def _run_to_resume(request: _Request) -> RunFolder | None:
     """The run to go on with; None when it has not even written its configuration yet."""
-    run = RunFolder(out) if out else latest_run(recipe)
-    if run is None and recipe is None:
+    run = RunFolder(request.out) if request.out else latest_run(request.recipe)
+    if run is None and request.recipe is None:
         raise RunError("nothing to resume: there is no run in runs/; name a recipe or --out RUN")
     return run if run is not None and run.exists() else None
 
 
-def _found_out(config: RunConfig, plugins: Plugins, fabric: Fabric, said: str, *, resumed: bool) -> RunConfig:
-    """The configuration with what only this machine can tell: the checkpoint to start from, the batch that fits."""
+def _completed(config: RunConfig, plugins: Plugins, fabric: Fabric, note: str, *, resumed: bool) -> RunConfig:
+    """The configuration with what only this machine can tell: the checkpoint to start from, the batch that fits.
+
+    The first process prints `note` and the batch size that was found.
+    """
     from i2i.engine.batch_size import fit_batch
     from i2i.engine.finetune import find_start
 
-    lines = [said]
+    lines = [note]
     if config.train.start_from and not resumed:
         start = str(find_start(Path(config.train.start_from).expanduser()))
         config = replace(config, train=config.train.model_copy(update={"start_from": start}))
@@ -156,16 +188,33 @@ def _found_out(config: RunConfig, plugins: Plugins, fabric: Fabric, said: str, *
 
 
 def _shared_run(fabric: Fabric, run: RunFolder | None, config: RunConfig, out: Path | None) -> RunFolder:
-    """The run folder, made by the first process and told to the others."""
+    """The run folder: the first process makes it where it is a new run, and sends its path to the others."""
     if run is None and fabric.is_global_zero:
         run = new_run(config.recipe, out)
     return RunFolder(Path(fabric.broadcast(str(run.path) if run else "")))
 
 
-def _leave(run: RunFolder, lock: RunLock | None) -> None:
-    """Frees the run; a folder in which nothing was begun goes."""
-    if lock:
-        lock.release()
+def _train_in(run: RunFolder, config: RunConfig, plugins: Plugins, fabric: Fabric) -> Trained:
+    """Trains in a run folder, which belongs to the first process meanwhile, then exports and reports."""
+    from i2i.engine import train as run_engine
+
+    if config.data.root and run.path.resolve().is_relative_to(Path(config.data.root).expanduser().resolve()):
+        _remove_if_unused(run)
+        raise RunError(f"{run.path}: inside the data folder, where its images would become data: choose another --out")
+    lock = run.lock() if fabric.is_global_zero else None
+    try:
+        outcome = run_engine(config, plugins, fabric, run)
+        complete = fabric.is_global_zero and not (outcome.signal or outcome.out_of_time)
+        exported = _finish(run, config, plugins, outcome) if complete else ()
+        return Trained(run.path, outcome.step, outcome.metrics, exported, outcome.signal, outcome.out_of_time)
+    finally:
+        if lock:
+            lock.release()
+            _remove_if_unused(run)
+
+
+def _remove_if_unused(run: RunFolder) -> None:
+    """Removes a run folder in which nothing was begun."""
     if not run.exists():
         for name in (".lock", ".owner"):
             (run.path / name).unlink(missing_ok=True)
@@ -173,7 +222,7 @@ def _leave(run: RunFolder, lock: RunLock | None) -> None:
             run.path.rmdir()
 
 
-def _finish(run: RunFolder, config: RunConfig, plugins: Plugins, outcome: Any) -> list[Exported]:
+def _finish(run: RunFolder, config: RunConfig, plugins: Plugins, outcome: Outcome) -> list[Exported]:
     """Exports the last checkpoint and writes summary and report."""
     from i2i.export.run import export
     from i2i.report import write_report

@@ -65,13 +65,13 @@ def _settings(
     plugins: Plugins, folder: Path, recipe: str | None, sets: list[str], preset: str | None
 ) -> tuple[DataConfig, Requirements]:
     """The data section, and what the recipe requires of samples; without a recipe that is nothing."""
-    from i2i.config import resolve
+    from i2i.config import resolve, setting
     from i2i.data.detect import Requirements
     from i2i.plugins.builder import build_recipe
 
     if recipe is None:
         return _without_recipe(folder, sets, preset), Requirements(frozenset())
-    config = resolve(plugins, recipe, preset=preset, sets=sets, overrides={"data.root": str(folder)})
+    config = resolve(plugins, recipe, preset=preset, sets=[*sets, setting("data.root", folder, "the folder")])
     built = build_recipe(plugins, config.recipe, config.options)
     return config.data, Requirements(frozenset(built.needs), built.paired)
 

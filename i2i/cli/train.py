@@ -58,16 +58,16 @@ def train(
             config=config,
             sets=sets or (),
             preset=preset,
+            steps=steps,
+            epochs=epochs,
             resume=resume,
             start_from=start_from,
+            max_hours=max_hours,
+            device=device,
+            precision=precision,
+            seed=seed,
             dry_run=dry_run,
             plugins=plugins_of(context),
-            train_steps=steps,
-            train_epochs=epochs,
-            train_max_hours=max_hours,
-            engine_device=device,
-            engine_precision=precision,
-            seed=seed,
         )
     if trained.run is None:
         return

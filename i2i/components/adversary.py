@@ -145,8 +145,8 @@ class Adversary:
         """
         fake = fake.detach()
         logits = {"real": _logits(critic(self._noisy(real, ctx))), "fake": _logits(critic(self._noisy(fake, ctx)))}
-        if watch := getattr(ctx, "watch", None):
-            watch.judged(**logits, boundary=getattr(self.loss, "boundary", None))
+        if observer := getattr(ctx, "observer", None):
+            observer.discriminator_judged(**logits, boundary=getattr(self.loss, "boundary", None))
         losses = {"adversarial": self.config.discriminator_weight * self.loss("discriminator", **logits)}
         every = getattr(self.penalty, "every", 1)
         if self.penalty is not None and ctx.turn % every == 0:
@@ -179,8 +179,8 @@ class Adversary:
         if getattr(self.loss, "compares", False):
             given["real"] = _logits(model)
         losses = {"adversarial": self.config.weight * self.loss("generator", **given)}
-        if watch := getattr(ctx, "watch", None):
-            watch.admired(losses["adversarial"], fake)
+        if observer := getattr(ctx, "observer", None):
+            observer.generator_judged(losses["adversarial"], fake)
         if self.config.feature_matching:
             losses["features"] = self.config.feature_matching * self._feature_distance(judged, model)
         return losses

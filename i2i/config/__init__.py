@@ -1,8 +1,8 @@
 """From YAML and ``--set`` to one checked configuration, which every run saves."""
 
-from i2i.config.resolve import RunConfig, resolve
+from i2i.config.resolve import RunConfig, Settings, resolve, setting_layers
 from i2i.config.sections import DataConfig, EngineConfig, OptimizerConfig, PhaseConfig, ScheduleConfig, TrainConfig
-from i2i.config.text import commented_yaml, plain_yaml
+from i2i.config.text import commented_yaml, plain_yaml, setting
 
 __all__ = [
     "DataConfig",
@@ -11,8 +11,11 @@ __all__ = [
     "PhaseConfig",
     "RunConfig",
     "ScheduleConfig",
+    "Settings",
     "TrainConfig",
     "commented_yaml",
     "plain_yaml",
     "resolve",
+    "setting",
+    "setting_layers",
 ]

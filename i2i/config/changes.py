@@ -46,49 +46,49 @@ NETWORKS = (GeneratorChoice, DiscriminatorChoice, FeaturesChoice)
 """Choices in the recipe's section whose numbers decide the shape of weights."""
 
 
-def continued(saved: RunConfig, asked: RunConfig, run: Path) -> tuple[RunConfig, str]:
+def resumed_config(saved: RunConfig, requested: RunConfig, run: Path) -> tuple[RunConfig, str]:
     """The configuration with which a run goes on.
 
     Args:
         saved: the run's own configuration.
-        asked: what was resolved from it and from what the user gave.
+        requested: what was resolved from it and from what the user gave.
         run: the run folder, for messages.
 
     Returns:
-        `asked`, with the run's own values where they were left to be found out; and one line that names the changes,
-        empty without any.
+        `requested`, with the run's own values where they were left to be found out; and one line that names the
+        changes, empty without any.
 
     Raises:
         RunError: a change would make another training of it.
     """
     train: dict[str, Any] = {}
-    if not asked.train.batch_size:  # auto: the run has measured already
+    if not requested.train.batch_size:  # auto: the run has measured already
         train["batch_size"] = saved.train.batch_size
-    old, new = saved.train.start_from, asked.train.start_from
+    old, new = saved.train.start_from, requested.train.start_from
     if old and new and Path(old).resolve().is_relative_to(Path(new).resolve()):  # the checkpoint that was taken then
         train["start_from"] = old
-    asked = replace(asked, train=asked.train.model_copy(update=train))
-    if saved.recipe != asked.recipe:
-        raise RunError(f"{run}: is a run of recipe '{saved.recipe}', not of '{asked.recipe}': choose another --out")
+    requested = replace(requested, train=requested.train.model_copy(update=train))
+    if saved.recipe != requested.recipe:
+        raise RunError(f"{run}: is a run of recipe '{saved.recipe}', not of '{requested.recipe}': choose another --out")
     allowed, refused = [], []
-    same_batch = saved.train.batch_size * saved.train.accumulate == asked.train.batch_size * asked.train.accumulate
-    for key, before, after in _differences(saved.to_dict(), asked.to_dict()):
-        if (same_batch and key in BATCH) or _may_change(key, before, after, asked):
+    old_batch, new_batch = (one.train.batch_size * one.train.accumulate for one in (saved, requested))
+    for key, before, after in _differences(saved.to_dict(), requested.to_dict()):
+        if (old_batch == new_batch and key in BATCH) or _may_change(key, before, after, requested):
             allowed.append(f"{key}={_text(after)} (was {_text(before)})")
         else:
             refused.append(f"{key}: run has {_text(before)}, asked for {_text(after)}")
     if refused:
         raise RunError(
-            f"{run}: cannot go on with other settings: {listed(refused)}; leave them out, or start a new run from "
+            f"{run}: cannot go on with other settings: {first_few(refused)}; leave them out, or start a new run from "
             f"its weights with --from {run}"
         )
-    return asked, f"going on with {listed(allowed, 20)}" if allowed else ""
+    return requested, f"going on with {first_few(allowed, 20)}" if allowed else ""
 
 
-def listed(lines: Sequence[str], most: int = 5) -> str:
-    """The first few lines in one, and how many more there are."""
-    rest = f"; and {len(lines) - most} more" if len(lines) > most else ""
-    return "; ".join(lines[:most]) + rest
+def first_few(lines: Sequence[str], count: int = 5) -> str:
+    """The first few lines joined into one, and how many more there are."""
+    rest = f"; and {len(lines) - count} more" if len(lines) > count else ""
+    return "; ".join(lines[:count]) + rest
 
 
 def _differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -102,11 +102,11 @@ def _differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, 
         yield key, old, new
 
 
-def _may_change(key: str, before: Any, after: Any, asked: RunConfig) -> bool:
+def _may_change(key: str, before: Any, after: Any, requested: RunConfig) -> bool:
     section, _, option = key.partition(".")
-    if section == asked.recipe:
+    if section == requested.recipe:
         weight = isinstance(before, float) and isinstance(after, float)
-        return weight and not any(f"{option}.".startswith(f"{name}.") for name in _networks(asked.options))
+        return weight and not any(f"{option}.".startswith(f"{name}.") for name in _networks(requested.options))
     return key not in FIXED and any(fnmatchcase(key, pattern) for pattern in CHANGEABLE)
 
 

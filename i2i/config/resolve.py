@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from i2i.api import Choice, Component, Config
 from i2i.config.sections import DataConfig, EngineConfig, TrainConfig
-from i2i.config.text import KeyPath, Layer, commented_yaml, parse_set, plain_yaml, read_yaml
+from i2i.config.text import KeyPath, Layer, commented_yaml, parse_set, plain_yaml, read_yaml, setting
 from i2i.errors import ConfigError, PluginError
 from i2i.plugins import Plugins
 
@@ -29,6 +29,9 @@ SAMPLES: dict[str, Any] = {
     "train": {"batch_size": 4, "steps": 200, "sample_every": 50, "checkpoint_every": 100},
 }
 """What a recipe without a preset called ``samples`` trains on when there is no data."""
+
+Settings = Mapping[str, Any] | Sequence[str | Layer]
+"""Single values of a configuration; see `resolve`."""
 
 
 @dataclass(frozen=True)
@@ -73,33 +76,26 @@ def resolve(
     recipe: str | None = None,
     *,
     preset: str | None = None,
-    file: Path | None = None,
-    sets: Sequence[str] = (),
-    overrides: Mapping[str, Any] | None = None,
-    values: Mapping[str, Any] | None = None,
+    config: Path | Mapping[str, Any] | None = None,
+    sets: Settings = (),
     samples: bool = True,
 ) -> RunConfig:
-    """Puts the layers together and checks them.
+    """Puts the layers of a configuration together and checks them.
 
     Args:
         plugins: where recipes and components are looked up.
-        recipe: name of the recipe; may be left out when the file names it.
+        recipe: name of the recipe; may be left out when `config` names it.
         preset: one of the recipe's presets.
-        file: YAML with any part of the configuration.
-        sets: ``a.b=value`` texts.
-        overrides: the command's own options as dotted keys; ``None`` values count as not given.
-        values: nested values used like a file's, for the Python API.
+        config: any part of the configuration: a YAML file, or the nested values of one.
+        sets: single values that replace those of `config`, the later ones stronger: values by key
+            (``{"train.batch_size": 4}``), or texts (``"train.batch_size=4"``) and layers.
         samples: use the preset ``samples`` when no data is named.
 
     Raises:
         ConfigError: a key is unknown or a value does not fit; names the key, the nearest key and the place.
         PluginError: the recipe or a chosen component is unknown.
     """
-    user = [read_yaml(file)] if file else []
-    if values:
-        user.append(Layer(dict(values), "the given values"))
-    user += [parse_set(text) for text in sets]
-    user += [_override(key, value) for key, value in (overrides or {}).items() if value is not None]
+    user = [*_base_layer(config), *setting_layers(sets)]
     name = _recipe_name(recipe, user)
     component = plugins.get("recipe", name)
     if name in SHARED or name in HEAD:
@@ -119,6 +115,19 @@ def resolve(
     return _validated(tree, models, component, layers, plugins)
 
 
+def setting_layers(sets: Settings) -> list[Layer]:
+    """A layer for each single value, in their order; see `resolve`."""
+    if isinstance(sets, Mapping):
+        return [setting(key, value, f"sets[{key!r}]", may_omit_section=True) for key, value in sets.items()]
+    return [one if isinstance(one, Layer) else parse_set(one) for one in sets]
+
+
+def _base_layer(config: Path | Mapping[str, Any] | None) -> list[Layer]:
+    if config is None:
+        return []
+    return [Layer(dict(config), "the given values") if isinstance(config, Mapping) else read_yaml(config)]
+
+
 def _recipe_name(recipe: str | None, user: Sequence[Layer]) -> str:
     named = _last(user, "recipe")
     if recipe and named and recipe != named:
@@ -128,16 +137,9 @@ def _recipe_name(recipe: str | None, user: Sequence[Layer]) -> str:
     return str(recipe or named)
 
 
-def _override(key: str, value: Any) -> Layer:
-    tree: Any = value
-    for part in reversed(key.split(".")):
-        tree = {part: tree}
-    return Layer(tree, f"option for {key}")
-
-
 def _qualified(layer: Layer, recipe: str, models: Mapping[str, type[Config]]) -> Layer:
-    """A ``--set`` without a section, such as ``scale=4``, with the one that has the option; the recipe's own first."""
-    if not layer.origin.startswith("--set"):
+    """Puts ``scale`` into the section that has such an option, the recipe's own first, where it may be left out."""
+    if not layer.may_omit_section:
         return layer
     (key,) = layer.values
     if key == "batch" and "batch" not in models[recipe].model_fields:  # what every other tool calls it

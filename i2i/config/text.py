@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,17 +23,25 @@ from i2i.plugins import Plugins
 
 KeyPath = tuple[str, ...]
 
-DEEPEST, MOST_KEYS = 8, 10_000
+MAX_DEPTH, MAX_KEYS = 8, 10_000
 """Bounds of a configuration; real ones are 5 deep and have 80 keys."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Some values of a configuration, and where each of them was written."""
+    """Some values of a configuration, and where each of them was written.
+
+    Attributes:
+        values: nested values; any part of a configuration.
+        origin: what messages call the place that they come from.
+        lines: line numbers of the keys, for values from a file.
+        may_omit_section: whether ``scale`` may stand for ``data.scale``, as it may in a ``--set``.
+    """
 
     values: dict[str, Any]
     origin: str = ""
     lines: dict[KeyPath, int] = field(default_factory=dict)
+    may_omit_section: bool = False
 
     def place(self, path: KeyPath) -> str:
         """Where the value at `path`, or what holds it, was written; empty when it is not from this layer."""
@@ -78,21 +87,34 @@ def parse_set(text: str) -> Layer:
         ConfigError: there is no ``=``, no key, or the value is no YAML.
     """
     key, equals, value = text.partition("=")
-    path = tuple(part.strip() for part in key.split("."))
-    if not equals or not all(path):
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or not all(parts):
         raise ConfigError(f"--set {text}: expected KEY=VALUE, such as train.batch_size=4")
     try:
         parsed = _plain(YAML().load(value) if value.strip() else "", (), {})
     except (YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"--set {text}: the value is no valid YAML") from error
-    for part in reversed(path):
-        parsed = {part: parsed}
-    return Layer(parsed, f"--set {text}")
+    return setting(".".join(parts), parsed, f"--set {text}", may_omit_section=True)
+
+
+def setting(key: str, value: Any, origin: str, *, may_omit_section: bool = False) -> Layer:
+    """One value as a layer.
+
+    Args:
+        key: such as ``train.batch_size``.
+        value: a plain value, list, mapping or path.
+        origin: what messages call it.
+        may_omit_section: whether the key may lack its section.
+    """
+    tree: Any = os.fspath(value) if isinstance(value, os.PathLike) else value
+    for part in reversed(key.split(".")):
+        tree = {part: tree}
+    return Layer(tree, origin, may_omit_section=may_omit_section)
 
 
 def _plain(node: Any, path: KeyPath, lines: dict[KeyPath, int], depth: int = 0) -> Any:
     """Makes ruamel's nodes plain python values; notes the line of every key on the way."""
-    if depth > DEEPEST or len(lines) > MOST_KEYS:  # an alias may hold itself, or grow without end
+    if depth > MAX_DEPTH or len(lines) > MAX_KEYS:  # an alias may hold itself, or grow without end
         raise ConfigError(f"{'.'.join(path[:3])}: nested too deep or too large for a configuration")
     if isinstance(node, CommentedMap):
         for key in node:
@@ -100,7 +122,7 @@ def _plain(node: Any, path: KeyPath, lines: dict[KeyPath, int], depth: int = 0) 
                 lines[(*path, str(key))] = node.lc.key(key)[0] + 1
         return {str(key): _plain(value, (*path, str(key)), lines, depth + 1) for key, value in node.items()}
     if isinstance(node, list):
-        if len(node) > MOST_KEYS:
+        if len(node) > MAX_KEYS:
             raise ConfigError(f"{'.'.join(path)}: {len(node)} items are too many")
         return [_plain(value, (*path, str(place)), lines, depth + 1) for place, value in enumerate(node)]
     for kind in (bool, int, float, str):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Sequence
+from multiprocessing.context import BaseContext
 from typing import Any, Protocol
 
 import cv2
@@ -70,12 +71,24 @@ class Order:
 
 
 def batches(
-    samples: LoadableSamples, order: Order, workers: int, *, pin_memory: bool = False
+    samples: LoadableSamples,
+    order: Order,
+    workers: int,
+    *,
+    pin_memory: bool = False,
+    context: BaseContext | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Batches in that order, read ahead by `workers` processes (0: in this one).
+    """Batches that are read ahead by loader processes, which have started when this returns.
+
+    Args:
+        samples: the data set.
+        order: places of the samples of each batch.
+        workers: number of loader processes; 0: this process loads.
+        pin_memory: whether batches are in pinned memory, which moves to a GPU faster.
+        context: the multiprocessing context that makes the loader processes; None: the usual one.
 
     Raises:
-        UserError: a sample raised it, in this or in a loader process.
+        UserError: from the iterator: a sample raised it, in this or in a loader process.
     """
     if workers:
         samples.preload()
@@ -87,8 +100,14 @@ def batches(
         pin_memory=pin_memory,
         worker_init_fn=_quiet_worker,
         persistent_workers=workers > 0,
+        multiprocessing_context=context if workers else None,
     )
-    for batch in loader:
+    return _raising(iter(loader))
+
+
+def _raising(loaded: Iterator[dict[str, Any] | UserError]) -> Iterator[dict[str, Any]]:
+    """The batches; an error that came instead of one is raised."""
+    for batch in loaded:
         if isinstance(batch, UserError):
             raise batch
         yield batch

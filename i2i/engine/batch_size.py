@@ -22,16 +22,16 @@ from i2i.data.loading import Data
 from i2i.engine.device import memory
 from i2i.engine.device.memory import MIB, size_text
 from i2i.engine.health import DivergedError
-from i2i.engine.loop import open_training
+from i2i.engine.setup import open_training
 from i2i.engine.state import Training
 from i2i.errors import ConfigError
 from i2i.plugins import Plugins
 
-LARGEST = 256
-SHARE = {"cuda": 0.9, "cpu": 0.7}
-"""Of the memory that is free; the rest is for validation, loading, fragmentation, and on a CPU for others."""
-PLAIN_GROWTH = 256 * MIB
-"""Between two batch sizes; allocators and caches hide less than that."""
+MAX_BATCH = 256
+MEMORY_SHARE = {"cuda": 0.9, "cpu": 0.7}
+"""Part of the free memory that is used; the rest is for validation, loading, fragmentation, and on a CPU for others."""
+MIN_GROWTH = 256 * MIB
+"""Growth between two batch sizes that is certainly more than what allocators and caches hide."""
 
 
 def fit_batch(config: RunConfig, plugins: Plugins, fabric: Fabric) -> tuple[RunConfig, str]:
@@ -49,7 +49,7 @@ def fit_batch(config: RunConfig, plugins: Plugins, fabric: Fabric) -> tuple[RunC
     if not memory.known(fabric.device):
         raise ConfigError("train.batch_size=auto can measure the memory of GPUs and of Linux only: give a number")
     training, data = open_training(_with_batch(config, world), plugins, fabric)
-    cap = max(1, min(LARGEST, len(data.train)) // world)
+    cap = max(1, min(MAX_BATCH, len(data.train)) // world)
     with memory.explained(training):
         share, why = _share(training, data, fabric, cap)
     del training, data
@@ -75,10 +75,10 @@ def _share(training: Training, data: Data, fabric: Fabric, cap: int) -> tuple[in
         peak = _peak_of(training, data, fabric, batch + more)
         growth = peak - before
         batch, slope = batch + more, max(slope, growth / more)
-        if growth > PLAIN_GROWTH and last > 0:  # two in a row: the first one may hide in memory that was free
+        if growth > MIN_GROWTH and last > 0:  # two in a row: the first one may hide in memory that was free
             break
     if batch == cap and peak <= limit:
-        return cap, "as many as there are samples" if cap * fabric.world_size < LARGEST else "the most that is tried"
+        return cap, "as many as there are samples" if cap * fabric.world_size < MAX_BATCH else "the most that is tried"
     fits = batch + int((limit - peak) / slope) if slope else batch
     text = f"{size_text(slope)} a sample, {size_text(limit)} for training"
     return _confirmed(training, data, fabric, max(1, min(cap, fits)), batch), text
@@ -103,7 +103,7 @@ def _limit(fabric: Fabric) -> int:
     """Most bytes that this process may hold; the least of all processes."""
     device = fabric.device
     neighbours = 1 if device.type == "cuda" else fabric.world_size
-    limit = memory.used(device) + int(SHARE[device.type] * memory.available(device) / neighbours)
+    limit = memory.used(device) + int(MEMORY_SHARE[device.type] * memory.available(device) / neighbours)
     return _agreed(limit, fabric, distributed.ReduceOp.MIN)
 
 
@@ -126,22 +126,22 @@ def _steps(training: Training, data: Data, batch: int) -> None:
     """The fullest steps of the run, twice: the first one makes the optimisers' moments."""
     samples = collate([data.train[0, number % len(data.train)] for number in range(batch)])
     samples.pop(SKIPPED)
-    ready = to_device(samples, memory.device_of(training), training.context.dtype)
+    ready = to_device(samples, training.context.device, training.context.dtype)
     for step in 2 * list(_fullest(training)):
         training.step = step
         with contextlib.suppress(DivergedError):  # the training itself will see to it
             training.train_step([ready] * training.config.train.accumulate)
-    for player in training.players:
-        player.optimizer.zero_grad(set_to_none=True)
+    for one in training.phase_optimizers:
+        one.optimizer.zero_grad(set_to_none=True)
 
 
 def _fullest(training: Training) -> Iterator[int]:
     """A step for each combination of phases that no other one contains: stages have their own."""
-    period = min(1000, math.lcm(*(player.phase.every for player in training.players)))
-    begins = {math.ceil(player.phase.start * training.steps) for player in training.players}
+    period = min(1000, math.lcm(*(one.phase.every for one in training.phase_optimizers)))
+    begins = {math.ceil(one.phase.start * training.steps) for one in training.phase_optimizers}
     found: dict[frozenset[str], int] = {}
     for step in sorted({begin + offset for begin in begins for offset in range(period)}):
-        due = frozenset(p.phase.name for p in training.players if p.phase.due(step, training.steps))
+        due = frozenset(p.phase.name for p in training.phase_optimizers if p.phase.due(step, training.steps))
         found.setdefault(due, step)
     for due, step in found.items():
         if due and not any(due < other for other in found):

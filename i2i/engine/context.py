@@ -31,10 +31,9 @@ class StepContext:
     ) -> None:
         self.step, self.steps, self.turn = 0, steps, 0
         self.images: dict[str, Tensor] = {}
-        self.watch: Any = None  # what `i2i.components.adversary` tells how images were judged
-        self.dtype = dtype
-        self._seed, self._device = seed, device
-        self._rank, self._world = rank, world
+        self.observer: Any = None  # `i2i.components.adversary` calls it with logits and losses
+        self.device, self.dtype, self.world = device, dtype, world
+        self._seed, self._rank = seed, rank
         self._generator = torch.Generator(device)
         self._pools: dict[str, Pool] = {}
 
@@ -84,12 +83,12 @@ class StepContext:
         self._pools.clear()
         for name, images in pools.items():
             self._pools[name] = Pool(0)
-            self._pools[name].images = list(images[self._rank % len(images)].to(self._device, self.dtype))
+            self._pools[name].images = list(images[self._rank % len(images)].to(self.device, self.dtype))
 
     def _gathered(self, images: Tensor) -> Tensor:
-        if self._world == 1:
+        if self.world == 1:
             return images[None]
-        parts = [torch.empty_like(images) for _ in range(self._world)]
+        parts = [torch.empty_like(images) for _ in range(self.world)]
         distributed.all_gather(parts, images)
         return torch.stack(parts)
 
@@ -98,9 +97,7 @@ class StepContext:
 
     def _share(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         """This process's part of numbers drawn for the whole batch, so that their number changes nothing."""
-        whole = draw(
-            shape[0] * self._world, *shape[1:], generator=self._generator, device=self._device, dtype=self.dtype
-        )
+        whole = draw(shape[0] * self.world, *shape[1:], generator=self._generator, device=self.device, dtype=self.dtype)
         return whole[self._rank * shape[0] : (self._rank + 1) * shape[0]]
 
 

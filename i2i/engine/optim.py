@@ -18,11 +18,11 @@ from i2i.plugins import nearest
 
 
 @dataclass
-class Player:
-    """A phase with what it takes to run it.
+class PhaseOptimizer:
+    """A phase with the optimiser of what it trains.
 
     Attributes:
-        phase: the recipe's phase, `every` already as the user wants it.
+        phase: the recipe's phase, `every` already as the user configured it.
         parameters: what it trains.
         optimizer: shared by the phases that train the same networks.
         lr: the learning rate before the schedule.
@@ -33,56 +33,74 @@ class Player:
     optimizer: torch.optim.Optimizer
     lr: float
 
+    def step(self, rate_factor: float) -> None:
+        """One optimiser step at the learning rate times `rate_factor`, then the phase's clipping of weights."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr * rate_factor
+        self.optimizer.step()
+        if (limit := self.phase.clip_weights) is not None:
+            with torch.no_grad():
+                for parameter in self.parameters:
+                    parameter.clamp_(-limit, limit)
 
-def players(
-    phases: list[Phase], networks: Mapping[str, nn.Module], config: TrainConfig, device: torch.device, who: str
-) -> list[Player]:
-    """One `Player` a phase, from strong to weak: ``train.phases``, the recipe's phase, ``train.optimizer``.
 
-    Phases that train the same networks share the optimiser of the first one, each with its own learning rate.
+def phase_optimizers(
+    phases: list[Phase], networks: Mapping[str, nn.Module], config: TrainConfig, device: torch.device, owner: str
+) -> list[PhaseOptimizer]:
+    """One `PhaseOptimizer` for each phase.
+
+    Settings are taken, from strong to weak, from ``train.phases``, the recipe's phase and ``train.optimizer``. Phases
+    that train the same networks share the optimiser of the first one, each with its own learning rate.
 
     Args:
         phases: the recipe's.
         networks: the recipe's, by name.
         config: the section ``train``.
         device: where the networks are.
-        who: the recipe as messages name it.
+        owner: the recipe as messages name it.
 
     Raises:
         ConfigError: ``train.phases`` names no phase of the recipe.
         PluginError: a phase trains a network that there is not, or one without parameters, or names are not unique.
     """
-    names = [phase.name for phase in phases]
+    _check_names([phase.name for phase in phases], config, owner)
+    made: list[PhaseOptimizer] = []
+    optimizers: dict[tuple[str, ...], torch.optim.Optimizer] = {}
+    for phase in phases:
+        parameters = _trained_parameters(phase, networks, owner)
+        user = config.phases[phase.name].model_dump(exclude_none=True) if phase.name in config.phases else {}
+        every = user.pop("every", phase.every)
+        values = config.optimizer.model_dump() | dict(phase.optimizer) | user
+        settings = _settings(values, f"{owner}: phase '{phase.name}'")
+        if phase.trains not in optimizers:
+            optimizers[phase.trains] = _optimizer(parameters, settings, device)
+        made.append(PhaseOptimizer(replace(phase, every=every), parameters, optimizers[phase.trains], settings.lr))
+    return made
+
+
+def _check_names(names: list[str], config: TrainConfig, owner: str) -> None:
     if len(set(names)) < len(names):
-        raise PluginError(f"{who}: two phases have one name: {', '.join(names)}")
+        raise PluginError(f"{owner}: two phases have one name: {', '.join(names)}")
     for name in config.phases:
         if name not in names:
             raise ConfigError(
                 f"train.phases.{name}: no such phase{nearest(name, names)}; the recipe has {', '.join(names)}"
             )
-    made: list[Player] = []
-    optimizers: dict[tuple[str, ...], torch.optim.Optimizer] = {}
-    for phase in phases:
-        for name in phase.trains:
-            if name not in networks:
-                raise PluginError(
-                    f"{who}: phase '{phase.name}' trains '{name}', but its networks are {', '.join(networks)}"
-                )
-        trained = [p for name in phase.trains for p in networks[name].parameters() if p.requires_grad]
-        parameters = list(dict.fromkeys(trained))  # tied weights are one parameter
-        if not parameters:
+
+
+def _trained_parameters(phase: Phase, networks: Mapping[str, nn.Module], owner: str) -> list[nn.Parameter]:
+    for name in phase.trains:
+        if name not in networks:
             raise PluginError(
-                f"{who}: phase '{phase.name}' trains {', '.join(phase.trains)}, which has no parameters to train"
+                f"{owner}: phase '{phase.name}' trains '{name}', but its networks are {', '.join(networks)}"
             )
-        user = config.phases[phase.name].model_dump(exclude_none=True) if phase.name in config.phases else {}
-        every = user.pop("every", phase.every)
-        settings = _settings(
-            config.optimizer.model_dump() | dict(phase.optimizer) | user, f"{who}: phase '{phase.name}'"
+    trained = [p for name in phase.trains for p in networks[name].parameters() if p.requires_grad]
+    parameters = list(dict.fromkeys(trained))  # tied weights are one parameter
+    if not parameters:
+        raise PluginError(
+            f"{owner}: phase '{phase.name}' trains {', '.join(phase.trains)}, which has no parameters to train"
         )
-        if phase.trains not in optimizers:
-            optimizers[phase.trains] = _optimizer(parameters, settings, device)
-        made.append(Player(replace(phase, every=every), parameters, optimizers[phase.trains], settings.lr))
-    return made
+    return parameters
 
 
 def _settings(values: dict[str, Any], who: str) -> OptimizerConfig:

@@ -1,7 +1,7 @@
-"""What recipes and components promise, checked when they first run.
+"""Checks of what recipes and components return, made when they first run.
 
-A plugin that breaks its promise is stopped by one line that names it, its component and what was expected, instead of
-by an error of torch far behind its cause.
+A plugin that returns something else than its hook asks for is stopped by one line that names it, its component and what
+was expected, instead of by an error of torch far behind its cause.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def check_losses(who: str, losses: Any, *, first: bool) -> None:
         raise PluginError(f"{who}: no loss depends on the networks that the phase trains: something is detached")
 
 
-def culprit(components: Iterable[Built], recipe: Recipe, error: BaseException) -> str:
+def failing_component(components: Iterable[Built], recipe: Recipe, error: BaseException) -> str:
     """`` in COMPONENT`` for the innermost component that an error passed through, unless it is the recipe's own code.
 
     Args:
@@ -60,15 +60,16 @@ def culprit(components: Iterable[Built], recipe: Recipe, error: BaseException) -
 
 
 @contextmanager
-def watched(components: Iterable[Built], *, first: bool) -> Iterator[None]:
-    """Meanwhile every output of the components is checked.
+def checked_outputs(components: Iterable[Built], *, first: bool) -> Iterator[None]:
+    """Checks every output of the components while the context lasts.
 
     Args:
         components: what to check.
         first: nothing has been learned before, so that their first outputs must be finite, too.
     """
     unique = {id(built.module): built for built in components}.values()
-    hooks = [built.module.register_forward_hook(_Watch(built, called=not first), with_kwargs=True) for built in unique]
+    checks = [_OutputCheck(built, called=not first) for built in unique]
+    hooks = [check.built.module.register_forward_hook(check, with_kwargs=True) for check in checks]
     try:
         yield
     finally:
@@ -76,15 +77,15 @@ def watched(components: Iterable[Built], *, first: bool) -> Iterator[None]:
             hook.remove()
 
 
-class _Watch:
-    """Checks what a component gives when it is called as the hook's documentation says."""
+class _OutputCheck:
+    """A forward hook that checks a component's output."""
 
     def __init__(self, built: Built, *, called: bool) -> None:
         self.built, self.called = built, called
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         given = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
-        problem = _PROMISES[self.built.kind](self.built, given, output)
+        problem = _OUTPUT_PROBLEM[self.built.kind](self.built, given, output)
         # only at first: after an optimiser's step the rate may be to blame
         if not problem and not self.called and not _finite(output):
             problem = "gives values that are not finite when it is first called"
@@ -131,13 +132,13 @@ def _features(built: Built, given: list[Tensor], output: Any) -> str:
     return ""
 
 
-_PROMISES: Mapping[str, Callable[[Built, list[Tensor], Any], str]] = {
+_OUTPUT_PROBLEM: Mapping[str, Callable[[Built, list[Tensor], Any], str]] = {
     "generator": _generator,
     "discriminator": _discriminator,
     "loss": _loss,
     "features": _features,
 }
-"""Kind of component -> what is wrong with an output of it, or nothing."""
+"""By kind of component: what is wrong with an output of it; an empty text if nothing."""
 
 
 def _finite(output: Tensor | list[Tensor] | tuple[Tensor, ...]) -> bool:

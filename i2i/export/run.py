@@ -69,7 +69,7 @@ def export(
     plugins = plugins or Plugins()
     path = _find(folder, checkpoint)
     found = checkpoints.load(path, training=False)
-    config = resolve(plugins, values=found.state["config"])
+    config = resolve(plugins, config=found.state["config"])
     translators = load_translators(found, config, plugins)
     if translator is not None and translator not in translators:
         raise RunError(f"{run}: no translator '{translator}'; it has {', '.join(translators)}")

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from i2i.config import resolve
 from i2i.engine import launch
-from i2i.engine.loop import feed, open_training
+from i2i.engine.setup import open_training
+from i2i.engine.step_batches import step_batches
 from i2i.errors import UserError, one_line
 from i2i.plugins import Plugins
 
@@ -81,7 +82,7 @@ def final_state(plugins: Plugins, config: Path, *, disturbed: bool = False) -> d
     Returns:
         Weights and buffers at the end, by network and name.
     """
-    resolved = resolve(plugins, file=config, samples=False)
+    resolved = resolve(plugins, config=config, samples=False)
     fabric = launch(resolved.engine)
     training, data = open_training(resolved, plugins, fabric)
     for module in training.modules.values():
@@ -90,7 +91,7 @@ def final_state(plugins: Plugins, config: Path, *, disturbed: bool = False) -> d
                 layer.p = 0.0
         if disturbed:
             module.register_forward_pre_hook(_draw)
-    steps = feed(training, data, fabric, set())
+    steps = step_batches(training, data, fabric)
     while training.step < training.steps:
         training.train_step(next(steps))
     states = {f"{name}.{key}": t for name, m in training.modules.items() for key, t in m.state_dict().items()}

@@ -53,9 +53,7 @@ def run(pairs_root, tmp_path_factory):
     """A trained run, made by the command in this process."""
     import i2i
 
-    return i2i.train(
-        "pix2pix", data=pairs_root, out=tmp_path_factory.mktemp("cli") / "run", sets=TINY, train_steps=2
-    ).run
+    return i2i.train("pix2pix", data=pairs_root, out=tmp_path_factory.mktemp("cli") / "run", sets=TINY, steps=2).run
 
 
 def test_translate_imports_no_torch_and_keeps_names_and_sizes(run, tmp_path):

@@ -82,18 +82,18 @@ def test_a_wrong_file_names_the_line(tmp_path):
     with pytest.raises(
         ConfigError, match=r"given.yaml line 4: unknown key train.bacth_size; did you mean train.batch_size\?"
     ):
-        resolve(PLUGINS, file=path)
+        resolve(PLUGINS, config=path)
     path = written(tmp_path, "recipe: pix2pix\npix2pix:\n  generator:\n    name: unet\n    filters: many\n")
     with pytest.raises(
         ConfigError, match=r"given.yaml line 5: pix2pix.generator.filters: input should be a valid integer"
     ):
-        resolve(PLUGINS, file=path)
+        resolve(PLUGINS, config=path)
 
 
 @pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "a: 1\na: 2\n", "\x00"])
 def test_a_file_that_is_no_mapping_is_named(tmp_path, text):
     with pytest.raises(ConfigError, match=r"given\.yaml"):
-        resolve(PLUGINS, "pix2pix", file=written(tmp_path, text))
+        resolve(PLUGINS, "pix2pix", config=written(tmp_path, text))
 
 
 def test_unknown_names_of_components_and_recipes():
@@ -115,9 +115,7 @@ def test_another_component_forgets_the_options_of_the_old_one():
 
 def test_later_layers_win(tmp_path):
     path = written(tmp_path, "recipe: pix2pix\ntrain: {batch_size: 2, steps: 5}\n")
-    config = resolve(
-        PLUGINS, file=path, sets=["train.batch_size=3"], overrides={"train.steps": 9, "train.epochs": None}
-    )
+    config = resolve(PLUGINS, config=path, sets=["train.batch_size=3", "train.steps=8", "train.steps=9"])
     assert (config.train.batch_size, config.train.steps) == (3, 9)
 
 
@@ -126,8 +124,8 @@ def test_printed_configuration_is_taken_back_unchanged(tmp_path, name):
     for preset in [None, *PLUGINS.get("recipe", name).presets]:
         config = resolve(PLUGINS, name, preset=preset, samples=False)
         text = config.to_commented_yaml(PLUGINS, "header")
-        assert resolve(PLUGINS, file=written(tmp_path, text)) == config
-        assert resolve(PLUGINS, file=written(tmp_path, config.to_yaml())) == config
+        assert resolve(PLUGINS, config=written(tmp_path, text)) == config
+        assert resolve(PLUGINS, config=written(tmp_path, config.to_yaml())) == config
 
 
 @pytest.mark.parametrize("name", PLUGINS.table("recipe"))
@@ -158,7 +156,7 @@ def test_presets_of_pix2pix_differ_where_paper_and_reference_differ():
 
 def test_samples_preset_serves_only_when_there_is_no_data():
     assert resolve(PLUGINS, "pix2pix").train.steps is not None
-    assert resolve(PLUGINS, "pix2pix", overrides={"data.root": "somewhere"}).train.steps is None
+    assert resolve(PLUGINS, "pix2pix", sets={"data.root": "somewhere"}).train.steps is None
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -166,7 +164,7 @@ def test_shipped_configurations_are_what_i2i_config_prints(path):
     name, _, preset = path.stem.partition("-")
     component = PLUGINS.get("recipe", name)
     config = resolve(PLUGINS, name, preset=preset or None, samples=False)
-    assert resolve(PLUGINS, file=path, samples=False) == config
+    assert resolve(PLUGINS, config=path, samples=False) == config
     assert component.summary in path.read_text()
 
 
@@ -180,7 +178,7 @@ def test_a_third_partys_recipe_without_data_can_be_repeated(tmp_path):
     plugins = Plugins([str(HELPERS / "wgan.py")])
     config = resolve(plugins, "wgan-gp")
     assert (config.preset, config.train.steps) == ("samples", 200)
-    assert resolve(plugins, file=written(tmp_path, config.to_yaml())) == config
+    assert resolve(plugins, config=written(tmp_path, config.to_yaml())) == config
 
 
 @pytest.mark.parametrize(
@@ -199,15 +197,15 @@ def test_a_third_partys_recipe_without_data_can_be_repeated(tmp_path):
 )
 def test_monstrous_files_are_one_line(tmp_path, text):
     with pytest.raises(ConfigError) as error:
-        resolve(PLUGINS, "pix2pix", file=written(tmp_path, text))
+        resolve(PLUGINS, "pix2pix", config=written(tmp_path, text))
     assert "\n" not in str(error.value)
 
 
 def test_yaml_merge_keys_work(tmp_path):
     path = written(tmp_path, "recipe: pix2pix\ntrain: &t {batch_size: 2}\nengine: {}\n")
-    assert resolve(PLUGINS, file=path).train.batch_size == 2
+    assert resolve(PLUGINS, config=path).train.batch_size == 2
     text = "recipe: pix2pix\ntrain:\n  optimizer: &o {lr: 0.1}\n  phases: {generator: {<<: *o}}\n"
-    assert resolve(PLUGINS, file=written(tmp_path, text)).train.phases["generator"].lr == 0.1
+    assert resolve(PLUGINS, config=written(tmp_path, text)).train.phases["generator"].lr == 0.1
 
 
 def test_choice_is_a_name_or_a_mapping():

@@ -24,7 +24,7 @@ def fill(root, *names, **size):
 
 
 def opened(recipe, root, *sets):
-    config = resolve(PLUGINS, recipe, sets=["size=24", *sets], overrides={"data.root": str(root)})
+    config = resolve(PLUGINS, recipe, sets=["size=24", *sets, f"data.root={root}"])
     wants = PLUGINS.get("recipe", recipe).build(config.options)
     return open_data(config.data, PLUGINS, needs=wants.needs, paired=wants.paired, seed=0)
 

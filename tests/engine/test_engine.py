@@ -13,21 +13,22 @@ from helpers.recipes import TINY
 from i2i.config import OptimizerConfig, ScheduleConfig, TrainConfig, resolve
 from i2i.data.loading import open_data
 from i2i.engine.context import Pool, StepContext
-from i2i.engine.optim import players, rate_factor
+from i2i.engine.optim import phase_optimizers, rate_factor
 from i2i.engine.output.grids import sample_grid
 from i2i.engine.output.validate import Validation
-from i2i.engine.state import setup
+from i2i.engine.setup import build_training
 from i2i.errors import ConfigError, PluginError
 from i2i.plugins import Plugins
 
+CPU = torch.device("cpu")
 WGAN = str(HELPERS / "wgan.py")
 
 
 def training(plugins, root, *sets: str, recipe="pix2pix", steps=10):
     tiny = TINY if recipe == "pix2pix" else [line for line in TINY if not line.startswith("pix2pix")]
-    config = resolve(plugins, recipe, sets=[*tiny, *sets], overrides={"data.root": str(root), "train.steps": steps})
+    config = resolve(plugins, recipe, sets=[*tiny, *sets, f"data.root={root}", f"train.steps={steps}"])
     data = open_data(config.data, plugins, needs={"source", "target"}, seed=config.seed)
-    return setup(config, plugins, data, Fabric(accelerator="cpu", devices=1))
+    return build_training(config, plugins, data, Fabric(accelerator="cpu", devices=1))
 
 
 def batch(count=2, size=32, seed=0):
@@ -76,7 +77,7 @@ def test_rate_of_every_step_reaches_the_optimiser(plugins, pairs_root):
     for step in range(10):
         run.train_step([batch()])
         factor = 1.0 if step <= 5 else 1 - (step - 5) / 5
-        rates = {player.phase.name: player.optimizer.param_groups[0]["lr"] for player in run.players}
+        rates = {player.phase.name: player.optimizer.param_groups[0]["lr"] for player in run.phase_optimizers}
         assert rates == {"discriminator": pytest.approx(2e-4 * factor), "generator": pytest.approx(1e-3 * factor)}
 
 
@@ -164,7 +165,7 @@ def test_optimisers_match_torch(name):
     copy = nn.Linear(3, 2)
     copy.load_state_dict(networks["net"].state_dict())
     config = TrainConfig(optimizer=OptimizerConfig(name=name, lr=0.01, betas=(0.5, 0.9)))
-    [player] = players([i2i.Phase("p", trains=("net",))], networks, config, torch.device("cpu"), "recipe 'r'")
+    [player] = phase_optimizers([i2i.Phase("p", trains=("net",))], networks, config, CPU, "recipe 'r'")
     betas = {"betas": (0.5, 0.9), "weight_decay": 0.0} if name.startswith("adam") else {}
     theirs = made[name](copy.parameters(), lr=0.01, **betas)
     x = torch.randn(5, 3)
@@ -179,7 +180,7 @@ def test_optimisers_match_torch(name):
 def test_phases_that_train_the_same_networks_share_an_optimiser():
     networks = {"d": nn.Linear(2, 1)}
     phases = [i2i.Phase("main", trains=("d",)), i2i.Phase("r1", trains=("d",), every=16)]
-    main, r1 = players(phases, networks, TrainConfig(), torch.device("cpu"), "recipe 'r'")
+    main, r1 = phase_optimizers(phases, networks, TrainConfig(), CPU, "recipe 'r'")
     assert main.optimizer is r1.optimizer
     assert (main.phase.every, r1.phase.every) == (1, 16)
 
@@ -189,7 +190,7 @@ def test_settings_by_phase_are_checked():
     with pytest.raises(
         ConfigError, match=r"train.phases.discriminater: no such phase \(did you mean 'discriminator'\?\)"
     ):
-        players(
+        phase_optimizers(
             [i2i.Phase("discriminator", trains=("d",))],
             networks,
             TrainConfig(phases={"discriminater": {}}),
@@ -197,14 +198,14 @@ def test_settings_by_phase_are_checked():
             "recipe 'r'",
         )
     with pytest.raises(PluginError, match="recipe 'r': phase 'generator' trains 'g', but its networks are d"):
-        players([i2i.Phase("generator", trains=("g",))], networks, TrainConfig(), torch.device("cpu"), "recipe 'r'")
+        phase_optimizers([i2i.Phase("generator", trains=("g",))], networks, TrainConfig(), CPU, "recipe 'r'")
 
 
 def test_tied_and_frozen_parameters():
     networks = {"a": nn.Linear(2, 1), "b": nn.Linear(2, 1)}
     networks["b"].weight = networks["a"].weight
     networks["b"].bias.requires_grad_(False)
-    [player] = players([i2i.Phase("p", trains=["a", "b"])], networks, TrainConfig(), torch.device("cpu"), "recipe 'r'")
+    [player] = phase_optimizers([i2i.Phase("p", trains=["a", "b"])], networks, TrainConfig(), CPU, "recipe 'r'")
     assert [id(p) for p in player.parameters] == [id(networks["a"].weight), id(networks["a"].bias)]
 
 

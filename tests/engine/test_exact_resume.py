@@ -13,7 +13,8 @@ from helpers.recipes import small
 from i2i.config import resolve
 from i2i.engine import launch
 from i2i.engine import train as run_engine
-from i2i.engine.loop import feed, open_training
+from i2i.engine.setup import open_training
+from i2i.engine.step_batches import step_batches
 from i2i.runs.folder import new_run
 
 STEPS, LR = 8, 2e-4
@@ -49,7 +50,7 @@ class Trial:
         self.expected = found(self.run)
 
     def go_on(self, run, workers: int = 0) -> None:
-        config = resolve(self.plugins, values=self.config.to_dict() | {}, overrides={"data.workers": workers})
+        config = resolve(self.plugins, config=self.config.to_dict(), sets={"data.workers": workers})
         run_engine(config, self.plugins, launch(config.engine), run)
 
     def resumed(self, step: int, workers: int) -> dict[str, str]:
@@ -172,13 +173,13 @@ def test_the_learning_rate_of_every_step_is_the_closed_formula(trial):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_order_of_the_data_after_a_resume_is_that_of_the_undisturbed_run(trial, plugins, workers):
-    config = resolve(plugins, values=trial("cyclegan").config.to_dict(), overrides={"data.workers": workers})
+    config = resolve(plugins, config=trial("cyclegan").config.to_dict(), sets={"data.workers": workers})
     fabric = launch(config.engine)
 
     def steps(first: int, count: int) -> list[str]:
         training, data = open_training(config, plugins, fabric)
         training.step = first
-        batches = feed(training, data, fabric, set())
+        batches = step_batches(training, data, fabric)
         return [digest(next(batches)) for _ in range(count)]
 
     whole = steps(0, STEPS)

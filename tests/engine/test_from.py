@@ -15,7 +15,7 @@ def parent(pairs_root, tmp_path_factory) -> Path:
     """A run whose checkpoints of steps 1 to 3 are kept."""
     out = tmp_path_factory.mktemp("parent") / "run"
     sets = [*TINY, "train.checkpoint_every=1", "train.ema=0.9", "train.optimizer.lr=0.01"]
-    return train_only("pix2pix", data=pairs_root, out=out, sets=sets, train_steps=3).run
+    return train_only("pix2pix", data=pairs_root, out=out, sets=sets, steps=3).run
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def weights(checkpoint: Path, name: str = "networks") -> dict:
 def fine_tuned(start, root, out, *sets) -> Path:
     """The run after its first step, with a learning rate too small to change a weight."""
     sets = [*TINY, "train.optimizer.lr=1e-30", "train.max_hours=1e-9", *sets]
-    return train_only("pix2pix", data=root, out=out, sets=sets, start_from=start, train_steps=2).run
+    return train_only("pix2pix", data=root, out=out, sets=sets, start_from=start, steps=2).run
 
 
 def first(run: Path) -> Path:
@@ -102,10 +102,10 @@ def test_what_fits_is_taken_when_asked_for(parent, best, pairs_root, tmp_path, c
 
 def test_another_recipe_or_a_damaged_checkpoint_or_no_run_is_refused(parent, pairs_root, tmp_path):
     with pytest.raises(i2i.RunError, match=r"does not fit: .*; AtoB: not in the checkpoint; .*; and 1 more"):
-        train_only("cyclegan", out=tmp_path / "a", sets=small("cyclegan"), start_from=parent, train_steps=1)
+        train_only("cyclegan", out=tmp_path / "a", sets=small("cyclegan"), start_from=parent, steps=1)
     with pytest.raises(i2i.RunError, match="no weight of it fits"):
         sets = [*small("cyclegan"), "train.start_strict=false"]
-        train_only("cyclegan", out=tmp_path / "a", sets=sets, start_from=parent, train_steps=1)
+        train_only("cyclegan", out=tmp_path / "a", sets=sets, start_from=parent, steps=1)
     with pytest.raises(i2i.RunError, match="no such run folder"):
         fine_tuned(tmp_path / "absent", pairs_root, tmp_path / "a")
     assert not (tmp_path / "a").exists()

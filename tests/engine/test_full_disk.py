@@ -13,8 +13,10 @@ import i2i
 from helpers.recipes import TINY
 from i2i.config import resolve
 from i2i.engine import launch
-from i2i.engine.loop import feed, open_training
+from i2i.engine.saving import to_checkpoint
+from i2i.engine.setup import open_training
 from i2i.engine.state import Training
+from i2i.engine.step_batches import step_batches
 from i2i.errors import TrainingError
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.checkpoint import Checkpoint
@@ -48,8 +50,8 @@ def checkpoint_bytes(pairs_root, plugins) -> int:
     config = resolve(plugins, "pix2pix", sets=[*SETS, f"data.root={pairs_root}", "train.steps=8"])
     fabric = launch(config.engine)
     training, data = open_training(config, plugins, fabric)
-    training.train_step(next(feed(training, data, fabric, set())))
-    return checkpoints.size_of(training.checkpoint({}))
+    training.train_step(next(step_batches(training, data, fabric)))
+    return checkpoints.size_of(to_checkpoint(training, {}))
 
 
 def fill(folder: Path) -> None:
@@ -99,7 +101,7 @@ def test_a_disk_that_others_fill_is_one_line_and_the_checkpoint_stays(pairs_root
 
     monkeypatch.setattr(Training, "train_step", filling)
     with pytest.raises(TrainingError) as error:
-        i2i.train("pix2pix", data=pairs_root, out=folder / "run", sets=[*TINY, *sets], train_steps=79)
+        i2i.train("pix2pix", data=pairs_root, out=folder / "run", sets=[*TINY, *sets], steps=79)
     where = "samples/step-0000003.png" if hit == "samples" else "(metrics.jsonl|tensorboard/.*)"
     line = rf"{folder}/run/{where}: cannot write: No space left on device; [\d,]+ bytes are free; .*--resume"
     assert re.fullmatch(line, str(error.value))
@@ -115,7 +117,7 @@ def test_a_finished_training_whose_model_finds_no_room_says_so(pairs_root, disk,
 
     monkeypatch.setattr(checkpoints, "prune", pruned)
     with pytest.raises(TrainingError, match=r"run: trained, but .*No space left on device"):
-        i2i.train("pix2pix", data=pairs_root, out=folder / "run", sets=SETS, train_steps=2)
+        i2i.train("pix2pix", data=pairs_root, out=folder / "run", sets=SETS, steps=2)
     assert newest_step(folder / "run") == 2
 
 

@@ -12,11 +12,13 @@ from helpers.paths import HELPERS
 from helpers.recipes import OWN, small
 from i2i.config import resolve
 from i2i.engine import launch
+from i2i.engine import train as run_engine
 from i2i.engine.health import DivergedError, Health
-from i2i.engine.health.signs import signs
-from i2i.engine.health.window import Step, Window
-from i2i.engine.loop import feed, open_training
-from i2i.engine.loop import train as run_engine
+from i2i.engine.health.diagnosis import diagnose
+from i2i.engine.health.window import StepRecord, Window
+from i2i.engine.saving import restore, to_checkpoint
+from i2i.engine.setup import open_training
+from i2i.engine.step_batches import step_batches
 from i2i.errors import TrainingError
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
@@ -28,10 +30,10 @@ TINY = ["data.size=16", "data.load_size=16", "train.log_every=1", "train.checkpo
 
 
 def opened(plugins, recipe, *sets, steps=10):
-    config = resolve(plugins, recipe, sets=[*small(recipe), *sets], overrides={"train.steps": steps})
+    config = resolve(plugins, recipe, sets=[*small(recipe), *sets, f"train.steps={steps}"])
     fabric = launch(config.engine)
     training, data = open_training(config, plugins, fabric)
-    return training, feed(training, data, fabric, set())
+    return training, step_batches(training, data, fabric)
 
 
 def spoil_losses(training, monkeypatch, how):
@@ -60,12 +62,12 @@ def test_numbers_that_are_not_finite_are_caught_in_their_step(plugins, recipe, m
     training, steps = opened(plugins, recipe)
     for _ in range(2):
         training.train_step(next(steps))
-    good = copy.deepcopy(training.checkpoint(training.context.pools()))
+    good = copy.deepcopy(to_checkpoint(training, training.context.pools()))
 
     def caught(pattern, batches=None):
         with pytest.raises(DivergedError, match=rf"{pattern}.* at step 3$") as error:
             training.train_step(batches or next(steps))
-        training.restore(copy.deepcopy(good))
+        restore(training, copy.deepcopy(good))
         return error.value
 
     for how, what in ((nan_loss, "loss/.* is nan"), (infinite_gradient, "the gradient of phase '.*', network '.*'")):
@@ -73,12 +75,12 @@ def test_numbers_that_are_not_finite_are_caught_in_their_step(plugins, recipe, m
             spoil_losses(training, patch, how)
             caught(what)
     with torch.no_grad():
-        next(training.modules[training.players[0].phase.trains[0]].parameters()).flatten()[0] = float("nan")
+        next(training.modules[training.phase_optimizers[0].phase.trains[0]].parameters()).flatten()[0] = float("nan")
     caught("(loss|weight)")
     [batch] = next(steps)
     batch["target"][1, 0, 3, 3] = float("nan")
     error = caught(r"'target' of the batch has numbers that are not finite \(sample 1 of 4\)", [batch])
-    assert error.given
+    assert error.in_batch
     training.train_step(next(steps))  # the state that it went back to is whole
     assert training.step == 3
 
@@ -86,7 +88,7 @@ def test_numbers_that_are_not_finite_are_caught_in_their_step(plugins, recipe, m
 def trained(run, recipe, *sets, root, steps):
     """Trains in a folder, without export."""
     plugins = Plugins([str(SICK)])
-    config = resolve(plugins, recipe, sets=sets, overrides={"data.root": str(root), "train.steps": steps})
+    config = resolve(plugins, recipe, sets=[*sets, f"data.root={root}", f"train.steps={steps}"])
     run.mkdir(exist_ok=True)
     run_engine(config, plugins, launch(config.engine), RunFolder(run))
     return run
@@ -174,20 +176,20 @@ def window(steps=200, paired=False, **figures):
         "real/default/spread": lambda step: 0.3,
         "output/default/saturated": lambda step: 0.0,
         "real/default/saturated": lambda step: 0.0,
-        "update/critic/discriminator": lambda step: 0.002,
-        "update/player/generator": lambda step: 0.001,
+        "update/discriminator/discriminator": lambda step: 0.002,
+        "update/generator/generator": lambda step: 0.001,
     }
     made = figures.pop("made", lambda real, other: real + 0.1 * other)
     for step in range(1, steps + 1):
         real, other = torch.randn(2, 1, 3, 8, 8, generator=noise)
         values = {name: figure(step) for name, figure in (usual | figures).items()}
-        found.add(Step(step, values, {"default": (made(real, other), real)}))
+        found.add(StepRecord(step, values, {"default": (made(real, other), real)}))
     return found
 
 
 AFTER = 100
 FAILURES = {
-    "the discriminator learns too fast": {"update/critic/discriminator": lambda step: 0.05},
+    "the discriminator learns too fast": {"update/discriminator/discriminator": lambda step: 0.05},
     "the discriminator wins": {
         "accuracy/discriminator/real": lambda step: 1.0,
         "accuracy/discriminator/fake": lambda step: 1.0,
@@ -207,19 +209,19 @@ FAILURES = {
 
 
 def test_a_healthy_window_shows_nothing():
-    assert list(signs(window())) == []
-    assert list(signs(window(paired=True))) == []
+    assert list(diagnose(window())) == []
+    assert list(diagnose(window(paired=True))) == []
 
 
 @pytest.mark.parametrize("kind", FAILURES)
 def test_every_failure_is_named_and_nothing_else(kind):
-    assert [sign.kind for sign in signs(window(**FAILURES[kind]))] == [kind]
+    assert [warning.kind for warning in diagnose(window(**FAILURES[kind]))] == [kind]
 
 
 def test_outputs_that_belong_to_no_input_are_named_for_paired_data():
     found = window(paired=True, made=lambda real, other: other)
-    assert [sign.kind for sign in signs(found)] == ["the output ignores the input"]
-    assert list(signs(window(made=lambda real, other: other))) == []
+    assert [warning.kind for warning in diagnose(found)] == ["the output ignores the input"]
+    assert list(diagnose(window(made=lambda real, other: other))) == []
 
 
 def test_a_warning_has_step_evidence_and_advice_and_is_said_once():

@@ -81,12 +81,12 @@ def test_sigterm_saves_and_leaves_with_143(pairs_root, tmp_path, undisturbed):
 
 
 def test_resume_of_a_run_that_never_began_begins_it(pairs_root, tmp_path):
-    assert train_only("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, train_steps=1, resume=True).step == 1
+    assert train_only("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, steps=1, resume=True).step == 1
 
 
 def test_resume_can_go_further(pairs_root, tmp_path):
-    run = train_only("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, train_steps=2).run
-    trained = i2i.train(out=run, resume=True, train_steps=4)
+    run = train_only("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, steps=2).run
+    trained = i2i.train(out=run, resume=True, steps=4)
     assert trained.step == trained.exported[0].step == 4
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines() if "epoch" in line]
     assert steps == [1, 2, 3, 4]

@@ -17,7 +17,7 @@ from i2i.plugins import Plugins
 def tiny_run(pairs_root, tmp_path_factory):
     """A run of two steps; not to be changed."""
     out = tmp_path_factory.mktemp("tiny") / "run"
-    return train_only("pix2pix", data=pairs_root, out=out, sets=TINY, train_steps=2).run
+    return train_only("pix2pix", data=pairs_root, out=out, sets=TINY, steps=2).run
 
 
 def test_dry_run_writes_nothing(pairs_root, tmp_path, monkeypatch):
@@ -28,7 +28,7 @@ def test_dry_run_writes_nothing(pairs_root, tmp_path, monkeypatch):
 
 
 def test_training_writes_the_whole_run_folder(pairs_root, tmp_path):
-    trained = i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, train_steps=4)
+    trained = i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=TINY, steps=4)
     names = {path.name for path in trained.run.iterdir() if not path.name.startswith(".")}
     assert names >= {
         "config.yaml",
@@ -49,7 +49,7 @@ def test_training_writes_the_whole_run_folder(pairs_root, tmp_path):
 
 
 def test_saved_configuration_repeats_the_run(pairs_root, tmp_path):
-    first = train_only("pix2pix", data=pairs_root, out=tmp_path / "a", sets=TINY, train_steps=3)
+    first = train_only("pix2pix", data=pairs_root, out=tmp_path / "a", sets=TINY, steps=3)
     again = train_only(config=first.run / "config.yaml", out=tmp_path / "b")
     files = [next((run / "checkpoints").glob("*")) / "networks.safetensors" for run in (first.run, again.run)]
     assert files[0].read_bytes() == files[1].read_bytes()
@@ -80,7 +80,7 @@ def contents(run):
 def test_a_resume_with_settings_of_another_training_names_them_and_leaves_the_run(tiny_run, sets, named):
     before = contents(tiny_run)
     with pytest.raises(i2i.RunError) as caught:
-        train_only(out=tiny_run, resume=True, sets=sets, train_steps=3)
+        train_only(out=tiny_run, resume=True, sets=sets, steps=3)
     for line in [*named, "leave them out, or start a new run from its weights with --from"]:
         assert line in str(caught.value)
     assert contents(tiny_run) == before
@@ -89,7 +89,7 @@ def test_a_resume_with_settings_of_another_training_names_them_and_leaves_the_ru
 def test_a_resume_may_change_rates_weights_and_intervals_and_says_so(tiny_run, tmp_path, capfd):
     run = shutil.copytree(tiny_run, tmp_path / "run")
     sets = ["pix2pix.l1=50", "train.optimizer.lr=1e-3", "train.optimizer.weight_decay=0.5", "train.log_every=2"]
-    assert train_only(out=run, resume=True, sets=sets, train_steps=4).step == 4
+    assert train_only(out=run, resume=True, sets=sets, steps=4).step == 4
     line = next(line for line in capfd.readouterr().err.splitlines() if line.startswith("going on with"))
     for change in ("train.steps=4 (was 2)", "pix2pix.l1=50.0 (was 100.0)", "train.optimizer.lr=0.001 (was 0.0002)"):
         assert change in line
@@ -99,22 +99,22 @@ def test_a_resume_may_change_rates_weights_and_intervals_and_says_so(tiny_run, t
 
 def test_a_batch_may_be_cut_into_accumulated_parts(pairs_root, tmp_path):
     sets = [*TINY, "batch_size=4"]
-    run = train_only("pix2pix", data=pairs_root, out=tmp_path / "run", sets=sets, train_steps=1).run
-    assert train_only(out=run, resume=True, sets=["batch_size=2", "accumulate=2"], train_steps=2).step == 2
+    run = train_only("pix2pix", data=pairs_root, out=tmp_path / "run", sets=sets, steps=1).run
+    assert train_only(out=run, resume=True, sets=["batch_size=2", "accumulate=2"], steps=2).step == 2
     with pytest.raises(i2i.RunError, match=r"accumulate: run has 2, asked for 1"):
-        train_only(out=run, resume=True, sets=["accumulate=1"], train_steps=3)
+        train_only(out=run, resume=True, sets=["accumulate=1"], steps=3)
 
 
 def test_a_resume_to_an_earlier_step_is_refused(tiny_run):
     with pytest.raises(i2i.RunError, match="has done 2 steps already"):
-        train_only(out=tiny_run, resume=True, train_steps=1)
+        train_only(out=tiny_run, resume=True, steps=1)
 
 
 def test_other_data_that_changes_the_networks_does_not_resume(tiny_run, folders_root, tmp_path):
     run = shutil.copytree(tiny_run, tmp_path / "run")
     before = contents(run)
     with pytest.raises(i2i.RunError, match=r"does not fit the configuration: generator\..* in the checkpoint, .* here"):
-        train_only(out=run, resume=True, data=folders_root, train_steps=3)  # grey sources
+        train_only(out=run, resume=True, data=folders_root, steps=3)  # grey sources
     assert contents(run) == before
 
 
@@ -131,7 +131,7 @@ def test_a_budget_of_hours_saves_and_leaves_with_0_and_resumes(pairs_root, tmp_p
 
 def test_a_run_inside_its_data_is_refused(folders_root):
     with pytest.raises(i2i.RunError, match="inside the data folder"):
-        train_only("pix2pix", data=folders_root, out=folders_root / "run", sets=TINY, train_steps=1)
+        train_only("pix2pix", data=folders_root, out=folders_root / "run", sets=TINY, steps=1)
     assert not (folders_root / "run").exists()
 
 
@@ -154,7 +154,7 @@ def test_nothing_is_left_of_a_run_that_could_not_begin(tmp_path, monkeypatch):
 
 def test_best_and_last_checkpoints_are_kept(pairs_root, tmp_path):
     sets = [*TINY, "train.checkpoint_every=1", "train.keep_last=2", "train.optimizer.lr=0.01"]
-    trained = train_only("pix2pix", data=pairs_root, out=tmp_path / "run", sets=sets, train_steps=8)
+    trained = train_only("pix2pix", data=pairs_root, out=tmp_path / "run", sets=sets, steps=8)
     lines = [json.loads(line) for line in (trained.run / "metrics.jsonl").read_text().splitlines()]
     errors = {line["step"]: line["val/l1"] for line in lines if "val/l1" in line and line["step"] > 0}
     best = min(errors, key=errors.get)
@@ -167,7 +167,7 @@ def test_best_and_last_checkpoints_are_kept(pairs_root, tmp_path):
 def test_loss_that_is_not_finite_stops_the_run_and_is_not_saved(pairs_root, tmp_path):
     sets = [*TINY, "train.phases.generator.lr=1e30", "train.log_every=100"]
     with pytest.raises(TrainingError, match=r"loss/.* is nan at step \d+; nothing of it was saved"):
-        train_only("pix2pix", data=pairs_root, out=tmp_path / "run", sets=sets, train_steps=6)
+        train_only("pix2pix", data=pairs_root, out=tmp_path / "run", sets=sets, steps=6)
     assert not list((tmp_path / "run").glob("checkpoints/*"))
 
 
@@ -177,7 +177,7 @@ def test_a_corrupt_image_is_named_and_training_goes_on(pairs_root, tmp_path, cap
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
     (tmp_path / "data" / "train" / "05.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
-    trained = train_only("pix2pix", data=tmp_path / "data", out=tmp_path / "run", sets=TINY, train_steps=2)
+    trained = train_only("pix2pix", data=tmp_path / "data", out=tmp_path / "run", sets=TINY, steps=2)
     assert trained.step == 2
     assert "warning: left out" in (err := capfd.readouterr().err)
     assert "05.png" in err
@@ -185,11 +185,11 @@ def test_a_corrupt_image_is_named_and_training_goes_on(pairs_root, tmp_path, cap
 
 def test_the_run_is_named_at_the_beginning_and_so_is_a_resume_of_nothing(pairs_root, tmp_path, capsys):
     options = {"data": pairs_root, "out": tmp_path / "run", "sets": TINY}
-    train_only("pix2pix", resume=True, train_steps=1, **options)
+    train_only("pix2pix", resume=True, steps=1, **options)
     said = capsys.readouterr().err
     assert "note: there is nothing to resume: a new run begins" in said
     assert f"training to step 1 in {tmp_path / 'run'}" in said
-    train_only(out=tmp_path / "run", resume=True, train_steps=2)
+    train_only(out=tmp_path / "run", resume=True, steps=2)
     said = capsys.readouterr().err
     assert "nothing to resume" not in said
     assert f"training from step 1 to step 2 in {tmp_path / 'run'}" in said

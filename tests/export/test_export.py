@@ -28,14 +28,14 @@ SIZES = [(1, 256, 256), (1, 200, 333), (1, 1, 1), (3, 40, 56)]
 def run(pairs_root, tmp_path_factory) -> Path:
     """A run of a few steps, batch 1, whose weights are far from the initial ones."""
     sets = [*TINY, "train.optimizer.lr=0.01", "train.ema=0.5"]
-    return i2i.train("pix2pix", data=pairs_root, out=tmp_path_factory.mktemp("run"), sets=sets, train_steps=6).run
+    return i2i.train("pix2pix", data=pairs_root, out=tmp_path_factory.mktemp("run"), sets=sets, steps=6).run
 
 
 @pytest.fixture(scope="module")
 def deployed(run, plugins) -> Deployed:
     """The same model in torch."""
     found = checkpoints.load(checkpoints.list_checkpoints(run / "checkpoints")[-1])
-    config = resolve(plugins, values=found.state["config"])
+    config = resolve(plugins, config=found.state["config"])
     return Deployed(load_translators(found, config, plugins)["default"].module, ["image"], "uint8")
 
 

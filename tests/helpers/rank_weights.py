@@ -9,7 +9,8 @@ from torch import Tensor
 
 from i2i.config import resolve
 from i2i.engine import launch
-from i2i.engine.loop import feed, open_training
+from i2i.engine.setup import open_training
+from i2i.engine.step_batches import step_batches
 from i2i.plugins import Plugins
 
 
@@ -19,7 +20,7 @@ def final_state(recipe: str, plugin: str, sets: list[str]) -> tuple[int, dict[st
     config = resolve(plugins, recipe, sets=sets)
     fabric = launch(config.engine)
     training, data = open_training(config, plugins, fabric)
-    steps = feed(training, data, fabric, set())
+    steps = step_batches(training, data, fabric)
     while training.step < training.steps:
         training.train_step(next(steps))
     state = {f"{name}/{key}": t for name, m in training.modules.items() for key, t in m.state_dict().items()}

@@ -333,7 +333,7 @@ def learned(name: str, out, *sets: str, size: int, steps: int) -> Model:
     shared = [f"data.layout={{name: styles, count: 120, val_count: 16, size: {size}}}", f"data.size={size}"]
     shared += ["engine.threads=1", "engine.precision=fp32", "train.sample_every=1000", "train.checkpoint_every=1000"]
     sets = [*shared, "train.ema=0.9", *(f"{name}.{line}" for line in sets)]
-    return i2i.load(i2i.train(name, out=out, preset="samples", sets=sets, train_steps=steps).run)
+    return i2i.load(i2i.train(name, out=out, preset="samples", sets=sets, steps=steps).run)
 
 
 def test_cgan_draws_the_asked_class(tmp_path, classifier):

@@ -8,7 +8,7 @@ from torch.distributions import Normal
 from helpers.paths import HELPERS
 from i2i.config import resolve
 from i2i.data.loading import open_data
-from i2i.engine.state import setup
+from i2i.engine.setup import build_training
 from i2i.plugins import Plugins
 
 SETS = [
@@ -26,7 +26,7 @@ def played(*sets: str):
     plugins = Plugins(extra=[str(HELPERS / "game.py")])
     config = resolve(plugins, "game", sets=[*SETS, *sets])
     data = open_data(config.data, plugins, needs={"target"}, seed=0)
-    training = setup(config, plugins, data, Fabric(accelerator="cpu", devices=1))
+    training = build_training(config, plugins, data, Fabric(accelerator="cpu", devices=1))
     while training.step < training.steps:
         training.train_step([{"target": torch.zeros(1, 1, 1, 1)}])
     return training.averages["generator"].module, training.modules["discriminator"]

@@ -51,7 +51,7 @@ def classifier():
 def test_pix2pix_halves_the_error_on_held_out_samples(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sets = ["data.size=64", "engine.threads=1", "train.checkpoint_every=500"]
-    trained = i2i.train("pix2pix", sets=sets, train_steps=250)
+    trained = i2i.train("pix2pix", sets=sets, steps=250)
     untrained, *_, last = logged(trained.run, "val/l1")
     assert last < untrained / 2
     model = i2i.load(trained.run)
@@ -113,7 +113,7 @@ def test_super_resolution_sharpens_beyond_bicubic(recipe, tmp_path, monkeypatch)
 def test_facades_from_label_map_to_photo(tmp_path, i2i_data):
     small = ["data.size=64", "engine.threads=1", "pix2pix.generator.filters=16", "pix2pix.discriminator.filters=16"]
     sets = [*small, "data.direction=BtoA", "train.val_images=20", "train.batch_size=4"]
-    trained = i2i.train("pix2pix", data=i2i_data / "facades", out=tmp_path / "run", sets=sets, train_steps=60)
+    trained = i2i.train("pix2pix", data=i2i_data / "facades", out=tmp_path / "run", sets=sets, steps=60)
     untrained, *_, last = logged(trained.run, "val/l1")
     assert last < untrained
     (tmp_path / "labels").mkdir()
@@ -132,7 +132,7 @@ def test_facades_from_label_map_to_photo(tmp_path, i2i_data):
 def test_nuclei_from_two_folders_with_other_channels(tmp_path, i2i_data, direction, channels):
     sets = ["data.size=32", "engine.threads=1", "pix2pix.generator.filters=8", f"data.direction={direction}"]
     sets += ["pix2pix.discriminator={name: patch, filters: 8, layers: 2}", "train.val_images=5"]
-    trained = i2i.train("pix2pix", data=i2i_data / "nuclei", out=tmp_path / "run", sets=sets, train_steps=3)
+    trained = i2i.train("pix2pix", data=i2i_data / "nuclei", out=tmp_path / "run", sets=sets, steps=3)
     assert i2i.load(trained.run).channels == channels
 
 

@@ -57,7 +57,7 @@ SETTING = {
 
 
 def train(tmp_path, *sets, recipe="pix2pix", **options):
-    return i2i.train(recipe, out=tmp_path / "run", sets=[*SMALL, *sets], plugins=ODD, train_steps=2, **options)
+    return i2i.train(recipe, out=tmp_path / "run", sets=[*SMALL, *sets], plugins=ODD, steps=2, **options)
 
 
 @pytest.mark.parametrize(("kind", "fault", "reason"), FAULTS)
@@ -96,7 +96,7 @@ def test_a_component_that_does_the_wrong_thing_is_stopped_at_step_0(kind, fault,
 def test_a_recipe_that_contradicts_itself_is_stopped_at_step_0(fault, reason, tmp_path, pairs_root):
     sets = [*BASE, f"odd-recipe.fault={fault}", "train.batch_size=2"]
     with pytest.raises(PluginError, match=rf"recipe 'odd-recipe' of plugin misbehaving .*{reason}") as error:
-        i2i.train("odd-recipe", data=pairs_root, out=tmp_path / "run", sets=sets, plugins=ODD, train_steps=2)
+        i2i.train("odd-recipe", data=pairs_root, out=tmp_path / "run", sets=sets, plugins=ODD, steps=2)
     assert "\n" not in str(error.value)
 
 
@@ -138,7 +138,7 @@ def test_a_component_that_fails_later_leaves_its_checkpoints(tmp_path, pairs_roo
         TrainingError,
         match=r"generator 'odd' of plugin misbehaving .*: RuntimeError: two lines .*, at step 6; go on with --resume",
     ) as error:
-        i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=sets, plugins=ODD, train_steps=9)
+        i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=sets, plugins=ODD, steps=9)
     assert error.value.exit_code == 1
     assert list((tmp_path / "run").glob("checkpoints/step-*"))
 

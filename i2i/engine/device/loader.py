@@ -1,79 +1,109 @@
-"""Reading ahead by other processes, when one of them dies."""
+"""Reading ahead by loader processes, and what happens when one of them dies."""
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from i2i.errors import TrainingError
+from i2i.errors import TrainingError, UserError
 
 Batches = Iterator[dict[str, Any]]
 
+DEATH_WAIT_S = 5.0
+"""Seconds after an error of unknown cause in which a loader process may still be found dead.
 
-def outliving(
-    load: Callable[[int, int], Batches], workers: int, failed: Callable[[TrainingError], None] | None
+A dying process closes its connections before the system reports its end; on a busy machine that takes a while.
+"""
+
+
+def survive_worker_death(
+    load: Callable[[int, int, BaseContext], Batches],
+    workers: int,
+    on_death: Callable[[TrainingError], None] | None,
 ) -> Batches:
-    """The batches of `load`, also when a loader process dies: the rest is then loaded in this process.
+    """The batches of `load`; when a loader process dies, the rest is loaded in this process.
 
     So the step that needs the batch can be finished, and what was trained can be saved.
 
     Args:
-        load: opens the batches from the given one on, read ahead by so many processes.
-        workers: how many.
-        failed: is told of the death, before the next batch comes; None: the death ends the batches.
+        load: called with the number of the first batch, the number of loader processes, and the multiprocessing context
+            that makes them.
+        workers: number of loader processes.
+        on_death: called once a loader process has died, before the next batch comes; None: the batches end.
 
     Raises:
-        TrainingError: a loader process died, and there is nobody to be told.
+        TrainingError: a loader process died, and `on_death` is None.
     """
-    done, children = 0, list[BaseProcess]()
+    done, processes = 0, list[BaseProcess]()
+    context = _recording_context(processes)
     try:
-        for batch in load(0, workers):
-            if done == 0 and workers:
-                _hear_of_deaths_only_here()
-                children = multiprocessing.active_children()
+        with _without_sigchld_handler():
+            batches = load(0, workers, context)
+        for batch in batches:
             done += 1
             yield batch
-    except (RuntimeError, OSError, EOFError) as error:
-        if not workers or not _is_death(error):
+    except Exception as error:
+        death = None if isinstance(error, UserError) else _death(processes)
+        if death is None:
             raise
-        death = TrainingError(f"a loader process died{_whose(children)}")
-        if failed is None:
+        if on_death is None:
             raise death from error
-        failed(death)
-    yield from load(done, 0)
+        on_death(death)
+    batches = iter(())  # the last reference is gone: the other loader processes end
+    yield from load(done, 0, context)
 
 
-def _is_death(error: Exception) -> bool:
-    """Whether an error is torch's word for it, or what comes of asking a dead process for its images."""
-    if isinstance(error, RuntimeError):
-        return "DataLoader worker (pid" in str(error)
-    asked = isinstance(error, ConnectionError | EOFError | FileNotFoundError)
-    return asked and not str(error).startswith("Caught ")  # that is how an error inside a loader process arrives
+def _recording_context(processes: list[BaseProcess]) -> BaseContext:
+    """The usual multiprocessing context; every process that it makes is appended to `processes`."""
+    context = copy(multiprocessing.get_context())
+    make = context.Process
+
+    def recorded(*args: Any, **options: Any) -> BaseProcess:
+        process = make(*args, **options)
+        processes.append(process)
+        return process
+
+    context.Process = recorded  # type: ignore[assignment,misc]
+    return context
 
 
-def _whose(children: Sequence[BaseProcess]) -> str:
-    wait([child.sentinel for child in children], 1.0)  # its sockets close a moment before it is gone
-    dead = [child for child in children if not child.is_alive()]
+def _death(processes: Sequence[BaseProcess]) -> TrainingError | None:
+    """What to report of a process that died; None if all of them are alive.
+
+    Decided by the processes alone: what a broken connection raises depends on the moment of the death.
+    """
+    started = [process for process in processes if process.pid is not None]
+    ready = wait([process.sentinel for process in started], DEATH_WAIT_S) if started else []
+    for process in started:
+        if process.sentinel in ready:  # a moment before there is an exit code
+            process.join(DEATH_WAIT_S)
+    dead = [process for process in started if process.exitcode is not None]
     if not dead:
-        return ""
+        return None
     code = dead[0].exitcode or 0
     how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
     memory = ", perhaps for want of memory" if -code == getattr(signal, "SIGKILL", 9) else ""
-    return f" (process {dead[0].pid}, {how}{memory})"
+    return TrainingError(f"a loader process died (process {dead[0].pid}, {how}{memory})")
 
 
-def _hear_of_deaths_only_here() -> None:
-    """Takes torch's SIGCHLD handler away, which raises wherever the main thread is: in a step, in a save.
+@contextmanager
+def _without_sigchld_handler() -> Iterator[None]:
+    """Takes away the SIGCHLD handler that torch installs when it starts loader processes.
 
-    A dead process is then found when its batch does not come, within 5 seconds.
+    It raises wherever the main thread is: in a step, in a save. Without it a dead process is found when its batch does
+    not come, within 5 seconds.
     """
     number = getattr(signal, "SIGCHLD", None)
-    if number is None or threading.current_thread() is not threading.main_thread():
-        return
-    if getattr(signal.getsignal(number), "__module__", "").startswith("torch."):
-        signal.signal(number, signal.SIG_DFL)
+    before = None if number is None else signal.getsignal(number)
+    try:
+        yield
+    finally:
+        if number is not None and signal.getsignal(number) is not before:  # torch installs it in the main thread only
+            signal.signal(number, signal.SIG_DFL if before is None else before)

@@ -37,28 +37,23 @@ def explained(training: Training) -> Iterator[None]:
 
 
 def _advice(training: Training) -> str:
-    config, device = training.config, device_of(training)
+    config, device = training.config, training.context.device
     batch, size, accumulate = config.train.batch_size, config.data.size, config.train.accumulate
     there = f" ({size_text(available(device))} free)" if known(device) else ""
     tips = []
-    if batch > training.world:
-        half = max(1, batch // 2 // training.world) * training.world
+    if batch > training.context.world:
+        half = max(1, batch // 2 // training.context.world) * training.context.world
         same = f" --set train.accumulate={accumulate * batch // half}" if accumulate * batch % half == 0 else ""
         keeps = " and keeps the effective batch" if same else ""
         tips.append(f"--set train.batch_size={half}{same} needs about half of it{keeps}")
         tips.append("--set train.batch_size=auto finds what fits")
-    tips.append(f"a smaller data.size needs less{': half of it a quarter' if batch <= training.world else ''}")
+    tips.append(f"a smaller data.size needs less{': half of it a quarter' if batch <= training.context.world else ''}")
     if compute_dtype(config.engine, device) != torch.bfloat16:
         tips.append("so does engine.precision=bf16")
     return (
         f"out of memory at step {training.step}: batch_size {batch} at {size} x {size} on {device}{there}; "
         f"{', '.join(tips)}"
     )
-
-
-def device_of(training: Training) -> torch.device:
-    """Where a run's networks are."""
-    return next(iter(training.sample.values())).device
 
 
 def known(device: torch.device) -> bool:

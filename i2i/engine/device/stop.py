@@ -1,4 +1,4 @@
-"""Ending a run when the system asks for it, with nothing lost."""
+"""Ending a training early, on a signal, at its time limit or after a failure, with nothing lost."""
 
 from __future__ import annotations
 
@@ -16,57 +16,65 @@ from torch import distributed
 from i2i.errors import TrainingError
 
 
-class Stop:
-    """Turns SIGINT, SIGTERM and SIGHUP into "finish this step, save, leave"; a second SIGINT leaves at once.
+class StopRequest:
+    """Whether the training is to finish its step, save and end.
 
-    A training that can only just finish its step, `fail`, ends in the same way.
+    While the context lasts, SIGINT, SIGTERM and SIGHUP request it; a second SIGINT interrupts at once.
 
     Args:
         fabric: this process.
-        deadline: of `time.monotonic`, after which the same is asked for.
+        deadline: of `time.monotonic`; afterwards it is requested, too.
+
+    Attributes:
+        signal: number of the signal that requested it, or 0.
+        out_of_time: whether the deadline had passed when `requested` was asked last.
+        error: why the training can only just finish its step, or None.
     """
 
     def __init__(self, fabric: Fabric, deadline: float = math.inf) -> None:
-        self.fabric, self.deadline = fabric, deadline
-        self.number, self.late = 0, False
+        self.signal, self.out_of_time = 0, False
         self.error: TrainingError | None = None
-        self.process = os.getpid()
+        self._fabric, self._deadline = fabric, deadline
+        self._process = os.getpid()
+        self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> None:
-        self.old: dict[int, Any] = {}
         for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
             try:
-                self.old[number] = signal.signal(number, self._note)
+                self._handlers[number] = signal.signal(number, self._handle)
             except ValueError:  # not in the main thread: whoever started the thread handles signals
                 return
 
     def __exit__(self, *exception: object) -> None:
-        for number, handler in self.old.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, _: FrameType | None) -> None:
-        if os.getpid() != self.process:  # a loader process: it ends when it is no longer needed
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        if os.getpid() != self._process:  # a loader process: it ends when it is no longer needed
             return
-        if self.number and number == signal.SIGINT:
+        if self.signal and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.number = number
+        self.signal = number
 
     def fail(self, error: TrainingError) -> None:
-        """Asks for the end because of an error, which `train` raises after saving; a signal goes before it."""
-        if not self.number:
+        """Requests the end because of an error, to be raised after saving; a signal that came before goes first."""
+        if not self.signal:
             self.error = error
 
-    def noted(self) -> bool:
-        """Whether this process was told to stop by a signal: for what only it does, and can leave undone."""
-        return self.number > 0
+    def signalled(self) -> bool:
+        """Whether this process got a signal: for work that only this process does, and can leave undone."""
+        return self.signal > 0
 
-    def asked(self) -> bool:
-        """Whether any process was told to stop, failed, or its time is over; all of them get the same answer."""
-        self.late = time.monotonic() > self.deadline
-        if self.fabric.world_size > 1:
-            flags = torch.tensor([self.number, self.late, self.error is not None], device=self.fabric.device)
+    def requested(self) -> bool:
+        """Whether any process got a signal, failed, or its time is over.
+
+        Every process must ask at the same step, and all of them get the same answer.
+        """
+        self.out_of_time = time.monotonic() > self._deadline
+        if self._fabric.world_size > 1:
+            flags = torch.tensor([self.signal, self.out_of_time, self.error is not None], device=self._fabric.device)
             distributed.all_reduce(flags, distributed.ReduceOp.MAX)
-            self.number, self.late = int(flags[0]), bool(flags[1])
+            self.signal, self.out_of_time = int(flags[0]), bool(flags[1])
             if flags[2] and self.error is None:
                 self.error = TrainingError("another process of this training had to stop")
-        return self.number > 0 or self.late or self.error is not None
+        return self.signal > 0 or self.out_of_time or self.error is not None

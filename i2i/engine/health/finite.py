@@ -1,7 +1,7 @@
 """Numbers that are not finite are found in the step that makes them, before anything of it is kept.
 
-All losses, the gradient's norm of every phase and a sum over the weights of every trained network are looked at at the
-end of a step together, with one wait for the device. They are finite if and only if all their numbers are, but for
+All losses, the gradient's norm of every phase and a sum over the weights of every trained network are checked together
+at the end of a step, with one wait for the device. They are finite if and only if all their numbers are, but for
 gradients above 1e19, whose squares float32 cannot hold and no training can use.
 """
 
@@ -23,28 +23,28 @@ class DivergedError(TrainingError):
     Attributes:
         step: the step, counted from 1 as in the logs.
         what: what was not finite, with its value, for a person to read.
-        given: whether the batch already had such numbers, which no other rate can help against.
+        in_batch: whether the batch already had such numbers, which no other learning rate can help against.
     """
 
-    def __init__(self, step: int, what: str, *, given: bool = False) -> None:
+    def __init__(self, step: int, what: str, *, in_batch: bool = False) -> None:
         super().__init__(f"{what} at step {step}")
-        self.step, self.what, self.given = step, what, given
+        self.step, self.what, self.in_batch = step, what, in_batch
 
 
-def norm(tensors: Iterable[Tensor | None]) -> Tensor:
+def gradient_norm(tensors: Iterable[Tensor | None]) -> Tensor:
     """Euclidean norm of all numbers of all tensors, as a scalar; 0 without any."""
     return torch.nn.utils.get_total_norm([tensor for tensor in tensors if tensor is not None])
 
 
-def total(module: nn.Module) -> Tensor:
-    """A scalar that is finite if all weights and buffers of a network are: a sum, or where that is faster norms."""
+def weights_probe(module: nn.Module) -> Tensor:
+    """A scalar that is finite if and only if all weights and buffers of a network are: their norm or their sum."""
     tensors = [t.detach() for t in itertools.chain(module.parameters(), module.buffers()) if t.is_floating_point()]
     if not tensors or tensors[0].is_cuda:
-        return norm(tensors)
+        return gradient_norm(tensors)
     return torch.stack([tensor.sum() for tensor in tensors]).sum()
 
 
-def numbers(
+def fetch_numbers(
     values: Mapping[str, Tensor], others: Mapping[str, Tensor] | None = None, *, world: int = 1
 ) -> tuple[dict[str, float], bool]:
     """Scalars as Python numbers, with one wait for the device.
@@ -70,15 +70,15 @@ def numbers(
     return {name: value for name, value in found.items() if name in values or math.isfinite(value)}, finite
 
 
-def explain(
+def divergence_error(
     step: int, found: Mapping[str, float], batches: Sequence[Mapping[str, Tensor]], modules: Mapping[str, nn.Module]
 ) -> DivergedError:
-    """Where numbers that are not finite came from: the batch, a loss, a gradient, a weight, in this order.
+    """The error that names where numbers that are not finite come from: batch, loss, gradient or weight, in this order.
 
     Args:
         step: the step, counted from 1.
-        found: what `numbers` gave; in the order in which it came about.
-        batches: what the step was given.
+        found: what `fetch_numbers` gave, in the order of computation.
+        batches: the batches of the step.
         modules: the networks.
     """
     for batch in batches:
@@ -86,7 +86,7 @@ def explain(
             if value.is_floating_point() and (rows := _rows(value)):
                 places = ", ".join(map(str, rows))
                 what = f"'{key}' of the batch has numbers that are not finite (sample {places} of {len(value)})"
-                return DivergedError(step, what, given=True)
+                return DivergedError(step, what, in_batch=True)
     kinds = ("loss/", "grad/", "weights/")
     bad = next((item for item in found.items() if item[0].startswith(kinds) and not math.isfinite(item[1])), None)
     if bad is None:
@@ -102,7 +102,7 @@ def explain(
 
 
 def _rows(value: Tensor | None) -> list[int]:
-    """First indices of numbers that are not finite."""
+    """The first 8 indices along the batch dimension at which numbers are not finite."""
     if value is None:
         return []
     bad = ~torch.isfinite(value.detach())

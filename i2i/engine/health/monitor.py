@@ -1,4 +1,4 @@
-"""The health of a training: keeps what the last steps showed, and says what is wrong with it."""
+"""The health of a training: keeps what the last steps showed, logs it, and warns."""
 
 from __future__ import annotations
 
@@ -9,79 +9,91 @@ from statistics import fmean
 
 from torch import Tensor, nn
 
-from i2i.engine.health.signs import EVERY, signs
-from i2i.engine.health.watch import Seen, Subject, Watch
-from i2i.engine.health.window import Step, Window
+from i2i.api import Phase
+from i2i.engine.health.diagnosis import CHECK_INTERVAL, diagnose
+from i2i.engine.health.observer import Observation, ObservedTranslator, StepObserver
+from i2i.engine.health.window import StepRecord, Window
 
-FORGOTTEN = 25
-"""After so many looks in a row without it, a sign may be said again."""
+REPEAT_AFTER = 25
+"""A warning may be given again after so many checks in a row that did not find it."""
 LOGGED = ("accuracy/", "grad/")
-"""Figures that are logged beside the losses."""
+"""Figures that are logged beside the losses, by the beginning of their names."""
 
 
 class Health:
     """What the last steps showed, and warnings about it.
 
-    Each process looks at its share of the images, and the first one tells. A resumed run begins to look anew.
+    Each process observes its share of the images; the first process warns. A resumed run starts with an empty window.
 
     Args:
-        subjects: translators to watch.
+        translators: translators whose outputs are observed.
         paired: whether every input has its own target.
-        enabled: whether anything is watched.
+        enabled: whether anything is observed.
     """
 
-    def __init__(self, subjects: Sequence[Subject], *, paired: bool = False, enabled: bool = True) -> None:
+    def __init__(
+        self, translators: Sequence[ObservedTranslator], *, paired: bool = False, enabled: bool = True
+    ) -> None:
         self.paired = paired
-        self.watch = Watch(subjects) if enabled else None
-        self.forget()
-        self._absent: dict[str, int] = {}  # looks without it, of each sign that was said
+        self.observer = StepObserver(translators) if enabled else None
+        self.reset()
+        self._absent: dict[str, int] = {}  # checks in a row without it, for each kind of warning that was given
 
-    def forget(self) -> None:
-        """Begins to look anew, as after going back to an older state."""
+    def reset(self) -> None:
+        """Empties the window, as after going back to an older state; warnings that were given are remembered."""
         self.window = Window(paired=self.paired)
-        self._new: list[Mapping[str, float]] = []
-        self._lasting: dict[str, int] = {}
+        self._unlogged: list[Mapping[str, float]] = []
+        self._found_in_a_row: dict[str, int] = {}
         self._logged: dict[str, float] = {}
 
-    def step(self, step: int, batch: Mapping[str, Tensor]) -> AbstractContextManager[Seen]:
-        """Looks on while a step, counted from 0, runs."""
-        return self.watch.step(step, batch) if self.watch else nullcontext(Seen())
+    def observe_step(self, step: int, batch: Mapping[str, Tensor]) -> AbstractContextManager[Observation]:
+        """Observes a step, counted from 0, while it runs."""
+        return self.observer.observe_step(step, batch) if self.observer else nullcontext(Observation())
 
-    def changing(self, phase: str, parameters: Sequence[nn.Parameter]) -> AbstractContextManager[None]:
-        """Looks on while a phase that has computed its losses changes its weights."""
-        return self.watch.changing(phase, parameters) if self.watch else nullcontext()
+    def begin_phase(self, phase: Phase) -> None:
+        """To be called before a phase computes its losses for a batch."""
+        if self.observer:
+            self.observer.begin_phase(phase)
 
-    def done(self, step: int, figures: Mapping[str, float], seen: Seen) -> None:
-        """Keeps what a step showed.
+    def observe_update(self, phase: str, parameters: Sequence[nn.Parameter]) -> AbstractContextManager[None]:
+        """Observes the optimiser step of a phase that has computed its losses."""
+        return self.observer.observe_update(phase, parameters) if self.observer else nullcontext()
+
+    def record(self, step: int, figures: Mapping[str, float], observation: Observation) -> None:
+        """Adds a step to the window.
 
         Args:
             step: finished steps.
-            figures: its losses, norms and what else was seen, all finite.
-            seen: its images.
+            figures: the step's losses, norms and observed figures, all finite.
+            observation: its images.
         """
-        if self.watch:
-            self.window.add(Step(step, figures, seen.images))
-            self._new.append({name: value for name, value in figures.items() if name.startswith(LOGGED)})
+        if self.observer:
+            self.window.add(StepRecord(step, figures, observation.images))
+            self._unlogged.append({name: value for name, value in figures.items() if name.startswith(LOGGED)})
 
     def figures(self) -> dict[str, float]:
-        """What is logged: means since the last call of accuracies and norms, or the last ones, and diversities."""
-        names = dict.fromkeys(name for figures in self._new for name in figures)
-        self._logged |= {name: fmean(figures[name] for figures in self._new if name in figures) for name in names}
-        self._new.clear()
+        """Figures for the log.
+
+        Accuracies and norms are means over the steps since the last call, or the figures of that call where no step had
+        them; diversities are those of the window.
+        """
+        names = dict.fromkeys(name for figures in self._unlogged for name in figures)
+        self._logged |= {name: fmean(figures[name] for figures in self._unlogged if name in figures) for name in names}
+        self._unlogged.clear()
         found = {f"diversity/{name}": self.window.diversity(name) for name in self.window.translators()}
         return self._logged | {name: value for name, value in found.items() if math.isfinite(value)}
 
     def warnings(self, step: int) -> list[str]:
-        """What is wrong and was not said before; to be asked after every step, it looks after every `EVERY`-th."""
-        if not self.watch or step % EVERY:
+        """New warnings, one line each; to be called after every step, it checks after every `CHECK_INTERVAL`-th."""
+        if not self.observer or step % CHECK_INTERVAL:
             return []
-        found = {sign.kind: sign for sign in signs(self.window)}
-        said = []
-        self._lasting = {kind: self._lasting.get(kind, 0) + 1 for kind in found}
-        self._absent = {kind: 0 if kind in found else looks + 1 for kind, looks in self._absent.items()}
-        self._absent = {kind: looks for kind, looks in self._absent.items() if looks < FORGOTTEN}
-        for kind, sign in found.items():
-            if kind not in self._absent and self._lasting[kind] >= sign.lasting:
-                said.append(f"step {step}: {sign}")
+        found = {warning.kind: warning for warning in diagnose(self.window)}
+        self._found_in_a_row = {kind: self._found_in_a_row.get(kind, 0) + 1 for kind in found}
+        self._absent = {kind: 0 if kind in found else checks + 1 for kind, checks in self._absent.items()}
+        self._absent = {kind: checks for kind, checks in self._absent.items() if checks < REPEAT_AFTER}
+        new = []
+        for kind, warning in found.items():
+            if kind not in self._absent and self._found_in_a_row[kind] >= warning.min_checks:
+                new.append(f"step {step}: {warning}")
                 self._absent[kind] = 0
-        return said
+        return new

@@ -1,4 +1,4 @@
-"""The last steps of a training, as signs are read from them."""
+"""The last steps of a training, and the statistics over them that warnings are based on."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import torch
 from torch import Tensor
 
 WINDOW = 100
-"""Steps that a look takes in."""
+"""Steps that a window holds."""
 
-LEAST = 0.004
+MIN_CHANGE = 0.004
 """Half a level of 255: data whose images differ less than this has no diversity to compare with."""
 
-ENOUGH = 12
+MIN_IMAGES = 12
 """Images that are needed to compare."""
 
 Images = Mapping[str, tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
-class Step:
+class StepRecord:
     """What a step showed.
 
     Attributes:
@@ -47,50 +47,50 @@ class Window:
         paired: whether a real image is the target of the output beside it.
 
     Attributes:
-        seen: steps seen altogether.
+        steps_seen: steps added altogether.
     """
 
     def __init__(self, *, paired: bool) -> None:
         self.paired = paired
-        self.steps: deque[Step] = deque(maxlen=WINDOW)
+        self.steps: deque[StepRecord] = deque(maxlen=WINDOW)
         self.first: dict[str, list[float]] = {}
         self._begun: dict[str, int] = {}
-        self.seen = 0
+        self.steps_seen = 0
 
-    def add(self, step: Step) -> None:
+    def add(self, step: StepRecord) -> None:
         """Adds a step; the oldest goes."""
         self.steps.append(step)
-        self.seen += 1
+        self.steps_seen += 1
         for name, value in step.figures.items():
-            if self.seen - self._begun.setdefault(name, self.seen) < WINDOW // 2:
+            if self.steps_seen - self._begun.setdefault(name, self.steps_seen) < WINDOW // 2:
                 self.first.setdefault(name, []).append(value)
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def names(self, prefix: str) -> list[str]:
-        """Figures whose names begin so."""
+        """Names of the figures that begin with `prefix`."""
         names = dict.fromkeys(name for step in self.steps for name in step.figures)
         return [name for name in names if name.startswith(prefix)]
 
-    def critics(self) -> list[str]:
-        """Networks that judged, in order."""
+    def discriminators(self) -> list[str]:
+        """Networks whose accuracy was observed, in order."""
         return list(dict.fromkeys(name.split("/")[1] for name in self.names("accuracy/")))
 
     def translators(self) -> list[str]:
-        """Translators whose outputs were seen."""
+        """Translators whose outputs were observed."""
         return list(dict.fromkeys(name for step in self.steps for name in step.images))
 
     def values(self, name: str) -> np.ndarray:
-        """A figure in the steps that have it."""
+        """The values of a figure, in the steps that have it."""
         return np.array([step.figures[name] for step in self.steps if name in step.figures])
 
     def mean(self, name: str) -> float:
-        """Mean of a figure."""
+        """Mean of a figure; NaN if no step has it."""
         return float(values.mean()) if len(values := self.values(name)) else math.nan
 
     def median(self, name: str) -> float:
-        """Median of a figure."""
+        """Median of a figure; NaN if no step has it."""
         return float(np.median(values)) if len(values := self.values(name)) else math.nan
 
     def left(self, name: str) -> float:
@@ -99,7 +99,7 @@ class Window:
         return self.median(name) / first if first else math.nan
 
     def phases(self, role: str) -> list[str]:
-        """Phases that trained a ``critic`` or another ``player``."""
+        """Phases by their role: ``discriminator``, or ``generator`` for all others."""
         return [name.rpartition("/")[2] for name in self.names(f"update/{role}/")]
 
     def diversity(self, translator: str) -> float:
@@ -108,7 +108,7 @@ class Window:
         Neighbours are compared, of a batch or of two steps: over many steps outputs change because the network does.
         """
         outputs, real = self._images(translator)
-        return _ratio(outputs, real) if len(outputs) >= ENOUGH else math.nan
+        return _ratio(outputs, real) if len(outputs) >= MIN_IMAGES else math.nan
 
     def diversity_grows(self, translator: str) -> bool:
         """Whether outputs of the later half of the window are more diverse than those of the first."""
@@ -122,7 +122,7 @@ class Window:
         For outputs that are all the same it is exactly 1.
         """
         outputs, real = self._images(translator)
-        if len(outputs) < ENOUGH or _change(real) < LEAST:
+        if len(outputs) < MIN_IMAGES or _change(real) < MIN_CHANGE:
             return math.nan
         distances = np.stack([np.abs(output - real).mean(1) for output in outputs])
         own, count = float(np.trace(distances)), len(outputs)
@@ -133,13 +133,13 @@ class Window:
         """Its outputs and the real images, ``(n, values)``, n even; each two in a row are neighbours."""
         found = [step.images[translator] for step in self.steps if translator in step.images]
         sides = (torch.cat([pair[side] for pair in found]) for side in (0, 1))
-        # a batch of one has its neighbour in the next step that is looked at
+        # a batch of one has its neighbour in the next step that is observed
         outputs, real = (images[len(images) % 2 :].flatten(1).cpu().numpy() for images in sides)
         return outputs, real
 
 
 def _ratio(outputs: np.ndarray, real: np.ndarray) -> float:
-    return _change(outputs) / _change(real) if _change(real) > LEAST else math.nan
+    return _change(outputs) / _change(real) if _change(real) > MIN_CHANGE else math.nan
 
 
 def _change(images: np.ndarray) -> float:

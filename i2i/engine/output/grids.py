@@ -13,12 +13,12 @@ from torch.nn.functional import interpolate, pad
 from torchvision.utils import make_grid
 
 from i2i.api import Translator
-from i2i.engine.output.validate import Batch, Validation, run
+from i2i.engine.output.validate import Batch, Validation, run_translator
 from i2i.images import write_image
 from i2i.runs.disk import writing
 
-MOST_LABELS = 8
-"""Columns for labels on a grid, at most."""
+MAX_LABELS = 8
+"""Columns for labels on a grid."""
 
 
 @torch.inference_mode()
@@ -66,10 +66,10 @@ def _row(translator: Translator, batch: Batch) -> Iterator[Tensor]:
     if translator.source in batch:
         yield batch[translator.source]
     if "label" in translator.example and "target_label" not in batch:
-        for label in range(min(MOST_LABELS, max(1, len(translator.labels)))):
-            yield run(translator, batch, label)
+        for label in range(min(MAX_LABELS, max(1, len(translator.labels)))):
+            yield run_translator(translator, batch, label)
     else:
-        yield run(translator, batch)
+        yield run_translator(translator, batch)
     if translator.target in batch:
         yield batch[translator.target]
 
@@ -83,9 +83,9 @@ def _drawn(translator: Translator, count: int) -> list[list[Tensor]]:
     if "label" not in translator.example:
         return [list(translator.module(noise).split(1))]
     rows = []
-    for label in range(min(MOST_LABELS, max(1, len(translator.labels)))):
+    for label in range(min(MAX_LABELS, max(1, len(translator.labels)))):
         batch["target_label"] = torch.full((count,), label, device=example.device)
-        rows.append(list(run(translator, batch).split(1)))
+        rows.append(list(run_translator(translator, batch).split(1)))
     return rows
 
 

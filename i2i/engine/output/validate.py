@@ -1,4 +1,4 @@
-"""Looking at what was learned: metrics over the validation images, and examples of inputs."""
+"""Validation: metrics over the validation images, and some of their inputs as example files."""
 
 from __future__ import annotations
 
@@ -31,18 +31,27 @@ class Validation:
         config: the run's configuration: how many images, which metrics, the scale.
         plugins: where the metrics are looked up.
         device: where the networks are.
+        should_stop: asked before each image; once true, nothing more is measured.
 
     Raises:
         PluginError: a metric is unknown.
     """
 
-    def __init__(self, data: Data, config: RunConfig, plugins: Plugins, device: torch.device) -> None:
+    def __init__(
+        self,
+        data: Data,
+        config: RunConfig,
+        plugins: Plugins,
+        device: torch.device,
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.samples, self.count, self.device = data.val, min(config.train.val_images, len(data.val)), device
         builder = Builder(plugins, (0, 0))
         self.metrics = {metric.name: builder.metric(metric, scale=config.data.scale) for metric in config.train.metrics}
-        self.who = {name: plugins.full_name("metric", name) for name in self.metrics}
-        self.recipe = plugins.full_name("recipe", config.recipe)
-        self.stopped: Callable[[], bool] = lambda: False
+        self.owners = {name: plugins.full_name("metric", name) for name in self.metrics}
+        self.recipe_owner = plugins.full_name("recipe", config.recipe)
+        self.should_stop = should_stop
         for metric in self.metrics.values():
             metric.distributed_available_fn = _alone  # torchmetrics would wait for processes that do not validate
 
@@ -60,27 +69,27 @@ class Validation:
         if translator is None or translator.target is None:
             return {}
         for name, metric in self.metrics.items():
-            with attributed_to(self.who[name]):
+            with attributed_to(self.owners[name]):
                 metric.reset()
         seen = 0
         for batch in self.images(self.count):
-            if self.stopped():
+            if self.should_stop():
                 return {}
             if translator.target not in batch:
                 continue
-            with attributed_to(f"{self.recipe}, translator"):
-                output = run(translator, batch)
+            with attributed_to(f"{self.recipe_owner}, translator"):
+                output = run_translator(translator, batch)
             if output.shape != batch[translator.target].shape:
                 got, want = tuple(output.shape), tuple(batch[translator.target].shape)
-                raise PluginError(f"{self.recipe}: its translator gives images {got}, and the targets are {want}")
+                raise PluginError(f"{self.recipe_owner}: its translator gives images {got}, and the targets are {want}")
             for name, metric in self.metrics.items():
-                with attributed_to(self.who[name]):
+                with attributed_to(self.owners[name]):
                     metric.update(output.float().cpu().contiguous(), batch[translator.target].cpu())
             seen += 1
         return {name: self._value(name) for name in self.metrics} if seen else {}
 
     def _value(self, name: str) -> float:
-        with attributed_to(f"{self.who[name]}, compute must return a scalar"):
+        with attributed_to(f"{self.owners[name]}, compute must return a scalar"):
             return float(self.metrics[name].compute())
 
     def score(self, measured: dict[str, float]) -> float | None:
@@ -91,7 +100,7 @@ class Validation:
         return None
 
 
-def run(translator: Translator, batch: Batch, label: int | None = None) -> Tensor:
+def run_translator(translator: Translator, batch: Batch, label: int | None = None) -> Tensor:
     """The translator's output for a batch, images padded and cropped back as in the exported model.
 
     Args:

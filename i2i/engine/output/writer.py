@@ -1,4 +1,4 @@
-"""What the first process writes beside training: figures, grids, checkpoints."""
+"""Writing during a training, by the first process: figures, sample grids, checkpoints."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import torch
 from i2i.api import Translator
 from i2i.engine.context import Pools
 from i2i.engine.output.grids import image_row, sample_grid, save_grid
-from i2i.engine.output.log import Log, Reporter
+from i2i.engine.output.log import MetricsLog
+from i2i.engine.output.progress import Reporter
 from i2i.engine.output.validate import Validation, save_examples
+from i2i.engine.saving import to_checkpoint
 from i2i.engine.state import Training
 from i2i.errors import PluginError, TrainingError, attributed_to
 from i2i.runs import checkpoint as checkpoints
@@ -22,7 +24,7 @@ from i2i.runs.folder import RunFolder
 
 
 class Writer:
-    """What the first process writes beside training: figures, grids, checkpoints.
+    """Writes into the run folder what is due after each step: figures, sample grids, checkpoints.
 
     Args:
         training: the run in memory.
@@ -30,7 +32,7 @@ class Writer:
         run: its folder.
         reporter: where progress is shown.
         metrics: the last validation.
-        begun: the step that this process went on from; what was logged after it goes.
+        first_step: the step at which this process began; log lines of later steps are dropped.
     """
 
     def __init__(
@@ -40,54 +42,64 @@ class Writer:
         run: RunFolder,
         reporter: Reporter,
         metrics: Mapping[str, float],
-        begun: int,
+        first_step: int,
     ) -> None:
         self.training, self.validation, self.run, self.reporter = training, validation, run, reporter
         self.config = training.config.train
         self.metrics = dict(metrics)
         self.losses: dict[str, torch.Tensor] = {}
-        self.said: set[str] = set()
+        self.reported: set[str] = set()  # skipped samples that were reported
         self.skipped = 0
         _check_space(training, run)
         try:  # only now: a resume whose settings do not fit must leave the old configuration
             run.write(run.config, training.config.to_yaml())
         except OSError as error:
             raise TrainingError(cannot_write(run.config, error)) from error
-        self.log = Log(run, begun)
+        self.log = MetricsLog(run, first_step)
         self.since = time.monotonic()
         self.since_step = training.step
 
     def begin(self, untrained: Mapping[str, Translator], measured: dict[str, float]) -> None:
-        """The untrained networks' figures and grid, to see progress against.
+        """Writes example inputs, and the untrained networks' metrics and grid, to see progress against.
 
         Args:
-            untrained: what `Training.translators` gave before the first step.
+            untrained: the translators before the first step.
             measured: on the validation images.
         """
         save_examples(self.run.examples, self.validation, untrained, self.config.sample_count)
-        self._note(0, measured)
+        self._record_validation(0, measured)
         self.grid(0, untrained)
 
     def after_step(
-        self, losses: Mapping[str, torch.Tensor], named: Counter[str], *, pools: Pools | None, stopping: bool
+        self, losses: Mapping[str, torch.Tensor], skipped: Counter[str], *, pools: Pools | None, stopping: bool
     ) -> None:
-        """Whatever is due after a step: a checkpoint if there are the processes' `pools` to go into it."""
+        """Writes what is due after a step.
+
+        Args:
+            losses: of the step.
+            skipped: samples that had to be replaced so far.
+            pools: the image pools of all processes; given when a checkpoint is to be written.
+            stopping: whether this step is the last one of this process, which is then not validated.
+
+        Raises:
+            TrainingError: the disk is full or cannot be written to, or a metric fails; the checkpoint is saved.
+        """
         try:
-            self._after_step(losses, named, pools=pools, stopping=stopping)
+            self._after_step(losses, skipped, pools=pools, stopping=stopping)
         except OSError as error:
             path = Path(error.filename) if isinstance(error.filename, str) else self.run.path
             raise TrainingError(f"{cannot_write(path, error)}; go on with --resume") from error
 
     def _after_step(
-        self, losses: Mapping[str, torch.Tensor], named: Counter[str], *, pools: Pools | None, stopping: bool
+        self, losses: Mapping[str, torch.Tensor], skipped: Counter[str], *, pools: Pools | None, stopping: bool
     ) -> None:
         step, last = self.training.step, self.training.step == self.training.steps
         self.losses.update(losses)
         self.reporter.advance(step)
-        for line in sorted(named.keys() - self.said):
+        for line in sorted(skipped.keys() - self.reported):
             self.reporter.say(f"warning: left out {line}")
-        self.said |= named.keys()
-        self.skipped = named.total()
+        self.reported |= skipped.keys()
+        self.skipped = skipped.total()
         for line in self.training.health.warnings(step):
             self.reporter.say(f"warning: {line}")
             self.log.warn(step, line)
@@ -111,7 +123,7 @@ class Writer:
         """
         step = self.training.step
         checkpoints.set_aside_after(self.run.checkpoints, step)
-        self.log = Log(self.run, step)
+        self.log = MetricsLog(self.run, step)
         self.log.warn(step, line)
         self.losses.clear()
         self.reporter.advance(step)
@@ -123,7 +135,7 @@ class Writer:
         seconds = time.monotonic() - self.since
         images = (self.training.step - self.since_step) * self.config.batch_size * self.config.accumulate
         speed = {"images_per_second": images / seconds} if seconds > 0 and images else {}
-        epoch = self.training.step * self.config.batch_size * self.config.accumulate / self.training.epoch_length
+        epoch = self.training.step * self.config.batch_size * self.config.accumulate / self.training.data.length
         skipped = {"data/skipped": float(self.skipped)} if self.skipped else {}
         self.log.write(self.training.step, {"epoch": epoch} | values | self.training.rates() | speed | skipped)
         self.reporter.figures(values | speed)
@@ -131,14 +143,14 @@ class Writer:
         self.since, self.since_step = time.monotonic(), self.training.step
 
     def validate(self, step: int, translators: Mapping[str, Translator]) -> bool:
-        """Measures on the validation images; whether there is something measured."""
+        """Measures on the validation images and logs the metrics; whether there are any."""
         begin = time.monotonic()
         measured = self.validation.measure(translators)
-        self._note(step, measured)
+        self._record_validation(step, measured)
         self.since += time.monotonic() - begin
         return bool(measured)
 
-    def _note(self, step: int, measured: dict[str, float]) -> None:
+    def _record_validation(self, step: int, measured: dict[str, float]) -> None:
         if measured:
             self.metrics = measured
             values = {f"val/{name}": value for name, value in measured.items()}
@@ -149,7 +161,7 @@ class Writer:
     def grid(self, step: int, translators: Mapping[str, Translator]) -> None:
         """Draws the sample grid."""
         begin = time.monotonic()
-        with attributed_to(f"{self.training.who}, translators"):
+        with attributed_to(f"{self.training.owner}, translators"):
             grid = sample_grid(translators, self.validation, self.config.sample_count)
         if grid is not None:
             save_grid(self.run.samples / f"step-{step:07d}.png", grid)
@@ -161,9 +173,9 @@ class Writer:
     def save(self, pools: Pools, *, validated: bool) -> None:
         """Writes a checkpoint, then removes what is no longer needed."""
         begin = time.monotonic()
-        checkpoint = self.training.checkpoint(pools)
+        checkpoint = to_checkpoint(self.training, pools)
         metrics = self.metrics if validated else {}
-        score = self.validation.score(metrics) if self.training.begun else None
+        score = self.validation.score(metrics) if self.training.all_phases_begun else None
         checkpoint.state |= {"metrics": metrics, "score": score}
         checkpoints.save(self.run.checkpoints, checkpoint)
         checkpoints.prune(self.run.checkpoints, self.config.keep_last, self.config.keep_every)
@@ -171,10 +183,10 @@ class Writer:
 
 
 def _check_space(training: Training, run: RunFolder) -> None:
-    # of a phase that has not run yet the optimiser holds nothing: reckoned as Adam's two moments
-    to_come = {id(player.optimizer): player.parameters for player in training.players if not player.optimizer.state}
-    moments = sum(2 * p.nbytes for parameters in to_come.values() for p in parameters)
-    needed = checkpoints.size_of(training.checkpoint({})) + moments
+    # the optimiser of a phase that has not run yet holds nothing: assume Adam's two moments
+    new = {id(one.optimizer): one.parameters for one in training.phase_optimizers if not one.optimizer.state}
+    moments = sum(2 * p.nbytes for parameters in new.values() for p in parameters)
+    needed = checkpoints.size_of(to_checkpoint(training, {})) + moments
     if (free := free_bytes(run.path)) < needed:
         what = f"a checkpoint needs about {needed:,} bytes, {free:,} are free"
         raise TrainingError(f"{run.path}: no disk space: {what}; make room or choose another --out")

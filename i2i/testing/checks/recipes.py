@@ -20,9 +20,10 @@ from torch.utils._pytree import tree_leaves
 from i2i.api import Choice, Phase
 from i2i.config import RunConfig, resolve
 from i2i.engine import launch
-from i2i.engine.loop import feed, open_training
-from i2i.engine.loop import train as run_engine
+from i2i.engine import train as run_engine
+from i2i.engine.setup import open_training
 from i2i.engine.state import Batch, Training
+from i2i.engine.step_batches import step_batches
 from i2i.runs.folder import open_run
 from i2i.testing.processes import final_state, train_in_processes
 from i2i.testing.subject import Check, Subject, fail, small_options
@@ -40,7 +41,7 @@ def round_trip(subject: Subject) -> None:
     config = _config(subject)
     path = subject.folder / "round-trip.yaml"
     path.write_text(config.to_commented_yaml(subject.plugins, "check"), encoding="utf-8")
-    again = resolve(subject.plugins, file=path, samples=False).to_dict()
+    again = resolve(subject.plugins, config=path, samples=False).to_dict()
     different = [key for key, value in config.to_dict().items() if again[key] != value]
     if different:
         fail(f"section {different[0]} comes back as another: an option must be a plain value, a list or a choice")
@@ -49,12 +50,12 @@ def round_trip(subject: Subject) -> None:
 def losses(subject: Subject) -> None:
     """Every phase gives finite scalar losses, each explained by its name in a docstring."""
     named: set[str] = set()
-    for player, logs in _phases(subject, _config(subject)):
+    for phase, logs in _phases(subject, _config(subject)):
         for key in logs:
             name = key.rpartition("/")[2]
             named.add(name)
             if not re.fullmatch(r"[A-Za-z][\w.-]*", name):
-                fail(f"phase '{player.name}': loss '{name}' is no name for a curve: use letters, digits, - and _")
+                fail(f"phase '{phase.name}': loss '{name}' is no name for a curve: use letters, digits, - and _")
     text = _described(subject.component.build)
     if unknown := sorted(name for name in named if name.lower() not in text):
         subject.notes.append(f"say what the losses {', '.join(unknown)} measure in the docstring of `losses`")
@@ -63,12 +64,12 @@ def losses(subject: Subject) -> None:
 def gradients(subject: Subject) -> None:
     """Every network that a phase trains gets gradients and changes, and no other one changes."""
     training, steps = _opened(subject, _config(subject))
-    for player in training.players:
-        alone = replace(training, players=[player])
+    for one in training.phase_optimizers:
+        alone = replace(training, phase_optimizers=[one])
         before = _parameters(training)
         alone.train_step(next(steps), every_phase=True)
-        phase, after = player.phase, _parameters(training)
-        shared = {id(parameter) for parameter in player.parameters}
+        phase, after = one.phase, _parameters(training)
+        shared = {id(parameter) for parameter in one.parameters}
         for name in training.modules:
             own = dict(training.modules[name].named_parameters())
             moved = [key for key in own if not torch.equal(before[name][key], after[name][key])]
@@ -193,7 +194,7 @@ def _config(subject: Subject, *sets: str) -> RunConfig:
         subject.name: _small_choices(subject, chosen.options),
     }
     return resolve(
-        subject.plugins, subject.name, preset=preset, values=small, sets=[*subject.sets, *sets], samples=False
+        subject.plugins, subject.name, preset=preset, config=small, sets=[*subject.sets, *sets], samples=False
     )
 
 
@@ -214,7 +215,7 @@ def _opened(subject: Subject, config: RunConfig) -> tuple[Training, Any]:
     """A training that has made no step, and its batches."""
     fabric = launch(config.engine)
     training, data = open_training(config, subject.plugins, fabric)
-    return training, feed(training, data, fabric, set())
+    return training, step_batches(training, data, fabric)
 
 
 def _phases(subject: Subject, config: RunConfig) -> list[tuple[Phase, dict[str, Tensor]]]:
@@ -222,9 +223,9 @@ def _phases(subject: Subject, config: RunConfig) -> list[tuple[Phase, dict[str, 
     training, steps = _opened(subject, config)
     batch: list[Batch] = next(steps)
     done = []
-    for player in training.players:
-        logs = replace(training, players=[player]).train_step(batch, every_phase=True)
-        done.append((player.phase, logs))
+    for one in training.phase_optimizers:
+        logs = replace(training, phase_optimizers=[one]).train_step(batch, every_phase=True)
+        done.append((one.phase, logs))
     return done
 
 

@@ -18,8 +18,8 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import summary
 
 
-class Board:
-    """Writes what TensorBoard shows; every method raises OSError when the disk is full.
+class EventWriter:
+    """Writes curves, pictures and texts for TensorBoard; every method raises OSError when the disk is full.
 
     Args:
         folder: where the event file goes; made if need be.
@@ -46,8 +46,8 @@ class Board:
         """Adds a text."""
         self._add(summary.text(name, text), step)
 
-    def _add(self, what: Any, step: int) -> None:
-        self._write(Event(step=step, summary=what))
+    def _add(self, values: Any, step: int) -> None:
+        self._write(Event(step=step, summary=values))
 
     def _write(self, event: Any) -> None:
         event.wall_time = time.time()

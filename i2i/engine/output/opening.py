@@ -1,0 +1,44 @@
+"""What a training says before its first step, and what its summary says of machine and networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from i2i.data.loading import Data
+from i2i.engine.state import Training
+
+
+def facts_of(training: Training, fabric: Fabric) -> dict[str, Any]:
+    """Device, number of processes and parameters of each network, by their name in the summary."""
+    device = torch.cuda.get_device_name() if fabric.device.type == "cuda" else str(fabric.device)
+    start_from = training.config.train.start_from
+    parameters = {
+        f"{name} parameters": f"{sum(p.numel() for p in module.parameters()) / 1e6:.2f} M"
+        for name, module in training.modules.items()
+        if next(module.parameters(), None) is not None
+    }
+    started = {"started from": start_from} if start_from else {}
+    return {"device": device, "processes": fabric.world_size, **started, **parameters}
+
+
+def opening_lines(training: Training, data: Data, facts: Mapping[str, Any], where: str = "") -> list[str]:
+    """Lines about the data, the machine and the steps to be done.
+
+    Args:
+        training: the run in memory.
+        data: its samples.
+        facts: from `facts_of`.
+        where: added to the last line.
+    """
+    start = f"from step {training.step} " if training.step else ""
+    return [
+        *(f"warning: left out {problem}" for problem in data.problems),
+        *(f"warning: {line}" for line in data.warnings),
+        f"{training.config.recipe}: {len(data.train)} training and {len(data.val)} validation samples ({data.layout})",
+        ", ".join(f"{key} {value}" for key, value in facts.items()),
+        f"training {start}to step {training.steps}{where}",
+    ]

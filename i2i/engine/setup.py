@@ -1,0 +1,139 @@
+"""Building a training: data, networks, optimisers, averages, and what observes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from lightning_fabric import Fabric
+from torch import distributed, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from i2i.api import Phase, Recipe
+from i2i.config import RunConfig
+from i2i.data.batches import to_device
+from i2i.data.loading import Data, open_data
+from i2i.engine.context import StepContext
+from i2i.engine.device.launch import compute_dtype
+from i2i.engine.device.networks import for_recipe, place
+from i2i.engine.health import Health
+from i2i.engine.health.observer import observed_translators
+from i2i.engine.optim import phase_optimizers
+from i2i.engine.state import Batch, DataSpec, Training
+from i2i.errors import ConfigError, PluginError, attributed_to
+from i2i.plugins import Plugins
+from i2i.plugins.builder import Builder, build_recipe, image_size
+
+
+def open_training(config: RunConfig, plugins: Plugins, fabric: Fabric) -> tuple[Training, Data]:
+    """Opens the data and builds the training at step 0.
+
+    Raises:
+        ConfigError: options do not fit each other, the images or the number of processes.
+        DataError: the data cannot be used.
+        PluginError: the recipe or a component contradicts itself.
+    """
+    batch, world = config.train.batch_size, fabric.world_size
+    if batch % world:
+        raise ConfigError(f"train.batch_size={batch} cannot be shared by {world} processes: set a multiple of {world}")
+    recipe = build_recipe(plugins, config.recipe, config.options)
+    data = open_data(config.data, plugins, needs=recipe.needs, paired=recipe.paired, seed=config.seed)
+    return build_training(config, plugins, data, fabric), data
+
+
+def build_training(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Training:
+    """Builds networks and optimisers for a run at step 0.
+
+    Raises:
+        ConfigError: options do not fit each other or the images.
+        PluginError: the recipe contradicts itself.
+    """
+    dtype = compute_dtype(config.engine, fabric.device)
+    exact = torch.float64 if dtype == torch.float64 else torch.float32
+    recipe = build_recipe(plugins, config.recipe, config.options)
+    sample = to_device(data.sample(), torch.device("cpu"))
+    owner = plugins.full_name("recipe", config.recipe)
+    builder = Builder(plugins, image_size(sample, config.data.size), data.labels)
+    torch.manual_seed(config.seed)
+    modules, phases = _networks_and_phases(recipe, owner, builder, sample)
+    for name in {name for phase in phases for name in phase.trains} & modules.keys():
+        modules[name].train()  # the others stay as the recipe gives them, such as a feature network in eval mode
+    place(modules, config.engine, fabric.device, dtype, fabric.world_size)
+    _broadcast(modules, fabric.world_size)
+    on_device = to_device(data.sample(), fabric.device, exact)
+    with attributed_to(f"{owner}, translators"):
+        averages = _averages(recipe, modules, on_device, config.train.ema)
+        health = _health(recipe, modules, on_device, config)
+    context = StepContext(
+        config.seed, _steps(config, data), fabric.device, exact, fabric.global_rank, fabric.world_size
+    )
+    context.observer = health.observer
+    return Training(
+        config=config,
+        recipe=recipe,
+        owner=owner,
+        components=builder.built,
+        modules=modules,
+        nets=for_recipe(modules, config.engine, dtype),
+        phase_optimizers=phase_optimizers(phases, modules, config.train, fabric.device, owner),
+        averages=averages,
+        context=context,
+        data=DataSpec(on_device, data.value_type, data.labels, len(data.train)),
+        health=health,
+    )
+
+
+def _networks_and_phases(
+    recipe: Recipe, owner: str, builder: Builder, sample: Batch
+) -> tuple[dict[str, nn.Module], list[Phase]]:
+    """What the recipe returns, checked."""
+    with attributed_to(f"{owner}, networks"):
+        modules = recipe.networks(builder, sample)
+    try:
+        with attributed_to("phases"):
+            phases = list(recipe.phases())
+    except PluginError as error:  # what `Phase` refuses, too
+        raise PluginError(f"{owner}: {error}") from error
+    if not isinstance(modules, dict):
+        raise PluginError(f"{owner}: networks must return modules by name, not a {type(modules).__name__}")
+    for name, module in modules.items():
+        if not isinstance(module, nn.Module):
+            raise PluginError(f"{owner}: network '{name}' must be an nn.Module, not a {type(module).__name__}")
+    if not phases or not all(isinstance(phase, Phase) for phase in phases):
+        raise PluginError(f"{owner}: phases must return at least one i2i.Phase")
+    return modules, phases
+
+
+def _broadcast(modules: Mapping[str, nn.Module], world: int) -> None:
+    """Gives all processes the weights and buffers of the first one."""
+    if world > 1:
+        for module in modules.values():
+            for tensor in module.state_dict().values():
+                distributed.broadcast(tensor, 0)
+
+
+def _steps(config: RunConfig, data: Data) -> int:
+    """Steps of the whole run."""
+    train = config.train
+    epochs = train.epochs or 1
+    return train.steps or max(1, round(epochs * len(data.train) / (train.batch_size * train.accumulate)))
+
+
+def _health(recipe: Recipe, modules: Mapping[str, nn.Module], sample: Batch, config: RunConfig) -> Health:
+    """Observes translators, too, unless networks are compiled: hooking into them would compile them again."""
+    enabled = config.train.health
+    observe = enabled and not config.engine.compile
+    observed = observed_translators(recipe.translators(modules, sample), modules, sample) if observe else []
+    return Health(observed, paired=recipe.paired is True, enabled=enabled)
+
+
+def _averages(
+    recipe: Recipe, modules: Mapping[str, nn.Module], sample: Batch, decay: float
+) -> dict[str, AveragedModel]:
+    """A moving average (Yazıcı et al. 2019, arXiv:1806.04498) of each network that a translator uses."""
+    if decay == 0:
+        return {}
+    exported = {id(p) for t in recipe.translators(modules, sample).values() for p in t.module.parameters()}
+    used = {name: m for name, m in modules.items() if any(id(p) in exported for p in m.parameters())}
+    update = get_ema_multi_avg_fn(decay)
+    return {name: AveragedModel(module, multi_avg_fn=update, use_buffers=True) for name, module in used.items()}

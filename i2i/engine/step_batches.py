@@ -1,0 +1,66 @@
+"""From samples to the batches of each training step."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from itertools import islice
+from multiprocessing.context import BaseContext
+from typing import Any
+
+from lightning_fabric import Fabric
+
+from i2i.data.batches import SKIPPED, Order, batches, to_device
+from i2i.data.loading import Data
+from i2i.engine.device.loader import survive_worker_death
+from i2i.engine.state import Batch, Training
+from i2i.errors import TrainingError
+
+MAX_WORKERS = 8
+"""Loader processes beside a GPU where the user does not say how many."""
+
+
+def step_batches(
+    training: Training,
+    data: Data,
+    fabric: Fabric,
+    skipped: Counter[str] | None = None,
+    on_death: Callable[[TrainingError], None] | None = None,
+) -> Generator[list[Batch]]:
+    """The batches of each step for `Training.train_step`, beginning at the training's own step; never ends.
+
+    Args:
+        training: its step and configuration.
+        data: where samples come from.
+        fabric: this process and its device.
+        skipped: counts the samples that had to be replaced, by what was wrong with them; None: nobody counts.
+        on_death: called when a loader process dies; the rest is then loaded in this one. None: ends with the error.
+    """
+    config, on_gpu = training.config, fabric.device.type == "cuda"
+    accumulate, begin = config.train.accumulate, training.step * config.train.accumulate
+
+    def load(first: int, workers: int, context: BaseContext) -> Iterator[dict[str, Any]]:
+        order = Order(
+            len(data.train),
+            config.train.batch_size,
+            config.seed,
+            start=begin + first,
+            rank=fabric.global_rank,
+            world=fabric.world_size,
+        )
+        return batches(data.train, order, workers, pin_memory=on_gpu, context=context)
+
+    skipped = Counter() if skipped is None else skipped
+    default = min(MAX_WORKERS, _cores()) if on_gpu else 0
+    loaded = survive_worker_death(load, default if config.data.workers is None else config.data.workers, on_death)
+    while True:
+        of_step = []
+        for batch in islice(loaded, accumulate):
+            skipped.update(batch[SKIPPED])
+            of_step.append(to_device(batch, fabric.device, training.context.dtype))
+        yield of_step
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

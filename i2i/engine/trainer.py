@@ -1,0 +1,235 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from i2i.api import Translator
+from i2i.config import RunConfig
+from i2i.engine.device import memory
+from i2i.engine.device.stop import StopRequest
+from i2i.engine.finetune import load_start_weights
+from i2i.engine.health import DivergedError
+from i2i.engine.output.grids import sample_grid
+from i2i.engine.output.opening import facts_of, opening_lines
+from i2i.engine.output.progress import Reporter
+from i2i.engine.output.validate import Validation
+from i2i.engine.output.writer import Writer
+from i2i.engine.rollback import roll_back
+from i2i.engine.saving import restore, to_checkpoint
+from i2i.engine.setup import build_training, open_training
+from i2i.engine.state import Batch, Training
+from i2i.engine.step_batches import step_batches
+from i2i.errors import DataError, PluginError, RunError, TrainingError, attributed_to
+from i2i.files import printable
+from i2i.plugins import Plugins
+from i2i.runs import checkpoint as checkpoints
+from i2i.runs.folder import RunFolder
+
+
+@dataclass
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+        step: finished steps.
+        seconds: time in this process, data checks included.
+        signal: number of the signal that stopped it early; 0 when it finished.
+        out_of_time: its hours were over before it finished.
+        metrics: the last validation.
+        facts: device, processes and sizes of the networks, for the summary.
+    """
+
+    step: int
+    seconds: float
+    signal: int = 0
+    out_of_time: bool = False
+    metrics: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder) -> Outcome:
+    """Trains until the configured step, going on from the run's newest whole checkpoint if there is one.
+
+    Args:
+        config: the resolved configuration.
+        plugins: where components are looked up.
+        fabric: this process, from `launch`.
+        run: where everything is written.
+
+    Raises:
+        ConfigError: options do not fit each other, the images or the number of processes.
+        DataError: the data cannot be used.
+        RunError: the run's checkpoints are damaged or do not fit the configuration.
+        TrainingError: training had begun and cannot go on.
+    """
+    return Trainer(config, plugins, fabric, run).train()
+
+
+def dry_run(config: RunConfig, plugins: Plugins, fabric: Fabric) -> Outcome:
+    """Tries one step of every phase, a validation and a sample grid in memory, and writes nothing.
+
+    Raises:
+        UserError: something of it fails.
+    """
+    begin = time.monotonic()
+    training, data = open_training(config, plugins, fabric)
+    validation = Validation(data, config, plugins, fabric.device)
+    facts = facts_of(training, fabric)
+    reporter = Reporter(1, 0, enabled=fabric.is_global_zero)
+    with memory.explained(training):
+        for line in [*opening_lines(training, data, facts), *_start_from_other_run(training)]:
+            reporter.say(line)
+        untrained = training.translators()
+        losses = training.train_step(next(step_batches(training, data, fabric)), every_phase=True)
+        validation.measure(untrained)
+        with attributed_to(f"{training.owner}, translators"):
+            sample_grid(untrained, validation, 1)
+    text = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
+    reporter.say(f"one step done, nothing written: {text}")
+    return Outcome(1, time.monotonic() - begin, facts=facts)
+
+
+class Trainer:
+    """Trains a run: steps, going back after numbers that are not finite, ending early.
+
+    There is one in each process; the first process also writes. It writes nothing before one step is done: that it can
+    be done is the check of all that takes part.
+
+    Args:
+        config: the resolved configuration.
+        plugins: where components are looked up.
+        fabric: this process.
+        run: the run's folder; its newest whole checkpoint is restored.
+
+    Raises:
+        UserError: as `train`.
+    """
+
+    def __init__(self, config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder) -> None:
+        self.begin = time.monotonic()
+        self.plugins, self.fabric, self.run = plugins, fabric, run
+        self.training, self.data = open_training(config, plugins, fabric)
+        self.stop = StopRequest(fabric, self.begin + 3600 * (config.train.max_hours or math.inf))
+        self.validation = Validation(self.data, config, plugins, fabric.device, should_stop=self.stop.signalled)
+        self.facts = facts_of(self.training, fabric)
+        self.metrics, self.damaged = self._resume()
+        self.first_step = self.training.step
+        self.start_lines = _start_from_other_run(self.training)
+        self.reporter = Reporter(self.training.steps, self.first_step, enabled=fabric.is_global_zero)
+        self.skipped = Counter[str]()
+        self.writer: Writer | None = None
+
+    def train(self) -> Outcome:
+        """Trains until the end or until it is to stop; to be called once."""
+        with self.reporter, self.stop:
+            self._say_opening()
+            with memory.explained(self.training):
+                self._loop()
+        step, unfinished = self.training.step, self.training.step < self.training.steps
+        if self.stop.error and unfinished:
+            raise TrainingError(f"{self.stop.error}; step {step} is saved: go on with --resume") from self.stop.error
+        return Outcome(
+            step=step,
+            seconds=time.monotonic() - self.begin,
+            signal=self.stop.signal,
+            out_of_time=self.stop.out_of_time and unfinished,
+            metrics=self.writer.metrics if self.writer else self.metrics,
+            facts=self.facts,
+        )
+
+    def _loop(self) -> None:
+        batches = self._batches()
+        untrained = self.training.translators() if self.first_step == 0 and self.fabric.is_global_zero else {}
+        while self.training.step < self.training.steps:
+            try:
+                losses = self.training.train_step(next(batches))
+            except DivergedError as error:
+                self._roll_back(error)
+                batches.close()
+                batches = self._batches()
+                continue
+            except (PluginError, DataError) as error:
+                if self.training.step == self.first_step:
+                    raise
+                raise TrainingError(f"{error}, at step {self.training.step}; go on with --resume") from error
+            if self.writer is None and self.fabric.is_global_zero:
+                self.writer = self._open_writer(untrained)
+                untrained = {}  # these copies need memory
+            if self._finish_step(losses):
+                break
+
+    def _batches(self) -> Generator[list[Batch]]:
+        return step_batches(self.training, self.data, self.fabric, self.skipped, self.stop.fail)
+
+    def _finish_step(self, losses: Mapping[str, Tensor]) -> bool:
+        """Writes what is due after a step; whether the training is to end here."""
+        unfinished = self.training.step < self.training.steps
+        stopping = self.stop.requested() and (self.stop.signal > 0 or unfinished)
+        saving = stopping or self.training.checkpoint_due
+        pools = self.training.context.pools() if saving else None
+        if self.writer:
+            self.writer.after_step(losses, self.skipped, pools=pools, stopping=stopping)
+        # a request that came while a checkpoint was written need not wait for another step
+        return stopping or (saving and self.stop.requested())
+
+    def _roll_back(self, error: DivergedError) -> None:
+        """Goes back to the last good state, in every process.
+
+        Raises:
+            TrainingError: going back cannot help.
+        """
+        line = roll_back(error, self.training, self.run, self._restart)
+        self.fabric.barrier()  # the first process may now rename damaged checkpoints
+        self.reporter.say(f"warning: {line}")
+        if self.writer:
+            self.writer.go_back(line)
+
+    def _restart(self) -> None:
+        """Brings the training back to step 0."""
+        new = build_training(self.training.config, self.plugins, self.data, self.fabric)
+        restore(self.training, to_checkpoint(new, {}))
+        _start_from_other_run(self.training)
+
+    def _resume(self) -> tuple[dict[str, float], list[str]]:
+        """Goes on from the newest whole checkpoint, if any; returns its validation, and what was damaged."""
+        found, damaged = checkpoints.load_newest(self.run.checkpoints)
+        if found:
+            restore(self.training, found)
+            return found.state["metrics"], damaged
+        if damaged:
+            raise RunError(f"{self.run.path}: no whole checkpoint is left; {damaged[0]}")
+        return {}, []
+
+    def _say_opening(self) -> None:
+        for line in self.damaged:
+            self.reporter.say(f"warning: {line}; the checkpoint before it is used")
+        where = f" in {printable(self.run.path)}"
+        for line in [*opening_lines(self.training, self.data, self.facts, where), *self.start_lines]:
+            self.reporter.say(line)
+
+    def _open_writer(self, untrained: Mapping[str, Translator]) -> Writer:
+        """Begins to write, or goes on from the step at which this process began."""
+        measured = self.validation.measure(untrained) if untrained else {}
+        writer = Writer(self.training, self.validation, self.run, self.reporter, self.metrics, self.first_step)
+        checkpoints.set_aside_after(self.run.checkpoints, self.first_step)
+        if untrained:
+            writer.begin(untrained, measured)
+        return writer
+
+
+def _start_from_other_run(training: Training) -> list[str]:
+    """At step 0 of a run that starts from another one, takes its weights; returns lines for the user."""
+    train = training.config.train
+    if training.step > 0 or train.start_from is None:
+        return []
+    return load_start_weights(training, Path(train.start_from), strict=train.start_strict)
