@@ -16,7 +16,7 @@ from PIL import Image, ImageFile
 
 from i2i.errors import ErrorKind, FileError
 from i2i.images.formats.format import Encoder, Extras, Format, Frame, Limits, OpenedImage
-from i2i.images.formats.jpeg_segments import Segments
+from i2i.images.formats.jpeg.segments import Segments
 from i2i.images.formats.pillow import EXIF_MARK, encode_by_pillow, open_by_pillow, opened, picture_arrays
 
 _COLOURS = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # simplejpeg's names by Pillow's
