@@ -1,4 +1,4 @@
-"""How a failure at an image file is told: one short line that names the file and the reason."""
+"""Failures at image files as one short line that names the file and the reason, and their kinds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from i2i.errors import DataError, ErrorKind, FileError, UserError
 from i2i.files import printable
 
-_OF_SYSTEM = {
+_KINDS_OF_SYSTEM_ERRORS = {
     FileNotFoundError: ErrorKind.MISSING,
     FileExistsError: ErrorKind.EXISTS,
-    IsADirectoryError: ErrorKind.BLOCKED,  # only writing raises it: a folder is refused before it is opened as a file
+    IsADirectoryError: ErrorKind.BLOCKED,  # only writing raises it: reading refuses folders before it opens them
 }
 _MAX_REASON = 160  # characters; some decoders report whole source lines
 
@@ -27,7 +27,7 @@ def explained(error: BaseException) -> tuple[ErrorKind, str]:
     if isinstance(error, MemoryError):
         return ErrorKind.OUT_OF_MEMORY, "not enough memory"
     if isinstance(error, OSError) and error.strerror:
-        return _OF_SYSTEM.get(type(error), ErrorKind.UNREADABLE), error.strerror
+        return _KINDS_OF_SYSTEM_ERRORS.get(type(error), ErrorKind.UNREADABLE), error.strerror
     text = printable(" ".join(str(getattr(error, "err", None) or error).split()))[:_MAX_REASON]
     if isinstance(error, FileError):
         return error.kind, text

@@ -24,9 +24,9 @@ class Found(NamedTuple):
         folder: path of the folder that it lies in; begins with the folder that was asked for.
         name: within that folder.
         linked: whether it is a symbolic link.
-        kind: NOT_AN_IMAGE for a folder that is named like an image, another one for a folder that cannot be searched;
-            None for images.
-        problem: the same for people; empty for images.
+        kind: None for images; NOT_AN_IMAGE for a folder that is named like an image; another one for a folder that
+            cannot be searched.
+        problem: one line on what is wrong; empty for images.
     """
 
     folder: str
@@ -36,13 +36,13 @@ class Found(NamedTuple):
     problem: str = ""
 
     def as_folder(self) -> Found:
-        """The same for a folder whose name ends like that of an image."""
+        """This name as that of a folder which is named like an image."""
         return self._replace(kind=ErrorKind.NOT_AN_IMAGE, problem=NO_IMAGE)
 
 
 @dataclass
 class Search:
-    """What a search came upon.
+    """The outcome of a search.
 
     Attributes:
         found: images and problems, folder by folder, numbers in names by value: ``2.png`` before ``10.png``.
@@ -93,8 +93,8 @@ def search_folder(root: str | os.PathLike[str], endings: Collection[str]) -> Sea
                 (links if entry.linked else folders).append(_below(folder, entry.name))
     search.found = _in_order(start, listings)
     if others:
-        most = ", ".join(f"{printable(ending) or 'none'} {count}" for ending, count in others.most_common(4))
-        search.notes.append(f"{printable(start)}: {others.total()} files with other endings left out ({most})")
+        common = ", ".join(f"{printable(ending) or 'none'} {count}" for ending, count in others.most_common(4))
+        search.notes.append(f"{printable(start)}: {others.total()} files with other endings left out ({common})")
     return search
 
 

@@ -15,7 +15,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
 SECONDS_A_FILE = 20
-MOST_MEGABYTES = 2000  # of address space beyond what the process starts with
+MAX_MEGABYTES = 2000  # of address space beyond what the process starts with
 
 
 def run(folder, first, number):
@@ -81,7 +81,7 @@ def main(folder, first, number):
     contents = [data for _, data in whole]
     endings = sorted({Path(name).suffix for name, _ in whole})
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + MOST_MEGABYTES * 2**20,) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (used + MAX_MEGABYTES * 2**20,) * 2)
     with (folder / "log").open("w") as log:
         for seed in range(first, first + number):
             rng = random.Random(seed)

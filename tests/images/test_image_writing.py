@@ -14,8 +14,9 @@ from PIL import Image, ImageCms
 
 from helpers.image_files import noise, saved, smooth, swapped_profile
 from helpers.paths import DATA, ROOT
-from i2i.errors import DataError
+from i2i.errors import DataError, ErrorKind
 from i2i.images import (
+    READABLE,
     can_hold,
     find_images,
     image_info,
@@ -24,6 +25,7 @@ from i2i.images import (
     to_dtype,
     write_image,
 )
+from i2i.images.search import search_folder
 
 
 def test_bit_depths_convert_exactly_there_and_back():
@@ -370,3 +372,22 @@ def test_webp_says_whether_it_is_without_loss_and_stays_so(tmp_path, alpha, fram
     again = read_image(tmp_path / "b.webp")
     assert again.lossless == lossless
     assert np.array_equal(again.pixels, picture.pixels) == lossless
+
+
+def test_a_folder_that_cannot_be_searched_has_another_kind_than_one_named_like_an_image(tmp_path, monkeypatch):
+    for name in ("x.png/a.png", "closed/b.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    scan = os.scandir
+
+    def scandir(folder):
+        if os.fspath(folder).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    kinds = {found.name: found.kind for found in search_folder(tmp_path, READABLE).found}
+    assert kinds == {"closed": ErrorKind.UNREADABLE, "x.png": ErrorKind.NOT_AN_IMAGE, "a.png": None}
+    with pytest.raises(DataError, match="closed: Permission denied") as caught:
+        find_images(tmp_path)
+    assert caught.value.kind is ErrorKind.UNREADABLE

@@ -79,7 +79,14 @@ def _run_lengths(file: BinaryIO, width: int, height: int, channels: int) -> Iter
 
 
 def _run_rows(codes: bytes, width: int, height: int, four: bool) -> np.ndarray:
-    """Indices ``(H, W)``, the first row first."""
+    """Indices ``(H, W)`` of the palette in the order of the file.
+
+    Args:
+        codes: the run lengths.
+        width: of the image in pixels.
+        height: of the image in pixels.
+        four: whether an index has 4 bits, not 8.
+    """
     if len(codes) > _MAX_CODE_BYTES:
         raise FileError(ErrorKind.TOO_LARGE, "a BMP with run lengths of more than 16 MB is not read")
     rows = np.zeros((height, width), np.uint8)
@@ -88,12 +95,8 @@ def _run_rows(codes: bytes, width: int, height: int, four: bool) -> np.ndarray:
         count, value = codes[at], codes[at + 1]
         at += 2
         if count:
-            _put(
-                rows[y],
-                x,
-                np.full(count, value, np.uint8) if not four else _nibbles(bytes([value]) * (count // 2 + 1)),
-                count,
-            )
+            run = _nibbles(bytes([value]) * (count // 2 + 1)) if four else np.full(count, value, np.uint8)
+            _put(rows[y], x, run, count)
             x += count
         elif value == 0:
             x, y = 0, y + 1
@@ -116,11 +119,13 @@ def _run_rows(codes: bytes, width: int, height: int, four: bool) -> np.ndarray:
 
 
 def _put(row: np.ndarray, x: int, values: np.ndarray, count: int) -> None:
+    """Writes the first `count` values into a row from `x` on, as far as it goes."""
     room = max(0, min(count, len(row) - x))
     row[x : x + room] = values[:room]
 
 
 def _nibbles(data: bytes) -> np.ndarray:
+    """The upper and lower four bits of each byte."""
     pairs = np.frombuffer(data, np.uint8)
     return np.stack([pairs >> 4, pairs & 15], axis=1).ravel()
 

@@ -46,7 +46,17 @@ def _decode(gif: _Gif, channels: int, exif: Callable[[], Image.Exif]) -> Iterato
 
 @dataclass(frozen=True)
 class _Part:
-    """A frame: position and size on the screen, and where its control block, descriptor and end are in the file."""
+    """A frame as it lies in the file.
+
+    Attributes:
+        left: position on the screen in pixels.
+        top: position on the screen in pixels.
+        width: in pixels.
+        height: in pixels.
+        control: its graphic control extension; empty where it has none.
+        start: where its image descriptor begins in the file.
+        end: where its data end in the file.
+    """
 
     left: int
     top: int
@@ -63,12 +73,20 @@ class _Part:
 
     @property
     def disposal(self) -> int:
-        """What becomes of it before the next frame: 2 = cleared, 3 = what was there before comes back."""
+        """What becomes of the frame before the next one: 2 = cleared, 3 = what was there before comes back."""
         return (self.control[3] >> 2) & 7 if self.control else 0
 
 
 class _Gif:
     """The frames of a GIF, from the structure alone.
+
+    Args:
+        data: the whole file.
+
+    Attributes:
+        width: of the screen in pixels.
+        height: of the screen in pixels.
+        frames: in order.
 
     Raises:
         FileError: it is cut off, has no frame, or a frame promises more pixels than its data can hold.

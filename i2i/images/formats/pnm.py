@@ -30,7 +30,16 @@ def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
 
 @dataclass(frozen=True)
 class _Header:
-    """The header: kind (``1`` to ``6``, ``f``, ``F``), size, largest value (scale for PFM), start of the data."""
+    """What stands before the data.
+
+    Attributes:
+        kind: ``1`` to ``3`` plain, ``4`` to ``6`` binary (bits, grey, colour), ``f`` and ``F`` floats (grey, colour).
+        width: in pixels.
+        height: in pixels.
+        maximum: the value that stands for full scale; for floats, whose byte order is little endian if it is below 0,
+            it is not applied.
+        start: where the data begin.
+    """
 
     kind: str
     width: int
@@ -40,17 +49,17 @@ class _Header:
 
     @property
     def channels(self) -> int:
-        """1 or 3."""
+        """1 for grey and bits, 3 for colour."""
         return 3 if self.kind in "36F" else 1
 
     @property
     def bits(self) -> int:
-        """8, 16, or 32 for PFM."""
+        """Bits a channel when decoded: 8, 16, or 32 for floats."""
         return 32 if self.kind in "fF" else 16 if self.maximum > 255 else 8
 
 
 def _matches(start: bytes) -> bool:
-    """Whether a file that begins so is one of these formats."""
+    """Whether a file begins with one of the formats' numbers and a space or comment."""
     return (
         len(start) > 2
         and start[:1] == b"P"

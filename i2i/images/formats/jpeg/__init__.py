@@ -1,6 +1,9 @@
-"""JPEG: simplejpeg decodes and fails on any doubt; what it doubts, Pillow decodes if nothing is missing.
+"""JPEG: simplejpeg decodes, and fails on every warning of libjpeg; what it refuses is decoded by Pillow and checked.
 
-Of several pictures in a file (MPO) the first is read. Without a profile, CMYK is converted as Pillow does.
+libjpeg warns of data that end early, but also of what does no harm, such as bytes between segments or a broken profile.
+So a refusal is looked into: Pillow decodes the file twice, the second time with more data behind its end.
+Of several pictures in a file (MPO) the first is read. Arithmetic coding may end before its end, so that it cannot be
+told where such data were cut off.
 """
 
 from __future__ import annotations
@@ -36,19 +39,12 @@ def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
 
 
 def _decode(image: ImageFile.ImageFile, data: bytes, segments: Segments) -> Iterator[Frame]:
-    """The single frame, decoded once by simplejpeg where it has no doubt.
-
-    Its doubts are the warnings of libjpeg, and subsampling that it does not know. Harmless ones are common, such as
-    bytes between segments, or broken profiles.
-    """
+    """The single frame."""
     pixels = None
-    with suppress(ValueError, KeyError, RuntimeError):
+    with suppress(ValueError, KeyError, RuntimeError):  # a warning, or subsampling that simplejpeg does not know
         pixels = simplejpeg.decode_jpeg(data, _COLOURS[image.mode], strict=True)
     if pixels is None or pixels.shape[1::-1] != image.size:
-        image.load()
-        if segments.is_huffman_coded:
-            _refuse_filled_up(image, data, segments.end)
-        yield Frame(*picture_arrays(image), image.getexif)
+        yield _decode_twice(image, data, segments)
         return
     if image.mode == "CMYK":  # stored inverted, as Adobe does and all others after it
         np.subtract(255, pixels, out=pixels)
@@ -60,8 +56,15 @@ def _decode(image: ImageFile.ImageFile, data: bytes, segments: Segments) -> Iter
     yield Frame(pixels, icc, image.getexif)
 
 
+def _decode_twice(image: ImageFile.ImageFile, data: bytes, segments: Segments) -> Frame:
+    image.load()
+    if segments.is_huffman_coded:
+        _refuse_filled_up(image, data, segments.end)
+    return Frame(*picture_arrays(image), image.getexif)
+
+
 def _refuse_filled_up(image: Image.Image, data: bytes, end: int) -> None:
-    """Decodes again with more data before the end marker: where that changes anything, data were missing.
+    """Decodes again with more data before the end marker: where that changes any pixel, data were missing.
 
     Whole images ignore such data (795 files and 600 made ones were all accepted). A look at the last block first would
     save the second decoding, but let 3 % of cut files through.

@@ -50,7 +50,7 @@ class Segments:
 
     @property
     def is_huffman_coded(self) -> bool:
-        """Whether the data are all read to their end; arithmetic coding may end before."""
+        """Whether a decoder reads all data up to the end marker; arithmetic coding may end before."""
         return self._frame_marker in (*_BLOCKS, _LOSSLESS)
 
     def refuse_bomb(self) -> None:

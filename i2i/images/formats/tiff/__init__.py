@@ -17,7 +17,7 @@ from i2i.images.formats.limits import refuse_size
 from i2i.images.formats.pillow import picture_arrays
 from i2i.images.formats.tiff.deep import deep_pixels
 from i2i.images.formats.tiff.layout import refuse_missing_data, single_page
-from i2i.images.formats.tiff.pages import STARTS, Page, tiff_pages
+from i2i.images.formats.tiff.pages import STARTS, Page, Tag, tiff_pages
 from i2i.images.formats.tiff.writing import encode_tiff
 
 _JPEG, _OLD_JPEG = 7, 6
@@ -28,12 +28,12 @@ def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
     pages = tiff_pages(file)
     page = pages[0]
     _check(page, limits)
-    colour = page.value(262, 1) not in (0, 1, 4)
-    alpha = (page.values(338) or [0])[0] in (1, 2) and page.samples > (3 if colour else 1)
+    colour = page.value(Tag.PHOTOMETRIC, 1) not in (0, 1, 4)
+    alpha = (page.values(Tag.EXTRA_SAMPLES) or [0])[0] in (1, 2) and page.samples > (3 if colour else 1)
     return OpenedImage(
         *_upright_size(page),
         channels=(4 if alpha else 3) if colour else 1,
-        bits=8 if not page.is_deep else 32 if page.value(339, 1) == 3 else 16,
+        bits=8 if not page.is_deep else 32 if page.value(Tag.SAMPLE_FORMAT, 1) == 3 else 16,
         decode=lambda: _decode(pages, limits),
         frames=len(pages),
     )
@@ -53,8 +53,8 @@ def _check(page: Page, limits: Limits) -> None:
 
 def _refuse_unknown(page: Page) -> None:
     """Raises FileError for kinds that nobody reads right."""
-    kinds, bits, colours = page.values(339) or [1], page.bits, page.value(262, 1)
-    compression = page.value(259, 1)
+    kinds, bits, colours = page.values(Tag.SAMPLE_FORMAT) or [1], page.bits, page.value(Tag.PHOTOMETRIC, 1)
+    compression = page.value(Tag.COMPRESSION, 1)
     if compression == _OLD_JPEG:
         raise FileError(ErrorKind.UNSUPPORTED, "TIFF with JPEG data of the old kind is not read")
     if len(set(bits)) > 1 or len(set(kinds)) > 1:
@@ -63,7 +63,9 @@ def _refuse_unknown(page: Page) -> None:
         known = (kinds[0], bits[0]) in ((1, 16), (3, 16), (3, 32), (3, 64)) and compression in _DEEP_COMPRESSIONS
         known = known and (colours in (1, 2) or (colours == 0 and kinds[0] == 1)) and page.samples <= 16
     else:
-        known = kinds[0] in (1, 4) and (colours != 6 or compression == _JPEG or page.values(530) == [1, 1])
+        known = kinds[0] in (1, 4) and (
+            colours != 6 or compression == _JPEG or page.values(Tag.YCBCR_SUBSAMPLING) == [1, 1]
+        )
     if not known:
         raise FileError(
             ErrorKind.UNSUPPORTED,
@@ -77,7 +79,7 @@ def _decode(pages: list[Page], limits: Limits) -> Iterator[Frame]:
         _check(page, limits)
         exif = partial(_exif, page)
         if page.is_deep:
-            yield Frame(deep_pixels(page), page.raw(34675) or None, exif)
+            yield Frame(deep_pixels(page), page.raw(Tag.ICC_PROFILE) or None, exif)
         else:
             with TiffImagePlugin.TiffImageFile(single_page(page)) as image:
                 image.load()

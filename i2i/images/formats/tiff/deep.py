@@ -11,7 +11,7 @@ from PIL import TiffImagePlugin
 
 from i2i.errors import ErrorKind, FileError
 from i2i.images.formats.tiff.layout import Layout, long_integers, with_parts
-from i2i.images.formats.tiff.pages import Page
+from i2i.images.formats.tiff.pages import Page, Tag
 from i2i.images.pixels import orient
 
 
@@ -22,7 +22,7 @@ def deep_pixels(page: Page) -> np.ndarray:
         FileError: the data are damaged.
     """
     layout = Layout(page)
-    stored = np.dtype(f"{page.order}{'f' if page.value(339, 1) == 3 else 'u'}{page.bits[0] // 8}")
+    stored = np.dtype(f"{page.order}{'f' if page.value(Tag.SAMPLE_FORMAT, 1) == 3 else 'u'}{page.bits[0] // 8}")
     per_plane = 1 if layout.planes > 1 else page.samples
     parts = layout.across * layout.down
     planes = [
@@ -38,15 +38,15 @@ def deep_pixels(page: Page) -> np.ndarray:
     pixels = planes[0] if len(planes) == 1 else np.dstack(planes)
     with np.errstate(all="ignore"):  # what becomes infinite is refused
         pixels = pixels[: page.height, : page.width].astype(np.float32 if stored.kind == "f" else np.uint16)
-    if page.value(262, 1) == 0:  # white is zero
+    if page.value(Tag.PHOTOMETRIC, 1) == 0:  # white is zero
         pixels = 65535 - pixels
-    return orient(_with_meaning(pixels, page), page.value(274, 1))
+    return orient(_with_meaning(pixels, page), page.value(Tag.ORIENTATION, 1))
 
 
 def _with_meaning(pixels: np.ndarray, page: Page) -> np.ndarray:
     """Keeps the colours, and the first further channel where it is alpha."""
-    colours = 3 if page.value(262, 1) == 2 else 1
-    extra = page.values(338)
+    colours = 3 if page.value(Tag.PHOTOMETRIC, 1) == 2 else 1
+    extra = page.values(Tag.EXTRA_SAMPLES)
     if pixels.shape[2] < colours:
         raise FileError(ErrorKind.DAMAGED, "damaged: a TIFF with too few channels")
     if pixels.shape[2] == colours or not extra or extra[0] not in (1, 2):
@@ -64,15 +64,27 @@ def _unpacked(page: Page, layout: Layout, parts: slice, pixel_bytes: int) -> np.
     """Bytes ``(rows, bytes of a row)`` of one plane, whole tiles, unpacked by libtiff but not yet given a meaning."""
     width = layout.across * layout.width * pixel_bytes
     height = layout.down * layout.height if layout.tiled else page.height
-    tags = {256: width, 257: height, 258: 8, 259: page.value(259, 1), 262: 1, 266: page.value(266, 1), 277: 1}
-    tags |= {322: layout.width * pixel_bytes, 323: layout.height} if layout.tiled else {278: layout.height}
-    fields = {tag: (4, long_integers([value], "<")) for tag, value in tags.items()}
+    tags = {
+        Tag.WIDTH: width,
+        Tag.HEIGHT: height,
+        Tag.BITS: 8,
+        Tag.COMPRESSION: page.value(Tag.COMPRESSION, 1),
+        Tag.PHOTOMETRIC: 1,
+        Tag.FILL_ORDER: page.value(Tag.FILL_ORDER, 1),
+        Tag.SAMPLES: 1,
+    }
+    tags |= (
+        {Tag.TILE_WIDTH: layout.width * pixel_bytes, Tag.TILE_HEIGHT: layout.height}
+        if layout.tiled
+        else {Tag.ROWS_PER_STRIP: layout.height}
+    )
+    fields: dict[int, tuple[int, bytes]] = {tag: (4, long_integers([value], "<")) for tag, value in tags.items()}
     return np.asarray(TiffImagePlugin.TiffImageFile(with_parts(page, layout, parts, fields, "<")))
 
 
 def _unpredicted(page: Page, packed: np.ndarray, layout: Layout, stored: np.dtype, samples: int) -> np.ndarray:
     """Undoes the differences along rows (predictors 2 and 3) within each strip or tile: ``(H, W, samples)``."""
-    predictor, rows = page.value(317, 1), len(packed)
+    predictor, rows = page.value(Tag.PREDICTOR, 1), len(packed)
     blocks = np.ascontiguousarray(packed).reshape(rows, layout.across, layout.width, samples, stored.itemsize)
     if predictor == 3 and stored.kind == "f":
         flat = np.cumsum(blocks.reshape(rows, layout.across, -1, samples), axis=2, dtype=np.uint8)

@@ -11,30 +11,50 @@ from typing import BinaryIO
 import numpy as np
 
 from i2i.errors import ErrorKind, FileError
-from i2i.images.formats.tiff.pages import SIZES, Page
+from i2i.images.formats.tiff.pages import SIZES, Page, Tag
 
 _SHARED, _HARMLESS_BYTES = 4, 1 << 26  # strips that are the same may be stored once
-_PLACES = (273, 279, 324, 325)  # offsets and lengths of strips, and of tiles
+_PLACES = (Tag.STRIP_OFFSETS, Tag.STRIP_BYTES, Tag.TILE_OFFSETS, Tag.TILE_BYTES)
 _EXPANSION = {5: 2800, 8: 1040, 32946: 1040, 32773: 128}  # bytes that a byte of LZW, deflate, PackBits unpacks to
 
 
 class Layout:
-    """How the pixels of a page are cut into strips or tiles."""
+    """How the pixels of a page are cut into strips or tiles.
+
+    Attributes:
+        tiled: whether into tiles.
+        width: of a strip or tile in pixels.
+        height: of a strip or tile in rows; the last strip may have fewer.
+        across: strips or tiles side by side.
+        down: strips or tiles below each other.
+        planes: 1, or the number of channels where each is stored apart.
+        parts: number of all strips or tiles.
+        offsets: where each begins in the file.
+        counts: bytes of each in the file.
+        row_bytes: bytes of a row of one when unpacked.
+
+    Raises:
+        FileError: sizes or places of strips or tiles are missing or impossible.
+    """
 
     def __init__(self, page: Page) -> None:
-        self.tiled = 322 in page.entries
+        self.tiled = Tag.TILE_WIDTH in page.entries
         width, height = page.width, page.height
         if width < 1 or height < 1:
             raise FileError(ErrorKind.DAMAGED, "damaged: a TIFF without a size")
-        rows = page.value(278, height) or height
-        self.width, self.height = (page.value(322, 0), page.value(323, 0)) if self.tiled else (width, min(rows, height))
+        rows = page.value(Tag.ROWS_PER_STRIP, height) or height
+        self.width, self.height = (
+            (page.value(Tag.TILE_WIDTH, 0), page.value(Tag.TILE_HEIGHT, 0))
+            if self.tiled
+            else (width, min(rows, height))
+        )
         if self.width < 1 or self.height < 1 or self.width * self.height > 2**31:
             raise FileError(ErrorKind.DAMAGED, "damaged: a TIFF with tiles of an impossible size")
         self.across, self.down = math.ceil(width / self.width), math.ceil(height / self.height)
-        self.planes = page.samples if page.value(284, 1) == 2 else 1
+        self.planes = page.samples if page.value(Tag.PLANAR, 1) == 2 else 1
         self.parts = self.across * self.down * self.planes
-        self.offsets = page.values(324 if self.tiled else 273)
-        self.counts = page.values(325 if self.tiled else 279)
+        self.offsets = page.values(Tag.TILE_OFFSETS if self.tiled else Tag.STRIP_OFFSETS)
+        self.counts = page.values(Tag.TILE_BYTES if self.tiled else Tag.STRIP_BYTES)
         pixel_bits = page.bits[0] if self.planes > 1 else page.samples * page.bits[0]
         self.row_bytes = (self.width * pixel_bits + 7) // 8
         self._last = self.height if self.tiled else height - (self.down - 1) * self.height
@@ -42,7 +62,7 @@ class Layout:
             raise FileError(
                 ErrorKind.DAMAGED, f"damaged: a TIFF with {len(self.offsets)} of {self.parts} strips or tiles"
             )
-        if page.value(259, 1) == 1 and len(self.counts) in (0, len(self.offsets)):
+        if page.value(Tag.COMPRESSION, 1) == 1 and len(self.counts) in (0, len(self.offsets)):
             whole = [self.part_bytes(index) for index in range(self.parts)]
             self.counts = [min(pair) for pair in zip(whole, self.counts or whole, strict=False)]
         if len(self.counts) < self.parts:
@@ -51,16 +71,15 @@ class Layout:
 
     def part_bytes(self, index: int) -> int:
         """Bytes of a strip or tile when unpacked."""
-        return self.row_bytes * (
-            self._last if index % (self.across * self.down) >= self.across * (self.down - 1) else self.height
-        )
+        is_last = index % (self.across * self.down) >= self.across * (self.down - 1)
+        return self.row_bytes * (self._last if is_last else self.height)
 
 
 def refuse_missing_data(page: Page) -> None:
     """Raises FileError where strips or tiles are not all there, or too short for what they should hold."""
     size = page.file.seek(0, io.SEEK_END)
     layout = Layout(page)
-    compression, lengths = page.value(259, 1), layout.counts
+    compression, lengths = page.value(Tag.COMPRESSION, 1), layout.counts
     for index, (offset, length) in enumerate(zip(layout.offsets, lengths, strict=True)):
         if offset + length > size or length == 0:
             raise FileError(ErrorKind.CUT_OFF, "cut off: not all of the TIFF's data are there")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import BinaryIO
 
 import numpy as np
@@ -18,6 +19,33 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 _CODES = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
 _MAX_ENTRIES = 4096  # tags a page
 _MAX_PAGES = 100_000
+
+
+class Tag(IntEnum):
+    """Numbers of the tags that are looked at (TIFF 6.0, part 1 to 3)."""
+
+    SUBFILE_TYPE = 254
+    WIDTH = 256
+    HEIGHT = 257
+    BITS = 258
+    COMPRESSION = 259
+    PHOTOMETRIC = 262
+    FILL_ORDER = 266
+    STRIP_OFFSETS = 273
+    ORIENTATION = 274
+    SAMPLES = 277
+    ROWS_PER_STRIP = 278
+    STRIP_BYTES = 279
+    PLANAR = 284
+    PREDICTOR = 317
+    TILE_WIDTH = 322
+    TILE_HEIGHT = 323
+    TILE_OFFSETS = 324
+    TILE_BYTES = 325
+    EXTRA_SAMPLES = 338
+    SAMPLE_FORMAT = 339
+    YCBCR_SUBSAMPLING = 530
+    ICC_PROFILE = 34675
 
 
 @dataclass(frozen=True)
@@ -60,22 +88,22 @@ class Page:
     @property
     def width(self) -> int:
         """In pixels, as stored."""
-        return self.value(256, 0)
+        return self.value(Tag.WIDTH, 0)
 
     @property
     def height(self) -> int:
         """In pixels, as stored."""
-        return self.value(257, 0)
+        return self.value(Tag.HEIGHT, 0)
 
     @property
     def samples(self) -> int:
         """Values a pixel."""
-        return self.value(277, 1)
+        return self.value(Tag.SAMPLES, 1)
 
     @property
     def bits(self) -> list[int]:
         """Bits of each value of a pixel."""
-        return self.values(258) or [1]
+        return self.values(Tag.BITS) or [1]
 
     @property
     def is_deep(self) -> bool:
@@ -85,7 +113,7 @@ class Page:
     @property
     def turned(self) -> bool:
         """Whether the orientation exchanges width and height."""
-        return self.value(274, 1) in (5, 6, 7, 8)
+        return self.value(Tag.ORIENTATION, 1) in (5, 6, 7, 8)
 
 
 def tiff_pages(file: BinaryIO) -> list[Page]:
@@ -107,7 +135,7 @@ def tiff_pages(file: BinaryIO) -> list[Page]:
         seen.add(offset)
         page, offset = _page(file, order, big, offset, size)
         pages.append(page)
-    whole = [page for page in pages if not page.value(254, 0) & 5]  # 1: a smaller copy, 4: a mask
+    whole = [page for page in pages if not page.value(Tag.SUBFILE_TYPE, 0) & 5]  # 1: a smaller copy, 4: a mask
     if not pages:
         raise FileError(ErrorKind.CUT_OFF, "cut off: a TIFF without a page")
     return whole or pages

@@ -10,6 +10,7 @@ from PIL import Image, TiffImagePlugin
 
 from i2i.errors import ErrorKind, FileError
 from i2i.images.formats.format import Extras
+from i2i.images.formats.tiff.pages import Tag
 
 _STRIP_BYTES = 1 << 18
 _EXIF, _GPS = 0x8769, 0x8825
@@ -38,18 +39,20 @@ def encode_tiff(pixels: np.ndarray, extras: Extras) -> bytes:
     tags = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
     if extras.exif is not None:
         _take_over(tags, extras.exif)
-    tags[256], tags[257] = width, height
-    tags[258] = (pixels.dtype.itemsize * 8,) * channels
-    tags[259] = 8  # Adobe deflate
-    tags[262] = 1 if channels == 1 else 2  # black is zero, RGB
-    tags[273] = tuple(int(start) for start in np.cumsum([0, *sizes[:-1]]))  # `save` adds where the strips begin
-    tags[277], tags[278], tags[279] = channels, rows, tuple(sizes)
-    tags[284], tags[317] = 1, 2 if integer else 1
+    tags[Tag.WIDTH], tags[Tag.HEIGHT] = width, height
+    tags[Tag.BITS] = (pixels.dtype.itemsize * 8,) * channels
+    tags[Tag.COMPRESSION] = 8  # Adobe deflate
+    tags[Tag.PHOTOMETRIC] = 1 if channels == 1 else 2  # black is zero, RGB
+    tags[Tag.STRIP_OFFSETS] = tuple(
+        int(start) for start in np.cumsum([0, *sizes[:-1]])
+    )  # `save` adds where the strips begin
+    tags[Tag.SAMPLES], tags[Tag.ROWS_PER_STRIP], tags[Tag.STRIP_BYTES] = channels, rows, tuple(sizes)
+    tags[Tag.PLANAR], tags[Tag.PREDICTOR] = 1, 2 if integer else 1
     if channels == 4:
-        tags[338] = 2  # alpha, not multiplied into the colours
-    tags[339] = (1 if integer else 3,) * channels
+        tags[Tag.EXTRA_SAMPLES] = 2  # alpha, not multiplied into the colours
+    tags[Tag.SAMPLE_FORMAT] = (1 if integer else 3,) * channels
     if extras.icc is not None:
-        tags[34675] = extras.icc
+        tags[Tag.ICC_PROFILE] = extras.icc
     buffer = io.BytesIO()
     tags.save(buffer)
     return buffer.getvalue() + b"".join(strips)

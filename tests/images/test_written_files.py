@@ -1,0 +1,94 @@
+"""Files are written in one step, and what a killed process leaves is known by its name and removed."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from i2i.errors import ErrorKind
+from i2i.files import clear_left_overs, temporary_path, write_file
+from i2i.images.errors import explained
+from i2i.translate.folders.plan import make_writable
+
+
+@pytest.fixture
+def dead():
+    """The number of a process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def left_over(folder, pid, number=0):
+    path = folder / f".i2i-{pid}-{number:016x}.tmp"
+    path.write_bytes(b"half")
+    return path
+
+
+def test_a_temporary_name_is_gone_at_the_end_whatever_was_made_under_it(tmp_path):
+    for make in (lambda path: path.mkdir(), lambda path: path.write_bytes(b"x"), lambda path: None):
+        with temporary_path(tmp_path / "target") as temporary:
+            make(temporary)
+    with pytest.raises(KeyboardInterrupt), temporary_path(tmp_path / "target") as temporary:
+        (temporary / "folder").mkdir(parents=True)
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_renamed_from_a_temporary_name_stays(tmp_path):
+    with temporary_path(tmp_path / "target") as temporary:
+        temporary.write_bytes(b"x")
+        temporary.replace(tmp_path / "target")
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+def test_left_overs_are_told_from_files_at_work(tmp_path, dead):
+    gone, alive, own = (left_over(tmp_path, pid) for pid in (dead, os.getppid(), os.getpid()))
+    (tmp_path / ".someone.tmp").write_bytes(b"nobody's of i2i")
+    clear_left_overs(tmp_path)
+    assert {path for path in (gone, alive, own) if path.exists()} == {alive, own}
+    clear_left_overs(tmp_path, own=True)
+    assert {path for path in (gone, alive, own) if path.exists()} == {alive}
+    assert (tmp_path / ".someone.tmp").exists()
+
+
+def test_a_new_translation_clears_what_a_killed_one_left(tmp_path, dead):
+    gone = left_over(tmp_path, dead)
+    make_writable(tmp_path)
+    assert not gone.exists()
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+def test_a_durable_file_is_flushed_before_it_has_its_name_and_the_folder_after(tmp_path, monkeypatch, nameless):
+    if not nameless:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    seen, real = [], os.fsync
+
+    def fsync(descriptor):
+        seen.append((tmp_path / "a").exists())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_file(tmp_path / "a", b"1")
+    assert seen == []
+    (tmp_path / "a").unlink()
+    write_file(tmp_path / "a", b"2", durable=True)
+    assert seen == [False, True]
+    assert (tmp_path / "a").read_bytes() == b"2"
+
+
+def test_what_is_in_the_way_is_an_error_of_the_system_with_a_kind(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"old")
+    for name, replace, number, kind in (
+        ("folder", True, errno.EISDIR, ErrorKind.BLOCKED),
+        ("folder", False, errno.EISDIR, ErrorKind.BLOCKED),
+        ("file", False, errno.EEXIST, ErrorKind.EXISTS),
+    ):
+        with pytest.raises(OSError, match=r"way|exists already") as caught:
+            write_file(tmp_path / name, b"new", replace=replace)
+        assert caught.value.errno == number
+        assert explained(caught.value)[0] is kind
+    assert (tmp_path / "file").read_bytes() == b"old"
