@@ -18,7 +18,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 """Seconds from one line of progress to the next where there is no terminal."""
 
 
-class Outcome(Protocol):
+class ReportedImage(Protocol):
     """What became of one image, as far as it is reported."""
 
     @property
@@ -30,7 +30,7 @@ class Outcome(Protocol):
         """Why it failed, on one line; empty if it did not."""
 
 
-R = TypeVar("R", bound=Outcome)
+R = TypeVar("R", bound=ReportedImage)
 
 
 class ProgressReport(Generic[R]):

@@ -16,7 +16,7 @@ from i2i.files import printable
 from i2i.images import write_image
 from i2i.translate.folders.inputs import PathLike
 from i2i.translate.folders.outputs import make_writable, output_folder, refuse_existing, with_format
-from i2i.translate.network import LoadedModel, Network
+from i2i.translate.network import ExportedNetwork, LoadedModel
 from i2i.translate.noise import check_draw
 from i2i.translate.results import Results
 
@@ -162,7 +162,7 @@ def _safe(label: str) -> str:
     return "_" + text[1:] if text[:1] in ("", ".", "-") else text  # hidden, or taken for an option
 
 
-def _label_indices(network: Network, labels: Sequence[str | int]) -> list[int | None]:
+def _label_indices(network: ExportedNetwork, labels: Sequence[str | int]) -> list[int | None]:
     """Numbers of the labels to draw, each once; a lone None for models without labels."""
     if labels:
         return list(dict.fromkeys(network.label_index(label) for label in labels))
@@ -171,7 +171,7 @@ def _label_indices(network: Network, labels: Sequence[str | int]) -> list[int | 
 
 
 def _batches(
-    network: Network, index: int | None, names: Sequence[str], folder: Path, sampling: Sampling
+    network: ExportedNetwork, index: int | None, names: Sequence[str], folder: Path, sampling: Sampling
 ) -> Iterator[_Batch]:
     """The images of one label in batches; `names` has a beginning of file names for each label."""
     info, label, start = network.info, None, "image"
@@ -184,7 +184,7 @@ def _batches(
         yield _Batch(index, label, numbers, outputs)
 
 
-def _results(network: Network, batch: _Batch, sampling: Sampling) -> Iterator[Generated]:
+def _results(network: ExportedNetwork, batch: _Batch, sampling: Sampling) -> Iterator[Generated]:
     images = _images(network, batch.index, batch.numbers, sampling)
     for number, output, (image, seconds) in zip(batch.numbers, batch.outputs, images, strict=True):
         if isinstance(image, UserError):
@@ -195,7 +195,7 @@ def _results(network: Network, batch: _Batch, sampling: Sampling) -> Iterator[Ge
 
 
 def _images(
-    network: Network, index: int | None, numbers: Sequence[int], sampling: Sampling
+    network: ExportedNetwork, index: int | None, numbers: Sequence[int], sampling: Sampling
 ) -> Iterator[tuple[np.ndarray | UserError, float]]:
     """Images with their seconds; a batch that fails, for instance for want of memory, is tried again one by one."""
     start = time.perf_counter()

@@ -17,7 +17,7 @@ from i2i.images.pixels import AlphaRule
 from i2i.translate.find import find_model
 from i2i.translate.folders.folder import translate_folder
 from i2i.translate.folders.inputs import PathLike
-from i2i.translate.network import Network, open_network
+from i2i.translate.network import ExportedNetwork, open_network
 from i2i.translate.pictures import ImageLike, apply_alpha_rule, attach_alpha, open_picture, to_network
 from i2i.translate.results import Result, Results
 from i2i.translate.sandbox.check import check_model
@@ -69,7 +69,7 @@ class Model:
         network: what computes; the rest of `i2i.translate` builds on it, and it may change.
     """
 
-    def __init__(self, network: Network, notes: Sequence[str] = ()) -> None:
+    def __init__(self, network: ExportedNetwork, notes: Sequence[str] = ()) -> None:
         self.network = network
         self.info = network.info
         self.path = network.path

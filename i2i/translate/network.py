@@ -25,7 +25,7 @@ Shape = tuple[int, int | None, int | None, int]
 """Number, height, width and channels of images; None where any size will do."""
 
 
-class Network:
+class ExportedNetwork:
     """A network as `i2i export` writes it; safe to use from several threads.
 
     Args:
@@ -183,7 +183,7 @@ class Network:
             raise UserError(f"unknown label {label!r}; the model knows: {known}", path=name)
         return index
 
-    def interruptible(self) -> Network:
+    def interruptible(self) -> ExportedNetwork:
         """The same network with an `interrupt` of its own."""
         own = copy.copy(self)
         own.runner = self.runner.interruptible()
@@ -202,11 +202,11 @@ class LoadedModel(Protocol):
         notes: what is worth knowing, such as a device that could not be used; one line each.
     """
 
-    network: Network
+    network: ExportedNetwork
     notes: list[str]
 
 
-def open_network(file: Path, device: str) -> tuple[Network, str]:
+def open_network(file: Path, device: str) -> tuple[ExportedNetwork, str]:
     """Opens an exported file.
 
     Args:
@@ -222,7 +222,7 @@ def open_network(file: Path, device: str) -> tuple[Network, str]:
     """
     try:
         session, note = open_session(file, device)
-        return Network(Runner(session, file), read_metadata(session)), note
+        return ExportedNetwork(Runner(session, file), read_metadata(session)), note
     except UserError as error:
         raise type(error)(error.reason, kind=error.kind, path=printable(file)) from error
 

@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from i2i.translate.sandbox.check import Ending, Limits, verdict
+from i2i.translate.sandbox.check import CheckLimits, Ending, verdict
 
 MEMORY = 1 << 30
 
@@ -43,7 +43,7 @@ def tried(files, *, act="check", seconds=5, memory=MEMORY, timeout=600):
     assert done.returncode == 0, done.stderr
     ends = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(ends) == len(files)
-    limits = Limits(seconds, memory)
+    limits = CheckLimits(seconds, memory)
     return [
         End(verdict(Ending(code, answer.encode()), limits), max(-code, 0), answer, peak) for code, answer, peak in ends
     ]

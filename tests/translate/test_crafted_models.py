@@ -181,7 +181,7 @@ def test_the_check_ends_with_the_process_that_asked_for_it(tmp_path):
     BY_NAME["loop without end"].make(tmp_path / "model.onnx")
     code = (
         "import sys, os, time; from pathlib import Path\nfrom i2i.translate.sandbox import check\n"
-        "child = check.start_child(Path(sys.argv[1]), check.Limits(60, 1 << 30))\ntime.sleep(1.5)\n"
+        "child = check.start_child(Path(sys.argv[1]), check.CheckLimits(60, 1 << 30))\ntime.sleep(1.5)\n"
         "print(child.pid, flush=True)\nos._exit(0)"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "model.onnx"], stdout=subprocess.PIPE, timeout=60)

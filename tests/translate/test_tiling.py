@@ -19,7 +19,7 @@ from i2i.export.footprint import bytes_per_pixel
 from i2i.export.onnx_file import write_onnx
 from i2i.export.receptive import receptive_field
 from i2i.translate import load
-from i2i.translate.network import Network
+from i2i.translate.network import ExportedNetwork
 from i2i.translate.tiles.statistics import Moments
 from i2i.translate.tiles.tiling import SAFETY, Tiling
 from i2i.translate.tiles.windows import sample, spans
@@ -180,7 +180,7 @@ def test_least_memory_gives_small_tiles_not_none(exported, monkeypatch):
 def test_a_tile_that_does_not_fit_is_retried_smaller(exported, monkeypatch, tile):
     model, image = exported("x2"), photo(150, 170)
     want, runs = model.translate_batch(image[np.newaxis])[0], []
-    real = Network.run
+    real = ExportedNetwork.run
 
     def scarce(self, feeds, promised):
         runs.append(feeds["image"].shape[1:3])
@@ -188,7 +188,7 @@ def test_a_tile_that_does_not_fit_is_retried_smaller(exported, monkeypatch, tile
             raise ModelError("the model failed") from RuntimeError("std::bad_alloc")
         return real(self, feeds, promised)
 
-    monkeypatch.setattr(Network, "run", scarce)
+    monkeypatch.setattr(ExportedNetwork, "run", scarce)
     tiling = Tiling(model.network, tile)
     assert np.abs(tiling.translate(image).astype(int) - want).max() <= 1
     assert "out of memory" in tiling.notes[0]
@@ -205,7 +205,7 @@ def test_memory_that_is_never_enough_is_an_error(exported, monkeypatch):
     def never(self, feeds, promised):
         raise ModelError("the model failed") from MemoryError()
 
-    monkeypatch.setattr(Network, "run", never)
+    monkeypatch.setattr(ExportedNetwork, "run", never)
     with pytest.raises(ModelError, match="the model failed"):
         Tiling(model.network).translate(photo(40, 40))
 
@@ -217,7 +217,7 @@ def test_other_failures_are_not_retried(exported, monkeypatch):
         calls.append(1)
         raise ModelError("the model failed: something else")
 
-    monkeypatch.setattr(Network, "run", broken)
+    monkeypatch.setattr(ExportedNetwork, "run", broken)
     with pytest.raises(ModelError):
         Tiling(model.network).translate(photo(40, 40))
     assert len(calls) == 1

@@ -16,7 +16,7 @@ from i2i.errors import ModelError
 from i2i.images import read_frames, read_image, write_image
 from i2i.translate import translate_folder
 from i2i.translate.folders.memory_budget import MemoryBudget
-from i2i.translate.network import Network
+from i2i.translate.network import ExportedNetwork
 
 
 def draw(folder, sizes):
@@ -159,14 +159,14 @@ def test_a_batch_is_as_large_as_was_asked_for(model, tmp_path):
 def test_small_images_that_run_out_of_memory_are_cut(model, tmp_path, monkeypatch, batch):
     draw(tmp_path / "in", [40] * 4)
     invert = model()
-    real = Network.run
+    real = ExportedNetwork.run
 
     def scarce(self, feeds, promised):
         if feeds["image"].shape[1] > 20:
             raise ModelError("the model failed") from RuntimeError("std::bad_alloc")
         return real(self, feeds, promised)
 
-    monkeypatch.setattr(Network, "run", scarce)
+    monkeypatch.setattr(ExportedNetwork, "run", scarce)
     results = translate_folder(invert, tmp_path / "in", tmp_path / "out", workers=2, batch=batch)
     for result in results:
         assert np.array_equal(read_image(result.output).pixels, 255 - read_image(result.input).pixels)
@@ -211,7 +211,7 @@ def test_an_interrupt_begins_nothing_new_of_a_batch(model, tmp_path, monkeypatch
         write_image(path, pixels, **options)
 
     monkeypatch.setattr(pipeline, "write_image", write)
-    monkeypatch.setattr(Network, "interrupt", lambda self: stopped.set())
+    monkeypatch.setattr(ExportedNetwork, "interrupt", lambda self: stopped.set())
     results = translate_folder(model(), tmp_path / "in", tmp_path / "out", workers=2, batch=10)
     for _ in range(10):
         next(results)

@@ -31,7 +31,7 @@ from i2i.translate.folders.memory_budget import MemoryBudget
 from i2i.translate.folders.outcomes import failed, known_result, skipped
 from i2i.translate.folders.outputs import inside
 from i2i.translate.folders.plan import ExistingRule, PlannedImage
-from i2i.translate.network import Network
+from i2i.translate.network import ExportedNetwork
 from i2i.translate.pictures import attach_alpha
 from i2i.translate.results import Result
 from i2i.translate.tiles.tiling import Tiling
@@ -95,7 +95,7 @@ class FolderPipeline:
         settings: the same for all images.
     """
 
-    def __init__(self, network: Network, tiling: Tiling, settings: FolderSettings) -> None:
+    def __init__(self, network: ExportedNetwork, tiling: Tiling, settings: FolderSettings) -> None:
         self.network, self.tiling, self.settings = network, tiling, settings
         self.budget = MemoryBudget(_MAX_BYTES, _MIN_IMAGES)
         self._stopped = threading.Event()

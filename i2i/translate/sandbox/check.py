@@ -31,7 +31,7 @@ _MAX_LAST_LINE = 200
 
 
 @dataclass(frozen=True)
-class Limits:
+class CheckLimits:
     """What the process may take.
 
     Attributes:
@@ -88,7 +88,7 @@ def start_check(file: Path) -> Callable[[], None]:
         return lambda: None
     try:
         size = file.stat().st_size
-        limits = Limits(_SECONDS + size // _BYTES_A_SECOND, _MEMORY + 4 * size)
+        limits = CheckLimits(_SECONDS + size // _BYTES_A_SECOND, _MEMORY + 4 * size)
         process = start_child(file, limits)
     except OSError as error:
         raise ModelError(f"cannot be checked: {reason(error)}", path=printable(file)) from error
@@ -101,7 +101,7 @@ def start_check(file: Path) -> Callable[[], None]:
     return finish
 
 
-def start_child(file: Path, limits: Limits) -> subprocess.Popen[bytes]:
+def start_child(file: Path, limits: CheckLimits) -> subprocess.Popen[bytes]:
     """Starts the process. It finds the same packages as this one, and its pipe to us tells it when we are gone."""
     words = [os.fspath(file), str(limits.seconds), str(limits.memory)]
     return subprocess.Popen(  # noqa: S603 - our own module
@@ -114,7 +114,7 @@ def start_child(file: Path, limits: Limits) -> subprocess.Popen[bytes]:
     )
 
 
-def verdict(ending: Ending, limits: Limits) -> str:
+def verdict(ending: Ending, limits: CheckLimits) -> str:
     """What the end of the process says about the file.
 
     Args:
@@ -157,7 +157,7 @@ class _Tail:
                 self._text = (self._text + part)[-4096:]
 
 
-def _outcome(process: subprocess.Popen[bytes], complaint: _Tail, limits: Limits) -> str:
+def _outcome(process: subprocess.Popen[bytes], complaint: _Tail, limits: CheckLimits) -> str:
     """Waits for the process, and says what is wrong with the file, "" for nothing."""
     waiting = _WAITING * limits.seconds
     with process:
@@ -171,7 +171,7 @@ def _outcome(process: subprocess.Popen[bytes], complaint: _Tail, limits: Limits)
             process.kill()
 
 
-def _killed(ending: Ending, limits: Limits) -> str:
+def _killed(ending: Ending, limits: CheckLimits) -> str:
     try:
         name = signal.Signals(-ending.code).name
     except ValueError:
@@ -184,7 +184,7 @@ def _killed(ending: Ending, limits: Limits) -> str:
     return f"onnxruntime crashes on it ({name}){_last_line(ending.complaint)}"
 
 
-def _too_large(limits: Limits) -> str:
+def _too_large(limits: CheckLimits) -> str:
     return f"needs more than {limits.memory / 2**30:.1f} GiB of memory to be opened and run on a small image"
 
 

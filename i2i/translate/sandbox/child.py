@@ -26,7 +26,7 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 from i2i import memory
 from i2i.errors import ModelError, short_repr
 from i2i.model_metadata import PREFIX, Metadata
-from i2i.translate.network import Network, Shape
+from i2i.translate.network import ExportedNetwork, Shape
 from i2i.translate.runner import Feeds, Runner
 from i2i.translate.session import last_words, open_session
 from i2i.translate.signature import read_metadata
@@ -59,7 +59,7 @@ def examine(file: Path) -> dict[str, Any]:
         session = _opened(file)
         metadata = read_metadata(session)
         _examine_metadata(metadata)
-        network = Network(Runner(session, file), metadata)
+        network = ExportedNetwork(Runner(session, file), metadata)
         for number, size in enumerate(_SIZES):
             _try(session, network, size, last_label=number > 0)
     except ModelError as error:
@@ -172,7 +172,9 @@ def _examine_tensor(tensor: TensorProto) -> None:
         raise ModelError(f"has values in {name!r} that are no numbers (NaN or infinite); was its training stable?")
 
 
-def _try(session: onnxruntime.InferenceSession, network: Network, size: tuple[int, int], last_label: bool) -> None:
+def _try(
+    session: onnxruntime.InferenceSession, network: ExportedNetwork, size: tuple[int, int], last_label: bool
+) -> None:
     """Runs the network on an image of that size, and compares what it gives with what its metadata promise."""
     info = network.info
     feeds, promised = _feeds(network, size, last_label)
@@ -182,7 +184,7 @@ def _try(session: onnxruntime.InferenceSession, network: Network, size: tuple[in
         raise ModelError(f"gave {result.dtype} of shape {result.shape} where its metadata promise {info.value_type}")
 
 
-def _feeds(network: Network, size: tuple[int, int], last_label: bool) -> tuple[Feeds, Shape]:
+def _feeds(network: ExportedNetwork, size: tuple[int, int], last_label: bool) -> tuple[Feeds, Shape]:
     """What the network is given, and the shape that its metadata promise for the result."""
     info, label = network.info, None
     if network.takes_label:

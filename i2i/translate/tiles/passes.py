@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from i2i.translate.network import Network
+from i2i.translate.network import ExportedNetwork
 from i2i.translate.runner import Feeds
 from i2i.translate.tiles.statistics import (
     CORE,
@@ -46,7 +46,7 @@ class SharedStatistics:
         ModelError: its graph cannot be changed so.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: ExportedNetwork) -> None:
         self.multiple = network.info.multiple
         runners = []
         for purpose in PURPOSES:

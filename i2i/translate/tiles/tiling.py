@@ -15,7 +15,7 @@ import numpy as np
 from i2i import memory
 from i2i.errors import ModelError, UserError
 from i2i.files import printable
-from i2i.translate.network import Network
+from i2i.translate.network import ExportedNetwork
 from i2i.translate.runner import Feeds
 from i2i.translate.tiles.passes import SharedStatistics
 from i2i.translate.tiles.windows import Box, Span, round_up, sample, spans
@@ -53,7 +53,7 @@ class Tiling:
     """
 
     def __init__(
-        self, network: Network, tile: Literal["auto", "none"] | int = "auto", notes: list[str] | None = None
+        self, network: ExportedNetwork, tile: Literal["auto", "none"] | int = "auto", notes: list[str] | None = None
     ) -> None:
         if tile not in ("auto", "none") and (not isinstance(tile, int) or isinstance(tile, bool) or tile < 1):
             raise UserError(f"the tile is auto, none or a whole number of pixels from 1, not {tile!r}")
