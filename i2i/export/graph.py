@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i.components.inference import mirror_padded
-from i2i.model_metadata import ValueType
+from i2i.runtime.metadata import ValueType
 
 
 class Deployed(nn.Module):

@@ -24,7 +24,7 @@ from i2i.export.footprint import bytes_per_pixel
 from i2i.export.graph import Deployed, measure_scale
 from i2i.export.receptive import has_global_statistics, receptive_field
 from i2i.files import clear_left_overs, temporary_path
-from i2i.model_metadata import PREFIX, Metadata, ValueType, to_entries
+from i2i.runtime.metadata import PREFIX, Metadata, ValueType, to_entries
 
 TOLERANCE = 1.0
 """Largest difference allowed between onnxruntime and torch, in units of 1/255."""

@@ -14,10 +14,10 @@ import numpy as np
 from i2i.errors import UserError
 from i2i.files import printable
 from i2i.images import write_image
+from i2i.runtime.network import ExportedNetwork, LoadedModel
+from i2i.runtime.noise import check_draw
 from i2i.translate.folders.inputs import PathLike
 from i2i.translate.folders.outputs import make_writable, output_folder, refuse_existing, with_format
-from i2i.translate.network import ExportedNetwork, LoadedModel
-from i2i.translate.noise import check_draw
 from i2i.translate.results import Results
 
 MAX_COUNT = 1_000_000

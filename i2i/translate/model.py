@@ -14,13 +14,13 @@ from i2i.errors import ModelError, UserError
 from i2i.files import printable
 from i2i.images.errors import named
 from i2i.images.pixels import AlphaRule
+from i2i.runtime.network import ExportedNetwork, open_network
+from i2i.runtime.sandbox.check import check_model
 from i2i.translate.find import find_model
 from i2i.translate.folders.folder import translate_folder
 from i2i.translate.folders.inputs import PathLike
-from i2i.translate.network import ExportedNetwork, open_network
 from i2i.translate.pictures import ImageLike, apply_alpha_rule, attach_alpha, open_picture, to_network
 from i2i.translate.results import Result, Results
-from i2i.translate.sandbox.check import check_model
 from i2i.translate.tiles.tiling import Tiling
 
 

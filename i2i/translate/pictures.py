@@ -12,7 +12,7 @@ from PIL import Image
 from i2i.errors import ErrorKind, FileError
 from i2i.images import Picture, from_pillow, read_image, refuse_range, to_channels, to_dtype
 from i2i.images.pixels import AlphaRule, apply_alpha, split_alpha, with_alpha
-from i2i.model_metadata import Metadata
+from i2i.runtime.metadata import Metadata
 
 ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray
 """A path, an image that Pillow opened, or an array ``(H, W)`` or ``(H, W, C)``."""

@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from i2i.translate.sandbox.check import CheckLimits, Ending, verdict
+from i2i.runtime.sandbox.check import CheckLimits, Ending, verdict
 
 MEMORY = 1 << 30
 
@@ -53,8 +53,8 @@ def use(file, seconds, memory):
     """What the command does with a file that passed: loads it and translates one image; answers as the check does."""
     from helpers.small_models import noise
     from i2i.errors import UserError
+    from i2i.runtime.sandbox.child import limit
     from i2i.translate import load
-    from i2i.translate.sandbox.child import limit
 
     limit(seconds, memory)
     try:
@@ -70,7 +70,7 @@ def use(file, seconds, memory):
 
 
 def _child(act, file, seconds, memory, pipe):
-    from i2i.translate.sandbox import child
+    from i2i.runtime.sandbox import child
 
     os.dup2(pipe, 1)
     if act == "check":
@@ -105,8 +105,6 @@ def _fork(act, seconds, memory, file):
 
 
 def main():
-    import i2i.translate.model
-    import i2i.translate.sandbox.child  # noqa: F401  all imports before the forks
     from helpers import small_models  # noqa: F401
 
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)

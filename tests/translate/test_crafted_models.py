@@ -13,8 +13,8 @@ from helpers.crafted import CRAFTED
 from helpers.forked import tried
 from helpers.small_models import GRAPHS, make_model, noise
 from i2i.errors import ModelError
+from i2i.runtime.sandbox.check import check_model, start_check
 from i2i.translate import load
-from i2i.translate.sandbox.check import check_model, start_check
 
 MEMORY = 1_500_000_000
 BY_NAME = {one.name: one for one in CRAFTED}
@@ -180,7 +180,7 @@ def test_a_large_file_that_is_no_model_is_not_read(tmp_path):
 def test_the_check_ends_with_the_process_that_asked_for_it(tmp_path):
     BY_NAME["loop without end"].make(tmp_path / "model.onnx")
     code = (
-        "import sys, os, time; from pathlib import Path\nfrom i2i.translate.sandbox import check\n"
+        "import sys, os, time; from pathlib import Path\nfrom i2i.runtime.sandbox import check\n"
         "child = check.start_child(Path(sys.argv[1]), check.CheckLimits(60, 1 << 30))\ntime.sleep(1.5)\n"
         "print(child.pid, flush=True)\nos._exit(0)"
     )

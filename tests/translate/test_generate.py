@@ -15,9 +15,9 @@ import pytest
 from helpers.small_models import make_model, metadata_of, noise, tree
 from i2i.errors import ModelError, UserError
 from i2i.images import read_image
+from i2i.runtime.noise import draw_noise
 from i2i.translate import generate, load
 from i2i.translate.generate import Sampling, file_names
-from i2i.translate.noise import draw_noise
 
 DIGITS = ["3", "1", "0", "2"]  # names that are numbers too, but other ones
 

@@ -18,8 +18,8 @@ from i2i.errors import ModelError, UserError
 from i2i.export.footprint import bytes_per_pixel
 from i2i.export.onnx_file import write_onnx
 from i2i.export.receptive import receptive_field
+from i2i.runtime.network import ExportedNetwork
 from i2i.translate import load
-from i2i.translate.network import ExportedNetwork
 from i2i.translate.tiles.statistics import Moments
 from i2i.translate.tiles.tiling import SAFETY, Tiling
 from i2i.translate.tiles.windows import sample, spans

@@ -14,9 +14,9 @@ import i2i.translate.tiles.tiling as tiling
 from helpers.small_models import noise, tree
 from i2i.errors import ModelError
 from i2i.images import read_frames, read_image, write_image
+from i2i.runtime.network import ExportedNetwork
 from i2i.translate import translate_folder
 from i2i.translate.folders.memory_budget import MemoryBudget
-from i2i.translate.network import ExportedNetwork
 
 
 def draw(folder, sizes):

@@ -15,7 +15,7 @@ from i2i.files import printable
 from i2i.images import ImageInfo, Picture, read_frames, read_image
 from i2i.images.errors import named
 from i2i.images.pixels import AlphaRule
-from i2i.model_metadata import Metadata
+from i2i.runtime.metadata import Metadata
 from i2i.translate.folders.memory_budget import MemoryBudget
 from i2i.translate.folders.outcomes import decoded_result, failed
 from i2i.translate.folders.plan import PlannedImage

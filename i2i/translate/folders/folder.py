@@ -10,10 +10,10 @@ from typing import Literal, get_args
 from i2i.errors import UserError
 from i2i.images import MAX_PIXELS
 from i2i.images.pixels import AlphaRule
+from i2i.runtime.network import LoadedModel
 from i2i.translate.folders.inputs import PathLike
 from i2i.translate.folders.pipeline import FolderPipeline, FolderSettings
 from i2i.translate.folders.plan import FrameChoice, existing_rule, plan_folder
-from i2i.translate.network import LoadedModel
 from i2i.translate.results import Result, Results
 from i2i.translate.tiles.tiling import Tiling
 

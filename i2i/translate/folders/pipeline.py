@@ -26,12 +26,12 @@ from i2i.files import printable
 from i2i.images import to_dtype, write_image
 from i2i.images.errors import named
 from i2i.images.pixels import AlphaRule
+from i2i.runtime.network import ExportedNetwork
 from i2i.translate.folders.decoding import Decoded, DecodeJob, Decoder
 from i2i.translate.folders.memory_budget import MemoryBudget
 from i2i.translate.folders.outcomes import failed, known_result, skipped
 from i2i.translate.folders.outputs import inside
 from i2i.translate.folders.plan import ExistingRule, PlannedImage
-from i2i.translate.network import ExportedNetwork
 from i2i.translate.pictures import attach_alpha
 from i2i.translate.results import Result
 from i2i.translate.tiles.tiling import Tiling

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from i2i.translate.network import ExportedNetwork
-from i2i.translate.runner import Feeds
+from i2i.runtime.network import ExportedNetwork
+from i2i.runtime.runner import Feeds
 from i2i.translate.tiles.statistics import (
     CORE,
     MIN_VARIANCE,

@@ -15,8 +15,8 @@ import numpy as np
 from i2i import memory
 from i2i.errors import ModelError, UserError
 from i2i.files import printable
-from i2i.translate.network import ExportedNetwork
-from i2i.translate.runner import Feeds
+from i2i.runtime.network import ExportedNetwork
+from i2i.runtime.runner import Feeds
 from i2i.translate.tiles.passes import SharedStatistics
 from i2i.translate.tiles.windows import Box, Span, round_up, sample, spans
 

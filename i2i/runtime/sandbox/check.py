@@ -1,7 +1,7 @@
 """Trying out a model file of unknown origin in a process that may fail in its place.
 
 onnxruntime runs whatever a file says: it may never end, take all memory, read other files or crash the process. So the
-file is first examined, opened and run on two small images by `i2i.translate.sandbox.child`, whose time and memory are
+file is first examined, opened and run on two small images by `i2i.runtime.sandbox.child`, whose time and memory are
 limited.
 """
 
@@ -20,7 +20,6 @@ from typing import IO, Any
 
 from i2i.errors import ModelError
 from i2i.files import printable
-from i2i.images.errors import reason
 
 _SECONDS = 3  # of computing, once all is imported; a small model needs 0.1, and one of 218 MB, which gets 13, needs 1
 _BYTES_A_SECOND = 20_000_000  # of the file, for which there is one second more
@@ -91,7 +90,7 @@ def start_check(file: Path) -> Callable[[], None]:
         limits = CheckLimits(_SECONDS + size // _BYTES_A_SECOND, _MEMORY + 4 * size)
         process = start_child(file, limits)
     except OSError as error:
-        raise ModelError(f"cannot be checked: {reason(error)}", path=printable(file)) from error
+        raise ModelError(f"cannot be checked: {error.strerror or error}", path=printable(file)) from error
     complaint = _Tail(process)
 
     def finish() -> None:
@@ -105,7 +104,7 @@ def start_child(file: Path, limits: CheckLimits) -> subprocess.Popen[bytes]:
     """Starts the process. It finds the same packages as this one, and its pipe to us tells it when we are gone."""
     words = [os.fspath(file), str(limits.seconds), str(limits.memory)]
     return subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-P", "-m", "i2i.translate.sandbox.child", *words],
+        [sys.executable, "-P", "-m", "i2i.runtime.sandbox.child", *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

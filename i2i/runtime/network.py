@@ -1,7 +1,6 @@
 """An exported network that runs: images, labels and noise go in, and the shape of what comes out is checked.
 
-Nothing here knows of image files, folders or tiles. They build on this, and `i2i.translate.model.Model`, which users
-hold, builds on them all.
+`i2i.translate` builds on it: tiles and folders, and on them all `i2i.translate.model.Model`, which users hold.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ import numpy as np
 
 from i2i.errors import DataError, ErrorKind, ModelError, UserError
 from i2i.files import printable
-from i2i.model_metadata import Metadata
-from i2i.translate.noise import draw_noise, same_noise
-from i2i.translate.runner import Feeds, Runner
-from i2i.translate.session import open_session
-from i2i.translate.signature import read_metadata
+from i2i.runtime.metadata import Metadata
+from i2i.runtime.noise import draw_noise, same_noise
+from i2i.runtime.runner import Feeds, Runner
+from i2i.runtime.session import open_session
+from i2i.runtime.signature import read_metadata
 
 Shape = tuple[int, int | None, int | None, int]
 """Number, height, width and channels of images; None where any size will do."""
@@ -211,7 +210,7 @@ def open_network(file: Path, device: str) -> tuple[ExportedNetwork, str]:
 
     Args:
         file: an ONNX file.
-        device: as for `i2i.translate.session.open_session`.
+        device: as for `i2i.runtime.session.open_session`.
 
     Returns:
         The network, and a note for the user where something else than asked for will compute; else "".

@@ -13,7 +13,7 @@ import onnxruntime
 from i2i import memory
 from i2i.errors import ErrorKind, ModelError
 from i2i.files import printable
-from i2i.translate.session import last_words, open_session
+from i2i.runtime.session import last_words, open_session
 
 Feeds = dict[str, np.ndarray]
 """Arrays by the name of the graph's input that takes them."""

@@ -8,7 +8,7 @@ from typing import Any
 import onnxruntime
 
 from i2i.errors import ModelError
-from i2i.model_metadata import Metadata, from_entries
+from i2i.runtime.metadata import Metadata, from_entries
 
 _TENSOR_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 """onnxruntime's name for each type of images."""

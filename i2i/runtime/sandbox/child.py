@@ -1,4 +1,4 @@
-"""The process that `i2i.translate.sandbox.check` starts: examines, opens and runs one model file within limits.
+"""The process that `i2i.runtime.sandbox.check` starts: examines, opens and runs one model file within limits.
 
 Its answer on stdout is one JSON object: ``{}``, or ``refused`` with the reason, or ``memory`` where that ran out. It
 imports no image library, for the less there is the sooner it is done.
@@ -25,11 +25,11 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from i2i import memory
 from i2i.errors import ModelError, short_repr
-from i2i.model_metadata import PREFIX, Metadata
-from i2i.translate.network import ExportedNetwork, Shape
-from i2i.translate.runner import Feeds, Runner
-from i2i.translate.session import last_words, open_session
-from i2i.translate.signature import read_metadata
+from i2i.runtime.metadata import PREFIX, Metadata
+from i2i.runtime.network import ExportedNetwork, Shape
+from i2i.runtime.runner import Feeds, Runner
+from i2i.runtime.session import last_words, open_session
+from i2i.runtime.signature import read_metadata
 
 _SIZES = ((12, 20), (21, 9))
 """Heights and widths of the images it is run on: two, since a graph may be fixed to one."""
