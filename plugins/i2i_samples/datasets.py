@@ -1,32 +1,32 @@
-"""The sample sets drawn by code, as datasets without a folder: for paired, unpaired, labelled and finer pictures.
+"""The sample sets drawn by code: for paired, unpaired and labelled training, and for super-resolution.
 
-Sample number n of a split is a function of the set's options and n alone. Training and validation drawings have indices
+Sample number n of a split depends on the set's options and on n alone. Training and validation drawings have indices
 far apart, and what is random about a picture's style has a stream of its own, so that no option of one set changes
 another.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
-from i2i import Config
+import i2i
 from i2i_samples.facades import draw_facade
 from i2i_samples.styles import STYLES, restyle
 
 Sample = dict[str, Any]
-Transform = Callable[[Sample], Sample]
 
 VALIDATION_START = 1_000_000
 """Index of the first validation sample, far from any training sample."""
 
 _DETAIL = 128
-"""Smaller pictures in a style are painted at about this size and averaged down, or their lines would fill them."""
+"""Pixels a side at which smaller pictures in a style are painted and then averaged down, or lines would fill them."""
 
 _BLOCK = 16
 """Facades whose quarters are dealt out in turn, so that neighbouring samples show different facades."""
@@ -37,8 +37,8 @@ Size = Annotated[int, Field(ge=16, description="Height and width of a picture, i
 Seed = Annotated[int, Field(ge=0, description="Another seed draws other facades.")]
 
 
-class FacadesConfig(Config):
-    """How many facades are drawn, and how large."""
+class DrawnConfig(i2i.Config):
+    """How many samples are drawn, and how large; a set that has other defaults overrides them."""
 
     count: Count = 160
     val_count: ValidationCount = 24
@@ -46,204 +46,143 @@ class FacadesConfig(Config):
     seed: Seed = 0
 
 
-class DayNightConfig(Config):
+class FacadesConfig(DrawnConfig):
+    """How many facades are drawn, and how large."""
+
+
+class DayNightConfig(DrawnConfig):
     """How many facades are drawn by day, and as many others by night, and how large."""
 
-    count: Count = 160
-    val_count: ValidationCount = 24
     size: Size = 64
-    seed: Seed = 0
 
 
-class StylesConfig(Config):
+class StylesConfig(DrawnConfig):
     """How many facades are drawn, a quarter of them in each style, and how large."""
 
     count: Count = 400
     val_count: ValidationCount = 40
     size: Size = 32
-    seed: Seed = 0
 
 
-class PicturesConfig(Config):
+class PicturesConfig(DrawnConfig):
     """How many pictures are drawn, and how large."""
 
-    count: Count = 160
-    val_count: ValidationCount = 24
-    size: Size = 128
-    seed: Seed = 0
 
-
-class Facades:
-    """Label map (A) and rendered facade (B).
+class DrawnDataset(i2i.Dataset):
+    """One split of a sample set; a sample is drawn when it is first asked for, and kept.
 
     Args:
-        config: see `FacadesConfig`.
-        root: not used.
+        config: how many samples, and how large.
+        root: not used; its default says that no folder is needed.
         split: ``train`` or ``val``.
         transform: called with each sample.
     """
 
-    gives: ClassVar = frozenset({"source", "target"})
-    has_splits = True
-
-    def __init__(self, config: FacadesConfig, *, root: Path | None = None, split: str, transform: Transform) -> None:
-        self.transform, self.drawings = transform, _Drawings(_facade, config, split)
-
-    def __len__(self) -> int:
-        return len(self.drawings)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.transform(self.drawings[index])
-
-
-class DayNight:
-    """Facades by day (A) and other facades by night (B): no facade is in both.
-
-    Args:
-        config: see `DayNightConfig`.
-        root: not used.
-        split: ``train`` or ``val``.
-        transform: called with each sample.
-    """
-
-    gives: ClassVar = frozenset({"source", "target"})
-    has_splits = True
-    paired = False
-
-    def __init__(self, config: DayNightConfig, *, root: Path | None = None, split: str, transform: Transform) -> None:
-        self.transform, self.drawings = transform, _Drawings(_day_and_night, config, split)
-
-    def __len__(self) -> int:
-        return len(self.drawings)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.transform(self.drawings[index])
-
-
-class Styles:
-    """Facades by day, by night, in snow and as blueprints in turn, each with its style as label.
-
-    Args:
-        config: see `StylesConfig`.
-        root: not used.
-        split: ``train`` or ``val``.
-        transform: called with each sample.
-    """
-
-    gives: ClassVar = frozenset({"target", "label"})
-    has_splits = True
-    labels = STYLES
-
-    def __init__(self, config: StylesConfig, *, root: Path | None = None, split: str, transform: Transform) -> None:
-        self.transform, self.drawings = transform, _Drawings(_labelled, config, split)
-
-    def __len__(self) -> int:
-        return len(self.drawings)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.transform(self.drawings[index])
-
-
-class Pictures:
-    """Quarters of facades drawn twice as large: bricks, glazing bars and railings are told apart.
-
-    Args:
-        config: see `PicturesConfig`.
-        root: not used.
-        split: ``train`` or ``val``.
-        transform: called with each sample.
-    """
-
-    gives: ClassVar = frozenset({"target"})
-    has_splits = True
-
-    def __init__(self, config: PicturesConfig, *, root: Path | None = None, split: str, transform: Transform) -> None:
-        self.transform, self.drawings = transform, _Drawings(_quarter, config, split)
-
-    def __len__(self) -> int:
-        return len(self.drawings)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.transform(self.drawings[index])
-
-
-_Options = FacadesConfig | DayNightConfig | StylesConfig | PicturesConfig
-_Draw = Callable[[_Options, int], Sample]
-"""Draws the sample of that index with the options."""
-
-
-class _Drawings:
-    """The samples of one split, drawn when first asked for and kept; their arrays cannot be written to.
-
-    Args:
-        draw: draws a sample.
-        options: for `draw`.
-        split: ``train`` or ``val``.
-    """
-
-    def __init__(self, draw: _Draw, options: _Options, split: str) -> None:
-        self.draw, self.options = draw, options
-        first, count = (0, options.count) if split == "train" else (VALIDATION_START, options.val_count)
+    def __init__(self, config: DrawnConfig, *, root: Path | None = None, split: str, transform: i2i.Transform) -> None:
+        self.config, self.transform = config, transform
+        first, count = (0, config.count) if split == "train" else (VALIDATION_START, config.val_count)
         self.indices = range(first, first + count)
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, index: int) -> Sample:
-        return dict(_kept(self.draw, self.options, self.indices[index]))
+        return self.transform(dict(_drawn_once(self.draw, self.config, self.indices[index])))
+
+    @staticmethod
+    @abstractmethod
+    def draw(config: DrawnConfig, index: int) -> Sample:
+        """Draws the sample of that index; pictures are ``(size, size, 3)`` uint8."""
 
 
-@lru_cache(maxsize=4)
-def _store(draw: _Draw, options: _Options) -> dict[int, Sample]:
-    """What has been drawn of a set. A run opens its set to check it and again to train on it, and draws it once."""
-    return {}
+Draw = Callable[[DrawnConfig, int], Sample]
+"""Draws the sample of an index with a set's options."""
 
 
-def _kept(draw: _Draw, options: _Options, index: int) -> Sample:
-    store = _store(draw, options)
-    if index not in store:
-        sample = draw(options, index)
+def _drawn_once(draw: Draw, config: DrawnConfig, index: int) -> Sample:
+    """The sample of an index, drawn if that has not been done yet; its arrays cannot be written to."""
+    drawn = _drawn_samples(draw, config)
+    if index not in drawn:
+        sample = draw(config, index)
         for value in sample.values():
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
-        store[index] = sample
-    return store[index]
+        drawn[index] = sample
+    return drawn[index]
 
 
-def _facade(options: _Options, index: int) -> Sample:
-    labels, picture = draw_facade(index, size=options.size, seed=options.seed)
-    return {"source": labels, "target": picture}
+@lru_cache(maxsize=4)
+def _drawn_samples(draw: Draw, config: DrawnConfig) -> dict[int, Sample]:
+    """What has been drawn so far, by index: a set that is opened twice in a process is drawn once."""
+    return {}
 
 
-def _day_and_night(options: _Options, index: int) -> Sample:
-    """The facades by night are counted backwards from -1, where no day comes."""
-    return {"source": _styled(options, index, "day"), "target": _styled(options, -1 - index, "night")}
+class Facades(DrawnDataset):
+    """Label map (A) and rendered facade (B)."""
+
+    gives = frozenset({"source", "target"})
+
+    @staticmethod
+    def draw(config: DrawnConfig, index: int) -> Sample:
+        """Draws a label map and its facade."""
+        labels, picture = draw_facade(index, size=config.size, seed=config.seed)
+        return {"source": labels, "target": picture}
 
 
-def _labelled(options: _Options, index: int) -> Sample:
-    label = index % len(STYLES)
-    return {"target": _styled(options, index, STYLES[label]), "label": label}
+class DayNight(DrawnDataset):
+    """Facades by day (A) and other facades by night (B): no facade is in both."""
+
+    gives = frozenset({"source", "target"})
+    paired = False
+
+    @staticmethod
+    def draw(config: DrawnConfig, index: int) -> Sample:
+        """Draws a facade by day, and by night one of those counted backwards from -1, where no day comes."""
+        return {"source": _styled(config, index, "day"), "target": _styled(config, -1 - index, "night")}
 
 
-def _styled(options: _Options, index: int, style: str) -> np.ndarray:
+class Styles(DrawnDataset):
+    """Facades by day, by night, in snow and as blueprints in turn, each with its style as label."""
+
+    gives = frozenset({"target", "label"})
+    labels = STYLES
+
+    @staticmethod
+    def draw(config: DrawnConfig, index: int) -> Sample:
+        """Draws a facade in the style whose turn it is."""
+        label = index % len(STYLES)
+        return {"target": _styled(config, index, STYLES[label]), "label": label}
+
+
+class Pictures(DrawnDataset):
+    """Quarters of facades drawn twice as large, in which bricks, glazing bars and railings can be made out."""
+
+    gives = frozenset({"target"})
+
+    @staticmethod
+    def draw(config: DrawnConfig, index: int) -> Sample:
+        """Takes a quarter of a large facade.
+
+        A block of facades is gone through four times; from one sample to the next the quarter changes, too.
+        """
+        block, place = divmod(index, 4 * _BLOCK)
+        turn, number = divmod(place, _BLOCK)
+        picture = _drawn_once(_large_facade, config, block * _BLOCK + number)["target"]
+        row, column = divmod((turn + number) % 4, 2)
+        size = config.size
+        return {"target": picture[row * size : (row + 1) * size, column * size : (column + 1) * size]}
+
+
+def _large_facade(config: DrawnConfig, index: int) -> Sample:
+    """A facade of twice the set's size."""
+    return {"target": draw_facade(index, size=2 * config.size, seed=config.seed)[1]}
+
+
+def _styled(config: DrawnConfig, index: int, style: str) -> np.ndarray:
     """One facade in a style, ``(size, size, 3)`` uint8."""
-    scale = max(1, _DETAIL // options.size)
-    labels, picture = draw_facade(index, size=options.size * scale, seed=options.seed)
-    rng = np.random.Generator(np.random.PCG64([options.seed, index % 2**64, 2]))  # draw_facade's end in 0 and 1
+    scale = max(1, _DETAIL // config.size)
+    labels, picture = draw_facade(index, size=config.size * scale, seed=config.seed)
+    rng = np.random.Generator(np.random.PCG64([config.seed, index % 2**64, 2]))  # draw_facade's end in 0 and 1
     fine = restyle(labels, picture, style, rng).astype(np.uint32)
     total = sum(fine[row::scale, column::scale] for row in range(scale) for column in range(scale))
     return np.asarray((total + scale * scale // 2) // (scale * scale)).astype(np.uint8)
-
-
-def _quarter(options: _Options, index: int) -> Sample:
-    """A block of facades is gone through four times; from one sample to the next the quarter changes, too."""
-    block, place = divmod(index, 4 * _BLOCK)
-    turn, number = divmod(place, _BLOCK)
-    picture = _kept(_large, options, block * _BLOCK + number)["target"]
-    row, column = divmod((turn + number) % 4, 2)
-    size = options.size
-    return {"target": picture[row * size : (row + 1) * size, column * size : (column + 1) * size]}
-
-
-def _large(options: _Options, index: int) -> Sample:
-    return {"target": draw_facade(index, size=2 * options.size, seed=options.seed)[1]}

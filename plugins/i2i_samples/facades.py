@@ -14,8 +14,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from i2i_samples.colours import Array
 from i2i_samples.layout import Dice, Part, layout
-from i2i_samples.paint import OPENINGS, SHADERS, STAINS, Array, Patch, cover
+from i2i_samples.paint import OPENINGS, SHADERS, STAINS, Patch, cover
 
 PALETTE: dict[str, tuple[int, int, int]] = {
     "sky": (0, 0, 85),

@@ -1,4 +1,4 @@
-"""How the parts of a drawn facade look: the pixels that a part covers, and a shader for every class.
+"""Paints the parts of a drawn facade: the pixels that a part covers, and a shader for every class.
 
 A shader takes a patch and returns colours in 0..255 that broadcast to ``(h, w, 3)``. Light comes from the upper left:
 edges there are bright, recesses are dark there. Lengths are fractions of the picture's side, so that frames and courses
@@ -10,14 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from i2i_samples.colours import Array, mix, rgb
 from i2i_samples.layout import Part
-
-Array = npt.NDArray[Any]
 
 _SLAB = 0.018
 """Thickness of a balcony's floor as a fraction of the picture's side."""
@@ -28,14 +25,14 @@ class Patch:
     """The pixels of one part, for the shaders; arrays broadcast to ``(h, w)``.
 
     Attributes:
-        rows: where the part lies on the canvas.
-        columns: where the part lies on the canvas.
+        rows: rows of the canvas that the part covers.
+        columns: columns of the canvas that the part covers.
         u: place within the part, 0 at its left edge, 1 at the right.
         v: place within the part, 0 at the top, 1 at the bottom.
-        x: place in the picture, as a fraction of the side.
-        y: place in the picture.
-        width: of the part, as a fraction of the side.
-        height: of the part.
+        x: place in the picture, as a fraction of its side, 0 at the left edge.
+        y: place in the picture, as a fraction of its side, 0 at the top.
+        width: width of the part, as a fraction of the picture's side.
+        height: height of the part, as a fraction of the picture's side.
         mask: ``(h, w)`` bool, the pixels that the part's shape covers.
     """
 
@@ -94,16 +91,7 @@ _SHAPES: dict[str, Callable[[Array, Array], Array]] = {
         | (abs(u - 0.5) <= 0.06) & (v >= 0.5)
     ),
 }
-"""Masks over a part's own coordinates, both in 0..1."""
-
-
-def _rgb(red: float, green: float, blue: float) -> Array:
-    return np.array((red, green, blue), np.float32)
-
-
-def _mix(start: Array, end: Array, amount: Array) -> Array:
-    """From `start` to `end` where `amount` ``(h, w)``, a number or a mask, goes from 0 to 1."""
-    return start + (end - start) * np.asarray(amount, np.float32)[..., None]
+"""Masks of the shapes, from places within the part (`Patch.u` and `Patch.v`)."""
 
 
 def _stripes(place: Array, period: float, share: float) -> Array:
@@ -119,124 +107,122 @@ def _courses(patch: Patch, width: float, height: float, joint: float) -> Array:
 
 
 def _sky(patch: Patch) -> Array:
-    return _mix(_rgb(104, 158, 214), _rgb(224, 234, 238), np.minimum(patch.y * 2.2, 1))
+    return mix(rgb(104, 158, 214), rgb(224, 234, 238), np.minimum(patch.y * 2.2, 1))
 
 
 def _background(patch: Patch) -> Array:
     panes = _stripes(patch.x, 1 / 16, 0.5) & _stripes(patch.y, 1 / 12, 0.5)
-    wall = _mix(_rgb(176, 178, 184), _rgb(160, 158, 158), patch.v)
+    wall = mix(rgb(176, 178, 184), rgb(160, 158, 158), patch.v)
     edge = patch.v * patch.height < 0.012
-    return _mix(_mix(wall, _rgb(138, 148, 164), panes & ~edge), _rgb(146, 142, 142), edge)
+    return mix(mix(wall, rgb(138, 148, 164), panes & ~edge), rgb(146, 142, 142), edge)
 
 
 def _pavement(patch: Patch) -> Array:
-    flags = _mix(_rgb(166, 160, 152), _rgb(140, 134, 128), _stripes(patch.x, 1 / 16, 1 / 16) & (patch.v < 0.5))
-    road = _mix(flags, _rgb(92, 92, 98), patch.v > 0.56)
-    return _mix(road, _rgb(196, 190, 180), (patch.v > 0.48) & (patch.v <= 0.56))
+    flags = mix(rgb(166, 160, 152), rgb(140, 134, 128), _stripes(patch.x, 1 / 16, 1 / 16) & (patch.v < 0.5))
+    road = mix(flags, rgb(92, 92, 98), patch.v > 0.56)
+    return mix(road, rgb(196, 190, 180), (patch.v > 0.48) & (patch.v <= 0.56))
 
 
 def _plaster(patch: Patch) -> Array:
-    return _mix(_rgb(240, 220, 178), _rgb(222, 198, 154), patch.v)
+    return mix(rgb(240, 220, 178), rgb(222, 198, 154), patch.v)
 
 
 def _painted(patch: Patch) -> Array:
-    return _mix(_rgb(150, 184, 182), _rgb(126, 160, 160), patch.v)
+    return mix(rgb(150, 184, 182), rgb(126, 160, 160), patch.v)
 
 
 def _brick(patch: Patch) -> Array:
-    tint = _mix(_rgb(182, 98, 72), _rgb(160, 80, 60), patch.v)
-    return _mix(tint, _rgb(198, 158, 132), _courses(patch, 1 / 32, 1 / 64, 1 / 256) * 0.6)
+    tint = mix(rgb(182, 98, 72), rgb(160, 80, 60), patch.v)
+    return mix(tint, rgb(198, 158, 132), _courses(patch, 1 / 32, 1 / 64, 1 / 256) * 0.6)
 
 
 def _stone(patch: Patch) -> Array:
-    block = _mix(_rgb(204, 198, 186), _rgb(186, 178, 164), patch.v)
-    return _mix(block, _rgb(150, 142, 130), _courses(patch, 1 / 8, 1 / 32, 1 / 256) * 0.7)
+    block = mix(rgb(204, 198, 186), rgb(186, 178, 164), patch.v)
+    return mix(block, rgb(150, 142, 130), _courses(patch, 1 / 8, 1 / 32, 1 / 256) * 0.7)
 
 
 def _roof(patch: Patch) -> Array:
-    slate = _mix(_rgb(104, 116, 136), _rgb(78, 88, 108), patch.v)
-    return _mix(slate, _rgb(54, 60, 76), _courses(patch, 1 / 32, 1 / 64, 1 / 256) * 0.5)
+    slate = mix(rgb(104, 116, 136), rgb(78, 88, 108), patch.v)
+    return mix(slate, rgb(54, 60, 76), _courses(patch, 1 / 32, 1 / 64, 1 / 256) * 0.5)
 
 
 def _tiles(patch: Patch) -> Array:
-    tile = _mix(_rgb(204, 108, 68), _rgb(176, 84, 52), patch.v)
-    return _mix(tile, _rgb(120, 54, 38), (_stripes(patch.y, 1 / 64, 0.25) | _stripes(patch.x, 1 / 64, 0.2)) * 0.5)
+    tile = mix(rgb(204, 108, 68), rgb(176, 84, 52), patch.v)
+    return mix(tile, rgb(120, 54, 38), (_stripes(patch.y, 1 / 64, 0.25) | _stripes(patch.x, 1 / 64, 0.2)) * 0.5)
 
 
 def _glass(patch: Patch) -> Array:
     """Sky mirrored above, a dark room below, and a bright slanting reflection."""
-    glass = _mix(_rgb(150, 186, 214), _rgb(52, 70, 94), np.minimum(patch.v * 1.25, 1))
+    glass = mix(rgb(150, 186, 214), rgb(52, 70, 94), np.minimum(patch.v * 1.25, 1))
     slant = patch.u + patch.v * 0.7
-    return _mix(glass, _rgb(214, 230, 240), ((slant > 0.55) & (slant < 0.8)) * 0.35)
+    return mix(glass, rgb(214, 230, 240), ((slant > 0.55) & (slant < 0.8)) * 0.35)
 
 
 def _window(patch: Patch) -> Array:
-    reveal = _mix(_glass(patch), _rgb(20, 26, 40), ~patch.inset(0.016, 0.02, 0, 0) * 0.45)
+    reveal = mix(_glass(patch), rgb(20, 26, 40), ~patch.inset(0.016, 0.02, 0, 0) * 0.45)
     middle = abs(patch.u - 0.5) * patch.width < 0.0032
     transom = abs(patch.v - 0.34) * patch.height < 0.0032
     bars = ~patch.inset(0.008, 0.008, 0.008, 0.008) | middle | transom
     rim = max(1, round(0.008 / patch.height * len(patch.mask)))
     bars[rim:] |= ~patch.mask[:-rim]  # follows an arched top
-    frame = _mix(_rgb(246, 242, 234), _rgb(206, 202, 196), patch.v * patch.height < 0.004)
-    return _mix(reveal, frame, bars)
+    frame = mix(rgb(246, 242, 234), rgb(206, 202, 196), patch.v * patch.height < 0.004)
+    return mix(reveal, frame, bars)
 
 
 def _blind(patch: Patch) -> Array:
-    slats = _mix(_rgb(232, 218, 186), _rgb(188, 170, 134), _stripes(patch.y, 1 / 64, 0.35))
-    return _mix(slats, _rgb(120, 106, 84), ~patch.inset(0.006, 0.008, 0, 0) * 0.6)
+    slats = mix(rgb(232, 218, 186), rgb(188, 170, 134), _stripes(patch.y, 1 / 64, 0.35))
+    return mix(slats, rgb(120, 106, 84), ~patch.inset(0.006, 0.008, 0, 0) * 0.6)
 
 
 def _door(patch: Patch) -> Array:
-    wood = _mix(_rgb(128, 70, 44), _rgb(104, 54, 34), patch.v)
+    wood = mix(rgb(128, 70, 44), rgb(104, 54, 34), patch.v)
     leaf = abs(abs(patch.u - 0.5) - 0.25)
     panel = (leaf < 0.16) & (((patch.v > 0.32) & (patch.v < 0.58)) | ((patch.v > 0.64) & (patch.v < 0.93)))
-    wood = _mix(wood, _rgb(84, 42, 28), panel)
-    wood = _mix(wood, _rgb(148, 86, 54), panel & (leaf < 0.11) & (abs(abs(patch.v - 0.625) - 0.16) < 0.11))
-    wood = _mix(wood, _rgb(60, 30, 20), abs(patch.u - 0.5) * patch.width < 0.002)
+    wood = mix(wood, rgb(84, 42, 28), panel)
+    wood = mix(wood, rgb(148, 86, 54), panel & (leaf < 0.11) & (abs(abs(patch.v - 0.625) - 0.16) < 0.11))
+    wood = mix(wood, rgb(60, 30, 20), abs(patch.u - 0.5) * patch.width < 0.002)
     light = (patch.v < 0.24) & patch.inset(0.008, 0.008, 0.008, 0)
-    wood = _mix(wood, _rgb(244, 214, 150), light)
+    wood = mix(wood, rgb(244, 214, 150), light)
     knob = _disc(patch.u, patch.v, 0.58, 0.62, 0.004 / patch.width, 0.004 / patch.height)
-    return _mix(_mix(wood, _rgb(232, 196, 96), knob), _rgb(20, 14, 12), ~patch.inset(0.006, 0.008, 0, 0) * 0.5)
+    return mix(mix(wood, rgb(232, 196, 96), knob), rgb(20, 14, 12), ~patch.inset(0.006, 0.008, 0, 0) * 0.5)
 
 
 def _shop(patch: Patch) -> Array:
-    inside = _mix(_rgb(250, 216, 150), _rgb(170, 110, 66), patch.v)
+    inside = mix(rgb(250, 216, 150), rgb(170, 110, 66), patch.v)
     slant = patch.u + patch.v * 0.4
-    inside = _mix(inside, _rgb(236, 240, 240), ((slant > 0.5) & (slant < 0.68)) * 0.3)
+    inside = mix(inside, rgb(236, 240, 240), ((slant > 0.5) & (slant < 0.68)) * 0.3)
     pane = patch.inset(0.01, 0.012, 0.01, 0.04) & ~(abs(abs(patch.u - 0.5) - 0.17) * patch.width < 0.003)
-    return _mix(_mix(_rgb(52, 74, 66), _rgb(34, 50, 46), patch.v), inside, pane)
+    return mix(mix(rgb(52, 74, 66), rgb(34, 50, 46), patch.v), inside, pane)
 
 
 def _awning(patch: Patch) -> Array:
-    cloth = _mix(_rgb(248, 240, 226), _rgb(206, 58, 52), _stripes(patch.x, 1 / 32, 0.5))
+    cloth = mix(rgb(248, 240, 226), rgb(206, 58, 52), _stripes(patch.x, 1 / 32, 0.5))
     return (
-        cloth
-        * _mix(_rgb(1.04, 1.04, 1.04), _rgb(0.86, 0.86, 0.86), patch.v)
-        * np.where(patch.v > 0.8, 0.82, 1)[..., None]
+        cloth * mix(rgb(1.04, 1.04, 1.04), rgb(0.86, 0.86, 0.86), patch.v) * np.where(patch.v > 0.8, 0.82, 1)[..., None]
     )
 
 
 def _ledge(patch: Patch) -> Array:
     """Stone profile of cornices and sills: lit from above, dark underneath."""
-    profile = _mix(_rgb(248, 242, 228), _rgb(204, 194, 176), patch.v)
-    return _mix(profile, _rgb(150, 138, 120), (patch.v > 0.72) * 0.7)
+    profile = mix(rgb(248, 242, 228), rgb(204, 194, 176), patch.v)
+    return mix(profile, rgb(150, 138, 120), (patch.v > 0.72) * 0.7)
 
 
 def _molding(patch: Patch) -> Array:
-    stone = _mix(_rgb(240, 232, 214), _rgb(222, 212, 192), patch.u + 0 * patch.v)
-    return _mix(stone, _rgb(176, 164, 144), ~patch.inset(0, 0, 0.004, 0) * 0.8)
+    stone = mix(rgb(240, 232, 214), rgb(222, 212, 192), patch.u + 0 * patch.v)
+    return mix(stone, rgb(176, 164, 144), ~patch.inset(0, 0, 0.004, 0) * 0.8)
 
 
 def _pillar(patch: Patch) -> Array:
-    shaft = _mix(_rgb(242, 234, 216), _rgb(184, 172, 152), patch.u + 0 * patch.v)
-    return _mix(shaft, _rgb(168, 156, 138), _stripes(patch.y, 1 / 16, 1 / 16))
+    shaft = mix(rgb(242, 234, 216), rgb(184, 172, 152), patch.u + 0 * patch.v)
+    return mix(shaft, rgb(168, 156, 138), _stripes(patch.y, 1 / 16, 1 / 16))
 
 
 def _balcony(patch: Patch) -> Array:
-    iron = _mix(_rgb(52, 54, 62), _rgb(44, 46, 54), patch.v)
+    iron = mix(rgb(52, 54, 62), rgb(44, 46, 54), patch.v)
     slab = (1 - patch.v) * patch.height < _SLAB
     edge = (1 - patch.v) * patch.height < 0.005
-    return _mix(_mix(iron, _rgb(226, 216, 198), slab), _rgb(156, 146, 130), edge)
+    return mix(mix(iron, rgb(226, 216, 198), slab), rgb(156, 146, 130), edge)
 
 
 def _between_bars(patch: Patch) -> Array:
@@ -244,10 +230,10 @@ def _between_bars(patch: Patch) -> Array:
 
 
 def _greenery(patch: Patch) -> Array:
-    leaves = _mix(_rgb(134, 172, 82), _rgb(46, 92, 50), np.minimum((patch.u * 0.5 + patch.v), 1.2) / 1.2)
+    leaves = mix(rgb(134, 172, 82), rgb(46, 92, 50), np.minimum((patch.u * 0.5 + patch.v), 1.2) / 1.2)
     trunk = (patch.v > 0.7) & (patch.height > 0.25)
     blossom = (patch.height < 0.035) & _stripes(patch.x + np.floor(patch.y * 128) / 96, 1 / 48, 0.4) & (patch.v < 0.75)
-    return _mix(_mix(leaves, _rgb(96, 70, 52), trunk), _rgb(226, 84, 96), blossom * 0.8)
+    return mix(mix(leaves, rgb(96, 70, 52), trunk), rgb(226, 84, 96), blossom * 0.8)
 
 
 SHADERS: dict[str, Callable[[Patch], Array]] = {

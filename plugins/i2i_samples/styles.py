@@ -11,15 +11,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from i2i_samples.colours import Array, mix, rgb
 from i2i_samples.facades import PALETTE
-
-Array = npt.NDArray[Any]
 
 STYLES = ("day", "night", "snow", "blueprint")
 """Names of the styles; their places are the class labels of the sample set."""
@@ -55,7 +52,7 @@ def restyle(labels: np.ndarray, picture: np.ndarray, style: str, rng: np.random.
 
 @dataclass(frozen=True)
 class _Scene:
-    """What the painters see.
+    """A facade as the painters of the styles get it.
 
     Attributes:
         classes: place of every pixel's colour in `PALETTE`, ``(H, W)``.
@@ -94,27 +91,27 @@ def _night(scene: _Scene, rng: np.random.Generator) -> Array:
     dark = np.where(sky[..., None], _night_sky(scene, stars, moon), dark)
     lit, hue = _lamps(scene, luck, share)
     panes = _panes(scene) * lit
-    lamp = _mix(_rgb(255, 176, 78), _rgb(255, 224, 152), hue)
+    lamp = mix(rgb(255, 176, 78), rgb(255, 224, 152), hue)
     near, far = (_blurred(panes, scene.pixels(reach)) for reach in (0.012, 0.05))
     spill = (0.55 * near + 0.9 * far) * np.where(sky, 0.25, 1)
-    glowing = dark + spill[..., None] * _rgb(255, 176, 88) * (0.25 + 0.75 * day / 255)
+    glowing = dark + spill[..., None] * rgb(255, 176, 88) * (0.25 + 0.75 * day / 255)
     inside = lamp * (0.72 + 0.28 * _grey(day) / 255)[..., None]
-    return _mix(glowing, inside, panes)
+    return mix(glowing, inside, panes)
 
 
 def _night_sky(scene: _Scene, stars: Array, moon: tuple[float, float]) -> Array:
     """Dark blue, paler over the roofs, with stars and a moon at (x, y) with a halo."""
     height, width = scene.shape
     y, x = (np.arange(height) + 0.5)[:, None] / height, (np.arange(width) + 0.5)[None] / width
-    sky = _mix(_rgb(8, 13, 42), _rgb(74, 84, 132), np.minimum(y * 2.2, 0.8) + 0 * x)
+    sky = mix(rgb(8, 13, 42), rgb(74, 84, 132), np.minimum(y * 2.2, 0.8) + 0 * x)
     points = np.zeros((height, width), np.float32)
     rows, columns = np.nonzero(stars < 0.035)
     points[rows * height // len(stars), columns * width // len(stars)] = 0.35 + 16 * stars[rows, columns]
     distance = ((x - moon[0]) ** 2 + (y - moon[1]) ** 2) / 0.001156  # the moon's radius of 0.034, squared
     twinkle = np.minimum(points, 1) * np.clip(1.6 - y * 3, 0, 1) * scene.fineness
-    sky = _mix(sky, _rgb(214, 222, 240), twinkle)
-    sky = _mix(sky, _rgb(150, 164, 206), 0.35 / (1 + distance))
-    return _mix(sky, _rgb(244, 240, 220), np.clip((1.1 - distance) * 5, 0, 1))
+    sky = mix(sky, rgb(214, 222, 240), twinkle)
+    sky = mix(sky, rgb(150, 164, 206), 0.35 / (1 + distance))
+    return mix(sky, rgb(244, 240, 220), np.clip((1.1 - distance) * 5, 0, 1))
 
 
 def _lamps(scene: _Scene, luck: Array, share: float) -> tuple[Array, Array]:
@@ -132,7 +129,7 @@ def _lamps(scene: _Scene, luck: Array, share: float) -> tuple[Array, Array]:
 
 
 def _panes(scene: _Scene) -> Array:
-    """How much of each pixel lets light through, 0..1: told by colour, so that bars and frames stay dark."""
+    """How much of each pixel lets light through, 0..1: found by its colour, so that bars and frames stay dark."""
     red, blue = scene.picture[..., 0], scene.picture[..., 2]
     glass = np.where(scene.of("window"), (blue - red + 8) / 36, 0)  # bluish, in white frames
     glass = np.where(scene.of("shop"), (red - blue) / 60, glass)  # warm, in green frames
@@ -148,13 +145,13 @@ def _snow(scene: _Scene, rng: np.random.Generator) -> Array:
     height = scene.shape[0]
     y = (np.arange(height) + 0.5)[:, None] / height
     dull = _toned(scene.picture, colour=0.62, gain=(0.80, 0.83, 0.88), lift=(26, 29, 34))
-    grey_sky = _mix(_rgb(134, 146, 164), _rgb(198, 204, 212), np.clip(y * 1.3 + clouds, 0, 1))
+    grey_sky = mix(rgb(134, 146, 164), rgb(198, 204, 212), np.clip(y * 1.3 + clouds, 0, 1))
     scenery = np.where(scene.of("sky")[..., None], grey_sky, dull)
     shade = (_grey(scene.picture) / 255)[..., None]
-    white = _rgb(206, 214, 228) + shade * _rgb(46, 40, 27)
-    scenery = _mix(scenery, white, _snow_cover(scene, drifts))
+    white = rgb(206, 214, 228) + shade * rgb(46, 40, 27)
+    scenery = mix(scenery, white, _snow_cover(scene, drifts))
     for layer in flakes:
-        scenery = _mix(scenery, _rgb(250, 251, 255), layer)
+        scenery = mix(scenery, rgb(250, 251, 255), layer)
     return scenery
 
 
@@ -175,18 +172,18 @@ def _snow_cover(scene: _Scene, drifts: Array) -> Array:
 def _blueprint(scene: _Scene, rng: np.random.Generator) -> Array:
     """White lines on blue paper: outlines of the classes, the picture's own edges faintly, and a grid."""
     height, width = scene.shape
-    paper = _mix(_rgb(22, 58, 132), _rgb(34, 76, 158), _smooth(rng, scene.shape, 6))
+    paper = mix(rgb(22, 58, 132), rgb(34, 76, 158), _smooth(rng, scene.shape, 6))
     rows, columns = np.arange(height)[:, None], np.arange(width)[None]
     for cells, strength in ((32, 0.07), (8, 0.13)):
         lines = (rows * cells % height < cells) | (columns * cells % width < cells)
-        paper = _mix(paper, _rgb(190, 214, 250), lines * strength * scene.fineness)
+        paper = mix(paper, rgb(190, 214, 250), lines * strength * scene.fineness)
     grey = _grey(scene.picture)
     edges = abs(grey - _below(grey, 1)) + abs(grey - _beside(grey, 1))
     detail = np.clip((edges - 18) / 90, 0, 1) * 0.5
     outline = (scene.classes != _below(scene.classes, 1)) | (scene.classes != _beside(scene.classes, 1))
     if (thickness := scene.pixels(1 / 220)) > 1:
         outline = cv2.dilate(outline.astype(np.uint8), np.ones((thickness, thickness), np.uint8)) > 0
-    return _mix(paper, _rgb(238, 245, 255), np.maximum(detail, outline * 0.92) * scene.fineness)
+    return mix(paper, rgb(238, 245, 255), np.maximum(detail, outline * 0.92) * scene.fineness)
 
 
 _PAINTERS: dict[str, Callable[[_Scene, np.random.Generator], Array]] = {
@@ -212,15 +209,6 @@ def _classes(labels: Array) -> Array:
     return places
 
 
-def _rgb(red: float, green: float, blue: float) -> Array:
-    return np.array((red, green, blue), np.float32)
-
-
-def _mix(start: Array, end: Array, amount: Array) -> Array:
-    """From `start` to `end` where `amount` ``(H, W)`` goes from 0 to 1."""
-    return start + (end - start) * np.asarray(amount, np.float32)[..., None]
-
-
 def _grey(picture: Array) -> Array:
     """Brightness ``(H, W)`` of an RGB picture, in its own unit."""
     return 0.299 * picture[..., 0] + 0.587 * picture[..., 1] + 0.114 * picture[..., 2]
@@ -229,7 +217,7 @@ def _grey(picture: Array) -> Array:
 def _toned(picture: Array, *, colour: float, gain: tuple[float, ...], lift: tuple[float, ...]) -> Array:
     """The picture with a share of its colourfulness, times `gain` plus `lift` for each channel."""
     grey = _grey(picture)[..., None]
-    return (grey + (picture - grey) * colour) * _rgb(*gain) + _rgb(*lift)
+    return (grey + (picture - grey) * colour) * rgb(*gain) + rgb(*lift)
 
 
 def _smooth(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> Array:

@@ -1,0 +1,20 @@
+"""Colours of the drawn pictures, red, green and blue in 0..255."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+def rgb(red: float, green: float, blue: float) -> Array:
+    """A colour ``(3,)`` float32."""
+    return np.array((red, green, blue), np.float32)
+
+
+def mix(start: Array, end: Array, amount: Array) -> Array:
+    """Colours from `start`, where `amount` ``(h, w)``, numbers or a mask, is 0, to `end`, where it is 1."""
+    return start + (end - start) * np.asarray(amount, np.float32)[..., None]
