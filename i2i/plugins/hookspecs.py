@@ -65,28 +65,22 @@ def i2i_features() -> Sequence[Component]:  # type: ignore[empty-body]
 
 @hookspec
 def i2i_datasets() -> Sequence[Component]:  # type: ignore[empty-body]
-    """Datasets: ``build(config, *, root, split, transform)`` returns an object with ``__len__`` and ``__getitem__``.
+    """Datasets: ``build(config, *, root, split, transform)`` returns an `i2i.Dataset`, or an object like one.
 
     `root` is the data folder or ``None`` for samples drawn by code, `split` is ``"train"`` or ``"val"``, `transform` is
     to be called once with each whole sample: a dictionary with some of ``source``, ``target``, ``label`` and
     ``target_label``; images are arrays ``(H, W, C)``, uint8, uint16 or float32 in [0, 1], and tensors are left as they
     are. A sample that cannot be read raises `i2i.DataError`; training goes on without it.
 
-    Optional: a keyword ``read`` in the signature gets a cached reader of image files, ``read(path) -> array``, and one
-    ``scale`` gets ``data.scale``; a static method ``detect(root) -> bool`` says for ``data.layout=auto`` whether a
-    folder is of this kind; a method ``look(index)`` gives an untransformed sample without chance, for the check before
-    training. Attributes:
-    ``gives``, on the class, is the set of keys that its samples have, so that ``auto`` leaves out layouts that the
-    recipe cannot use; ``labels`` are the names of the classes that ``label`` numbers; ``paired = False`` gives every
-    image of a sample its own crop and augmentation; ``has_splits = False`` asks i2i to hold some training samples out,
-    by ``key(index) -> str``; ``problems`` lists files left out, a line each. A dataset whose `root` may be left out is
-    drawn by code and serves trainings without data.
+    An object needs ``__len__`` and ``__getitem__``; `i2i.Dataset` says what else it may have, and the defaults. A
+    keyword ``read`` in the signature gets an `i2i.Reader`, and one ``scale`` gets ``data.scale``. A dataset whose
+    `root` may be left out is drawn by code and serves trainings without data.
     """
 
 
 @hookspec
 def i2i_transforms() -> Sequence[Component]:  # type: ignore[empty-body]
-    """Transforms: ``build(config)`` returns a callable from sample to sample; it runs after resizing and cropping.
+    """Transforms: ``build(config)`` returns an `i2i.Transform`; it runs after resizing and cropping.
 
     One call sees the whole sample, so that a pair shares its random parameters. Random numbers come from
     ``numpy.random`` or ``random``, which i2i seeds for each sample.
