@@ -79,7 +79,7 @@ def _settings(
 def _without_recipe(folder: Path, sets: list[str], preset: str | None) -> DataConfig:
     from pydantic import ValidationError
 
-    from i2i.config import DataConfig
+    from i2i.config import DataConfig, validation_reason
     from i2i.config.text import parse_set
     from i2i.errors import ConfigError
 
@@ -95,9 +95,8 @@ def _without_recipe(folder: Path, sets: list[str], preset: str | None) -> DataCo
     try:
         return DataConfig(**values | {"root": str(folder)})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(["data", *map(str, first["loc"])])
-        raise ConfigError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
+        where = ".".join(["data", *map(str, error.errors()[0]["loc"])])
+        raise ConfigError(f"{where}: {validation_reason(error)}") from None
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """From YAML and ``--set`` to one checked configuration, which every run saves."""
 
-from i2i.config.resolve import RunConfig, Settings, resolve, setting_layers
+from i2i.config.resolve import RunConfig, Settings, resolve, setting_layers, validation_reason
 from i2i.config.sections import DataConfig, EngineConfig, OptimizerConfig, PhaseConfig, ScheduleConfig, TrainConfig
 from i2i.config.text import commented_yaml, plain_yaml, setting
 
@@ -18,4 +18,5 @@ __all__ = [
     "resolve",
     "setting",
     "setting_layers",
+    "validation_reason",
 ]

@@ -255,11 +255,16 @@ def _parse(
         place = _place(layers, where) if first["loc"] else ""  # else it is about several options
         if first["type"] == "extra_forbidden":
             raise ConfigError(_unknown(where, dict(models) | {path[-1]: model}, place, prefix=path)) from None
-        message = first["msg"].removeprefix("Value error, ")
+        message = validation_reason(error)
         got = "" if isinstance(first["input"], Mapping) else f", got {first['input']!r}"
         raise ConfigError(
             _at(place, f"{'.'.join(_known_part(where, model, path))}: {message[0].lower()}{message[1:]}{got}")
         ) from None
+
+
+def validation_reason(error: ValidationError) -> str:
+    """What pydantic's first objection is, without the words that it puts before a `ValueError` of a validator."""
+    return error.errors()[0]["msg"].removeprefix("Value error, ")
 
 
 def _known_part(where: KeyPath, model: type[BaseModel], prefix: KeyPath) -> KeyPath:

@@ -15,6 +15,7 @@ from i2i.data.layouts.splits import held_out
 from i2i.data.reader import DatasetReader
 from i2i.errors import ConfigError, DataError, attributed_to
 from i2i.plugins import Plugins
+from i2i.plugins.builder import configured
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,15 @@ def data_source(
         options: of the component.
         cache_mb: memory for decoded images, in MiB.
         scale: how many times larger the target is than the source.
+
+    Raises:
+        ConfigError: an option is unknown or does not fit.
+        PluginError: no plugin gives the component, or more than one does.
     """
     component = dataset_component(plugins, layout)
-    return DataSource(root, component, component.component.config(**options), DatasetReader(cache_mb), scale)
+    return DataSource(
+        root, component, configured("dataset", component.component, dict(options)), DatasetReader(cache_mb), scale
+    )
 
 
 def find_source(config: DataConfig, plugins: Plugins, requirements: Requirements, key: str = "root") -> DataSource:

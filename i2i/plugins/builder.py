@@ -184,7 +184,7 @@ class Builder:
         if missing := [key for key in options if key not in component.config.model_fields]:
             hint = nearest(missing[0], component.config.model_fields)
             raise ConfigError(f"{kind} '{choice.name}' has no option {missing[0]}, which is needed here{hint}")
-        config = _configured(kind, component, dict(choice.options) | options)
+        config = configured(kind, component, dict(choice.options) | options)
         who = self.plugins.full_name(kind, choice.name)
         with attributed_to(f"{who} cannot be built"):
             parameters = inspect.signature(component.build).parameters
@@ -234,7 +234,7 @@ def _frozen(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
-def _configured(kind: str, component: Component, options: dict[str, Any]) -> Any:
+def configured(kind: str, component: Component, options: dict[str, Any]) -> Any:
     """The component's `Config` with these options.
 
     Raises:

@@ -114,3 +114,10 @@ def test_the_command_and_the_training_say_the_same(plugins, tmp_path):
     errors = [f for f in record["findings"] if f["severity"] == "error"]
     assert [f"{f['file']}: {f['reason']}" for f in errors] == data.problems
     assert record["warnings"] == data.warnings
+
+
+def test_an_unknown_option_of_a_layout_is_one_line(tmp_path):
+    folders(tmp_path / "data")
+    done = checked(tmp_path / "data", "--set", "data.layout={name: folders, windw: 3}")
+    assert isinstance(done.exception, i2i.ConfigError)
+    assert "dataset 'folders', option windw: " in str(done.exception)
