@@ -123,6 +123,7 @@ def generate_folder(
 
     Example:
         >>> import i2i
+        >>> from i2i.translate.generate import Sampling, generate_folder
         >>> results = generate_folder(i2i.load("dreams.onnx"), "drawn", Sampling(count=2, seed=7))
         >>> [result.output.name for result in results]
         ['cat-0000.png', 'cat-0001.png', 'dog-0000.png', 'dog-0001.png']

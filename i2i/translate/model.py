@@ -45,7 +45,8 @@ def load(
         UserError: `device` is unknown.
 
     Example:
-        >>> model = load("model.onnx", device="cpu")
+        >>> import i2i
+        >>> model = i2i.load("model.onnx", device="cpu")
         >>> model.scale, model.channels, model.provider
         (2, (3, 3), 'CPUExecutionProvider')
     """
@@ -143,7 +144,8 @@ class Model:
             UserError: the label is missing, unknown, or of no use, or an option is out of range.
 
         Example:
-            >>> load("model.onnx").translate("photos/cat.png").shape
+            >>> import i2i
+            >>> i2i.load("model.onnx").translate("photos/cat.png").shape
             (16, 20, 3)
         """
         self.network.check_command("translate")
@@ -203,8 +205,8 @@ class Model:
             UserError: a number is out of range; the label is missing, unknown, or of no use.
 
         Example:
-            >>> dreams = load("dreams.onnx")
-            >>> dreams.generate(3, label="cat", seed=1).shape
+            >>> import i2i
+            >>> i2i.load("dreams.onnx").generate(3, label="cat", seed=1).shape
             (3, 8, 8, 1)
         """
         self.network.check_command("generate")

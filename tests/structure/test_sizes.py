@@ -15,6 +15,7 @@ MAX_PARAMETERS = 6
 """Of a function or method; `self` and `cls` do not count."""
 
 MANY_PARAMETERS = {
+    "i2i/translate/folders/folder.py: translate_folder": "a public entry point, whose options mirror the command's",
     "i2i/cli/": "a command's options are the parameters of its function",
 }
 """Where a function may have more parameters: beginning of ``file: function``, and the reason."""

@@ -15,6 +15,7 @@ PYTHON = [file for file in sources() if file.path.suffix == ".py"]
 PROSE = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 READS_MESSAGES = {
+    "i2i/memory.py: ran_out": "onnxruntime, cuDNN, cuBLAS and the C++ library have no class for a lack of memory",
     "i2i/errors.py: attributed_to": "puts a message of several lines into one; what is raised stays the same",
 }
 """Where the text of an error is looked at: ``file: function``, and the reason why nothing better is there."""

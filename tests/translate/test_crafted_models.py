@@ -205,3 +205,56 @@ def test_a_model_that_passed_translates(tmp_path):
     model = load(make_model(tmp_path / "model.onnx", "invert"), device="cpu", check=True)
     image = noise(5, 7, 3)
     assert (model.translate_batch(image[None])[0] == 255 - image).all()
+
+
+DEATHS = {  # what an `onnx` that the process finds first does, and what is said then
+    "import error": (
+        "raise ImportError('libprotobuf.so.99: cannot open shared object file')",
+        r"cannot be checked: the process that tried it ended with code 1: "
+        r"ImportError: libprotobuf\.so\.99: cannot open shared object file",
+    ),
+    "exit": (
+        "import os, sys; sys.stderr.write('one\\nno licence\x1b[2J\\n\\n'); sys.stderr.flush(); os._exit(3)",
+        r"cannot be checked: the process that tried it ended with code 3: no licence\\x1b\[2J",
+    ),
+    "exit without a word": (
+        "import os; os._exit(4)",
+        "cannot be checked: the process that tried it ended with code 4",
+    ),
+    "exit without an answer": (
+        "import os; os._exit(0)",
+        "cannot be checked: the process that tried it ended with code 0",
+    ),
+    "signal": (
+        "import os, signal, sys; print('assertion failed', file=sys.stderr); os.kill(os.getpid(), signal.SIGABRT)",
+        r"onnxruntime crashes on it \(SIGABRT\): assertion failed",
+    ),
+    "killed": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", r"needs more than 1\.0 GiB of memory .*"),
+    "endless talk": (
+        "import os, sys; sys.stderr.write('talk ' * 1_000_000 + '\\nthe end\\n'); sys.stderr.flush(); os._exit(5)",
+        "cannot be checked: the process that tried it ended with code 5: the end",
+    ),
+}
+
+
+@posix
+@pytest.mark.parametrize("name", DEATHS)
+def test_a_check_that_ends_badly_says_how_and_its_last_words(tmp_path, monkeypatch, name):
+    code, says = DEATHS[name]
+    file = make_model(tmp_path / "model.onnx", "invert")
+    (tmp_path / "broken" / "onnx").mkdir(parents=True)
+    (tmp_path / "broken" / "onnx" / "__init__.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path / "broken")
+    with pytest.raises(ModelError) as caught:
+        check_model(file)
+    assert re.fullmatch(rf"{re.escape(str(file))}: {says}", str(caught.value))
+
+
+def test_the_check_imports_no_more_than_it_needs(tmp_path):
+    code = (
+        "import sys, i2i.runtime.sandbox.child\n"
+        "unwanted = {'torch', 'torchvision', 'typer', 'pydantic', 'pluggy', 'albumentations', 'kornia', 'cv2', 'PIL'}\n"
+        "print(sorted(unwanted & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "[]\n"

@@ -72,13 +72,13 @@ def translate_folder(
 
     Example:
         >>> import i2i
+        >>> from i2i.translate import translate_folder
         >>> results = translate_folder(i2i.load("model.onnx"), "photos", "translated")
         >>> [(result.status, result.output.name, result.width) for result in results]
         [('written', 'cat.png', 20), ('written', 'dog.jpg', 32)]
     """
-    for name, value, known in (("alpha", alpha, get_args(AlphaRule)), ("frames", frames, get_args(FrameChoice))):
-        if value not in known:
-            raise UserError(f"{name} is one of {', '.join(known)}, not {value!r}")
+    _check_choice("alpha", alpha, get_args(AlphaRule))
+    _check_choice("frames", frames, get_args(FrameChoice))
     if batch < 1 or max_pixels < 1 or (workers is not None and workers < 1):
         raise UserError("batch, max_pixels and workers are whole numbers from 1")
     network = model.network
@@ -89,15 +89,12 @@ def translate_folder(
     existing = existing_rule(overwrite=overwrite, skip_existing=skip_existing)
     channels = network.info.channels_out
     plan = plan_folder(items, out, channels, existing=existing, frames=frames, max_pixels=max_pixels)
-    settings = FolderSettings(
-        Path(out),
-        label=label,
-        batch=batch,
-        alpha=alpha,
-        max_pixels=max_pixels,
-        keep_metadata=keep_metadata,
-        existing=existing,
-        workers=workers or min(_MAX_WORKERS, (os.cpu_count() or 1) + 1),
-    )
+    workers = workers or min(_MAX_WORKERS, (os.cpu_count() or 1) + 1)
+    settings = FolderSettings(Path(out), label, batch, alpha, max_pixels, keep_metadata, existing, workers)
     results = FolderPipeline(network.interruptible(), tiling, settings).results(plan.images)
     return Results(results, len(plan.images), [model.notes, plan.notes, tiling.notes])
+
+
+def _check_choice(option: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise UserError(f"{option} is one of {', '.join(known)}, not {value!r}")
