@@ -16,7 +16,6 @@ PROSE = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 READS_MESSAGES = {
     "i2i/memory.py: ran_out": "onnxruntime, cuDNN, cuBLAS and the C++ library have no class for a lack of memory",
     "i2i/errors.py: attributed_to": "puts a message of several lines into one; what is raised stays the same",
-    "i2i/memory.py: ran_out": "libraries written in C++ have no class for a lack of memory that Python sees",
 }
 """Where the text of an error is looked at: ``file: function``, and the reason why nothing better is there."""
 
