@@ -1,19 +1,18 @@
 """Two processes on the CPU (gloo): the same on every rank, and the same as one process."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from helpers.command import server_context, without_main
 from helpers.paths import HELPERS
-from helpers.rank_weights import final_state
+from helpers.rank_weights import final_state, write_final_states
 from helpers.recipes import TINY, small
 
+WARM = "forkserver"  # what torchrun does, with processes that have imported torch already
 SHARED = ["train.batch_size=2", "train.steps=4"]
 EXACT = ["engine.precision=fp64", "pix2pix.generator.dropout=0"]  # each process has its own dropout
 ANY_RECIPE = [line for line in TINY if not line.startswith("pix2pix")]
@@ -47,11 +46,10 @@ def runs(pairs_root) -> dict[str, tuple[str, str, list[str]]]:
 def ranks(runs, tmp_path_factory) -> Path:
     """What each of two processes ended with, in a file a run and rank."""
     out = tmp_path_factory.mktemp("ranks")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HELPERS.parent)}
-    words = [*launcher, "-m", "helpers.rank_weights", str(out), json.dumps(runs)]
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
+    server_context()  # whose forks start_method="forkserver" takes
+    config = LaunchConfig(1, 1, 2, run_id="ranks", rdzv_backend="c10d", rdzv_endpoint="localhost:0", start_method=WARM)
+    with without_main():
+        elastic_launch(config, write_final_states)(out, runs)
     return out
 
 

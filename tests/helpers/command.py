@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
+from importlib.util import find_spec
 from multiprocessing import forkserver
 from pathlib import Path
 from types import ModuleType
@@ -58,12 +59,12 @@ class Command:
     @property
     def stdout(self) -> str:
         """What it has printed so far."""
-        return self._streams[0].read_text()
+        return self._streams[0].read_text(errors="surrogateescape")
 
     @property
     def stderr(self) -> str:
         """What it has printed to stderr so far."""
-        return self._streams[1].read_text()
+        return self._streams[1].read_text(errors="surrogateescape")
 
     def poll(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
@@ -109,6 +110,8 @@ def _run(words: list[str], folder: str, variables: dict[str, str], streams: list
     os.chdir(folder)
     sys.path[:0] = ["", *filter(None, variables.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv = words
+    sys.modules["__main__"].__spec__ = find_spec("i2i.__main__")  # by which it starts the other processes of a training
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
     from i2i.cli import main
 
     try:

@@ -1,7 +1,5 @@
 """Run by every process of the tests of distributed training: trains and writes this process's weights and buffers."""
 
-import json
-import sys
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -27,8 +25,8 @@ def final_state(recipe: str, plugin: str, sets: list[str]) -> tuple[int, dict[st
     return fabric.global_rank, {key: tensor.clone().contiguous() for key, tensor in state.items()}
 
 
-if __name__ == "__main__":
-    out = Path(sys.argv[1])
-    for name, words in json.loads(sys.argv[2]).items():
+def write_final_states(out: Path, runs: dict[str, tuple[str, str, list[str]]]) -> None:
+    """A file a run for this process; `runs` has recipe, plugin file and settings by name."""
+    for name, words in runs.items():
         rank, state = final_state(*words)
         save_file(state, out / f"{name}-{rank}.safetensors")

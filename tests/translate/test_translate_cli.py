@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.command import Command
 from helpers.small_models import make_model, noise, tree
 from i2i.images import read_image, write_image
 
@@ -22,13 +23,7 @@ def translate(tmp_path):
     def run(*options, graph="identity", value_type="uint8"):
         path = make_model(tmp_path / f"{graph}-{value_type}.onnx", graph, value_type)
         words = ["translate", path, tmp_path / "in", "-o", tmp_path / "out", *options]
-        return subprocess.run(
-            [sys.executable, "-m", "i2i", *(os.fspath(word) for word in words)],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            errors="surrogateescape",
-        )
+        return Command(*words).completed()
 
     (tmp_path / "in").mkdir()
     return run

@@ -1,8 +1,6 @@
 """The whole corpus through `i2i translate` with models that change nothing: each output looks like its input."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -10,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.command import Command
 from helpers.corpus import make_corpus, quadrants
 from helpers.image_files import swapped_profile
 from helpers.small_models import make_model
@@ -25,7 +24,7 @@ def job(request, tmp_path_factory):
     cases = make_corpus(place / "in")
     make_model(place / "model.onnx", "identity", request.param)
     words = ["translate", place / "model.onnx", place / "in", "-o", place / "out", "--json"]
-    done = subprocess.run([sys.executable, "-m", "i2i", *map(str, words)], capture_output=True, text=True, timeout=600)
+    done = Command(*words).completed()
     results = {Path(result["input"]).name: result for result in json.loads(done.stdout)["results"]}
     return cases, request.param, done, results
 
