@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 
@@ -29,6 +28,7 @@ from helpers.doc_blocks import (
     train_runs,
     write_plugins,
 )
+from helpers.inner_pytest import passed_tests
 from helpers.paths import ROOT
 from i2i.cli import app
 from i2i.plugins import KINDS, Plugins
@@ -97,14 +97,7 @@ def test_every_other_piece_of_code_runs_or_is_part_of_a_plugin(block, inside):
 def test_every_test_file_passes(inside):
     for number, block in enumerate(TEST_FILES):
         (inside / f"test_documented_{number}.py").write_text(block.text, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *inside.glob("test_documented_*.py")],
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout
-    assert f"{len(TEST_FILES)} passed" in done.stdout
+    assert len(passed_tests(*inside.glob("test_documented_*.py"))) == len(TEST_FILES)
 
 
 @pytest.mark.parametrize("command", each(COMMANDS))
