@@ -16,7 +16,7 @@ from helpers.paths import ROOT
 from i2i.errors import PluginError
 from i2i.plugins import KINDS, Plugins
 from i2i.plugins.builder import Builder
-from i2i.plugins.scaffold import LONGEST, USES, new_plugin, next_commands
+from i2i.plugins.scaffold import MAX_LENGTH, USES, new_plugin, next_commands
 from i2i.testing import check_component
 
 TINY = [
@@ -132,7 +132,7 @@ def test_the_formulas_in_the_templates(made):
     torch.testing.assert_close(rest, image)
 
 
-@pytest.mark.parametrize("name", ["a1", "x" * LONGEST])
+@pytest.mark.parametrize("name", ["a1", "x" * MAX_LENGTH])
 @pytest.mark.parametrize("kind", KINDS)
 def test_generated_files_are_clean_whatever_the_name(plugins, tmp_path, kind, name):
     folder = new_plugin(name, kind, tmp_path / "plugin", plugins)
@@ -195,7 +195,7 @@ def test_without_a_folder_it_is_made_here(plugins, tmp_path, monkeypatch):
         ("i2i-", "recipe", "cannot be called ''"),
         ("x\n", "recipe", "cannot be called"),
         ("../x", "recipe", "cannot be called"),
-        ("x" * (LONGEST + 1), "recipe", "at most 32 characters"),
+        ("x" * (MAX_LENGTH + 1), "recipe", "at most 32 characters"),
         ("data", "recipe", "a word of the configuration"),
         ("seed", "recipe", "a word of the configuration"),
         ("auto", "dataset", "a word of the configuration"),
