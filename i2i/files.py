@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,10 +16,9 @@ from typing import BinaryIO
 
 from i2i.errors import ErrorKind, FileError
 
-# ".i2i-PID-RANDOM.tmp"; older versions wrote ".NAME.PID.tmp", ".step-N.tmp" and ".i2i-RANDOM.tmp"
-_TEMPORARY = re.compile(
-    r"\.(?:i2i-(?P<pid>\d+)-[0-9a-f]{16}|.+\.(?P<old_pid>\d+)|step-\d+(?:\.\d+)?|i2i-[0-9a-f]{16})\.tmp"
-)
+_TEMPORARY = re.compile(r"\.i2i-(?P<pid>\d+)-[0-9a-f]{16}\.tmp")
+_OF_OLDER_VERSIONS = re.compile(r"\.(?:.+\.(?P<pid>\d+)|step-\d+(?:\.\d+)?|i2i-[0-9a-f]{16})\.tmp")
+_MAX_WRITING_S = 3600
 
 
 def printable(text: str | os.PathLike[str]) -> str:
@@ -105,20 +105,38 @@ def temporary_path(target: Path) -> Iterator[Path]:
             remove(temporary)
 
 
-def clear_left_overs(folder: Path, *, own: bool = False) -> None:
-    """Removes temporary files and folders that killed processes left in a folder.
+def clear_left_overs(folder: Path) -> None:
+    """Removes the temporary files and folders of killed processes from a folder that others may be writing to.
+
+    What is younger than an hour stays, for a process of another machine may be writing it; so does what cannot be
+    removed.
 
     Args:
         folder: its own entries are looked at, not those of the folders in it.
-        own: also those with this process's number. A container gives the same number to each process that it starts, so
-            they may be another's; pass True where nothing of this process can be at work in the folder.
+    """
+    with suppress(OSError):
+        for path in folder.glob(".i2i-*.tmp"):
+            found = _TEMPORARY.fullmatch(path.name)
+            if found and time.time() - path.stat().st_mtime > _MAX_WRITING_S and not _lives(int(found["pid"])):
+                with suppress(OSError):
+                    remove(path)
+
+
+def clear_own_left_overs(folder: Path) -> None:
+    """Removes the temporary files and folders of killed processes from a folder that this process alone writes to.
+
+    Those with this process's number go, too: a container gives the same one to each process that it starts. So do those
+    that older versions left.
+
+    Args:
+        folder: its own entries are looked at, not those of the folders in it.
 
     Raises:
         OSError: one cannot be removed.
     """
     for path in folder.glob(".*.tmp"):
-        found = _TEMPORARY.fullmatch(path.name)
-        if found and not _at_work(found["pid"] or found["old_pid"], own):
+        found = _TEMPORARY.fullmatch(path.name) or _OF_OLDER_VERSIONS.fullmatch(path.name)
+        if found and (found["pid"] is None or int(found["pid"]) == os.getpid() or not _lives(int(found["pid"]))):
             remove(path)
 
 
@@ -202,16 +220,12 @@ def _rename_to_new(temporary: Path, target: Path) -> None:
         temporary.rename(target)
 
 
-def _at_work(pid: str | None, own: bool) -> bool:
-    """Whether the process that made a temporary file may still be writing it."""
-    if pid is None:  # older versions left the number out
-        return False
-    if int(pid) == os.getpid():
-        return not own
+def _lives(pid: int) -> bool:
+    """Whether there is a process of that number."""
     if os.name == "nt":  # there a signal of 0 is Ctrl-C
         return True
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:

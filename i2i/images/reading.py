@@ -60,7 +60,7 @@ class ImageInfo:
         width: in pixels, after EXIF orientation.
         height: in pixels, after EXIF orientation.
         channels: 1 for grey (with or without alpha), 3 for colour, 4 for colour with alpha.
-        bits: a channel: 8, 16, or 32 for floats.
+        bits: bits a channel: 8, 16, or 32 for floats.
     """
 
     width: int
@@ -77,11 +77,11 @@ class Picture:
         pixels: ``(H, W, C)``; uint8, uint16 or float32.
         alpha: ``(H, W)`` of the same type where the file has alpha, also when `pixels` holds it as the fourth channel.
         icc: the profile that the values refer to, of sRGB where they were converted; None where the file has none.
-        format: the name that Pillow has for it, or ``NPY``.
-        frames: or pages in the file.
+        format: name of the file's format, such as ``PNG``; Pillow's where Pillow has one.
+        frames: number of frames or pages in the file.
         exif: EXIF data as they may be written again, without orientation, thumbnail and pixel dimensions; with GPS.
             Begins with ``Exif`` and two zeros. None where there is none, or it was not asked for.
-        lossless: of WebP, which can be both: whether it is coded without loss.
+        lossless: whether it is coded without loss; only formats that can be both, as WebP, say so.
     """
 
     pixels: np.ndarray

@@ -4,11 +4,12 @@ import errno
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
 from i2i.errors import ErrorKind
-from i2i.files import clear_left_overs, temporary_path, write_file
+from i2i.files import clear_left_overs, clear_own_left_overs, temporary_path, write_file
 from i2i.images.errors import explained
 from i2i.translate.folders.plan import make_writable
 
@@ -21,9 +22,10 @@ def dead():
     return process.pid
 
 
-def left_over(folder, pid, number=0):
-    path = folder / f".i2i-{pid}-{number:016x}.tmp"
+def left_over(folder, pid, hours=2):
+    path = folder / f".i2i-{pid}-{hours:016x}.tmp"
     path.write_bytes(b"half")
+    os.utime(path, (time.time() - hours * 3600,) * 2)
     return path
 
 
@@ -46,12 +48,18 @@ def test_what_is_renamed_from_a_temporary_name_stays(tmp_path):
 
 def test_left_overs_are_told_from_files_at_work(tmp_path, dead):
     gone, alive, own = (left_over(tmp_path, pid) for pid in (dead, os.getppid(), os.getpid()))
-    (tmp_path / ".someone.tmp").write_bytes(b"nobody's of i2i")
+    young = left_over(tmp_path, dead, hours=0)  # a process of another machine may have that number
+    theirs = [tmp_path / name for name in (".someone.tmp", f".someone.{dead}.tmp")]
+    for path in theirs:
+        path.write_bytes(b"another program's")
     clear_left_overs(tmp_path)
-    assert {path for path in (gone, alive, own) if path.exists()} == {alive, own}
-    clear_left_overs(tmp_path, own=True)
+    assert {path for path in (gone, alive, own, young, *theirs) if path.exists()} == {alive, own, young, *theirs}
+
+
+def test_in_a_folder_of_its_own_a_process_removes_what_was_left_a_moment_ago(tmp_path, dead):
+    gone, alive, own = (left_over(tmp_path, pid, hours=0) for pid in (dead, os.getppid(), os.getpid()))
+    clear_own_left_overs(tmp_path)
     assert {path for path in (gone, alive, own) if path.exists()} == {alive}
-    assert (tmp_path / ".someone.tmp").exists()
 
 
 def test_a_new_translation_clears_what_a_killed_one_left(tmp_path, dead):

@@ -1,4 +1,8 @@
-"""The image formats: one file and one row in the table each."""
+"""The image formats: one file, or folder, and one row in the table each.
+
+A new one needs a module that makes its `Format` (`npy` is the shortest) and a row in `FORMATS`: reading, writing, the
+endings that folders are searched for, and what outputs can hold all follow from the table.
+"""
 
 from __future__ import annotations
 

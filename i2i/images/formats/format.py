@@ -1,4 +1,4 @@
-"""What a format is to the rest: one `Format` each, in the table of `i2i.images.formats`."""
+"""What all formats have in common: how each describes itself, an opened file, and a frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is read, and how much is looked through before.
+    """How large an image may be, and how much of its file is checked.
 
     Attributes:
         max_pixels: width times height that is still decoded.

@@ -54,7 +54,7 @@ class Page:
 
     Attributes:
         file: the whole file.
-        order: ``<`` or ``>``.
+        order: byte order, ``<`` for little or ``>`` for big endian.
         big: whether it is a BigTIFF, with offsets of 8 bytes.
         offset: where the directory begins.
         entries: type, number of values and position of the values, by tag.
