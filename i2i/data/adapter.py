@@ -111,9 +111,9 @@ class AdaptedDataset:
     Attributes:
         full_name: what messages call the component.
         reader: reads its files, if it lets others read them.
-        paired: see `i2i.Dataset`.
-        has_splits: see `i2i.Dataset`.
-        labels: see `i2i.Dataset`.
+        paired: whether source and target of a sample belong together.
+        has_splits: whether validation samples are apart from those of training.
+        labels: names of the classes that labels number; empty without classes.
         looks_complete: whether `look` shows all keys of a sample.
     """
 
@@ -141,15 +141,15 @@ class AdaptedDataset:
         ]
 
     def key(self, index: int) -> str:
-        """See `i2i.Dataset.key`."""
+        """A text by whose hash a sample is held out for validation."""
         return getattr(self._dataset, "key", str)(index)
 
     def look(self, index: int) -> Any:
-        """See `i2i.Dataset.look`."""
+        """The sample as the check before training sees it, with nothing random."""
         return self._dataset[index] if self.looks_complete else self._dataset.look(index)
 
     def sample_files(self, index: int) -> Sequence[Path]:
-        """See `i2i.Dataset.sample_files`; of a class that is no subclass nothing is known."""
+        """Image files behind a sample; empty if not known, as of a class that is no `i2i.Dataset`."""
         return self._dataset.sample_files(index) if isinstance(self._dataset, Dataset) else ()
 
 

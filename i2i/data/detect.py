@@ -19,7 +19,8 @@ class Requirements:
 
     Attributes:
         keys: keys that samples must have.
-        paired: see `i2i.Recipe.paired`.
+        paired: whether source and target of a sample must belong together (True), rather should not (False), or
+            either is right (None).
     """
 
     keys: frozenset[str]

@@ -138,7 +138,8 @@ def open_data(
         plugins: where datasets and transforms are looked up.
         needs: keys that samples must have.
         seed: the run's seed.
-        paired: see `i2i.Recipe.paired`.
+        paired: whether source and target of a sample must belong together (True), rather should not (False), or
+            either is right (None).
 
     Raises:
         DataError: there is no such folder, no sample in it, a key that the recipe needs is missing, or more than half

@@ -24,14 +24,14 @@ class DataSource:
 
     Attributes:
         root: the folder; None for drawings.
-        component: builds the datasets of the splits.
-        options: of the component.
+        layout: the dataset component that builds the datasets of the splits.
+        options: the component's options.
         reader: reads image files for all datasets that are built here.
         scale: how many times larger the target is than the source.
     """
 
     root: Path | None
-    component: DatasetComponent
+    layout: DatasetComponent
     options: Config
     reader: DatasetReader
     scale: int = 1
@@ -39,7 +39,7 @@ class DataSource:
     @property
     def name(self) -> str:
         """What messages call it."""
-        return str(self.root or self.component.name)
+        return str(self.root or self.layout.name)
 
     def open(self, split: str, transform: Transform = dict) -> AdaptedDataset:
         """Builds the dataset of a split.
@@ -53,12 +53,10 @@ class DataSource:
             PluginError: the dataset fails in another way.
         """
         offered = {"read": self.reader, "scale": self.scale}
-        extra = {keyword: value for keyword, value in offered.items() if self.component.accepts(keyword)}
-        with attributed_to(self.component.full_name):
-            built = self.component.component.build(
-                self.options, root=self.root, split=split, transform=transform, **extra
-            )
-            dataset = AdaptedDataset(built, self.component.full_name, self.reader)
+        extra = {keyword: value for keyword, value in offered.items() if self.layout.accepts(keyword)}
+        with attributed_to(self.layout.full_name):
+            built = self.layout.component.build(self.options, root=self.root, split=split, transform=transform, **extra)
+            dataset = AdaptedDataset(built, self.layout.full_name, self.reader)
             len(dataset)
         return dataset
 
@@ -70,9 +68,9 @@ def data_source(
 
     Args:
         plugins: where the component is looked up.
-        layout: name of the component.
+        layout: name of the component, as ``data.layout`` has it.
         root: the data folder; None for drawings.
-        options: of the component.
+        options: the component's options.
         cache_mb: memory for decoded images, in MiB.
         scale: how many times larger the target is than the source.
 

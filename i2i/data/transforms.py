@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeGuard
 
 import cv2
 import numpy as np
@@ -112,7 +112,7 @@ class SamplePipeline:
         return sample if self.augment is None else self.augment(sample)
 
 
-def is_image(value: Any) -> bool:
+def is_image(value: Any) -> TypeGuard[np.ndarray]:
     """Whether a sample's value is an image array."""
     return isinstance(value, np.ndarray) and value.ndim == 3
 
@@ -147,7 +147,7 @@ def _geometry(config: DataConfig, *, random: bool) -> Transform:
 
 
 def _scaled(compose: Compose, size: int, scale: int, random: bool, sample: Sample) -> Sample:
-    if {"source", "target"} <= sample.keys():
+    if is_image(sample.get("source")) and is_image(sample.get("target")):
         return aligned_crop(sample, size, scale, random=random)
     return _apply(compose, sample)
 
@@ -159,7 +159,7 @@ def aligned_crop(sample: Sample, size: int, scale: int, *, random: bool) -> Samp
         sample: has ``source`` and ``target``, arrays ``(H, W, C)``.
         size: side of the target's crop.
         scale: target size over source size.
-        random: where `numpy.random` says, or in the middle.
+        random: whether the place is drawn from `numpy.random`; otherwise it is the middle.
 
     Raises:
         DataError: the target is not that much larger.
@@ -182,11 +182,11 @@ def aligned_crop(sample: Sample, size: int, scale: int, *, random: bool) -> Samp
 def _whole(sample: Sample, scale: int) -> Sample:
     """Cuts the rest of the division by the scale off the target's right and lower side."""
     target = sample.get("target")
-    if scale == 1 or target is None:
+    if scale == 1 or not is_image(target):
         return sample
     height, width = target.shape[0] // scale, target.shape[1] // scale
     source = sample.get("source")
-    if source is not None and source.shape[:2] != (height, width):
+    if is_image(source) and source.shape[:2] != (height, width):
         raise DataError(
             f"the target ({target.shape[1]}x{target.shape[0]}) must be {scale} times as large as the source "
             f"({source.shape[1]}x{source.shape[0]}): exchange them with data.direction, or set another data.scale"

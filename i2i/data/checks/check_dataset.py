@@ -98,7 +98,7 @@ class DatasetCheck:
     @property
     def layout(self) -> str:
         """Name of the dataset component that reads the training samples."""
-        return self.train.split.source.component.name
+        return self.train.split.source.layout.name
 
     @property
     def samples(self) -> dict[str, int]:
@@ -175,13 +175,13 @@ def image_types(samples: Sequence[CheckedSample]) -> dict[str, ImageType]:
 
 def _collector(source: DataSource) -> FactsCollector:
     """Facts of files are kept, and known images shown without their pixels, for built-in layouts only."""
-    built_in = source.component.built_in
+    built_in = source.layout.built_in
     return FactsCollector(FactsCache(source.root if built_in else None), stand_ins=built_in)
 
 
 def _refuse_unfit(train: Split, requirements: Requirements) -> None:
     source, dataset = train.source, train.dataset
-    layout = source.component.name
+    layout = source.layout.name
     if not train.indices:
         why = "".join(f"; {problem}" for problem in dataset.problems[:1])
         raise DataError(f"{source.name}: no training samples found (data.layout is {layout}){why}")

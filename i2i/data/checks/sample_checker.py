@@ -63,7 +63,7 @@ class SampleChecker:
     Attributes:
         split: the samples.
         facts: about the files that the split's reader has read.
-        direction: see ``data.direction``.
+        direction: ``AtoB``, or ``BtoA``, which exchanges source and target.
     """
 
     split: Split
@@ -80,7 +80,7 @@ class SampleChecker:
         Raises:
             PluginError: the dataset breaks its contract, or fails otherwise than by a `DataError`.
         """
-        if not self.split.source.component.uses_reader:
+        if not self.split.source.layout.uses_reader:
             for index in indices:
                 yield self.check(index)
                 progress()
@@ -94,7 +94,11 @@ class SampleChecker:
             pool.shutdown(cancel_futures=True)
 
     def check(self, index: int) -> CheckedSample:
-        """Checks one sample; raises as `check_all`."""
+        """Checks one sample.
+
+        Raises:
+            PluginError: the dataset breaks its contract, or fails otherwise than by a `DataError`.
+        """
         dataset = self.split.dataset
         name = f"{dataset.full_name}: sample {index}"
         with dataset.reader.recording() as reads:
