@@ -49,14 +49,15 @@ def survive_worker_death(
         for batch in batches:
             done += 1
             yield batch
+        return
     except Exception as error:
         death = None if isinstance(error, UserError) else _death(processes)
         if death is None:
             raise
-        if on_death is None:
-            raise death from error
-        on_death(death)
-    batches = iter(())  # the last reference is gone: the other loader processes end
+    batches = iter(())  # the last reference is gone, for the error is, too: the other loader processes end
+    if on_death is None:
+        raise death
+    on_death(death)
     yield from load(done, 0, context)
 
 
