@@ -1,4 +1,4 @@
-"""The `train` command as a function: run folder, training, export, report."""
+"""`i2i.train`: run folder, training, export and report."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from i2i.cli import data, deploy, generate, inspect, plugins, train
-from i2i.cli.common import Stopped, forgive_malformed_metadata, open_closed_streams, say
+from i2i.cli.common import SignalReceived, ignore_malformed_metadata, open_closed_streams, say
 from i2i.errors import UserError, debugging
 from i2i.extras import missing_extra
 
@@ -48,11 +48,11 @@ app.add_typer(plugins.app, name="plugins")
 
 def main() -> NoReturn:
     """Runs the command line; a `UserError` becomes one line on stderr and its exit code."""
-    # Before torch comes: OpenMP threads spin long while they wait. Beside one other busy process that took a training
+    # Before torch is imported: OpenMP threads spin while they wait. Beside one other busy process that took a training
     # step from 0.07 s to 2 s; with brief spinning to 0.18 s, and a quiet machine is as fast as before.
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     open_closed_streams()
-    forgive_malformed_metadata()
+    ignore_malformed_metadata()
     try:
         code = app(standalone_mode=False) or 0
     except UserError as error:
@@ -61,14 +61,14 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", 130)
-    except Stopped as stopped:
-        _leave(128 + stopped.args[0])
+    except SignalReceived as received:
+        _exit_at_once(128 + received.number)
     except BrokenPipeError as error:
-        _leave_if_stopped(error)
-        _leave_pipe()
+        _exit_if_signalled(error)
+        _exit_on_closed_pipe()
     except Exception as error:
-        _leave_if_stopped(error)
-        _refuse_usage(error)
+        _exit_if_signalled(error)
+        _exit_on_usage_error(error)
         if debugging():
             raise
         if missing := missing_extra(error):
@@ -76,12 +76,12 @@ def main() -> NoReturn:
         reason = " ".join(str(error).split())[:500]
         _fail(f"unexpected {type(error).__name__}: {reason} (I2I_DEBUG=1 shows where)", 2)
     except SystemExit as error:
-        _blame(error)
+        _exit_from_plugin(error)
     sys.exit(code)
 
 
-def _refuse_usage(error: Exception) -> None:
-    """Leaves after click's own usage errors; where a command is missing, their message is the help."""
+def _exit_on_usage_error(error: Exception) -> None:
+    """Exits after a usage error of click; where a command is missing, the error's message is the help."""
     if type(error).__name__ == "NoArgsIsHelpError":
         say(str(error))
         sys.exit(2)
@@ -89,29 +89,29 @@ def _refuse_usage(error: Exception) -> None:
         _fail(error.format_message(), 2)
 
 
-def _blame(error: SystemExit) -> NoReturn:
-    """Neither typer nor i2i ends the program inside the app, but click does where a pipe is closed."""
+def _exit_from_plugin(error: SystemExit) -> NoReturn:
+    """Exits after a SystemExit inside a command: it comes from a plugin, or from click where a pipe is closed."""
     if isinstance(error.__context__, BrokenPipeError):
-        _leave_pipe()
+        _exit_on_closed_pipe()
     _fail(f"a plugin tried to end the program (SystemExit: {error})", 2)
 
 
-def _leave_pipe() -> NoReturn:
-    """The reader, such as `head`, has seen enough."""
+def _exit_on_closed_pipe() -> NoReturn:
+    """Exits with 0: the reader of stdout, such as `head`, has closed the pipe."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)
 
 
-def _leave_if_stopped(error: BaseException | None) -> None:
-    """What goes wrong after a signal, such as telling of it on a terminal that was closed, does not hide the signal."""
+def _exit_if_signalled(error: BaseException | None) -> None:
+    """Exits if an error happened while a signal was handled, such as printing to a terminal that was closed."""
     while error is not None:
-        if isinstance(error, Stopped):
-            _leave(128 + error.args[0])
+        if isinstance(error, SignalReceived):
+            _exit_at_once(128 + error.number)
         error = error.__context__
 
 
-def _leave(code: int) -> NoReturn:
-    """Ends at once, whatever other threads still compute: what they write appears whole or not at all."""
+def _exit_at_once(code: int) -> NoReturn:
+    """Exits at once, without waiting for other threads: the files that they write appear whole or not at all."""
     say("i2i: error: interrupted")
     with suppress(OSError):
         sys.stdout.flush()
@@ -119,14 +119,17 @@ def _leave(code: int) -> NoReturn:
 
 
 def _fail(message: object, code: int) -> NoReturn:
-    """Says one line and leaves; of several processes that begin alike the first one speaks."""
+    """Prints one line and exits.
+
+    Of several processes of one training only the first prints, unless another one failed after training had begun.
+    """
     from i2i.files import printable
 
     if debugging() and isinstance(message, UserError):
         raise message
     rank = os.environ.get("LOCAL_RANK", "0")
     where = f"process {rank}: " if rank != "0" else ""
-    if not where or (isinstance(message, UserError) and _training_together()):  # what went wrong there only
+    if not where or (isinstance(message, UserError) and _training_together()):
         say(f"i2i: error: {where}{printable(' '.join(str(message).split()))}")
     sys.exit(code)
 

@@ -1,4 +1,4 @@
-"""What several commands need, and all of them before anything else."""
+"""Standard streams, signals and plugins of the command line."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_stdout() -> Iterator[None]:
-    """What is printed inside may find that its reader, such as `head`, has seen enough: the rest is thrown away."""
+def closed_stdout_ignored() -> Iterator[None]:
+    """Throws away what is printed to stdout once its reader, such as `head`, has closed the pipe."""
     try:
         yield
     except BrokenPipeError:
@@ -27,15 +27,18 @@ def open_stdout() -> Iterator[None]:
 
 
 def say(line: str) -> None:
-    """Prints a line on stderr; where nobody can read it any more, the work is to be done all the same."""
+    """Prints a line on stderr; does nothing where stderr is closed."""
     try:
         print(line, file=sys.stderr, flush=True)
-    except OSError:  # what is still in the buffer would fail again at the end
+    except OSError:  # what is still in the buffer would fail again when the program ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def open_closed_streams() -> None:
-    """Gives stdin, stdout and stderr something to lead to where they are closed, or a file would get their number."""
+    """Opens the null device as stdin, stdout or stderr where they are closed.
+
+    Otherwise the next file that is opened would get their number, and messages would be written into it.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -44,21 +47,29 @@ def open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
-class Stopped(BaseException):
-    """A signal asked the command to stop; its number is `args[0]`. No `Exception`, so that nothing takes it for one."""
+class SignalReceived(BaseException):
+    """A signal asked the command to end; not an `Exception`, so that no handler of errors catches it.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Inside, SIGINT, SIGTERM and SIGHUP raise `Stopped` in the main thread; SIGHUP stays ignored under nohup."""
+def signals_raised() -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP raise `SignalReceived` in the main thread; SIGHUP stays ignored under nohup."""
 
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise Stopped(number)
+    def raise_it(number: int, frame: FrameType | None) -> NoReturn:
+        raise SignalReceived(number)
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, stop) for number in numbers}
+    before = {number: signal.signal(number, raise_it) for number in numbers}
     try:
         yield
     finally:
@@ -67,14 +78,14 @@ def stoppable() -> Iterator[None]:
 
 
 def plugins_of(context: typer.Context) -> Plugins:
-    """The plugins as the options before the command ask for them."""
+    """The plugins, as ``--plugin`` and ``--disable`` before the command's name say."""
     from i2i.plugins import Plugins
 
     return Plugins(**context.obj)
 
 
-def forgive_malformed_metadata() -> None:
-    """From now on a distribution whose entry points cannot be parsed has none, in this process.
+def ignore_malformed_metadata() -> None:
+    """Makes distributions whose entry points cannot be parsed have none, for the rest of this process.
 
     torch, triton and pydantic ask for the entry points of all packages when they are imported; Python raises for all of
     them if the file of one is malformed. The command line calls this before it imports them.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from i2i.cli.common import plugins_of, stoppable
+from i2i.cli.common import plugins_of, signals_raised
 from i2i.cli.results import ProgressReport, report_all
 from i2i.errors import UserError
 
@@ -68,7 +68,7 @@ def translate(
     """Translate images with a trained model; needs no torch."""
     from i2i.translate import load, translate_folder
 
-    with stoppable():
+    with signals_raised():
         loaded = load(model, translator=translator, device=device, check=True)
         results = translate_folder(
             loaded,

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import typer
 
-from i2i.cli.common import open_stdout, say
+from i2i.cli.common import closed_stdout_ignored, say
 from i2i.errors import UserError
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -91,7 +91,7 @@ class ProgressReport(Generic[R]):
             summary["images_per_second"] = round(speed, 3)
             if self._work:
                 summary["work_seconds"] = {stage: round(spent, 3) for stage, spent in self._work.items()}
-            with open_stdout():
+            with closed_stdout_ignored():
                 print(json.dumps({**summary, "notes": list(self._notes()), "results": self._records}), flush=True)
         text = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count) or "nothing done"
         _say(f"{text}, {speed:.3g} images/s, in {out}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from i2i.cli.common import plugins_of, stoppable
+from i2i.cli.common import plugins_of, signals_raised
 
 Recipe = Annotated[
     str | None, typer.Argument(help="What to train, such as pix2pix; see `i2i plugins list`.", show_default=False)
@@ -50,7 +50,7 @@ def train(
 
     if steps is not None and epochs is not None:
         raise ConfigError("--steps and --epochs exclude each other")
-    with stoppable():
+    with signals_raised():
         trained = run(
             recipe,
             data=data,

@@ -1,4 +1,4 @@
-"""What may be set anew when a run goes on, and what would make another training of it."""
+"""Which options may change when a run is resumed, and which would make another training of it."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ CHANGEABLE = (
     "train.health*",
     "engine.*",
 )
-"""Keys with which a run may go on differently; beside them the weights of losses, which are the recipe's numbers."""
+"""Keys, as patterns, that may change when a run is resumed; so may numbers of the recipe, such as weights of losses."""
 BATCH = ("train.batch_size", "train.accumulate")
-"""May change together where their product stays: each step then sees the same samples."""
+"""Keys that may change if their product stays the same: each step then sees the same samples."""
 FIXED = ("train.optimizer.momentum",)  # without it in the beginning there is no state to go on from
-"""Exceptions from `CHANGEABLE`."""
+"""Keys that may not change although a pattern of `CHANGEABLE` matches."""
 NETWORKS = (GeneratorChoice, DiscriminatorChoice, FeaturesChoice)
-"""Choices in the recipe's section whose numbers decide the shape of weights."""
+"""Choices in the recipe's section whose options decide the shape of weights, and may not change."""
 
 
 def resumed_config(saved: RunConfig, requested: RunConfig, run: Path) -> tuple[RunConfig, str]:
@@ -111,7 +111,7 @@ def _may_change(key: str, before: Any, after: Any, requested: RunConfig) -> bool
 
 
 def _networks(section: BaseModel, prefix: str = "") -> Iterator[str]:
-    """Keys of a recipe's section that choose networks."""
+    """Keys of a recipe's section whose values choose networks."""
     for name in type(section).model_fields:
         value = getattr(section, name)
         if isinstance(value, NETWORKS):

@@ -23,7 +23,9 @@ from i2i.errors import ConfigError, PluginError
 from i2i.plugins import Plugins
 
 SHARED: dict[str, type[Config]] = {"data": DataConfig, "train": TrainConfig, "engine": EngineConfig}
+"""The sections that every recipe has."""
 HEAD = {"recipe": str, "preset": str, "seed": int}
+"""Keys that stand beside the sections, and their types."""
 SAMPLES: dict[str, Any] = {
     "data": {"size": 64},
     "train": {"batch_size": 4, "steps": 200, "sample_every": 50, "checkpoint_every": 100},
@@ -53,7 +55,7 @@ class RunConfig:
         return {"data": self.data, "train": self.train, "engine": self.engine, self.recipe: self.options}
 
     def to_dict(self) -> dict[str, Any]:
-        """The configuration as plain nested values, as in the file."""
+        """The configuration as nested plain values, as in its YAML file."""
         head = {"recipe": self.recipe, "preset": self.preset, "seed": self.seed}
         return head | {name: section.model_dump(mode="json") for name, section in self.sections.items()}
 
@@ -62,7 +64,7 @@ class RunConfig:
         return plain_yaml(self.to_dict())
 
     def to_commented_yaml(self, plugins: Plugins, header: str) -> str:
-        """The same with the meaning and type of every option above it."""
+        """The file that ``--config`` takes, with the meaning and type of every option above it."""
         head = {"recipe": self.recipe, "preset": self.preset, "seed": self.seed}
         return commented_yaml(header, head, self.sections, plugins)
 
@@ -151,7 +153,7 @@ def _qualified(layer: Layer, recipe: str, models: Mapping[str, type[Config]]) ->
 
 
 def _last(layers: Sequence[Layer], *path: str) -> Any:
-    """The strongest value at `path`, or None."""
+    """The value at `path` of the strongest layer that has one, or None."""
     found = None
     for layer in layers:
         node: Any = layer.values
@@ -194,7 +196,7 @@ def _check_sections(layer: Layer, models: Mapping[str, type[Config]]) -> None:
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` on top of `base`; a choice that names another component forgets the options of the old one."""
+    """`base` with the values of `over`; a choice that names another component drops the options of the old one."""
     merged = dict(base)
     for key, value in over.items():
         model, old = models.get(key), base.get(key)

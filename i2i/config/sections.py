@@ -25,7 +25,7 @@ def _number_or_auto(value: Any, number: ValidatorFunctionWrapHandler) -> int:
 
 
 Images = Annotated[Positive, WrapValidator(_number_or_auto), PlainSerializer(lambda number: number or "auto")]
-"""A number from 1; ``auto`` is kept as 0 until memory has been measured."""
+"""A number from 1, or ``auto``, which is kept as 0 until memory has been measured."""
 Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
 
 

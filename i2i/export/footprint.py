@@ -13,18 +13,18 @@ from torch.utils._pytree import tree_leaves
 
 
 def bytes_per_pixel(module: nn.Module, inputs: Sequence[Tensor], image: Tensor) -> int:
-    """Most memory that activations take at one time, for each pixel of the input.
+    """Peak memory of a network's activations in bytes, divided by the pixels of the input.
 
     Args:
         module: on the CPU, ready for inference.
-        inputs: what it takes.
-        image: that of `inputs` whose pixels count, ``(N, C, H, W)``.
+        inputs: example inputs of the module.
+        image: the one of `inputs` whose pixels are counted, ``(N, C, H, W)``.
     """
     mode = _Counting()
     with torch.no_grad(), mode:  # inference mode would hide what operations are made of
         module(*inputs)
     pixels = image.shape[0] * image.shape[2] * image.shape[3]
-    return max(1, -(-mode.most // pixels))
+    return max(1, -(-mode.peak // pixels))
 
 
 class _Counting(TorchDispatchMode):
@@ -32,14 +32,14 @@ class _Counting(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = self.most = 0
+        self.current = self.peak = 0
         self._known: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if func is torch.ops.aten.convolution.default and args[6]:
-            self.most = max(
-                self.most, self.now + result.untyped_storage().nbytes() + _columns(args[0], args[1], args[8])
+            self.peak = max(
+                self.peak, self.current + result.untyped_storage().nbytes() + _columns(args[0], args[1], args[8])
             )
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
@@ -51,13 +51,13 @@ class _Counting(TorchDispatchMode):
         if key in self._known:
             return
         self._known.add(key)
-        self.now += size
-        self.most = max(self.most, self.now)
+        self.current += size
+        self.peak = max(self.peak, self.current)
         weakref.finalize(storage, self._freed, key, size)
 
     def _freed(self, key: int, size: int) -> None:
         self._known.discard(key)
-        self.now -= size
+        self.current -= size
 
 
 def _columns(image: Tensor, weight: Tensor, groups: int) -> int:

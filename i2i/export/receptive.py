@@ -1,4 +1,4 @@
-"""How far an output pixel looks, measured by gradient."""
+"""Receptive field of a network, measured by gradient."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from i2i.components.layers import InstanceNorm2d
 NEUTRAL = (InstanceNorm2d, nn.InstanceNorm2d, nn.BatchNorm2d, nn.GroupNorm, nn.Tanh, nn.Sigmoid)
 """Layers without a reach of their own; saturated activations would flatten the gradient to zero."""
 
-LARGEST = 2048
+MAX_SIDE = 2048
 """Length of the longest probe image; a field that reaches its border counts as global."""
 
 
@@ -30,7 +30,7 @@ def receptive_field(module: nn.Module, channels: int) -> int | None:
     probe = _transparent(module)
     multiple = int(getattr(module, "multiple", 1))
     side = max(64, multiple * 2)
-    while side <= LARGEST:
+    while side <= MAX_SIDE:
         reach = _reach(probe, channels, side, multiple)
         if reach is None:
             return None

@@ -19,10 +19,10 @@ from filelock import FileLock, Timeout
 from i2i.errors import RunError
 from i2i.runs.disk import cannot_write
 
-BEAT_S = 5.0
-"""Seconds between two signs of life."""
-WATCH_S = 12.0
-"""Seconds without one after which an owner on another host is dead."""
+HEARTBEAT_S = 5.0
+"""Seconds between two heartbeats of the owner."""
+DEAD_AFTER_S = 12.0
+"""Seconds without a heartbeat after which an owner on another host counts as dead."""
 
 
 class RunLock:
@@ -46,7 +46,7 @@ class RunLock:
         except (OSError, NotImplementedError) as error:
             raise RunError(cannot_write(folder, error)) from error
         try:
-            if who := self._elsewhere():
+            if who := self._owner_elsewhere():
                 raise RunError(f"{folder}: in use by {who}, which was just seen alive; {advice}")
             self._owner.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
         except OSError as error:
@@ -55,31 +55,31 @@ class RunLock:
         except BaseException:
             self._lock.release()
             raise
-        self._beat = threading.Thread(target=self._live, name="sign of life", daemon=True)
-        self._beat.start()
+        self._heartbeat = threading.Thread(target=self._keep_alive, name="heartbeat", daemon=True)
+        self._heartbeat.start()
 
     def release(self) -> None:
         """Frees the run."""
         self._ended.set()
-        self._beat.join()
+        self._heartbeat.join()
         with suppress(OSError):
             self._owner.unlink(missing_ok=True)
         self._lock.release()
 
-    def _elsewhere(self) -> str:
-        """Who is training here on another host; empty if nobody has given a sign of life for long enough."""
+    def _owner_elsewhere(self) -> str:
+        """Who is training here on another host; empty if nobody has sent a heartbeat for long enough."""
         who, begin = _read(self._owner), time.monotonic()
         if not who or who.endswith(f" on {platform.node()}"):
             return ""
         first = _touched(self._owner)
-        while time.monotonic() - begin < WATCH_S:
-            time.sleep(min(1.0, WATCH_S / 10))
+        while time.monotonic() - begin < DEAD_AFTER_S:
+            time.sleep(min(1.0, DEAD_AFTER_S / 10))
             if _touched(self._owner) != first:
                 return _read(self._owner)
         return ""
 
-    def _live(self) -> None:
-        while not self._ended.wait(BEAT_S):
+    def _keep_alive(self) -> None:
+        while not self._ended.wait(HEARTBEAT_S):
             with suppress(OSError):  # whatever is wrong with the disk, the training itself will find it
                 os.utime(self._owner)
 

@@ -77,6 +77,26 @@ def test_a_set_may_leave_out_the_section_of_its_option():
     assert (config.preset, config.data.root) == ("paper", "here")  # there is data: no samples
 
 
+def test_sets_may_be_values_by_key():
+    sets = {
+        "train.batch_size": 4,
+        "train.steps": None,
+        "l1": 50,
+        "data.root": Path("here"),
+        "pix2pix.generator": "resnet",
+    }
+    config = resolve(PLUGINS, "pix2pix", sets=sets)
+    assert (config.train.batch_size, config.train.steps, config.data.root) == (4, None, "here")
+    assert (config.options.l1, config.options.generator.name) == (50.0, "resnet")
+    for wrong, message in (
+        ({"train.bacth_size": 4}, "unknown key train.bacth_size; did you mean train.batch_size?"),
+        ({"train.batch_size": "many"}, "train.batch_size: input should be a valid integer"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            resolve(PLUGINS, "pix2pix", sets=wrong)
+        assert str(error.value).startswith(f"sets[{next(iter(wrong))!r}]: {message}")
+
+
 def test_a_wrong_file_names_the_line(tmp_path):
     path = written(tmp_path, "recipe: pix2pix\ntrain:\n  steps: 10\n  bacth_size: 3\n")
     with pytest.raises(

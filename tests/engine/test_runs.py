@@ -236,7 +236,7 @@ def test_a_run_belongs_to_one_training_at_a_time(tmp_path):
 
 
 def test_a_run_of_another_host_is_taken_over_only_when_its_owner_gives_no_sign_of_life(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock, "WATCH_S", 0.4)
+    monkeypatch.setattr(lock, "DEAD_AFTER_S", 0.4)
     owner = tmp_path / ".owner"
     owner.write_text("process 12 on node7")
     ended = threading.Event()
@@ -258,7 +258,7 @@ def test_a_run_of_another_host_is_taken_over_only_when_its_owner_gives_no_sign_o
 
 
 def test_the_owner_of_a_run_gives_signs_of_life(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock, "BEAT_S", 0.02)
+    monkeypatch.setattr(lock, "HEARTBEAT_S", 0.02)
     held = RunFolder(tmp_path).lock()
     os.utime(tmp_path / ".owner", (0, 0))
     time.sleep(0.5)

@@ -9,6 +9,7 @@ import torch
 
 import i2i
 from helpers.recipes import TINY, train_only
+from i2i.config import resolve
 from i2i.errors import PluginError, TrainingError
 from i2i.plugins import Plugins
 
@@ -53,6 +54,25 @@ def test_saved_configuration_repeats_the_run(pairs_root, tmp_path):
     again = train_only(config=first.run / "config.yaml", out=tmp_path / "b")
     files = [next((run / "checkpoints").glob("*")) / "networks.safetensors" for run in (first.run, again.run)]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_parameters_are_those_of_the_command_line(pairs_root, tmp_path):
+    sets = dict(line.split("=", 1) for line in TINY if "{" not in line)
+    sets |= {"pix2pix.discriminator": {"name": "patch", "filters": 8, "layers": 2}, "engine.threads": 1}
+    options = {"data": pairs_root, "epochs": 0.2, "device": "cpu", "precision": "fp64", "seed": 3, "max_hours": 1}
+    trained = train_only("pix2pix", out=tmp_path / "run", sets=sets, **options)
+    config = resolve(Plugins(), config=trained.run / "config.yaml")
+    assert trained.step == 2  # a fifth of ten samples
+    assert (config.seed, config.engine.device, config.engine.precision) == (3, "cpu", "fp64")
+    assert (config.train.epochs, config.train.steps, config.train.max_hours) == (0.2, None, 1)
+    assert config.data.root == str(pairs_root)
+
+
+def test_unknown_and_contradictory_parameters_are_refused(pairs_root):
+    with pytest.raises(TypeError, match="train_steps"):
+        i2i.train("pix2pix", data=pairs_root, train_steps=1)
+    with pytest.raises(i2i.ConfigError, match="steps and epochs exclude each other"):
+        i2i.train("pix2pix", data=pairs_root, steps=1, epochs=1)
 
 
 def contents(run):
