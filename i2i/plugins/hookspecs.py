@@ -23,7 +23,7 @@ def i2i_generators() -> Sequence[Component]:  # type: ignore[empty-body]
     images. The module maps ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)`` in [-1, 1].
 
     Optional attributes of the module: ``multiple`` and ``minimum``, the number that height and width must be divisible
-    by, and the least; ``scale``, how many times larger the output is (the super-resolution networks); ``inputs``, the
+    by, and their least value; ``scale``, how many times larger the output is, for super-resolution; ``inputs``, the
     names of what it is called with when that is not one image, such as ``("noise", "label")``: `in_channels` is then
     the length of the noise ``(N, Z)``, and labels are integers ``(N,)``.
     """
@@ -34,7 +34,7 @@ def i2i_discriminators() -> Sequence[Component]:  # type: ignore[empty-body]
     """Networks that judge images.
 
     ``build(config, *, in_channels, size) -> nn.Module`` from images to logits of any shape, without a sigmoid, or to a
-    tuple: the logits, then intermediate features. One that is also told a label says so by an attribute
+    tuple: the logits, then intermediate features. One that also takes a label says so by an attribute
     ``inputs = ("image", "label")``.
     """
 
