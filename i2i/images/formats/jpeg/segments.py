@@ -40,10 +40,10 @@ class Segments:
         self._frame_marker = self._scans = 0
         self._width = self._height = self._interval = 0
         self._components: dict[int, tuple[int, int]] = {}  # sampling factors across and down
-        self._missing: dict[tuple[int, int], int] = {}  # lowest bits not there yet, by component and coefficient
+        self._missing: dict[int, bytearray] = {}  # lowest bits of each coefficient that have not come, by component
         self._restarts = (0, 0)
         self._walk()
-        if any(self._missing.values()) or not self._scans:
+        if any(map(any, self._missing.values())) or not self._scans:
             raise _missing_scans()
         if self._restarts[0] < self._restarts[1]:
             raise FileError(ErrorKind.CUT_OFF, "cut off: restart intervals of the JPEG are missing")
@@ -92,7 +92,7 @@ class Segments:
         self._components = {body[at]: (body[at + 1] >> 4, body[at + 1] & 15) for at in range(6, 6 + 3 * body[5], 3)}
         if any(0 in factors for factors in self._components.values()):
             raise FileError(ErrorKind.DAMAGED, "damaged: the frame header of the JPEG")
-        self._missing = {(component, k): _ALL_BITS for component in self._components for k in range(64)}
+        self._missing = {component: bytearray([_ALL_BITS]) * 64 for component in self._components}
 
     def _read_scan(self, body: bytes, at: int) -> int:
         """Notes what a scan brings; returns where its data end."""
@@ -107,10 +107,11 @@ class Segments:
         high, low = bits >> 4, bits & 15
         if self._frame_marker != _PROGRESSIVE:
             first, last, high, low = 0, 63, 0, 0
-        for place in ((component, k) for component in components for k in range(first, min(last, 63) + 1)):
-            if high and self._missing[place] > high:  # refines what has never come
+        for component in components:
+            bits_missing = self._missing[component][first : last + 1]
+            if high and max(bits_missing, default=0) > high:  # refines what has never come
                 raise _missing_scans()
-            self._missing[place] = min(self._missing[place], low)
+            self._missing[component][first : last + 1] = bytes(min(bit, low) for bit in bits_missing)
         following = _MARKER.search(self._data, at)
         end = following.start() if following else len(self._data)
         if self._interval and components:
