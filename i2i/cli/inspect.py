@@ -1,4 +1,4 @@
-"""``i2i report`` and ``i2i doctor``: looking at what there is."""
+"""``i2i report`` and ``i2i doctor``: showing runs, and the state of the installation."""
 
 from __future__ import annotations
 

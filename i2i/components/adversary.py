@@ -135,7 +135,7 @@ class Adversary:
         """The discriminator's losses, weighted.
 
         Args:
-            critic: the discriminator as a function of images ``(N, C, H, W)``, see the class.
+            critic: the discriminator as a function of images ``(N, C, H, W)``.
             real: images ``(N, C, H, W)`` in [-1, 1].
             fake: generated images of that shape; no gradient goes back through them.
             ctx: what the engine offers during the step.
@@ -158,7 +158,7 @@ class Adversary:
         """The generator's losses, weighted.
 
         Args:
-            critic: the discriminator as a function of images ``(N, C, H, W)``, see the class.
+            critic: the discriminator as a function of images ``(N, C, H, W)``.
             real: images ``(N, C, H, W)`` in [-1, 1].
             fake: generated images of that shape, with gradients.
             ctx: what the engine offers during the step.

@@ -19,7 +19,7 @@ from i2i.errors import PluginError, attributed_to
 def inference_translators(
     recipe: Recipe, networks: Mapping[str, nn.Module], sample: dict[str, Tensor], config: RunConfig, who: str
 ) -> dict[str, Translator]:
-    """The recipe's translators on copies of the networks that they use; see `for_inference`.
+    """The recipe's translators with copies of their networks, made ready for translation by `for_inference`.
 
     Batch norm that trained on one image at a time goes on using that image's statistics.
 

@@ -42,7 +42,7 @@ class GradientPenalty(nn.Module):
     x is drawn uniformly from the line between a real and a generated image; the norm is over all values of an image.
 
     Args:
-        config: see `GradientPenaltyConfig`.
+        config: the options.
     """
 
     penalty = True
@@ -70,7 +70,7 @@ class R1(nn.Module):
     """R1 penalty (Mescheder et al. 2018, arXiv:1801.04406, equation 9): ``weight / 2 * mean(|grad D(real)|^2)``.
 
     Args:
-        config: see `R1Config`.
+        config: the options.
     """
 
     penalty = True

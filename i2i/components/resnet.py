@@ -56,7 +56,7 @@ class ResNet(nn.Sequential):
     """Two halvings, residual blocks, two doublings.
 
     Args:
-        config: see `ResNetConfig`; `blocks` must be set.
+        config: the options; `blocks` must be set.
         in_channels: channels of the input.
         out_channels: channels of the output.
 

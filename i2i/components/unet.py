@@ -43,7 +43,7 @@ class UNet(nn.Module):
     """Encoder of stride-2 convolutions, decoder of the same depth, each level joined with its mirror image.
 
     Args:
-        config: see `UNetConfig`; `depth` must be set.
+        config: the options; `depth` must be set.
         in_channels: channels of the input.
         out_channels: channels of the output.
 

@@ -18,23 +18,23 @@ def plugins() -> Plugins:
 
 @pytest.fixture(scope="session")
 def paired_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Side-by-side pairs, see `i2i.testing.folders.paired`."""
+    """A folder of side-by-side pairs: ``train`` and ``val``, 8 and 3 files of 72x144 pixels."""
     return folders.paired(tmp_path_factory.mktemp("paired"))
 
 
 @pytest.fixture(scope="session")
 def unpaired_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two kinds of images, see `i2i.testing.folders.unpaired`."""
+    """A folder of unpaired images: ``trainA trainB valA valB``, 8 and 3 files of 72x72 pixels each."""
     return folders.unpaired(tmp_path_factory.mktemp("unpaired"))
 
 
 @pytest.fixture(scope="session")
 def labelled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder a class, see `i2i.testing.folders.labelled`."""
+    """A folder of four classes: a folder for each in ``train`` and ``val``, with 8 and 3 files of 72x72 pixels."""
     return folders.labelled(tmp_path_factory.mktemp("labelled"))
 
 
 @pytest.fixture(scope="session")
 def hr_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Larger pictures, see `i2i.testing.folders.high_resolution`."""
+    """A folder of pictures for super-resolution: ``train`` and ``val``, 8 and 3 files of 144x144 pixels."""
     return folders.high_resolution(tmp_path_factory.mktemp("hr"))

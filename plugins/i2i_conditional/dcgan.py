@@ -82,7 +82,7 @@ class Generator(nn.Module):
     """Noise to image: a first layer as large as the smallest map, then doublings.
 
     Args:
-        config: see `GeneratorConfig`.
+        config: the options.
         noise: length of the noise vector.
         channels: channels of the image.
         size: (height, width) of the image.
@@ -130,7 +130,7 @@ class Discriminator(nn.Module):
     is the same for every pixel of the last map, which is the sum over pixels of Miyato and Koyama's networks.
 
     Args:
-        config: see `DiscriminatorConfig`.
+        config: the options.
         channels: channels of the images.
         size: (height, width) of the images.
 

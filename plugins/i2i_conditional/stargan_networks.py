@@ -103,7 +103,7 @@ class Generator(nn.Sequential):
     """Halvings, residual blocks, as many doublings (table IV).
 
     Args:
-        config: see `GeneratorConfig`.
+        config: the options.
         in_channels: channels of the input, the label's maps included.
         out_channels: channels of the output.
 
@@ -129,7 +129,7 @@ class Discriminator(nn.Module):
     """PatchGAN without normalisation, whose last map also gives class logits (table V).
 
     Args:
-        config: see `DiscriminatorConfig`; `layers` must be set.
+        config: the options; `layers` must be set.
         channels: channels of the images.
         size: (height, width) of the images.
     """

@@ -81,9 +81,9 @@ class CycleGAN(i2i.Recipe):
     ) -> dict[str, Tensor]:
         """Equation 3 of the paper, and the identity losses, for the images of each side.
 
-        ``adversarial_A`` and ``adversarial_B`` are of both players; ``cycle_A`` and ``cycle_B`` are the generators'
-        mean absolute errors after translating there and back, ``identity_A`` and ``identity_B`` those of an image that
-        is of the wanted kind already.
+        ``adversarial_A`` and ``adversarial_B`` are of both players; the others are mean absolute errors:
+        ``cycle_A`` and ``cycle_B`` after translating there and back, ``identity_A`` and ``identity_B`` when an image is
+        translated to the side that it belongs to already.
         """
         real = {"A": batch["source"], "B": batch["target"]}
         fake = {"A": batch["fake_A"], "B": batch["fake_B"]}

@@ -160,7 +160,7 @@ class Real:
     Random numbers come from ``numpy.random``. Images of other than three channels are compressed channel by channel.
 
     Args:
-        config: see `RealConfig`.
+        config: the options.
         scale: how many times larger the target is.
     """
 

@@ -33,7 +33,7 @@ class VGGDiscriminator(nn.Module):
     """Eight convolutions of alternating stride 1 and 2, and two dense layers.
 
     Args:
-        config: see `VGGDiscriminatorConfig`.
+        config: the options.
         in_channels: channels of the images.
         size: (height, width) of the images.
     """

@@ -58,7 +58,7 @@ class VGG19Features(nn.Module):
     """The part of VGG19 up to the last layer whose output is compared.
 
     Args:
-        config: see `VGG19Config`.
+        config: the options.
         layers: the modules up to that layer; ReLUs must not work in place.
     """
 

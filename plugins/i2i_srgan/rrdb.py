@@ -73,7 +73,7 @@ class RRDBNet(nn.Module):
     """RRDBs at the small size, then enlarging layers.
 
     Args:
-        config: see `RRDBConfig`.
+        config: the options.
         in_channels: channels of the input.
         out_channels: channels of the output.
 

@@ -53,7 +53,7 @@ class SRResNet(nn.Module):
     """Residual blocks at the small size, then enlarging layers.
 
     Args:
-        config: see `SRResNetConfig`.
+        config: the options.
         in_channels: channels of the input.
         out_channels: channels of the output.
 

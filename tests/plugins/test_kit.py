@@ -375,6 +375,15 @@ def test_the_command_leaves_with_2_when_there_is_nothing_to_check(check, tmp_pat
     assert check("sum", "--skip", "men")[0] == 2
 
 
+def test_a_module_that_needs_another_one_is_no_unknown_name(check, tmp_path, monkeypatch):
+    (tmp_path / "needs_more.py").write_text("import no_such_package")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    code, _, errors = check("needs_more")
+    assert (code, "needs_more: ModuleNotFoundError: No module named 'no_such_package'" in errors) == (2, True)
+    code, _, errors = check("needs_mor")
+    assert (code, "no plugin or component 'needs_mor'" in errors) == (2, True)
+
+
 FIXTURES = """
 from i2i.testing import check_component, findings
 

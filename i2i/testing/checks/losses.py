@@ -66,7 +66,7 @@ def _built(subject: Subject) -> nn.Module:
 
 
 def _batch(size: int) -> dict[str, Tensor]:
-    """Real and generated images ``(size, 3, 64, 64)`` in [-1, 1] that gradients are wanted for."""
+    """Real and generated images ``(size, 3, 64, 64)`` in [-1, 1], which require gradients."""
     generator = torch.Generator().manual_seed(0)
     return {
         name: (torch.rand(size, 3, 64, 64, generator=generator) * 2 - 1).requires_grad_() for name in ("real", "fake")
