@@ -175,12 +175,19 @@ def test_the_package_says_what_pip_and_i2i_need(plugins, tmp_path):
 
 def test_without_a_folder_it_is_made_here(plugins, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("UV", raising=False)
     assert new_plugin("stripes", "recipe", None, plugins) == Path("i2i-stripes")
     assert (tmp_path / "i2i-stripes" / "i2i_stripes.py").is_file()
     assert next_commands("stripes", "recipe", Path("i2i-stripes")) == [
         "pip install -e ./i2i-stripes",
         "i2i plugins check stripes",
         "i2i train stripes",
+    ]
+    monkeypatch.setenv("UV", "/usr/bin/uv")  # as uv sets it for what it runs
+    assert next_commands("stripes", "recipe", Path("i2i-stripes")) == [
+        "uv pip install -e ./i2i-stripes",
+        "uv run i2i plugins check stripes",
+        "uv run i2i train stripes",
     ]
 
 

@@ -6,6 +6,7 @@ The names in ``templates/`` are those of the kinds of components, and of the fil
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import shutil
@@ -68,11 +69,17 @@ def new_plugin(name: str, kind: str, folder: Path | None, plugins: Plugins) -> P
 
 
 def next_commands(name: str, kind: str, folder: Path) -> list[str]:
-    """The commands that install, check and use a new plugin, for the current folder."""
+    """The commands that install, check and use a new plugin, for the current folder.
+
+    Where uv runs i2i, as in a clone of it, they are uv's: an environment that uv made has no pip, and another pip would
+    install the plugin elsewhere.
+    """
     name = name.removeprefix(PREFIX)
     path = str(folder) if folder.is_absolute() else f"./{folder}"  # pip takes a bare name for one on the index
     data = " --data FOLDER" if kind == "dataset" else ""
-    return [f"pip install -e {shlex.quote(path)}", f"i2i plugins check {name}{data}", USES[kind].format(name=name)]
+    install, run = ("uv pip install", "uv run i2i") if "UV" in os.environ else ("pip install", "i2i")
+    use = USES[kind].format(name=name).removeprefix("i2i ")
+    return [f"{install} -e {shlex.quote(path)}", f"{run} plugins check {name}{data}", f"{run} {use}"]
 
 
 def _check_name(name: str, kind: str, plugins: Plugins) -> None:
