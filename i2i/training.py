@@ -195,7 +195,7 @@ def _shared_run(fabric: Fabric, run: RunFolder | None, config: RunConfig, out: P
 
 
 def _train_in(run: RunFolder, config: RunConfig, plugins: Plugins, fabric: Fabric) -> Trained:
-    """Trains in a run folder, which belongs to the first process meanwhile, then exports and reports."""
+    """Trains in a run folder, which the first process locks until the end, then exports and reports."""
     from i2i.engine import train as run_engine
 
     if config.data.root and run.path.resolve().is_relative_to(Path(config.data.root).expanduser().resolve()):

@@ -31,10 +31,10 @@ def check_losses(who: str, losses: Any, *, first: bool) -> None:
         PluginError: they are none, no scalars, not finite, or nothing that the phase trains has a part in them.
     """
     if not isinstance(losses, Mapping) or not losses:
-        raise PluginError(f"{who}: losses must return scalars by name, not {_named(losses)}")
+        raise PluginError(f"{who}: losses must return scalars by name, not {_described(losses)}")
     for name, loss in losses.items():
         if not isinstance(loss, Tensor) or loss.ndim != 0:
-            raise PluginError(f"{who}: loss '{name}' must be a scalar tensor, not {_named(loss)}")
+            raise PluginError(f"{who}: loss '{name}' must be a scalar tensor, not {_described(loss)}")
         if first and not torch.isfinite(loss):
             raise PluginError(f"{who}: loss '{name}' must be finite, and is {float(loss)} in its first step")
     if not any(loss.requires_grad for loss in losses.values()):
@@ -94,8 +94,8 @@ class _OutputCheck:
         self.called = True
 
 
-def _generator(built: Built, given: list[Tensor], output: Any) -> str:
-    """Images ``(N, out_channels, scale * H, scale * W)``; from noise they may be of any size."""
+def _generator_problem(built: Built, given: list[Tensor], output: Any) -> str:
+    """Whether the output is images ``(N, out_channels, scale * H, scale * W)``, of any size if made from noise."""
     inputs = tuple(getattr(built.module, "inputs", ("image",)))
     if len(given) != len(inputs):
         return ""  # a recipe that knows this network calls it in its own way
@@ -106,37 +106,37 @@ def _generator(built: Built, given: list[Tensor], output: Any) -> str:
     got = tuple(output.shape) if isinstance(output, Tensor) else ()
     if len(got) != 4 or any(want not in (side, "H", "W") for want, side in zip(shape, got, strict=True)):
         text = ", ".join(map(str, shape))
-        return f"must give images ({text}), as its input, channels and scale ask for, not {_named(output)}"
+        return f"must give images ({text}), as its input, channels and scale ask for, not {_described(output)}"
     return ""
 
 
-def _discriminator(built: Built, given: list[Tensor], output: Any) -> str:
-    """Logits, or a tuple that begins with them."""
+def _discriminator_problem(built: Built, given: list[Tensor], output: Any) -> str:
+    """Whether the output is logits, or a tuple of logits and features."""
     tensors = output if isinstance(output, tuple) else (output,)
     if not tensors or not all(isinstance(t, Tensor) and t.is_floating_point() for t in tensors):
-        return f"must give logits, or a tuple of logits and features, not {_named(output)}"
+        return f"must give logits, or a tuple of logits and features, not {_described(output)}"
     return ""
 
 
-def _loss(built: Built, given: list[Tensor], output: Any) -> str:
-    """A scalar."""
+def _loss_problem(built: Built, given: list[Tensor], output: Any) -> str:
+    """Whether the output is a scalar."""
     if not isinstance(output, Tensor) or output.ndim != 0:
-        return f"must give a scalar tensor, the mean over the batch, not {_named(output)}"
+        return f"must give a scalar tensor, the mean over the batch, not {_described(output)}"
     return ""
 
 
-def _features(built: Built, given: list[Tensor], output: Any) -> str:
-    """A list of feature maps."""
+def _features_problem(built: Built, given: list[Tensor], output: Any) -> str:
+    """Whether the output is a list of feature maps."""
     if not isinstance(output, list | tuple) or not all(isinstance(t, Tensor) for t in output):
-        return f"must give a list of feature maps, not {_named(output)}"
+        return f"must give a list of feature maps, not {_described(output)}"
     return ""
 
 
 _OUTPUT_PROBLEM: Mapping[str, Callable[[Built, list[Tensor], Any], str]] = {
-    "generator": _generator,
-    "discriminator": _discriminator,
-    "loss": _loss,
-    "features": _features,
+    "generator": _generator_problem,
+    "discriminator": _discriminator_problem,
+    "loss": _loss_problem,
+    "features": _features_problem,
 }
 """By kind of component: what is wrong with an output of it; an empty text if nothing."""
 
@@ -149,8 +149,8 @@ def _finite(output: Tensor | list[Tensor] | tuple[Tensor, ...]) -> bool:
         return True
 
 
-def _named(value: Any) -> str:
-    """What a value is, for a message."""
+def _described(value: Any) -> str:
+    """Type and shape of a value, for a message."""
     if isinstance(value, Tensor):
         return f"a tensor {tuple(value.shape)}"
     if isinstance(value, Mapping) and not value:

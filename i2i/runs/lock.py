@@ -92,7 +92,7 @@ def _read(owner: Path) -> str:
 
 
 def _touched(owner: Path) -> int:
-    """When the file was touched last; opening it makes network file systems look anew."""
+    """When the file was touched last; it is opened because network file systems refresh what they know then."""
     try:
         with owner.open("rb") as file:
             return os.fstat(file.fileno()).st_mtime_ns

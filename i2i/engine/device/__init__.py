@@ -1,1 +1,1 @@
-"""The machine that trains: processes, device, precision, memory, loading, and being told to stop."""
+"""What depends on machine and system: processes, device, precision, memory, loader processes, signals."""

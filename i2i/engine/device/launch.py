@@ -73,7 +73,7 @@ def _device(name: str) -> str:
 
 
 def _keep_freed_memory() -> None:
-    """Stops glibc from giving freed tensors back to the system at every step, only to map them anew.
+    """Stops glibc from giving freed tensors back to the system at every step, only to map them again.
 
     On a CPU that made eager training up to a third faster, with the same bits and no more memory.
     """

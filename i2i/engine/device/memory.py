@@ -75,7 +75,7 @@ def used(device: torch.device) -> int:
 
 
 def forget_peak(device: torch.device) -> None:
-    """Begins to measure `peak` anew; on the CPU the system may not let it, and the peak stays that of the process."""
+    """Resets what `peak` measures; on the CPU the system may not let it, and the peak stays that of the process."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
