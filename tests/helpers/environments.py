@@ -35,8 +35,8 @@ class Environment:
     @property
     def variables(self) -> dict[str, str]:
         """The environment variables of its commands; pip finds the wheel as it would find a published one."""
-        ours = ("I2I_", "PYTHON", "VIRTUAL_ENV", "UV", "PYTEST_")
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+        ours = ("I2I_", "PYTHON", "PYTEST_", "VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "UV_RUN_")
+        kept = {key: value for key, value in os.environ.items() if key != "UV" and not key.startswith(ours)}
         links = f"{kept.get('PIP_FIND_LINKS', '')} {built_wheel().parent}".strip()
         return kept | {
             "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",

@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 
 import pytest
 
@@ -47,6 +48,14 @@ def given_lines():
 def test_every_line_is_run():
     run = {*WITHOUT_I2I, *IN_THE_PLAIN_ONE, *WITH_CONSTRAINTS, *IN_THE_FULL_ONE, *IN_A_CLONE}
     assert given_lines() == run
+
+
+def test_constraints_name_every_package_that_is_asked_for():
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    packages = {re.match(r"[\w.-]+", line)[0].replace(".", "-") for line in project["dependencies"]}
+    packages |= {package.replace(".", "-") for some in EXTRAS.values() for package in some}
+    assert packages <= set(re.findall(r"^([\w-]+)==", constraints, re.MULTILINE))
 
 
 @pytest.fixture(scope="module")
