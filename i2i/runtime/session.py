@@ -19,6 +19,7 @@ _NAMES = {
     "CPUExecutionProvider": "the CPU",
 }
 _TENSORRT, _CUDA, _CPU = _NAMES
+_CPU_BUILD = "the installed onnxruntime computes on the CPU only; install onnxruntime-gpu in its place"
 _WANTED = {  # by device, what is tried, the best first; each run needs the ones behind it for what it does not know
     "auto": (_CUDA, _CPU),
     "cpu": (_CPU,),
@@ -57,7 +58,7 @@ def open_session(
                 raise ModelError(f"not an ONNX file that onnxruntime can load ({last_words(error)})") from error
             wanted, absence = wanted[1:], last_words(error)
     best, used = _WANTED[device][0], session.get_providers()[0]
-    if device == "auto" or used == best:
+    if used == best or (device == "auto" and absence != _CPU_BUILD):
         return session, ""
     why = absence or "onnxruntime cannot load it; see: i2i doctor"
     return session, f"{_NAMES[best]} cannot be used ({why}): using {_NAMES[used]}"
@@ -82,7 +83,8 @@ def _usable(providers: tuple[str, ...]) -> tuple[list[str], str]:
         with redirect_stdout(StringIO()), suppress(Exception):  # the libraries that come as nvidia-* packages
             onnxruntime.preload_dlls()
     built = set(onnxruntime.get_available_providers())
-    return [name for name in providers if name in built], "" if providers[0] in built else "onnxruntime lacks it"
+    absence = "onnxruntime lacks it" if _CUDA in built else _CPU_BUILD
+    return [name for name in providers if name in built], "" if providers[0] in built else absence
 
 
 def _options(threads: int | None) -> onnxruntime.SessionOptions:

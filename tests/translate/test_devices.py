@@ -66,8 +66,9 @@ def test_providers_that_do_not_load_leave_no_noise_and_a_working_model(file, mon
     monkeypatch.setattr(session, "_has_gpu", lambda: True)
     model = load(file, device=device)
     assert model.provider == CPU
+    cuda_built = CUDA in onnxruntime.get_available_providers()
     assert [note.partition(" cannot be used (")[0] for note in model.notes] == {
-        "auto": [],
+        "auto": [] if cuda_built else ["CUDA"],
         "cuda": ["CUDA"],
         "tensorrt": ["TensorRT"],
     }[device]
@@ -83,9 +84,16 @@ def test_tensorrt_falls_back_to_cuda_and_cuda_to_the_cpu(file, pretend, capfd):
     assert open_session(file, "cuda")[1] == ""
     pretend([CUDA, CPU], {CUDA, CPU})
     assert open_session(file, "tensorrt")[1] == "TensorRT cannot be used (onnxruntime lacks it): using CUDA"
-    pretend([CPU], {CPU})
-    assert open_session(file, "tensorrt")[1] == "TensorRT cannot be used (onnxruntime lacks it): using the CPU"
     assert open_session(file, "auto")[1] == ""
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_gpu_beside_an_onnxruntime_without_cuda_is_never_passed_over_in_silence(file, pretend, capfd):
+    pretend([CPU], {CPU})
+    reason = "the installed onnxruntime computes on the CPU only; install onnxruntime-gpu in its place"
+    for device, name in (("auto", "CUDA"), ("cuda", "CUDA"), ("tensorrt", "TensorRT")):
+        assert open_session(file, device)[1] == f"{name} cannot be used ({reason}): using the CPU"
+    assert open_session(file, "cpu")[1] == ""
     assert capfd.readouterr() == ("", "")
 
 
