@@ -76,9 +76,7 @@ class DatasetComponent:
             return not self.reads_folder
         try:
             return self.detects and bool(self.component.build.detect(root))  # type: ignore[attr-defined]
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # whatever it is, other datasets must not suffer
+        except (Exception, SystemExit):  # other datasets must not suffer; signals and Ctrl-C end the command
             return False
 
 

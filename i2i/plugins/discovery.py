@@ -227,9 +227,7 @@ def _import_into(plugin: Plugin, load: Callable[[], Any]) -> None:
         with printing_to_stderr():
             plugin.module = load()
             version = getattr(plugin.module, "PLUGIN_API", PLUGIN_API)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # SystemExit too: no plugin may end the process
+    except (Exception, SystemExit) as error:  # no plugin may end the process; signals and Ctrl-C do
         plugin.set_aside_by(error)
         return
     if type(version) is not int or version < 1:

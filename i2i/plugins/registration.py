@@ -35,9 +35,7 @@ def register(manager: pluggy.PluginManager, plugin: Plugin) -> None:
         with printing_to_stderr():
             plugin.components = list(_components(manager, plugin))
         _refuse_repeated_names(plugin)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # SystemExit too: no plugin may end the process
+    except (Exception, SystemExit) as error:  # no plugin may end the process; signals and Ctrl-C do
         plugin.set_aside_by(error)
         if manager.has_plugin(str(plugin)):
             manager.unregister(name=str(plugin))

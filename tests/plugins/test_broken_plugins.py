@@ -1,6 +1,7 @@
 """Everything that can be wrong with installed plugins, all at once, and how the command line goes on."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -108,6 +109,15 @@ def test_a_component_that_is_missing_lists_what_was_not_loaded(error_line):
         for name, (_, reason) in BROKEN.items():
             assert f"(i2i-{name} 0.3): " in line
             assert reason in line
+
+
+def test_a_signal_while_a_plugin_is_imported_ends_the_command(tmp_path):
+    plugin = tmp_path / "slow.py"
+    plugin.write_text("import os, signal\n\nos.kill(os.getpid(), signal.SIGTERM)\n")
+    command = [sys.executable, "-m", "i2i", "-p", plugin, "train", "pix2pix", "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr == "i2i: error: interrupted\n"
 
 
 def test_help_imports_no_plugin(tmp_path):
