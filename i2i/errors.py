@@ -16,7 +16,7 @@ class ErrorKind(StrEnum):
     MISSING = "missing"
     """There is no such file or folder."""
     UNREADABLE = "unreadable"
-    """The system does not let it be read: rights, a broken disk, a file that is no regular one."""
+    """The system does not let it be read: missing rights, a broken disk, a device in place of a file."""
     EMPTY = "empty"
     """The file has no bytes."""
     NOT_AN_IMAGE = "not-an-image"
@@ -30,7 +30,7 @@ class ErrorKind(StrEnum):
     TOO_LARGE = "too-large"
     """More pixels, pages or bytes than a limit allows."""
     UNSUPPORTED = "unsupported"
-    """Right by itself, but of a sort that is not read or cannot be written."""
+    """Valid, but of a sort that i2i does not read or cannot write."""
     OUT_OF_RANGE = "out-of-range"
     """Values that are not finite, or outside of the range that they should have."""
     CHANNELS = "channels"
@@ -48,13 +48,13 @@ class ErrorKind(StrEnum):
     OUT_OF_MEMORY = "out-of-memory"
     """The memory of machine or device was not enough."""
     INTERRUPTED = "interrupted"
-    """It was asked to stop."""
+    """The work was interrupted, by a signal or by the caller."""
     OTHER = "other"
     """Nothing that code needs to tell apart."""
 
 
 class FileError(Exception):
-    """Why a file cannot be used, without its name; who knows the name turns it into a `DataError`.
+    """Why a file cannot be used, without its name: callers that know the name turn it into a `DataError`.
 
     Attributes:
         kind: what is wrong, for code.
@@ -70,14 +70,14 @@ class UserError(Exception):
 
     Args:
         reason: what is wrong.
-        kind: the same for code.
-        path: name of the file that it is about, as `i2i.files.printable` makes it; the message begins with it.
+        kind: what is wrong, for code.
+        path: name of the file that the error is about, as `i2i.files.printable` makes it; the message begins with it.
 
     Attributes:
         exit_code: exit code of the command line.
         kind: what is wrong, for code.
         reason: the message without the file's name.
-        path: name of the file that it is about; empty where the message itself has to tell.
+        path: name of the file that the error is about; empty if there is none, or if `reason` already has the name.
     """
 
     exit_code = 2
@@ -102,11 +102,11 @@ class DataError(UserError):
 
 
 class ModelError(UserError):
-    """A file is no model of ours, or a model does not do what its metadata says."""
+    """A file is not an i2i model, or a model does not do what its metadata say."""
 
 
 class RunError(UserError):
-    """A run folder is in use, damaged, or holds something else than was asked for."""
+    """A run folder is missing, in use or damaged, or does not hold what was asked for."""
 
 
 class TrainingError(UserError):
@@ -121,7 +121,7 @@ def debugging() -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """An error as ``Type: message`` in one line."""
+    """An error as ``Type: message`` in one line, the message cut to 500 characters."""
     try:
         text = str(error)
     except Exception:  # somebody else's class
@@ -140,14 +140,16 @@ def short_repr(value: object) -> str:
 
 @contextmanager
 def attributed_to(who: str, detail: Callable[[BaseException], str] = lambda error: "") -> Iterator[None]:
-    """Turns any error inside into a `PluginError` of one line that names `who`; a `UserError` stays as it is.
+    """Turns any error inside into a `PluginError` of one line that names `who`.
+
+    A `UserError` keeps its class, its kind and its message, which is put on one line.
 
     Args:
-        who: what runs inside.
-        detail: where inside, found from the error; put behind `who`.
+        who: the plugin's code that runs inside, as messages name it.
+        detail: text to put behind `who`, found from the error, such as the failing component.
 
     Raises:
-        PluginError: anything else was raised; SystemExit too, for no plugin may end the process.
+        PluginError: an error that is no `UserError` was raised, or SystemExit: no plugin may end the process.
     """
     try:
         yield

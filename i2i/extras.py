@@ -1,6 +1,6 @@
-"""Which packages each extra of the distribution brings: without extras it translates, and does nothing else.
+"""The packages that each extra of the distribution installs, and the error for one that is missing.
 
-Where such a package is imported but not installed, `MissingExtraError` is one line that says what to install.
+The distribution without extras can translate; training needs the extra ``train``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 class MissingExtraError(UserError):
-    """Something needs a package that an extra brings and that is not installed."""
+    """A package that an extra installs is needed and missing; the message says how to install it."""
 
 
 def install_command(extra: str) -> str:
@@ -45,7 +45,7 @@ def install_command(extra: str) -> str:
 
 
 def missing_extra(error: BaseException | None) -> MissingExtraError | None:
-    """The error that names the extra, if a package of one was imported and is not there; else None.
+    """The error that names the extra, if `error` says that a package of an extra is missing; else None.
 
     Args:
         error: what was raised.

@@ -16,24 +16,25 @@ from typing import BinaryIO
 
 from i2i.errors import ErrorKind, FileError
 
+# Names of temporary files of this version, and of earlier ones; most hold the number of the process that wrote.
 _TEMPORARY = re.compile(r"\.i2i-(?P<pid>\d+)-[0-9a-f]{16}\.tmp")
-_OF_OLDER_VERSIONS = re.compile(r"\.(?:.+\.(?P<pid>\d+)|step-\d+(?:\.\d+)?|i2i-[0-9a-f]{16})\.tmp")
+_OLD_TEMPORARY = re.compile(r"\.(?:.+\.(?P<pid>\d+)|step-\d+(?:\.\d+)?|i2i-[0-9a-f]{16})\.tmp")
 _MAX_WRITING_S = 3600
 
 
 def printable(text: str | os.PathLike[str]) -> str:
-    """A path or another text on one line of any terminal: what cannot be printed is escaped."""
+    """A path or another text as one line that any terminal can show: unprintable characters are escaped."""
     text = os.fspath(text)
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def natural_order(path: Path) -> list[str]:
-    """Sort key of a path in which numbers count by their value, unique to each path."""
+    """Sort key of a path that compares numbers by value, ``2.png`` before ``10.png``; different for each path."""
     return [*(natural_key(part) for part in path.parts), "", str(path)]
 
 
 def natural_key(name: str) -> str:
-    """Sort key of a name in which numbers count by their value and come before other text."""
+    """Sort key of a name that compares numbers by value; numbers come before other text."""
     return re.sub("[0-9]+", _sortable, name)
 
 
@@ -61,11 +62,11 @@ def regular_file(path: str | os.PathLike[str]) -> Path:
 
 
 def write_file(target: Path, data: bytes, *, replace: bool = True, durable: bool = False) -> None:
-    """Writes a file in one step: at every moment what lies under its name is whole, also after a kill.
+    """Writes a file in one step: at every moment, also after a kill, its name stands for a complete file or none.
 
     A link that lies there is replaced, never followed. On Linux the data go to a file without a name, which is then
     linked into the folder: no partial file exists even for a moment. Where a system or file system cannot do that, they
-    go to a temporary name beside the target, which only a kill leaves behind and `clear_left_overs` removes.
+    go to a temporary name beside the target, which only a kill leaves behind and `clear_leftovers` removes.
 
     Args:
         target: where to write; its folder must exist.
@@ -93,9 +94,9 @@ def write_file(target: Path, data: bytes, *, replace: bool = True, durable: bool
 
 @contextmanager
 def temporary_path(target: Path) -> Iterator[Path]:
-    """A hidden name beside `target`, for files and folders that others write; rename it to keep what is there.
+    """A hidden name beside `target` for a file or folder that the caller writes, and then renames to keep it.
 
-    Whatever still has the name at the end is removed. A kill leaves it behind for `clear_left_overs`.
+    What still has that name at the end is removed. A kill leaves it behind for `clear_leftovers`.
     """
     temporary = target.with_name(f".i2i-{os.getpid()}-{secrets.token_hex(8)}.tmp")
     try:
@@ -105,10 +106,10 @@ def temporary_path(target: Path) -> Iterator[Path]:
             remove(temporary)
 
 
-def clear_left_overs(folder: Path) -> None:
+def clear_leftovers(folder: Path) -> None:
     """Removes the temporary files and folders of killed processes from a folder that others may be writing to.
 
-    What is younger than an hour stays, for a process of another machine may be writing it; so does what cannot be
+    Those younger than an hour stay, for a process on another machine may be writing them; so do those that cannot be
     removed.
 
     Args:
@@ -117,16 +118,16 @@ def clear_left_overs(folder: Path) -> None:
     with suppress(OSError):
         for path in folder.glob(".i2i-*.tmp"):
             found = _TEMPORARY.fullmatch(path.name)
-            if found and time.time() - path.stat().st_mtime > _MAX_WRITING_S and not _lives(int(found["pid"])):
+            if found and time.time() - path.stat().st_mtime > _MAX_WRITING_S and not _process_exists(int(found["pid"])):
                 with suppress(OSError):
                     remove(path)
 
 
-def clear_own_left_overs(folder: Path) -> None:
+def clear_own_leftovers(folder: Path) -> None:
     """Removes the temporary files and folders of killed processes from a folder that this process alone writes to.
 
-    Those with this process's number go, too: a container gives the same one to each process that it starts. So do those
-    that older versions left.
+    Those with this process's own number are removed too, for in a container each program may get the same number; so
+    are those of earlier versions of i2i.
 
     Args:
         folder: its own entries are looked at, not those of the folders in it.
@@ -135,8 +136,11 @@ def clear_own_left_overs(folder: Path) -> None:
         OSError: one cannot be removed.
     """
     for path in folder.glob(".*.tmp"):
-        found = _TEMPORARY.fullmatch(path.name) or _OF_OLDER_VERSIONS.fullmatch(path.name)
-        if found and (found["pid"] is None or int(found["pid"]) == os.getpid() or not _lives(int(found["pid"]))):
+        found = _TEMPORARY.fullmatch(path.name) or _OLD_TEMPORARY.fullmatch(path.name)
+        if found is None:
+            continue
+        pid = int(found["pid"] or 0)  # 0: a name without a number, as earlier versions have it
+        if pid in (0, os.getpid()) or not _process_exists(pid):
             remove(path)
 
 
@@ -165,7 +169,7 @@ def _refuse_folder(target: Path) -> None:
 
 
 def _write_nameless(target: Path, data: bytes, replace: bool, durable: bool) -> bool:
-    """By way of a file without a name; False, and nothing done, where that does not work."""
+    """Writes through a file that has no name until it is complete; False, with nothing written, where unsupported."""
     if not hasattr(os, "O_TMPFILE"):
         return False
     try:
@@ -214,15 +218,14 @@ def _rename_to_new(temporary: Path, target: Path) -> None:
         os.link(temporary, target)
     except FileExistsError:
         raise
-    except OSError:  # no links on this file system: what appears between these two lines is replaced
+    except OSError:  # no links on this file system: a file that appears between the next two lines is replaced
         if os.path.lexists(target):
             raise FileExistsError from None
         temporary.rename(target)
 
 
-def _lives(pid: int) -> bool:
-    """Whether there is a process of that number."""
-    if os.name == "nt":  # there a signal of 0 is Ctrl-C
+def _process_exists(pid: int) -> bool:
+    if os.name == "nt":  # signal 0 would send Ctrl-C on Windows
         return True
     try:
         os.kill(pid, 0)

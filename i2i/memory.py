@@ -9,13 +9,13 @@ from pathlib import Path
 
 from i2i.errors import ErrorKind, FileError, UserError
 
-_UNKNOWN = 2 << 30
-"""Bytes that are taken for free where the system does not tell."""
+_ASSUMED_FREE = 2 << 30
+"""Bytes that count as free where the system does not tell how many are."""
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 _MEMORY_INFO = Path("/proc/meminfo")
 
-# onnxruntime, cuDNN, cuBLAS and the C++ library have no class for it that Python sees: only their words tell. This is
-# the one place that reads them.
+# onnxruntime, cuDNN, cuBLAS and the C++ library raise no class of error that means a lack of memory: only the messages
+# tell. This is the one place that reads them.
 _OUT_OF_MEMORY = re.compile(
     r"bad_alloc|bad allocation|allocate memory|memory allocation|out of memory|not enough memory|STATUS_ALLOC",
     re.IGNORECASE,
@@ -25,15 +25,15 @@ _OUT_OF_MEMORY = re.compile(
 def available() -> int:
     """Bytes that this process can get without swapping, within the limit of its container; 2 GiB where unknown."""
     found = [value for value in (_left_on_machine(), *_left_in_control_groups()) if value is not None]
-    return max(0, min(found)) if found else _half_of_all() or _UNKNOWN
+    return max(0, min(found)) if found else _half_of_all() or _ASSUMED_FREE
 
 
 def ran_out(error: BaseException | None, *classes: type[BaseException]) -> bool:
     """Whether an error, or what caused it, is a lack of memory.
 
     Args:
-        error: as caught; None, for convenience, is no lack of memory.
-        classes: classes of a library's own for it, such as ``torch.OutOfMemoryError``, beside `MemoryError`.
+        error: the error; None, for convenience, is no lack of memory.
+        classes: a library's own classes for a lack of memory, such as ``torch.OutOfMemoryError``.
     """
     while error is not None:
         if isinstance(error, UserError | FileError):
@@ -47,7 +47,7 @@ def ran_out(error: BaseException | None, *classes: type[BaseException]) -> bool:
 
 
 def _left_on_machine() -> int | None:
-    """What Linux says that programs can get without swapping."""
+    """Bytes that programs can get without swapping, as Linux says; None on other systems."""
     with suppress(OSError, ValueError, IndexError):
         for line in _MEMORY_INFO.read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
@@ -56,7 +56,7 @@ def _left_on_machine() -> int | None:
 
 
 def _left_in_control_groups() -> list[int]:
-    """What is left below the limits of versions 2 and 1 of control groups; cached files give way and count as free."""
+    """Bytes left below the limits of control groups, version 2 and 1; cached files can be dropped and count as free."""
     left = []
     for folder, limit, used, cached in [
         (_CONTROL_GROUPS, "memory.max", "memory.current", "inactive_file"),
@@ -72,7 +72,7 @@ def _left_in_control_groups() -> list[int]:
 
 
 def _half_of_all() -> int | None:
-    """Half of the memory built in, where the system tells that much."""
+    """Half of the machine's memory in bytes; None where the system does not tell."""
     with suppress(AttributeError, OSError, ValueError):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     return None

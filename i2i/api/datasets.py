@@ -54,16 +54,16 @@ class Dataset(ABC):
     """The samples of one split, read from a folder or drawn by code; what the components of `i2i_datasets` build.
 
     A sample is a dictionary of some of ``source``, ``target`` (images ``(H, W, C)``, C in 1, 3, 4, uint8, uint16 or
-    float32 in [0, 1]), ``label`` and ``target_label`` (numbers of classes from 0). All other members have defaults, and
-    a class that is no subclass may leave them out just as well.
+    float32 in [0, 1]), ``label`` and ``target_label`` (numbers of classes from 0). All other members have defaults,
+    which also hold for a class that is no subclass and lacks them.
 
     Attributes:
         gives: keys that every sample has, by which ``data.layout=auto`` leaves out layouts that a recipe cannot use;
             set on the class. None: not known before samples are read.
         paired: whether source and target of a sample belong together; set on the class. If not, each is cropped and
             augmented by itself.
-        has_splits: whether validation samples are apart from those of training. If not, a share of the training samples
-            is held out, chosen by `key`.
+        has_splits: whether the data have validation samples of their own. If not, a share of the training samples is
+            held out, chosen by `key`.
         labels: names of the classes that ``label`` numbers; the same in both splits.
         problems: files that are left out: a `DataError` with path, kind and reason for each, or just a line of text.
     """
@@ -98,13 +98,13 @@ class Dataset(ABC):
         """
 
     def key(self, index: int) -> str:
-        """A text by whose hash a sample is held out for validation: unlike the number it stays when files are added."""
+        """A text that stays the same when files are added; its hash decides whether the sample is held out."""
         return str(index)
 
     def look(self, index: int) -> dict[str, Any]:
-        """The sample as the check before training sees it: like `__getitem__`, but with nothing random.
+        """The sample for the check before training: as from `__getitem__`, but with nothing random.
 
-        Unlike there a key may be missing, where `problems` says why.
+        A key may be missing if `problems` says why.
         """
         return self[index]
 

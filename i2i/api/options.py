@@ -93,7 +93,7 @@ class Choice:
         return {"name": self.name, **self.options}
 
     def _serialized(self) -> Any:
-        """What pydantic writes for it."""
+        """The value that pydantic writes for the choice."""
         return self.to_dict()
 
     @classmethod

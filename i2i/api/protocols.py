@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Build(Protocol):
     """Builds components by name, from any plugin; `Recipe.networks` gets one.
 
-    Options that the component does not have are refused. Networks learn the size of the training images by themselves;
-    `size`, (height, width) in pixels, replaces it.
+    Options that the component does not have are refused. Networks are built for the size of the training images, unless
+    `size`, (height, width) in pixels, is given.
 
     Attributes:
         labels: names of the data's classes, in the order of their numbers; empty if there are no classes.

@@ -23,7 +23,7 @@ from i2i.errors import ModelError, RunError
 from i2i.export.footprint import bytes_per_pixel
 from i2i.export.graph import Deployed, measure_scale
 from i2i.export.receptive import has_global_statistics, receptive_field
-from i2i.files import clear_left_overs, temporary_path
+from i2i.files import clear_leftovers, temporary_path
 from i2i.runtime.metadata import PREFIX, Metadata, ValueType, to_entries
 
 TOLERANCE = 1.0
@@ -56,7 +56,7 @@ def write_onnx(path: Path, translator: Translator, value_type: ValueType, facts:
         model.metadata_props.add(key=key, value=text)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        clear_left_overs(path.parent)
+        clear_leftovers(path.parent)
         onnx.checker.check_model(model, full_check=True)
         with temporary_path(path) as temporary:
             onnx.save(model, temporary, format="protobuf")

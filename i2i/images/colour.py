@@ -11,22 +11,25 @@ import numpy as np
 from PIL import Image, ImageCms
 
 _SPACES = {"L": b"GRAY", "RGB": b"RGB ", "CMYK": b"CMYK", "LAB": b"Lab "}
-_BROKEN = (ImageCms.PyCMSError, OSError, TypeError, ValueError)
+_PROFILE_ERRORS = (ImageCms.PyCMSError, OSError, TypeError, ValueError)
 
 
 def in_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None]:
     """Converts grey, RGB, CMYK or LAB of 8 bits to grey or RGB in sRGB.
 
-    Relative colorimetric intent with black point compensation. A profile that is broken or for other colours is
-    ignored, as one that is not there.
+    Relative colorimetric intent with black point compensation.
+
+    Args:
+        image: of mode L, RGB, CMYK or LAB.
+        icc: its ICC profile; ignored if it is broken or for another colour space.
 
     Returns:
-        The image, and an sRGB profile if its profile was understood: its own where that is sRGB already.
+        The image, and an sRGB profile: the image's own if that is sRGB already, None if no profile was used.
     """
     if icc and icc[16:20] == _SPACES[image.mode]:
         if image.mode == "RGB" and _is_srgb(icc):
             return image, icc
-        with suppress(*_BROKEN):
+        with suppress(*_PROFILE_ERRORS):
             return _converted(image, ImageCms.ImageCmsProfile(io.BytesIO(icc))), srgb_profile()
     if image.mode == "LAB":
         return _converted(image, ImageCms.createProfile("LAB")), None
@@ -57,10 +60,10 @@ def _converted(image: Image.Image, profile: ImageCms.ImageCmsProfile | ImageCms.
 
 @lru_cache(maxsize=16)
 def _is_srgb(icc: bytes) -> bool:
-    """Whether colours all over the cube stay what they are; a profile's name may promise anything."""
+    """Whether converting colours from all over the RGB cube changes none; the profile's name is no proof."""
     levels = np.linspace(0, 255, 9).astype(np.uint8)
     cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
-    with suppress(*_BROKEN):
+    with suppress(*_PROFILE_ERRORS):
         same = np.asarray(_converted(Image.fromarray(cube), ImageCms.ImageCmsProfile(io.BytesIO(icc))))
         return int(np.abs(same.astype(int) - cube).max()) <= 1
     return False

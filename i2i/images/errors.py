@@ -1,4 +1,4 @@
-"""Failures at image files as one short line that names the file and the reason, and their kinds."""
+"""Errors of image files: one short line with the file's name and the reason, and their kind."""
 
 from __future__ import annotations
 
@@ -17,13 +17,8 @@ _KINDS_OF_SYSTEM_ERRORS = {
 _MAX_REASON = 160  # characters; some decoders report whole source lines
 
 
-def reason(error: BaseException) -> str:
-    """What an exception says, on one line and without paths or source positions."""
-    return explained(error)[1]
-
-
-def explained(error: BaseException) -> tuple[ErrorKind, str]:
-    """The kind of an exception, and what it says on one line, without paths or source positions."""
+def kind_and_reason(error: BaseException) -> tuple[ErrorKind, str]:
+    """The kind of an exception, and its message on one line, without paths or source positions."""
     if isinstance(error, MemoryError):
         return ErrorKind.OUT_OF_MEMORY, "not enough memory"
     if isinstance(error, OSError) and error.strerror:
@@ -35,12 +30,19 @@ def explained(error: BaseException) -> tuple[ErrorKind, str]:
 
 
 @contextmanager
-def named(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turns any error inside, except a `UserError`, into a `DataError` of one line that begins with the path."""
+def errors_about(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns any error inside, except a `UserError`, into a `DataError` of one line that begins with the path.
+
+    Args:
+        path: the image file that the code inside reads or writes.
+
+    Raises:
+        DataError: an error was raised inside.
+    """
     try:
         yield
     except UserError:
         raise
     except Exception as error:
-        kind, text = explained(error)
+        kind, text = kind_and_reason(error)
         raise DataError(text, kind=kind, path=printable(path)) from error

@@ -1,4 +1,4 @@
-"""EXIF as it may be written again: without what the written image no longer is."""
+"""EXIF data to copy to a written image: without the tags that no longer hold for it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _EXIF, _GPS, _MAKER_NOTE = 0x8769, 0x8825, 0x927C
 # Description, camera, resolution, software, date, artist, copyright, rating, and the five tags of Windows.
 _KEPT = (0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x4746, 0x8298)
 _KEPT_WINDOWS = (0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F)
-_STALE = (0xA002, 0xA003, 0xA005)  # width, height, and a pointer
-_MAX_BYTES = 65_000  # what fits a JPEG's segment
+_STALE = (0xA002, 0xA003, 0xA005)  # width, height, and the position of the interoperability directory in the old block
+_MAX_BYTES = 65_000  # fits into a JPEG segment
 
 
 def exif_block(read: Callable[[], Image.Exif] | None) -> bytes | None:
-    """The EXIF data of a frame, fit to be written with the upright image.
+    """The EXIF data of a frame, to be written with the upright image.
 
-    Orientation, thumbnail and pixel dimensions are left out; GPS is in.
+    Orientation, thumbnail and pixel dimensions are left out; GPS data are kept.
 
     Args:
-        read: reads the data, as `Frame.exif` does.
+        read: reads the EXIF data, as `Frame.exif` does; None where the format has none.
 
     Returns:
-        ``Exif``, two zeros, and a TIFF structure; None where there is nothing, or nothing that can be read.
+        ``Exif``, two zeros, and a TIFF structure, 65,000 bytes at most; None if the frame has no readable EXIF data.
     """
     if read is None:
         return None

@@ -36,7 +36,7 @@ from PIL import Image
 
 from i2i.errors import DataError, ErrorKind, FileError
 from i2i.files import printable, regular_file
-from i2i.images.errors import named
+from i2i.images.errors import errors_about
 from i2i.images.exif import exif_block
 from i2i.images.formats import FORMATS
 from i2i.images.formats.format import START_BYTES, Format, Frame, Limits, OpenedImage
@@ -48,13 +48,13 @@ MAX_PIXELS = 100_000_000
 """Width times height that is decoded unless more is asked for."""
 READABLE = frozenset(ending for row in FORMATS for ending in row.endings)
 """The file endings that `find_images` looks for; `read_image` goes by content."""
-_AT_ONCE = 1 << 18  # bytes below which a file is read at once
+_MAX_BUFFERED_BYTES = 1 << 18  # a smaller file is read into memory at once
 _OVERSHOOT = 1e-3  # beyond [0, 1]; filters leave that much
 
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What a file's header tells.
+    """Size, channels and depth of an image, from its header.
 
     Attributes:
         width: in pixels, after EXIF orientation.
@@ -99,7 +99,7 @@ def image_info(path: str | os.PathLike[str]) -> ImageInfo:
     Raises:
         DataError: the file is missing, no regular file, or no image in a known format.
     """
-    with named(path), _file(path) as file:
+    with errors_about(path), _file(path) as file:
         return _info(_format_of(file).open(file, Limits(MAX_PIXELS, thorough=False)))
 
 
@@ -119,7 +119,7 @@ def read_image(
             file has no alpha.
         max_pixels: width times height that is still decoded; more than Pillow's own limit raises that limit.
         exif: whether `Picture.exif` is wanted.
-        before: called with what the header tells, before anything is decoded; may wait, or raise.
+        before: called with the image's size and depth before anything is decoded; may wait, or raise.
 
     Returns:
         The picture; its arrays are contiguous, writable and of native byte order.
@@ -148,9 +148,9 @@ def count_frames(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
     """How many frames or pages an image file has, from its headers alone.
 
     Raises:
-        DataError: as `read_image` does for what headers show.
+        DataError: the file is missing, no regular file, empty, too large, or no image in a known format.
     """
-    with named(path), _file(path) as file:
+    with errors_about(path), _file(path) as file:
         return _format_of(file).open(file, Limits(max_pixels, thorough=False)).frames
 
 
@@ -166,7 +166,7 @@ def _pictures(
     exif: bool,
     before: Callable[[ImageInfo], None] = lambda info: None,
 ) -> Iterator[Picture]:
-    with named(path), _file(path, _AT_ONCE) as file:
+    with errors_about(path), _file(path, _MAX_BUFFERED_BYTES) as file:
         found = _format_of(file)
         opened = found.open(file, Limits(max_pixels))
         before(_info(opened))
@@ -186,7 +186,7 @@ def from_pillow(image: Image.Image, *, channels: int | None = None) -> Picture:
     Raises:
         DataError: the data is damaged, or the mode cannot become grey or RGB.
     """
-    with named(getattr(image, "filename", "") or "image"):
+    with errors_about(getattr(image, "filename", "") or "image"):
         image.load()
         frame = Frame(*picture_arrays(image))
         return Picture(*_upright(frame, orientation_of(image), channels), frame.icc, image.format or "")
@@ -216,10 +216,10 @@ def _info(opened: OpenedImage) -> ImageInfo:
     return ImageInfo(width, height, opened.channels, opened.bits)
 
 
-def _file(path: str | os.PathLike[str], at_once: int = 0) -> BinaryIO:
-    """The file; one of fewer bytes than `at_once` in memory, for checks and decoders go through it in many steps."""
+def _file(path: str | os.PathLike[str], max_buffered: int = 0) -> BinaryIO:
+    """The opened file; one below `max_buffered` bytes is read into memory, as decoders read it in many small steps."""
     file = regular_file(path).open("rb")
-    if os.fstat(file.fileno()).st_size >= at_once:
+    if os.fstat(file.fileno()).st_size >= max_buffered:
         return file
     with file:
         return io.BytesIO(file.read())
@@ -242,7 +242,14 @@ def _upright(frame: Frame, orientation: int, channels: int | None) -> tuple[np.n
 
 
 def refuse_range(values: np.ndarray) -> None:
-    """Floats without a range that all agree on are refused: to clip them would lose what they say."""
+    """Refuses floating-point pixels outside of [0, 1]: clipping would lose information, and other ranges are unknown.
+
+    Args:
+        values: pixels, an array of any shape.
+
+    Raises:
+        FileError: a value is not finite, or outside of [0, 1] by more than 0.001.
+    """
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
         raise FileError(ErrorKind.OUT_OF_RANGE, "has values that are not finite")

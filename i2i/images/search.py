@@ -1,4 +1,4 @@
-"""Searching folders for images, in an order that people expect, without losing the rest to one that cannot be read."""
+"""Searching folders for images, in natural order; a folder that cannot be read does not end the search."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from i2i.errors import ErrorKind
 from i2i.files import natural_key, printable
-from i2i.images.errors import explained, reason
+from i2i.images.errors import kind_and_reason
 
 NO_IMAGE = "a folder, not an image"
-"""The problem of a folder whose name ends like that of an image; it is searched all the same."""
+"""The problem of a folder whose name ends like that of an image; its content is searched nevertheless."""
 
 
 class Found(NamedTuple):
@@ -36,7 +36,7 @@ class Found(NamedTuple):
     problem: str = ""
 
     def as_folder(self) -> Found:
-        """This name as that of a folder which is named like an image."""
+        """The same place, as a folder whose name ends like that of an image."""
         return self._replace(kind=ErrorKind.NOT_AN_IMAGE, problem=NO_IMAGE)
 
 
@@ -46,7 +46,7 @@ class Search:
 
     Attributes:
         found: images and problems, folder by folder, numbers in names by value: ``2.png`` before ``10.png``.
-        notes: one line each on what was left out with good reason.
+        notes: lines about files with other endings, and about links to folders that were searched already.
         searched: device and inode of each folder that was looked into.
     """
 
@@ -86,7 +86,7 @@ def search_folder(root: str | os.PathLike[str], endings: Collection[str]) -> Sea
             search.searched.add((status.st_dev, status.st_ino))
             listings[folder] = entries = _listing(folder, endings, search.notes, others)
         except OSError as error:
-            listings[folder] = explained(error)
+            listings[folder] = kind_and_reason(error)
             continue
         for entry in entries:
             if entry.is_folder:
@@ -111,7 +111,7 @@ def _listing(folder: str, endings: Collection[str], notes: list[str], others: Co
             except OSError as error:  # a link that leads to itself
                 is_folder = False  # reading it will tell, where it is named as an image
                 if not is_image:
-                    notes.append(f"{printable(item.path)}: {reason(error)}")
+                    notes.append(f"{printable(item.path)}: {kind_and_reason(error)[1]}")
                     continue
             if is_image or is_folder:
                 entries.append(_Entry(item.name, linked, is_image, is_folder))
@@ -123,7 +123,7 @@ def _listing(folder: str, endings: Collection[str], notes: list[str], others: Co
 
 
 def _in_order(start: str, listings: _Listings) -> list[Found]:
-    """Goes through the listings depth first; by a stack, as folders may lie deeper than Python calls itself."""
+    """Goes through the listings depth first; with a stack, as folders may be nested deeper than Python can recurse."""
     found: list[Found] = []
     waiting = [(start, iter(_entries(start, Found(*os.path.split(start)), listings, found)))]
     while waiting:

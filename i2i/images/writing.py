@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from i2i.errors import ErrorKind, FileError
 from i2i.files import write_file
-from i2i.images.errors import named
+from i2i.images.errors import errors_about
 from i2i.images.formats import FORMATS
 from i2i.images.formats.format import Encoder, Extras
 from i2i.images.pixels import to_channels, to_dtype
@@ -31,7 +31,7 @@ def can_hold(
         path: its ending tells the format.
         channels: 1 grey, 3 RGB, 4 RGBA; npy takes any number.
         dtype: value type of the pixels; a format with 16 bits is enough for floats.
-        size: height and width, which WebP, JPEG and AVIF limit; None: not asked.
+        size: height and width in pixels, which WebP, JPEG and AVIF limit; None: the size is not checked.
     """
     encoder = _ENCODERS.get(Path(path).suffix.lower())
     if encoder is None:
@@ -58,7 +58,7 @@ def write_image(
     Args:
         path: where to write; the ending chooses the format.
         pixels: ``(H, W)`` or ``(H, W, C)``; grey, RGB or RGBA; uint8, uint16 or float32 in [0, 1]; npy takes any C.
-        icc: profile to embed where the format can and the profile is for as many channels; sRGB is meant without.
+        icc: profile to embed, if the format can and the profile is for as many channels; without one, sRGB is meant.
         exif: EXIF block, beginning with its TIFF header or with ``Exif`` before that; embedded where the format can.
             Its orientation is for the caller to reset.
         lossless: WebP is coded without loss.
@@ -70,7 +70,7 @@ def write_image(
     """
     target = Path(path)
     extras = Extras(icc, exif.removeprefix(_EXIF_MARK) if exif else None, lossless)
-    with named(target):
+    with errors_about(target):
         write_file(target, _encode(target.suffix.lower(), pixels, extras), replace=replace)
 
 
@@ -97,7 +97,7 @@ def _encode(ending: str, pixels: np.ndarray, extras: Extras) -> bytes:
 
 
 def _in_depth_of(encoder: Encoder, pixels: np.ndarray) -> np.ndarray:
-    """Pixels in the value type that the format holds: their own, or else the deepest."""
+    """Pixels in a value type that the format holds: their own, or else the one with the most bits."""
     held = encoder.dtypes
     if not held:
         return pixels

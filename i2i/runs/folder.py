@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from i2i.errors import RunError
-from i2i.files import clear_own_left_overs, write_file
+from i2i.files import clear_own_leftovers, write_file
 from i2i.runs.disk import cannot_write
 from i2i.runs.lock import RunLock
 
@@ -81,7 +81,7 @@ class RunFolder:
         lock = RunLock(self.path)
         try:
             for folder in (self.path, self.checkpoints, self.samples, self.examples):
-                clear_own_left_overs(folder)
+                clear_own_leftovers(folder)
         except OSError as error:
             lock.release()
             raise RunError(cannot_write(self.path, error)) from error

@@ -12,7 +12,7 @@ from PIL import Image
 
 from i2i.errors import ModelError, UserError
 from i2i.files import printable
-from i2i.images.errors import named
+from i2i.images.errors import errors_about
 from i2i.images.pixels import AlphaRule
 from i2i.runtime.network import ExportedNetwork, open_network
 from i2i.runtime.sandbox.check import check_model
@@ -151,7 +151,7 @@ class Model:
         self.network.check_command("translate")
         if alpha not in get_args(AlphaRule):
             raise UserError(f"alpha is one of {', '.join(get_args(AlphaRule))}, not {alpha!r}")
-        with named("image" if isinstance(image, Image.Image | np.ndarray) else image):
+        with errors_about("image" if isinstance(image, Image.Image | np.ndarray) else image):
             picture = apply_alpha_rule(open_picture(image), alpha)
             pixels = to_network(picture, self.info)
         with self._lock:

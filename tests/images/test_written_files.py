@@ -9,8 +9,8 @@ import time
 import pytest
 
 from i2i.errors import ErrorKind
-from i2i.files import clear_left_overs, clear_own_left_overs, temporary_path, write_file
-from i2i.images.errors import explained
+from i2i.files import clear_leftovers, clear_own_leftovers, temporary_path, write_file
+from i2i.images.errors import kind_and_reason
 from i2i.translate.folders.plan import make_writable
 
 
@@ -52,13 +52,13 @@ def test_left_overs_are_told_from_files_at_work(tmp_path, dead):
     theirs = [tmp_path / name for name in (".someone.tmp", f".someone.{dead}.tmp")]
     for path in theirs:
         path.write_bytes(b"another program's")
-    clear_left_overs(tmp_path)
+    clear_leftovers(tmp_path)
     assert {path for path in (gone, alive, own, young, *theirs) if path.exists()} == {alive, own, young, *theirs}
 
 
 def test_in_a_folder_of_its_own_a_process_removes_what_was_left_a_moment_ago(tmp_path, dead):
     gone, alive, own = (left_over(tmp_path, pid, hours=0) for pid in (dead, os.getppid(), os.getpid()))
-    clear_own_left_overs(tmp_path)
+    clear_own_leftovers(tmp_path)
     assert {path for path in (gone, alive, own) if path.exists()} == {alive}
 
 
@@ -98,5 +98,5 @@ def test_what_is_in_the_way_is_an_error_of_the_system_with_a_kind(tmp_path):
         with pytest.raises(OSError, match=r"way|exists already") as caught:
             write_file(tmp_path / name, b"new", replace=replace)
         assert caught.value.errno == number
-        assert explained(caught.value)[0] is kind
+        assert kind_and_reason(caught.value)[0] is kind
     assert (tmp_path / "file").read_bytes() == b"old"

@@ -11,7 +11,7 @@ from PIL import AvifImagePlugin  # noqa: F401 - importing it is what makes Pillo
 from i2i.errors import ErrorKind, FileError
 from i2i.images.formats.format import Encoder, Extras, Format, Limits, OpenedImage
 from i2i.images.formats.limits import refuse_too_few_bytes
-from i2i.images.formats.pillow import encode_by_pillow, open_by_pillow, opened
+from i2i.images.formats.pillow import encode_by_pillow, open_by_pillow, opened_by_pillow
 
 _BOXES = (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip")
 
@@ -28,7 +28,7 @@ def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
     _refuse_cut_off(file)
     image = open_by_pillow(file, "AVIF", limits)
     refuse_too_few_bytes(image.width * image.height, file.seek(0, io.SEEK_END))
-    return opened(image)
+    return opened_by_pillow(image)
 
 
 def _refuse_cut_off(file: BinaryIO) -> None:

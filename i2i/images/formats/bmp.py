@@ -17,7 +17,7 @@ from PIL import Image
 from i2i.errors import ErrorKind, FileError
 from i2i.images.formats.format import Encoder, Extras, Format, Frame, Limits, OpenedImage
 from i2i.images.formats.limits import refuse_implausible, refuse_too_few_bytes
-from i2i.images.formats.pillow import channels_of, encode_by_pillow, open_by_pillow, opened
+from i2i.images.formats.pillow import channels_of, encode_by_pillow, open_by_pillow, opened_by_pillow
 
 _MAX_CODE_BYTES = 1 << 24  # of run lengths; each code costs a step of Python
 
@@ -28,13 +28,13 @@ def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
     channels = channels_of(image)
     if _has_runs(file):
         refuse_too_few_bytes(pixels, size)
-        return opened(image, decode=lambda: _run_lengths(file, *image.size, channels))
+        return opened_by_pillow(image, decode=lambda: _run_lengths(file, *image.size, channels))
     refuse_implausible(pixels, size * 8)
     if limits.thorough and size < _integer(file, 10, 4) + _min_bytes(*image.size, bits):
         raise FileError(ErrorKind.CUT_OFF, "cut off: the data of the BMP are not all there")
     if (image.mode == "1" and bits != 1) or (image.mode == "L" and bits != 8):
-        return opened(image, decode=lambda: _by_opencv(file, image, channels))
-    return opened(image)
+        return opened_by_pillow(image, decode=lambda: _by_opencv(file, image, channels))
+    return opened_by_pillow(image)
 
 
 def _bits(file: BinaryIO) -> int:
@@ -43,7 +43,7 @@ def _bits(file: BinaryIO) -> int:
 
 
 def _min_bytes(width: int, height: int, bits: int) -> int:
-    """Rows begin at multiples of 4 bytes; some writers leave out what would fill up the last one."""
+    """Bytes of the pixels: rows begin at multiples of 4 bytes, but some writers do not pad the last row."""
     return (width * bits + 31) // 32 * 4 * (height - 1) + (width * bits + 7) // 8
 
 
@@ -60,7 +60,7 @@ def _by_opencv(file: BinaryIO, image: Image.Image, channels: int) -> Iterator[Fr
 
 
 def _run_lengths(file: BinaryIO, width: int, height: int, channels: int) -> Iterator[Frame]:
-    """The pixels of run lengths of 4 or 8 bits; what they jump over has the first colour of the palette.
+    """Decodes run lengths of 4 or 8 bits; pixels that they skip get the first colour of the palette.
 
     Raises:
         FileError: the data end too early.
@@ -78,14 +78,14 @@ def _run_lengths(file: BinaryIO, width: int, height: int, channels: int) -> Iter
     yield Frame(table[rows[:: -1 if upward else 1]][..., :channels])
 
 
-def _run_rows(codes: bytes, width: int, height: int, four: bool) -> np.ndarray:
+def _run_rows(codes: bytes, width: int, height: int, four_bits: bool) -> np.ndarray:
     """Indices ``(H, W)`` of the palette in the order of the file.
 
     Args:
         codes: the run lengths.
         width: of the image in pixels.
         height: of the image in pixels.
-        four: whether an index has 4 bits, not 8.
+        four_bits: whether an index has 4 bits, not 8.
     """
     if len(codes) > _MAX_CODE_BYTES:
         raise FileError(ErrorKind.TOO_LARGE, "a BMP with run lengths of more than 16 MB is not read")
@@ -95,7 +95,7 @@ def _run_rows(codes: bytes, width: int, height: int, four: bool) -> np.ndarray:
         count, value = codes[at], codes[at + 1]
         at += 2
         if count:
-            run = _nibbles(bytes([value]) * (count // 2 + 1)) if four else np.full(count, value, np.uint8)
+            run = _nibbles(bytes([value]) * (count // 2 + 1)) if four_bits else np.full(count, value, np.uint8)
             _put(rows[y], x, run, count)
             x += count
         elif value == 0:
@@ -107,11 +107,11 @@ def _run_rows(codes: bytes, width: int, height: int, four: bool) -> np.ndarray:
                 break
             x, y, at = x + codes[at], y + codes[at + 1], at + 2
         else:
-            length = (value + 1) // 2 if four else value
+            length = (value + 1) // 2 if four_bits else value
             literal = codes[at : at + length]
             if len(literal) < length:
                 break
-            _put(rows[y], x, _nibbles(literal) if four else np.frombuffer(literal, np.uint8), value)
+            _put(rows[y], x, _nibbles(literal) if four_bits else np.frombuffer(literal, np.uint8), value)
             x, at = x + value, at + length + length % 2
     if y < height - 1 or (y == height - 1 and x < width):
         raise FileError(ErrorKind.CUT_OFF, "cut off: the codes of the BMP end too early")
@@ -125,7 +125,7 @@ def _put(row: np.ndarray, x: int, values: np.ndarray, count: int) -> None:
 
 
 def _nibbles(data: bytes) -> np.ndarray:
-    """The upper and lower four bits of each byte."""
+    """The upper and lower four_bits bits of each byte."""
     pairs = np.frombuffer(data, np.uint8)
     return np.stack([pairs >> 4, pairs & 15], axis=1).ravel()
 

@@ -18,7 +18,7 @@ from PIL import GifImagePlugin, Image
 from i2i.errors import ErrorKind, FileError
 from i2i.images.formats.format import Format, Frame, Limits, OpenedImage
 from i2i.images.formats.limits import refuse_too_few_bytes
-from i2i.images.formats.pillow import channels_of, open_by_pillow, opened
+from i2i.images.formats.pillow import channels_of, open_by_pillow, opened_by_pillow
 
 _MAX_EXPANSION = 3000  # pixels that a byte of LZW can unpack to: 4096 pixels in 12 bits, rounded up
 _MAX_FRAMES = 100_000
@@ -32,7 +32,7 @@ def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
     refuse_too_few_bytes(image.width * image.height, len(data))
     channels = 4 if channels_of(image) == 3 and not gif.covered else channels_of(image)
     decode = partial(_decode, gif, channels, image.getexif)
-    return opened(image, channels=channels, frames=len(gif.frames), decode=decode)
+    return opened_by_pillow(image, channels=channels, frames=len(gif.frames), decode=decode)
 
 
 def _decode(gif: _Gif, channels: int, exif: Callable[[], Image.Exif]) -> Iterator[Frame]:

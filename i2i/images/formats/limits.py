@@ -5,7 +5,7 @@ from __future__ import annotations
 from i2i.errors import ErrorKind, FileError
 
 _HARMLESS_PIXELS = 1 << 22  # so few cost nothing even if the header lies
-_PIXELS_OF_ONE_COLOUR = 16_384  # that a byte can hold: WebP and AVIF of one colour come close
+_MAX_PIXELS_PER_BYTE = 16_384  # WebP and AVIF of a single colour come close
 
 
 def refuse_size(width: int, height: int, max_pixels: int) -> None:
@@ -20,8 +20,8 @@ def refuse_implausible(pixels: int, possible: float) -> None:
     """Raises FileError where a header promises more pixels than its data can hold.
 
     Args:
-        pixels: what the header promises.
-        possible: what the data can hold at most.
+        pixels: width times height as in the header, or the bytes of all pixels.
+        possible: the most that the data can hold, in the same unit.
     """
     if pixels > max(possible, _HARMLESS_PIXELS):
         raise FileError(
@@ -30,10 +30,10 @@ def refuse_implausible(pixels: int, possible: float) -> None:
 
 
 def refuse_too_few_bytes(pixels: int, size: int) -> None:
-    """Does what `refuse_implausible` does for formats in which a few bytes hold any number of pixels of one colour.
+    """Raises FileError where a header promises more pixels than any compression packs into a file of that size.
 
     Args:
-        pixels: what the header promises.
+        pixels: width times height as in the header.
         size: bytes of the file.
     """
-    refuse_implausible(pixels, max(size * _PIXELS_OF_ONE_COLOUR, 4 * _HARMLESS_PIXELS))
+    refuse_implausible(pixels, max(size * _MAX_PIXELS_PER_BYTE, 4 * _HARMLESS_PIXELS))

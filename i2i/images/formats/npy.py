@@ -51,7 +51,7 @@ def _header(file: BinaryIO) -> tuple[tuple[int, int, int], np.dtype]:
 def _decode(file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype) -> Iterator[Frame]:
     file.seek(0)
     array = np.lib.format.read_array(file, allow_pickle=False).reshape(shape)
-    with np.errstate(all="ignore"):  # what becomes infinite is refused
+    with np.errstate(all="ignore"):  # values that become infinite are refused later
         yield Frame(array.astype(np.float32 if dtype.kind == "f" else dtype.newbyteorder("="), order="C"))
 
 

@@ -20,9 +20,10 @@ from i2i.images.formats.format import Extras, Frame, Limits, OpenedImage
 from i2i.images.formats.limits import refuse_size
 
 EXIF_MARK = b"Exif\0\0"
-"""What stands before the TIFF header of an EXIF block in a JPEG, and what Pillow expects there."""
+"""The bytes before the TIFF header of an EXIF block, in a JPEG and for Pillow."""
 
-# What decoders have to say reaches users as the one line of a DataError, not as library output on stderr.
+# Messages of decoders reach users as the one line of a DataError, not as library output on stderr. Set at import, as
+# these settings are the whole process's: threads that decode at the same time cannot each have their own.
 warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -56,25 +57,25 @@ def open_by_pillow(file: BinaryIO, name: str, limits: Limits) -> ImageFile.Image
     return image
 
 
-def opened(image: ImageFile.ImageFile, **changes: Any) -> OpenedImage:
-    """What Pillow has found in a header, for 8-bit formats that it decodes.
+def opened_by_pillow(image: ImageFile.ImageFile, **changes: Any) -> OpenedImage:
+    """The `OpenedImage` of a file that Pillow has opened, decoded by Pillow with 8 bits a channel.
 
     Args:
-        image: as opened.
-        changes: attributes of `OpenedImage` that differ.
+        image: the result of `open_by_pillow`.
+        changes: attributes of `OpenedImage` that are other than Pillow says.
     """
     frames = int(getattr(image, "n_frames", 1))
     found: dict[str, Any] = {
         "channels": channels_of(image),
         "bits": 8,
-        "decode": lambda: decode(image, frames),
+        "decode": lambda: decode_by_pillow(image, frames),
         "frames": frames,
         "orientation": orientation_of(image),
     }
     return OpenedImage(*image.size, **(found | changes))
 
 
-def decode(image: ImageFile.ImageFile, frames: int) -> Iterator[Frame]:
+def decode_by_pillow(image: ImageFile.ImageFile, frames: int) -> Iterator[Frame]:
     """Lets Pillow decode the frames in order."""
     for frame in range(frames):
         if frame:

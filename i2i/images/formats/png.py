@@ -9,6 +9,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from typing import BinaryIO
 
 import cv2
@@ -20,16 +21,16 @@ from i2i.images.formats.format import Encoder, Extras, Format, Frame, Limits, Op
 from i2i.images.formats.limits import refuse_implausible, refuse_size
 from i2i.images.formats.pillow import (
     channels_of,
-    decode,
+    decode_by_pillow,
     open_by_pillow,
-    opened,
+    opened_by_pillow,
     orientation_of,
     with_transparent_colour,
 )
 
 _START = b"\x89PNG\r\n\x1a\n"
 _END = b"\xaeB`\x82"  # checksum of the chunk IEND
-_EXPANSION = 1040  # bytes that a byte can unpack to; deflate's most is 1032
+_MAX_EXPANSION = 1040  # bytes that a byte of deflate can unpack to: at most 1032
 # Deflate looks for runs only and takes the best filter of each row. For 1024 x 1024 and one thread: 39 ms and 0.65 MB
 # (mean of three photographs), 18 kB for a label map; levels 1 to 4 of full deflate take 43 to 61 ms for 0.63 to 0.73 MB
 # and 19 to 37 kB, OpenCV's default 22 ms for 0.8 MB, Pillow's 293 ms.
@@ -49,9 +50,10 @@ def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
             image.info.setdefault("exif", file.read(length))
     channels = 1 if stored.startswith("L") else channels_of(image)
     if "16" not in stored:
-        return opened(image, channels=channels, orientation=orientation_of(image))
+        return opened_by_pillow(image, channels=channels, orientation=orientation_of(image))
     frames = int(getattr(image, "n_frames", 1))
-    return opened(image, channels=channels, bits=16, decode=lambda: _deep_frame(file, image, channels, frames))
+    decode = partial(_deep_frame, file, image, channels, frames)
+    return opened_by_pillow(image, channels=channels, bits=16, decode=decode)
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
@@ -88,7 +90,7 @@ def _check(file: BinaryIO, limits: Limits) -> None:
                 promised = width * height * bits // 8
     if not packed or not has_colours:
         raise FileError(ErrorKind.DAMAGED, f"damaged: a PNG without {'a palette' if packed else 'image data'}")
-    refuse_implausible(promised, packed * _EXPANSION)
+    refuse_implausible(promised, packed * _MAX_EXPANSION)
 
 
 def _deep_frame(file: BinaryIO, image: ImageFile.ImageFile, channels: int, frames: int) -> Iterator[Frame]:
@@ -96,7 +98,7 @@ def _deep_frame(file: BinaryIO, image: ImageFile.ImageFile, channels: int, frame
     if frames > 1:
         raise FileError(ErrorKind.UNSUPPORTED, "an animated PNG of 16 bits is not read")
     if image.mode.startswith("I"):
-        yield from decode(image, 1)
+        yield from decode_by_pillow(image, 1)
         return
     image.load()
     array = cv2.imdecode(np.frombuffer(_essentials(file), np.uint8), cv2.IMREAD_UNCHANGED)

@@ -12,14 +12,14 @@ from PIL import WebPImagePlugin  # noqa: F401 - importing it is what makes Pillo
 from i2i.errors import ErrorKind, FileError
 from i2i.images.formats.format import Encoder, Extras, Format, Limits, OpenedImage
 from i2i.images.formats.limits import refuse_implausible, refuse_size, refuse_too_few_bytes
-from i2i.images.formats.pillow import encode_by_pillow, open_by_pillow, opened
+from i2i.images.formats.pillow import encode_by_pillow, open_by_pillow, opened_by_pillow
 
 _VP8_PIXELS = 700  # that a byte can hold: the prediction modes of 16 x 16 pixels take 3.4 bits or more
 
 
 def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
     _check(file, limits.max_pixels)
-    return opened(open_by_pillow(file, "WEBP", limits), lossless=_is_lossless(file))
+    return opened_by_pillow(open_by_pillow(file, "WEBP", limits), lossless=_is_lossless(file))
 
 
 def _check(file: BinaryIO, max_pixels: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from i2i.errors import ErrorKind, FileError, UserError
 from i2i.files import printable
 from i2i.images import ImageInfo, Picture, read_frames, read_image
-from i2i.images.errors import named
+from i2i.images.errors import errors_about
 from i2i.images.pixels import AlphaRule
 from i2i.runtime.metadata import Metadata
 from i2i.translate.folders.memory_budget import MemoryBudget
@@ -164,7 +164,7 @@ class Decoder:
             counted, start = size, start + time.perf_counter() - before  # to wait is no work
 
         try:
-            with named(planned.input):
+            with errors_about(planned.input):
                 self.check_stop()
                 picture = apply_alpha_rule(self._picture(job, count), self.alpha)
                 pixels = to_network(picture, self.info)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from i2i.errors import ErrorKind, UserError
-from i2i.files import clear_left_overs, printable, temporary_path
+from i2i.files import clear_leftovers, printable, temporary_path
 from i2i.images import READABLE, can_hold
-from i2i.images.errors import explained
+from i2i.images.errors import kind_and_reason
 from i2i.translate.folders.inputs import PathLike, is_within, real_path
 
 
@@ -72,12 +72,12 @@ def make_writable(folder: Path) -> bool:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        clear_left_overs(folder)
+        clear_leftovers(folder)
         with temporary_path(folder / "probe") as probe:
             probe.touch(exist_ok=False)
             ignores_case = os.path.lexists(folder / probe.name.upper())
     except OSError as error:
-        kind, reason = explained(error)
+        kind, reason = kind_and_reason(error)
         raise UserError(f"cannot be written: {reason}", kind=kind, path=printable(folder)) from error
     return ignores_case
 

@@ -24,7 +24,7 @@ from i2i import memory
 from i2i.errors import ErrorKind, FileError, ModelError, UserError
 from i2i.files import printable
 from i2i.images import to_dtype, write_image
-from i2i.images.errors import named
+from i2i.images.errors import errors_about
 from i2i.images.pixels import AlphaRule
 from i2i.runtime.network import ExportedNetwork
 from i2i.translate.folders.decoding import Decoded, DecodeJob, Decoder
@@ -205,7 +205,7 @@ class FolderPipeline:
     def _translated(self, batch: Sequence[Decoded]) -> Iterator[Result]:
         """Runs a batch and writes it; one that fails, such as for want of memory, is tried again image by image."""
         try:
-            with named(batch[0].planned.input):
+            with errors_about(batch[0].planned.input):
                 images, seconds = self._through_network([decoded.pixels for decoded in batch])
         except UserError as error:
             images, failure = [], failed(batch[0].result, error)
@@ -245,7 +245,7 @@ class FolderPipeline:
         planned, result = decoded.planned, replace(decoded.result, network=network)
         height, width = image.shape[:2]
         try:
-            with named(planned.input):
+            with errors_about(planned.input):
                 self.decoder.check_stop()
                 if image.dtype.kind == "f" and not np.isfinite(image).all():
                     raise FileError(ErrorKind.OUT_OF_RANGE, "the model gave values that are not finite")

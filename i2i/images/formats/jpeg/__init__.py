@@ -20,7 +20,7 @@ from PIL import Image, ImageFile
 from i2i.errors import ErrorKind, FileError
 from i2i.images.formats.format import Encoder, Extras, Format, Frame, Limits, OpenedImage
 from i2i.images.formats.jpeg.segments import Segments
-from i2i.images.formats.pillow import EXIF_MARK, encode_by_pillow, open_by_pillow, opened, picture_arrays
+from i2i.images.formats.pillow import EXIF_MARK, encode_by_pillow, open_by_pillow, opened_by_pillow, picture_arrays
 
 _COLOURS = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # simplejpeg's names by Pillow's
 _EXTRA_BYTES = 400
@@ -29,13 +29,13 @@ _MAX_EXIF_BYTES = 65_533  # in a segment
 
 def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
     if not limits.thorough:
-        return opened(open_by_pillow(file, "JPEG", limits), frames=1)
+        return opened_by_pillow(open_by_pillow(file, "JPEG", limits), frames=1)
     file.seek(0)
     data = file.read()
     segments = Segments(data)
     image = open_by_pillow(file, "JPEG", limits)
     segments.refuse_bomb()
-    return opened(image, frames=1, decode=lambda: _decode(image, data, segments))
+    return opened_by_pillow(image, frames=1, decode=lambda: _decode(image, data, segments))
 
 
 def _decode(image: ImageFile.ImageFile, data: bytes, segments: Segments) -> Iterator[Frame]:

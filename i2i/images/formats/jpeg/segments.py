@@ -1,6 +1,6 @@
-"""The segments of a JPEG (ITU-T T.81, annex B): whether all scans are there, and no more than anybody needs.
+"""The segments of a JPEG (ITU-T T.81, annex B): whether all scans are there, and not too many.
 
-libjpeg fills up what is missing as long as an end marker stands somewhere.
+libjpeg does not tell: it fills up missing data as long as it finds an end marker.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Segments:
         end: position of the end marker.
 
     Raises:
-        FileError: the end or whole scans are missing, or there are more scans than anybody needs.
+        FileError: the end or whole scans are missing, or there are more than 100 scans.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -95,7 +95,7 @@ class Segments:
         self._missing = {component: bytearray([_ALL_BITS]) * 64 for component in self._components}
 
     def _read_scan(self, body: bytes, at: int) -> int:
-        """Notes what a scan brings; returns where its data end."""
+        """Notes which coefficients a scan holds; returns the position where its data end."""
         count = body[0] if body else 0
         if len(body) < 4 + 2 * count:
             raise FileError(ErrorKind.DAMAGED, "damaged: a scan header of the JPEG")

@@ -1,6 +1,6 @@
-"""TIFF and BigTIFF: taken apart here; Pillow decodes 8 bits, libtiff unpacks deeper values, by numpy encoded.
+"""TIFF and BigTIFF: directories are read here, Pillow decodes 8 bits, libtiff unpacks deeper values, numpy encodes.
 
-Pages are what a viewer shows: thumbnails and smaller copies are none.
+Pages are what a viewer shows: thumbnails and smaller copies do not count.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _check(page: Page, limits: Limits) -> None:
 
 
 def _refuse_unknown(page: Page) -> None:
-    """Raises FileError for kinds that nobody reads right."""
+    """Raises FileError for combinations of tags that neither Pillow nor the code here reads right."""
     kinds, bits, colours = page.values(Tag.SAMPLE_FORMAT) or [1], page.bits, page.value(Tag.PHOTOMETRIC, 1)
     compression = page.value(Tag.COMPRESSION, 1)
     if compression == _OLD_JPEG:

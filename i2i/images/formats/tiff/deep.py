@@ -1,7 +1,7 @@
 """The pixels of a TIFF page with more than 8 bits.
 
 Pillow knows few of these kinds and cuts colour to 8 bits. So libtiff (through Pillow) only unpacks the bytes, as if
-they were a grey image, and all that they mean is applied here.
+they were a grey image; types, channels, predictors and orientation are applied here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def deep_pixels(page: Page) -> np.ndarray:
         for plane in range(layout.planes)
     ]
     pixels = planes[0] if len(planes) == 1 else np.dstack(planes)
-    with np.errstate(all="ignore"):  # what becomes infinite is refused
+    with np.errstate(all="ignore"):  # values that become infinite are refused later
         pixels = pixels[: page.height, : page.width].astype(np.float32 if stored.kind == "f" else np.uint16)
     if page.value(Tag.PHOTOMETRIC, 1) == 0:  # white is zero
         pixels = 65535 - pixels

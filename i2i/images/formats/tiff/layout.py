@@ -13,9 +13,10 @@ import numpy as np
 from i2i.errors import ErrorKind, FileError
 from i2i.images.formats.tiff.pages import SIZES, Page, Tag
 
-_SHARED, _HARMLESS_BYTES = 4, 1 << 26  # strips that are the same may be stored once
+_MAX_SHARING = 4  # times the file's size that all strips may have together: equal strips may be stored once
+_HARMLESS_BYTES = 1 << 26  # strips of fewer bytes may share as much as they like
 _PLACES = (Tag.STRIP_OFFSETS, Tag.STRIP_BYTES, Tag.TILE_OFFSETS, Tag.TILE_BYTES)
-_EXPANSION = {5: 2800, 8: 1040, 32946: 1040, 32773: 128}  # bytes that a byte of LZW, deflate, PackBits unpacks to
+_MAX_EXPANSION = {5: 2800, 8: 1040, 32946: 1040, 32773: 128}  # bytes that a byte of LZW, deflate, PackBits unpacks to
 
 
 class Layout:
@@ -85,10 +86,10 @@ def refuse_missing_data(page: Page) -> None:
             raise FileError(ErrorKind.CUT_OFF, "cut off: not all of the TIFF's data are there")
         if compression == 1 and length < layout.part_bytes(index):
             raise FileError(ErrorKind.CUT_OFF, "cut off: a strip or tile of the TIFF is too short")
-    if sum(lengths) > max(_SHARED * size, _HARMLESS_BYTES):
+    if sum(lengths) > max(_MAX_SHARING * size, _HARMLESS_BYTES):
         raise FileError(ErrorKind.DAMAGED, "damaged: the strips or tiles of the TIFF lie over each other")
     needed = sum(layout.part_bytes(index) for index in range(layout.parts))
-    if compression in _EXPANSION and needed > _EXPANSION[compression] * sum(lengths):
+    if compression in _MAX_EXPANSION and needed > _MAX_EXPANSION[compression] * sum(lengths):
         raise FileError(ErrorKind.IMPLAUSIBLE, "damaged: the header promises more than the data can hold")
 
 
