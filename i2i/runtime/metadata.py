@@ -26,18 +26,18 @@ class Metadata:
         version: of i2i that exported it.
         translator: ``default``, or the direction such as ``AtoB``.
         scale: output size over input size.
-        multiple: to which the graph pads height and width by itself.
+        multiple: the graph pads height and width to multiples of this, and crops the result.
         channels_in: number of channels of ``image``; 0 where there is none and images are made from ``noise``.
         channels_out: number of channels of ``image_out``.
-        value_type: type of both.
+        value_type: type of ``image`` and ``image_out``.
         labels: names of the labels, in the order of their numbers.
         receptive_field: side in pixels of the square that one output pixel depends on; None: the whole image, or
             unknown.
         global_statistics: whether layers normalise by statistics of the whole image, beyond the receptive field.
-        bytes_per_pixel: most memory that activations take at one time, for each pixel of the input; None: unknown.
+        bytes_per_pixel: peak memory of the activations in bytes, divided by the pixels of the input; None: unknown.
         recipe: name of the recipe that trained it.
         config_digest: digest of the configuration it was trained with.
-        raw: all entries as they stand in the file, without the prefix, also those of other versions of i2i.
+        raw: all entries ``i2i.*`` of the file, by key without the prefix, as text; also those of other versions of i2i.
     """
 
     version: str
@@ -83,13 +83,13 @@ def to_entries(metadata: Metadata) -> dict[str, str]:
 
 
 def from_entries(entries: Mapping[str, str]) -> Metadata:
-    """The metadata that a file's entries mean.
+    """Reads the metadata from a file's entries.
 
     Args:
-        entries: all of the file, by key; those of others are passed over.
+        entries: all entries of the file by key; those without the prefix are ignored.
 
     Raises:
-        ModelError: i2i did not export the file, or an entry has no sense.
+        ModelError: i2i did not export the file, or the value of an entry is invalid.
     """
     raw = {key.removeprefix(PREFIX): text for key, text in sorted(entries.items()) if key.startswith(PREFIX)}
     if "version" not in raw:

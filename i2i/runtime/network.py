@@ -15,7 +15,7 @@ import numpy as np
 from i2i.errors import DataError, ErrorKind, ModelError, UserError
 from i2i.files import printable
 from i2i.runtime.metadata import Metadata
-from i2i.runtime.noise import draw_noise, same_noise
+from i2i.runtime.noise import draw_noise, fixed_noise
 from i2i.runtime.runner import Feeds, Runner
 from i2i.runtime.session import open_session
 from i2i.runtime.signature import read_metadata
@@ -75,7 +75,7 @@ class ExportedNetwork:
         """Makes the images of these numbers from noise.
 
         Args:
-            numbers: one for each image, from 0; image k is the same in whatever company.
+            numbers: one for each image, from 0; an image depends on its number, not on the others in the call.
             label: name or number of what they are to show.
             seed: a whole number from 0; another one gives other images.
             truncation: largest magnitude of the noise, above 0; None: no limit.
@@ -92,7 +92,7 @@ class ExportedNetwork:
         return self.run(feeds, (len(numbers), None, None, self.info.channels_out))
 
     def image_feeds(self, images: np.ndarray, *, label: str | int | None = None) -> Feeds:
-        """What the graph is given to translate images ``(N, H, W, C)`` of one size.
+        """The arrays to feed to the graph to translate images ``(N, H, W, C)`` of one size.
 
         Raises:
             UserError: the label is missing, unknown, or of no use.
@@ -100,48 +100,48 @@ class ExportedNetwork:
         inputs = self.runner.inputs
         feeds: Feeds = {"image": np.ascontiguousarray(images)}
         if "noise" in inputs:
-            feeds["noise"] = same_noise(inputs["noise"].shape, inputs["image"].shape, images.shape)
+            feeds["noise"] = fixed_noise(inputs["noise"].shape, inputs["image"].shape, images.shape)
         return feeds | _label_feed(self.label_index(label), len(images))
 
     def noise_feeds(
         self, numbers: Sequence[int], *, label: str | int | None = None, seed: int = 0, truncation: float | None = None
     ) -> Feeds:
-        """What the graph is given to make images from noise; arguments and errors are those of `generate`."""
+        """The arrays to feed to the graph to make images from noise; arguments and errors are those of `generate`."""
         size, index = self.runner.inputs["noise"].shape[1:], self.label_index(label)
         noise = draw_noise(size, numbers, label=index, seed=seed, truncation=truncation)
         return {"noise": noise} | _label_feed(index, len(noise))
 
-    def run(self, feeds: Feeds, promised: Shape) -> np.ndarray:
+    def run(self, feeds: Feeds, expected: Shape) -> np.ndarray:
         """Runs the graph on feeds as `image_feeds` and `noise_feeds` make them.
 
         Args:
             feeds: arrays by name of the graph's input.
-            promised: the shape that the metadata promise for the result.
+            expected: the shape of the result according to the metadata.
 
         Raises:
             ModelError: it fails, or the result has another shape.
         """
         (result,) = self.runner.run(["image_out"], feeds)
-        self.check_shape(result, promised)
+        self.check_shape(result, expected)
         return result
 
-    def check_shape(self, result: np.ndarray, promised: Shape) -> None:
+    def check_shape(self, result: np.ndarray, expected: Shape) -> None:
         """Makes sure that a result has the shape that the metadata promise.
 
         Raises:
-            ModelError: it has another.
+            ModelError: it has another shape.
         """
         shape = tuple(getattr(result, "shape", ()))  # a graph may give a list
-        if len(shape) != 4 or any(want not in (None, got) for want, got in zip(promised, shape, strict=True)):
-            reason = f"gave shape {shape} where its metadata promise {promised}"
+        if len(shape) != 4 or any(want not in (None, got) for want, got in zip(expected, shape, strict=True)):
+            reason = f"gave shape {shape} where its metadata promise {expected}"
             raise ModelError(reason, path=printable(self.path))
 
     def shape_for(self, count: int, height: int, width: int) -> Shape:
-        """Shape of the translation of so many images of that size in pixels."""
+        """Expected shape of the translation of `count` images of that size in pixels."""
         return count, height * self.info.scale, width * self.info.scale, self.info.channels_out
 
     def spatial_axes(self) -> dict[str, tuple[int, ...]]:
-        """Which axes of each input are height and width of the image: of noise, those named as the image's are."""
+        """The axes of each input that are height and width of the image: dimensions named as those of ``image``."""
         _, *sides, _ = self.runner.inputs["image"].shape
         return {
             name: tuple(node.shape.index(side) for side in sides if isinstance(side, str) and side in node.shape)
@@ -149,10 +149,10 @@ class ExportedNetwork:
         }
 
     def check_command(self, command: Literal["generate", "translate"]) -> None:
-        """Makes sure that the network is for that command.
+        """Makes sure that the network can do what a command asks for.
 
         Raises:
-            ModelError: it is for the other; the message says so.
+            ModelError: it is for the other command, which the message names.
         """
         name = printable(self.path)
         if self.info.generates and command == "translate":
@@ -194,11 +194,11 @@ class ExportedNetwork:
 
 
 class LoadedModel(Protocol):
-    """What folders take of a model as `i2i.load` gives it, so that they need not know that class.
+    """The part of `i2i.translate.Model` that translating folders needs.
 
     Attributes:
-        network: computes.
-        notes: what is worth knowing, such as a device that could not be used; one line each.
+        network: the exported network.
+        notes: lines for the user, such as that a device could not be used.
     """
 
     network: ExportedNetwork
@@ -213,7 +213,7 @@ def open_network(file: Path, device: str) -> tuple[ExportedNetwork, str]:
         device: as for `i2i.runtime.session.open_session`.
 
     Returns:
-        The network, and a note for the user where something else than asked for will compute; else "".
+        The network, and a line for the user if another device than `device` is used; else "".
 
     Raises:
         ModelError: no ONNX file, or none that i2i exported.

@@ -1,4 +1,4 @@
-"""The noise that a model is given: each image's own where images are made from it, else the same for every image."""
+"""The noise that a model takes as input: images made from noise have each their own, translated images all the same."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def draw_noise(
     arXiv:1809.11096, section 3.1); those within stay as they are without it.
 
     Args:
-        size: of one image's noise, usually ``(Z,)``.
-        numbers: one for each image, from 0; image k has the same noise in whatever company.
-        label: number of the label, whose noise differs from that of any other; None counts as 0.
+        size: shape of one image's noise, usually ``(Z,)``.
+        numbers: one for each image, from 0; an image's noise depends on its number, not on the others in the call.
+        label: number of the label; each label has other noise. None counts as 0.
         seed: from 0; another one gives other noise.
         truncation: largest magnitude, above 0; None: no limit.
 
@@ -30,12 +30,12 @@ def draw_noise(
     Raises:
         UserError: seed or truncation is out of range.
     """
-    check_draw(seed, truncation)
-    return np.stack([_one(tuple(size), (label or 0, number), seed, truncation) for number in numbers])
+    check_noise_options(seed, truncation)
+    return np.stack([_noise_of(tuple(size), (label or 0, number), seed, truncation) for number in numbers])
 
 
-def check_draw(seed: int, truncation: float | None) -> None:
-    """Makes sure that noise can be drawn so.
+def check_noise_options(seed: int, truncation: float | None) -> None:
+    """Checks the options of `draw_noise`.
 
     Raises:
         UserError: seed or truncation is out of range.
@@ -46,24 +46,26 @@ def check_draw(seed: int, truncation: float | None) -> None:
         raise UserError(f"the truncation is a number above 0, not {truncation}")
 
 
-def same_noise(names: Sequence[str | int], image: Sequence[str | int], images: tuple[int, ...]) -> np.ndarray:
+def fixed_noise(
+    noise_shape: Sequence[str | int], image_shape: Sequence[str | int], images: tuple[int, ...]
+) -> np.ndarray:
     """Standard normal noise, the same for each image, so that a translation depends on nothing but its input.
 
     Args:
-        names: the shape of the noise in the graph; a name there is one of `image`.
-        image: the shape of the images in the graph.
-        images: their real shape ``(N, H, W, C)``.
+        noise_shape: shape of the noise in the graph: numbers, and names of dimensions that are in `image_shape` too.
+        image_shape: shape of the images in the graph.
+        images: actual shape ``(N, H, W, C)`` of the images.
 
     Returns:
         Array ``(N, ...)`` float32.
     """
-    known = dict(zip(image, images, strict=True))
-    sizes = [size if isinstance(size, int) else known[size] for size in names[1:]]
+    known = dict(zip(image_shape, images, strict=True))
+    sizes = [size if isinstance(size, int) else known[size] for size in noise_shape[1:]]
     noise = np.random.default_rng(0).standard_normal(sizes, dtype=np.float32)
     return np.repeat(noise[np.newaxis], images[0], axis=0)
 
 
-def _one(size: tuple[int, ...], key: tuple[int, int], seed: int, truncation: float | None) -> np.ndarray:
+def _noise_of(size: tuple[int, ...], key: tuple[int, int], seed: int, truncation: float | None) -> np.ndarray:
     generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
     noise = generator.standard_normal(size, dtype=np.float32)
     if truncation is None:

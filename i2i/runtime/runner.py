@@ -13,7 +13,7 @@ import onnxruntime
 from i2i import memory
 from i2i.errors import ErrorKind, ModelError
 from i2i.files import printable
-from i2i.runtime.session import last_words, open_session
+from i2i.runtime.session import open_session, short_reason
 
 Feeds = dict[str, np.ndarray]
 """Arrays by the name of the graph's input that takes them."""
@@ -50,7 +50,7 @@ class Runner:
             kind = ErrorKind.INTERRUPTED if self._options.terminate else ErrorKind.OTHER
             if memory.ran_out(error):
                 kind = ErrorKind.OUT_OF_MEMORY
-            reason = f"the model failed: {last_words(error)}"
+            reason = f"the model failed: {short_reason(error)}"
             raise ModelError(reason, kind=kind, path=printable(self.path)) from error
 
     def interruptible(self) -> Runner:
@@ -60,7 +60,7 @@ class Runner:
         return own
 
     def interrupt(self) -> None:
-        """Breaks off what is being computed, in any thread, and lets nothing more be computed."""
+        """Stops the runs in progress, in any thread; later runs fail."""
         self._options.terminate = True
 
     def open_variant(self, graph: bytes) -> Runner:
@@ -75,8 +75,8 @@ class Runner:
         return variant
 
     def free_memory_after_runs(self) -> None:
-        """From now on, memory goes back to the system after each run, of this graph and of its variants.
+        """From now on, returns memory to the system after each run of this graph and of its variants.
 
-        Otherwise each opened graph keeps what it ever took, for the next run.
+        Otherwise each opened graph keeps the most memory that it ever needed.
         """
         self._options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")

@@ -1,4 +1,4 @@
-"""Opening an ONNX file with onnxruntime: which device runs it, and in which words its errors are told."""
+"""Opening an ONNX file with onnxruntime: the device that runs it, and short forms of onnxruntime's messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAMES = {
 }
 _TENSORRT, _CUDA, _CPU = _NAMES
 _CPU_BUILD = "the installed onnxruntime computes on the CPU only; install onnxruntime-gpu in its place"
-_WANTED = {  # by device, what is tried, the best first; each run needs the ones behind it for what it does not know
+_WANTED = {  # by device: the providers to try, the best first; a later one runs the operators that an earlier one lacks
     "auto": (_CUDA, _CPU),
     "cpu": (_CPU,),
     "cuda": (_CUDA, _CPU),
@@ -36,10 +36,10 @@ def open_session(
     Args:
         source: the file, or the bytes of one.
         device: ``cpu``; ``cuda``; ``tensorrt``, after which CUDA is tried; or ``auto``: CUDA where it works.
-        threads: that compute; None: one for each core.
+        threads: number of threads that compute; None: one for each core.
 
     Returns:
-        The session, and a note for the user where something else than asked for will compute; else "".
+        The session, and a line for the user if another device than `device` is used; else "".
 
     Raises:
         ModelError: no ONNX file that onnxruntime can load.
@@ -55,8 +55,8 @@ def open_session(
             break
         except Exception as error:
             if len(wanted) == 1:
-                raise ModelError(f"not an ONNX file that onnxruntime can load ({last_words(error)})") from error
-            wanted, absence = wanted[1:], last_words(error)
+                raise ModelError(f"not an ONNX file that onnxruntime can load ({short_reason(error)})") from error
+            wanted, absence = wanted[1:], short_reason(error)
     best, used = _WANTED[device][0], session.get_providers()[0]
     if used == best or (device == "auto" and absence != _CPU_BUILD):
         return session, ""
@@ -64,8 +64,8 @@ def open_session(
     return session, f"{_NAMES[best]} cannot be used ({why}): using {_NAMES[used]}"
 
 
-def last_words(error: Exception) -> str:
-    """What onnxruntime has to say, without the codes and names that it begins with."""
+def short_reason(error: Exception) -> str:
+    """The reason in a message of onnxruntime, 160 characters at most, without the codes and names before it."""
     text = "".join(c if c.isprintable() else " " for c in str(error))  # it may quote names that the file made up
     text = " ".join(text.split()).rpartition(" failed:")[2].rpartition("Status Message:")[2]
     if len(text) > 160:
@@ -74,7 +74,7 @@ def last_words(error: Exception) -> str:
 
 
 def _usable(providers: tuple[str, ...]) -> tuple[list[str], str]:
-    """Those of the providers that onnxruntime has and whose device is there, and why the first of them is not."""
+    """The providers that onnxruntime has and whose device exists, and why the first one is not among them, else ""."""
     if providers == (_CPU,):
         return [_CPU], ""
     if not _has_gpu():

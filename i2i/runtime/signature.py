@@ -1,4 +1,4 @@
-"""Comparing what an exported file says about itself with its graph, so that a wrong entry is no wrong image later."""
+"""Compares the metadata of an exported file with its graph, so that a wrong entry is found when the file is opened."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _check_names(metadata: Metadata, inputs: Mapping[str, Any], outputs: Mapping
 
 
 def _check_noise(noise: Any, image: Sequence[int | str]) -> None:
-    """Each image's noise must have a size that is fixed or the image's."""
+    """Refuses noise unless every dimension is fixed or one of the image's."""
     names = {size for size in image if isinstance(size, str)}
     known = all(size in names or (isinstance(size, int) and size > 0) for size in noise.shape[1:])
     if noise.type != _TENSOR_TYPES["float32"] or len(noise.shape) < 2 or not known:

@@ -1,4 +1,4 @@
-"""Where a model lies: an ONNX file, or a run folder with one or several."""
+"""Finding a model file: an ONNX file itself, or one of those in a run folder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from i2i.files import printable
 
 def find_model(path: str | os.PathLike[str], translator: str | None = None) -> Path:
     """The model file that a path means: the file itself, or the one in a run folder.
+
+    Args:
+        path: an ONNX file or a run folder.
+        translator: which of several models to take, such as ``AtoB``; None: the only one.
 
     Raises:
         ModelError: there is none, or several and `translator` names none of them.

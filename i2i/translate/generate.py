@@ -1,4 +1,4 @@
-"""Generating many files: images from noise, some for each label, under names that no label can lead astray."""
+"""Generating many files: images from noise, some for each label, under file names that are safe for any label."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from i2i.errors import UserError
 from i2i.files import printable
 from i2i.images import write_image
 from i2i.runtime.network import ExportedNetwork, LoadedModel
-from i2i.runtime.noise import check_draw
+from i2i.runtime.noise import check_noise_options
 from i2i.translate.folders.inputs import PathLike
 from i2i.translate.folders.outputs import make_writable, output_folder, refuse_existing, with_format
 from i2i.translate.results import Results
 
 MAX_COUNT = 1_000_000
-"""Images of a label in one call; all their names are checked before the first is drawn."""
+"""Images of one label in one call: their names are all held in memory and checked before the first is made."""
 _UNSAFE = frozenset(' /\\:*?"<>|')
 """Characters that separate folders on some system, or that Windows refuses in names."""
 _MAX_LABEL = 50
@@ -73,7 +73,7 @@ class Sampling:
     batch: int = 16
 
     def __post_init__(self) -> None:
-        check_draw(self.seed, self.truncation)
+        check_noise_options(self.seed, self.truncation)
         if not 1 <= self.count <= MAX_COUNT or self.batch < 1:
             raise UserError(f"count and batch are whole numbers from 1, and count is at most {MAX_COUNT:,} at a time")
 
@@ -142,10 +142,10 @@ def generate_folder(
 
 
 def file_names(labels: Sequence[str]) -> list[str]:
-    """A beginning of file names for each label: one path component, not hidden, no two alike in any letter case.
+    """The first part of the file names of each label: one path component, not hidden, unique even without letter case.
 
-    Labels that are such already are kept, unless another before them is. Each depends on all labels of the model, not
-    on those that are asked for, so that a later call gives the same.
+    A label that already is such a name is kept, unless an earlier one equals it. The result depends on all labels of
+    the model, not on those that are asked for, so that a later call gives the same names.
     """
     safe = [_safe(label) for label in labels]
     names, taken = list(safe), set[str]()
@@ -198,7 +198,7 @@ def _results(network: ExportedNetwork, batch: _Batch, sampling: Sampling) -> Ite
 def _images(
     network: ExportedNetwork, index: int | None, numbers: Sequence[int], sampling: Sampling
 ) -> Iterator[tuple[np.ndarray | UserError, float]]:
-    """Images with their seconds; a batch that fails, for instance for want of memory, is tried again one by one."""
+    """Images with their seconds; a batch that fails, for instance for lack of memory, is tried again one by one."""
     start = time.perf_counter()
     images: Iterable[np.ndarray | UserError]
     try:

@@ -32,8 +32,8 @@ def load(
     Args:
         path: an ``.onnx`` file, or a run folder with ``model.onnx`` or several ``model.NAME.onnx``.
         translator: which of several to take, such as ``AtoB``.
-        device: ``cpu``, ``cuda``, ``tensorrt``, or ``auto``: CUDA where it works. What cannot be had is replaced by the
-            next best, which `Model.notes` tells.
+        device: ``cpu``, ``cuda``, ``tensorrt``, or ``auto``: CUDA where it works. A device that does not work is
+            replaced by the next best one; `Model.notes` says so.
         check: try the file in a process of its own first, with limits of time and memory, as the command line does:
             for files from strangers.
 
@@ -41,7 +41,8 @@ def load(
         The model, ready to translate or to generate.
 
     Raises:
-        ModelError: nothing there, more than one to choose from, no ONNX file of i2i, or one that failed the check.
+        ModelError: there is no model, or several and `translator` names none; the file is no ONNX file that i2i
+            exported; or it failed the check.
         UserError: `device` is unknown.
 
     Example:
@@ -66,8 +67,8 @@ class Model:
         info: what the file's metadata say, parsed and checked.
         path: the file.
         provider: onnxruntime's execution provider in use, such as ``CPUExecutionProvider``.
-        notes: what is worth knowing, such as a device that could not be used; one line each.
-        network: what computes; the rest of `i2i.translate` builds on it, and it may change.
+        notes: lines for the user, such as that a device could not be used.
+        network: the exported network; for `i2i.translate` itself, and may change.
     """
 
     def __init__(self, network: ExportedNetwork, notes: Sequence[str] = ()) -> None:
@@ -106,7 +107,7 @@ class Model:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The file's metadata under ``i2i.``, as they stand there, without that prefix."""
+        """The file's metadata entries ``i2i.*`` as text, by key without that prefix."""
         return dict(self.info.raw)
 
     @property
@@ -238,7 +239,7 @@ class Model:
         return self.network.generate(numbers, label=label, seed=seed, truncation=truncation)
 
     def _tiling(self, tile: Literal["auto", "none"] | int) -> Tiling:
-        """Kept, since what it finds out about memory and statistics costs time; its notes are the model's."""
+        """The `Tiling` for that option, kept for later calls: finding out memory and statistics takes time."""
         if tile not in self._tilings:
             self._tilings[tile] = Tiling(self.network.interruptible(), tile, self.notes)
         return self._tilings[tile]

@@ -1,4 +1,4 @@
-"""Between pictures and a network: pixels as it takes them, and alpha put back on what it gives."""
+"""Converts pictures to the arrays that a network takes, and puts alpha on its results."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def open_picture(image: ImageLike) -> Picture:
 
 
 def apply_alpha_rule(picture: Picture, rule: AlphaRule) -> Picture:
-    """The picture whose pixels and alpha are as the rule leaves them: see `i2i.images.pixels.apply_alpha`."""
+    """The picture with a rule for transparency applied, as `i2i.images.pixels.apply_alpha` does."""
     pixels, alpha = apply_alpha(picture.pixels, picture.alpha, rule)
     return replace(picture, pixels=pixels, alpha=alpha)
 

@@ -1,4 +1,4 @@
-"""What translating or generating many images gives: results that come one by one, and how many there will be."""
+"""Results of translating or generating many images, which come one by one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Result:
         output: the file that was, or would have been, written.
         status: whether it was written now, was there already, or failed.
         reason: why it was skipped or failed, on one line that names the input; empty when written.
-        note: what is worth knowing about an image that was written, such as frames that were left out.
+        note: a line for the user about an image that was written, such as that frames were left out; may be empty.
         frame: number of the frame from 0; None unless all frames were asked for.
         width: width of the output in pixels; None unless written.
         height: height of the output in pixels; None unless written.
@@ -47,15 +47,15 @@ class Result:
 
 
 class Results(Iterator[R]):
-    """Results in their order; the work goes on a little ahead of those that are taken, until they are closed.
+    """An iterator over results in order; the work runs a little ahead of the results that are taken, until `close`.
 
     Args:
-        results: does the work as it is gone through.
+        results: generator that does the work.
         total: number of results that there will be.
-        notes: lists of notes, which may grow as the work goes on.
+        notes: lists of lines for the user, which may grow as the work goes on.
 
     Attributes:
-        total: number of results that there will be; fewer come of a file whose frames end early.
+        total: number of results that there will be; fewer come if the frames of a file end early.
     """
 
     def __init__(self, results: Generator[R, None, None], total: int, notes: Sequence[Sequence[str]]) -> None:
@@ -64,7 +64,7 @@ class Results(Iterator[R]):
 
     @property
     def notes(self) -> list[str]:
-        """What is worth knowing about the whole so far, such as a device that could not be used; one line each."""
+        """Lines for the user about the whole work so far, such as that a device could not be used."""
         return [note for notes in self._notes for note in notes]
 
     def __next__(self) -> R:
@@ -77,5 +77,5 @@ class Results(Iterator[R]):
         self.close()
 
     def close(self) -> None:
-        """Stops within seconds; what is being written is finished. For the thread that takes the results."""
+        """Stops within seconds, and finishes the files being written; to be called by the thread that takes results."""
         self._results.close()

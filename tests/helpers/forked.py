@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from i2i.runtime.sandbox.check import CheckLimits, Ending, verdict
+from i2i.runtime.sandbox.check import CheckLimits, ProcessEnd, verdict
 
 MEMORY = 1 << 30
 
@@ -45,7 +45,8 @@ def tried(files, *, act="check", seconds=5, memory=MEMORY, timeout=600):
     assert len(ends) == len(files)
     limits = CheckLimits(seconds, memory)
     return [
-        End(verdict(Ending(code, answer.encode()), limits), max(-code, 0), answer, peak) for code, answer, peak in ends
+        End(verdict(ProcessEnd(code, answer.encode()), limits), max(-code, 0), answer, peak)
+        for code, answer, peak in ends
     ]
 
 

@@ -20,9 +20,9 @@ from i2i.export.onnx_file import write_onnx
 from i2i.export.receptive import receptive_field
 from i2i.runtime.network import ExportedNetwork
 from i2i.translate import load
-from i2i.translate.tiles.statistics import Moments
-from i2i.translate.tiles.tiling import SAFETY, Tiling
-from i2i.translate.tiles.windows import sample, spans
+from i2i.translate.tiles.changed_graph import Moments
+from i2i.translate.tiles.tiling import SAFETY_FACTOR, Tiling
+from i2i.translate.tiles.windows import sample_boxes, spans
 from i2i_samples.facades import draw_facade
 from i2i_srgan import rrdb, srresnet
 
@@ -165,7 +165,7 @@ def test_auto_takes_the_largest_tile_that_memory_allows(exported, monkeypatch):
     side = Tiling(model.network).side(2000, 2000)
     window = side + 2 * model.info.receptive_field
     assert side % model.info.multiple == 0
-    assert 2 << 20 < window**2 * model.info.bytes_per_pixel * SAFETY < 8 << 20
+    assert 2 << 20 < window**2 * model.info.bytes_per_pixel * SAFETY_FACTOR < 8 << 20
     assert Tiling(model.network).side(32, 32) is None
     monkeypatch.setattr(memory, "available", lambda: 64 << 30)
     assert Tiling(model.network).side(500, 500) is None
@@ -271,11 +271,11 @@ def test_cores_cover_each_pixel_once_with_the_overlap_around(length, multiple, o
 
 
 def test_the_sample_lies_within_the_image_and_spreads():
-    boxes = sample(1000, 300, 128, 12, 4)
+    boxes = sample_boxes(1000, 300, 128, 12, 4)
     assert {(box[0].stop - box[0].start, box[1].stop - box[1].start) for box in boxes} == {(128, 128)}
     assert 8 <= len(boxes) <= 16
     assert max(box[0].stop for box in boxes) > 990
-    assert len(sample(1, 1, 128, 5, 1)) == 1
+    assert len(sample_boxes(1, 1, 128, 5, 1)) == 1
 
 
 def test_moments_of_parts_join_to_those_of_the_whole():

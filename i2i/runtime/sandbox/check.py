@@ -21,21 +21,25 @@ from typing import IO, Any
 from i2i.errors import ModelError
 from i2i.files import printable
 
-_SECONDS = 3  # of computing, once all is imported; a small model needs 0.1, and one of 218 MB, which gets 13, needs 1
-_BYTES_A_SECOND = 20_000_000  # of the file, for which there is one second more
-_MEMORY = 1 << 30  # beside four times the file: its bytes, its parsed form and what onnxruntime makes of it
-_WAITING = 10  # seconds by the clock for each of computing: the machine may be busy
+_BASE_SECONDS = 3
+"""CPU seconds for a small file once all is imported. A small model needs 0.1; one of 218 MB needs 1 and gets 13."""
+_BYTES_PER_SECOND = 20_000_000
+"""Bytes of the file for which there is one CPU second more."""
+_BASE_BYTES = 1 << 30
+"""Memory beside four times the file: its bytes, its parsed form and what onnxruntime makes of it."""
+_WALL_PER_CPU_SECOND = 10
+"""Seconds by the clock for each CPU second: the machine may be busy."""
 _MAX_LAST_LINE = 200
 """Characters of the last line on stderr that a message shows."""
 
 
 @dataclass(frozen=True)
 class CheckLimits:
-    """What the process may take.
+    """Limits of the process that tries a model.
 
     Attributes:
-        seconds: seconds of computing, by all threads, once all is imported.
-        memory: bytes.
+        seconds: CPU seconds of all threads together, once all is imported.
+        memory: bytes of memory.
     """
 
     seconds: int
@@ -43,18 +47,18 @@ class CheckLimits:
 
 
 @dataclass(frozen=True)
-class Ending:
+class ProcessEnd:
     """How the process ended.
 
     Attributes:
         code: its exit code; minus the number of the signal that ended it.
-        answer: what it wrote to stdout.
-        complaint: the end of what it, or a library, wrote to stderr.
+        stdout: all that it wrote to stdout: the answer, a JSON object.
+        stderr: the end of what it, or a library, wrote to stderr.
     """
 
     code: int
-    answer: bytes
-    complaint: bytes = b""
+    stdout: bytes
+    stderr: bytes = b""
 
 
 def check_model(file: Path) -> None:
@@ -64,7 +68,7 @@ def check_model(file: Path) -> None:
         file: an ONNX file.
 
     Raises:
-        ModelError: it is none, not one of i2i, needs other files, has NaN as weights, breaks the promises of its
+        ModelError: it is no ONNX file, i2i did not export it, it needs other files, has NaN as weights, contradicts its
             metadata, does not end, needs too much memory, or crashes onnxruntime; or it could not be tried.
     """
     start_check(file)()
@@ -87,21 +91,21 @@ def start_check(file: Path) -> Callable[[], None]:
         return lambda: None
     try:
         size = file.stat().st_size
-        limits = CheckLimits(_SECONDS + size // _BYTES_A_SECOND, _MEMORY + 4 * size)
+        limits = CheckLimits(_BASE_SECONDS + size // _BYTES_PER_SECOND, _BASE_BYTES + 4 * size)
         process = start_child(file, limits)
     except OSError as error:
         raise ModelError(f"cannot be checked: {error.strerror or error}", path=printable(file)) from error
-    complaint = _Tail(process)
+    stderr = _Tail(process)
 
     def finish() -> None:
-        if problem := _outcome(process, complaint, limits):
+        if problem := _outcome(process, stderr, limits):
             raise ModelError(printable(problem), path=printable(file))  # it may quote names that the file made up
 
     return finish
 
 
 def start_child(file: Path, limits: CheckLimits) -> subprocess.Popen[bytes]:
-    """Starts the process. It finds the same packages as this one, and its pipe to us tells it when we are gone."""
+    """Starts the process. It finds the same packages as this one, and ends when its stdin pipe from this one breaks."""
     words = [os.fspath(file), str(limits.seconds), str(limits.memory)]
     return subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-P", "-m", "i2i.runtime.sandbox.child", *words],
@@ -113,8 +117,8 @@ def start_child(file: Path, limits: CheckLimits) -> subprocess.Popen[bytes]:
     )
 
 
-def verdict(ending: Ending, limits: CheckLimits) -> str:
-    """What the end of the process says about the file.
+def verdict(ending: ProcessEnd, limits: CheckLimits) -> str:
+    """Says what is wrong with the file, from how the process ended.
 
     Args:
         ending: how it ended.
@@ -125,10 +129,10 @@ def verdict(ending: Ending, limits: CheckLimits) -> str:
     """
     if ending.code < 0:
         return _killed(ending, limits)
-    answer = _parsed(ending.answer)
+    answer = _parsed(ending.stdout)
     if ending.code or answer is None:
         how = f"the process that tried it ended with code {ending.code}"
-        return f"cannot be checked: {how}{_last_line(ending.complaint)}"
+        return f"cannot be checked: {how}{_last_line(ending.stderr)}"
     return _too_large(limits) if answer.get("memory") else str(answer.get("refused", ""))
 
 
@@ -146,7 +150,7 @@ class _Tail:
         self._thread.start()
 
     def text(self) -> bytes:
-        """What has come, once the process has ended."""
+        """The last 4096 bytes or less; to be called when the process has ended."""
         self._thread.join(1)  # another process that it left behind may hold the pipe
         return self._text
 
@@ -156,21 +160,21 @@ class _Tail:
                 self._text = (self._text + part)[-4096:]
 
 
-def _outcome(process: subprocess.Popen[bytes], complaint: _Tail, limits: CheckLimits) -> str:
+def _outcome(process: subprocess.Popen[bytes], stderr: _Tail, limits: CheckLimits) -> str:
     """Waits for the process, and says what is wrong with the file, "" for nothing."""
-    waiting = _WAITING * limits.seconds
+    waiting = _WALL_PER_CPU_SECOND * limits.seconds
     with process:
         try:
             code = process.wait(waiting)
             answer = process.stdout.read() if process.stdout else b""
-            return verdict(Ending(code, answer, complaint.text()), limits)
+            return verdict(ProcessEnd(code, answer, stderr.text()), limits)
         except subprocess.TimeoutExpired:
             return f"does not finish: {waiting} s were not enough to open it and to run it on a small image"
         finally:
             process.kill()
 
 
-def _killed(ending: Ending, limits: CheckLimits) -> str:
+def _killed(ending: ProcessEnd, limits: CheckLimits) -> str:
     try:
         name = signal.Signals(-ending.code).name
     except ValueError:
@@ -180,16 +184,16 @@ def _killed(ending: Ending, limits: CheckLimits) -> str:
         return f"does not finish: {text}"
     if name == "SIGKILL":  # not by us: the system, out of memory
         return _too_large(limits)
-    return f"onnxruntime crashes on it ({name}){_last_line(ending.complaint)}"
+    return f"onnxruntime crashes on it ({name}){_last_line(ending.stderr)}"
 
 
 def _too_large(limits: CheckLimits) -> str:
     return f"needs more than {limits.memory / 2**30:.1f} GiB of memory to be opened and run on a small image"
 
 
-def _last_line(complaint: bytes) -> str:
+def _last_line(stderr: bytes) -> str:
     """The last line that says something, with a colon before it; "" for none."""
-    lines = [line.strip() for line in complaint.decode(errors="replace").splitlines() if line.strip()]
+    lines = [line.strip() for line in stderr.decode(errors="replace").splitlines() if line.strip()]
     return f": {lines[-1][:_MAX_LAST_LINE]}" if lines else ""
 
 

@@ -1,7 +1,7 @@
 """The process that `i2i.runtime.sandbox.check` starts: examines, opens and runs one model file within limits.
 
-Its answer on stdout is one JSON object: ``{}``, or ``refused`` with the reason, or ``memory`` where that ran out. It
-imports no image library, for the less there is the sooner it is done.
+Its answer on stdout is one JSON object: ``{}`` for a good file, ``refused`` with the reason, or ``memory`` where memory
+ran out. It imports no image library, so that it starts fast.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from i2i.errors import ModelError, short_repr
 from i2i.runtime.metadata import PREFIX, Metadata
 from i2i.runtime.network import ExportedNetwork, Shape
 from i2i.runtime.runner import Feeds, Runner
-from i2i.runtime.session import last_words, open_session
+from i2i.runtime.session import open_session, short_reason
 from i2i.runtime.signature import read_metadata
 
 _SIZES = ((12, 20), (21, 9))
 """Heights and widths of the images it is run on: two, since a graph may be fixed to one."""
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 _STANDARD = ("", "ai.onnx")
-_BEGIN = b"\x08"
-"""The field ``ir_version``, which every file has and which comes first."""
+_FIRST_BYTE = b"\x08"
+"""Tag of the field ``ir_version``, with which every ONNX file begins."""
 _MAX_BYTES = 1 << 31
-"""Bytes of a message of Protocol Buffers."""
+"""Bytes of a message that Protocol Buffers can parse."""
 _MAX_VALUES = {"scale": 64, "multiple": 8192, "channels_in": 1024, "channels_out": 1024}
-"""Numbers in the metadata, beyond any network of images."""
+"""Largest numbers in the metadata that are plausible, by entry; far above those of any image network."""
 _MAX_CHARACTERS = 500_000
-"""Characters of one entry of the metadata: ten thousand labels."""
+"""Characters of one entry of the metadata; enough for ten thousand labels."""
 
 
 def examine(file: Path) -> dict[str, Any]:
@@ -67,20 +67,20 @@ def examine(file: Path) -> dict[str, Any]:
     except Exception as error:  # onnxruntime raises classes of its own, and RuntimeError
         if memory.ran_out(error):
             return {"memory": True}
-        return {"refused": f"not an ONNX file that onnxruntime can load and run ({last_words(error)})"}
+        return {"refused": f"not an ONNX file that onnxruntime can load and run ({short_reason(error)})"}
     return {}
 
 
 def limit(seconds: int, max_bytes: int) -> None:
-    """Bounds what this process may take, where the system can.
+    """Limits CPU time and memory of this process, where the system can; it can write no files either.
 
     Args:
-        seconds: of computing from now on, by all threads.
+        seconds: CPU seconds from now on, of all threads together.
         max_bytes: bytes of memory.
     """
     try:
         import resource
-    except ImportError:  # Windows: the parent's patience is the only bound
+    except ImportError:  # Windows: only the parent's time limit holds
         return
     bounds = {
         "RLIMIT_CPU": math.ceil(time.process_time()) + seconds,
@@ -99,17 +99,17 @@ def _parsed(file: Path) -> ModelProto:
     if file.stat().st_size > _MAX_BYTES:
         raise ModelError("not an ONNX file: larger than 2 GiB")
     with file.open("rb") as stream:
-        begin = stream.read(1)
+        first = stream.read(1)
         try:
-            if begin == _BEGIN:  # so that any other large file is not even read
-                return ModelProto.FromString(begin + stream.read())
+            if first == _FIRST_BYTE:  # so that any other large file is not even read
+                return ModelProto.FromString(first + stream.read())
         except DecodeError:
             pass
     raise ModelError("not an ONNX file: it cannot be parsed; damaged, cut off, or another format")
 
 
 def _examine_graph(model: ModelProto) -> None:
-    """Refuses what no exported model holds, wherever in the file it stands."""
+    """Refuses a graph with parts that no exported model has: other outputs, operators beyond ONNX, broken weights."""
     if not model.graph.node:
         raise ModelError("not an ONNX file: it holds no graph")
     if f"{PREFIX}version" not in {entry.key for entry in model.metadata_props}:
@@ -141,7 +141,7 @@ def _opened(file: Path) -> onnxruntime.InferenceSession:
     try:
         return open_session(file, "cpu", threads=1)[0]
     except ModelError as error:
-        raise (error.__cause__ or error) from None  # so that memory that ran out is told as such
+        raise (error.__cause__ or error) from None  # onnxruntime's own error shows whether memory ran out
 
 
 def _messages(root: Message) -> Iterator[Message]:
@@ -175,17 +175,17 @@ def _examine_tensor(tensor: TensorProto) -> None:
 def _try(
     session: onnxruntime.InferenceSession, network: ExportedNetwork, size: tuple[int, int], last_label: bool
 ) -> None:
-    """Runs the network on an image of that size, and compares what it gives with what its metadata promise."""
+    """Runs the network on an image of that size, and compares shape and type of the result with its metadata."""
     info = network.info
-    feeds, promised = _feeds(network, size, last_label)
+    feeds, expected = _feeds(network, size, last_label)
     (result,) = session.run(["image_out"], feeds)
-    network.check_shape(result, promised)
+    network.check_shape(result, expected)
     if result.dtype != network.dtype or not result.size:
         raise ModelError(f"gave {result.dtype} of shape {result.shape} where its metadata promise {info.value_type}")
 
 
 def _feeds(network: ExportedNetwork, size: tuple[int, int], last_label: bool) -> tuple[Feeds, Shape]:
-    """What the network is given, and the shape that its metadata promise for the result."""
+    """The arrays to feed to the network, and the shape of the result according to its metadata."""
     info, label = network.info, None
     if network.takes_label:
         label = max(len(info.labels) - 1, 0) if last_label else 0
@@ -216,7 +216,7 @@ def main() -> None:
     _end_with_the_parent()
     limit(seconds, max_bytes)
     os.write(answers, json.dumps(examine(file)).encode())
-    os._exit(0)  # nothing is left to do; what a damaged file has done to this process must not come out at its end
+    os._exit(0)  # without cleaning up, at which a process that a bad file has damaged could still crash
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Reading the inputs of a folder as the network takes them, by several threads, within a budget of memory."""
+"""Decoding input files to the arrays that the network takes, in several threads, within a memory budget."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from i2i.translate.results import Result
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """An input as the network takes it, and what its output gets of it.
+    """A decoded input: the array for the network, and what is written with the output.
 
     Attributes:
         planned: the input and where its output goes.
-        result: what is known of its result.
+        result: the result so far: no size, and no seconds in the network.
         pixels: ``(H, W, C)`` in the network's channels and type.
         dtype: type of the input's pixels.
         format: the input's format, as `Picture.format` names it.
@@ -53,12 +53,13 @@ class Decoded:
 
 
 class FrameReader:
-    """Decodes the frames of one file in order, for each may be a change of the one before; threads take them in turn.
+    """Decodes the frames of one file in order, as a frame may be stored as a change of the one before.
 
-    Who asks for a later frame waits, holding nothing, for those that have begun before.
+    Several threads may ask for frames; the one that asks for a later frame waits, holding no memory, until it is its
+    turn.
 
     Args:
-        pictures: decodes the frames as it is gone through.
+        pictures: iterator that decodes the frames.
     """
 
     def __init__(self, pictures: Iterator[Picture]) -> None:
@@ -72,7 +73,7 @@ class FrameReader:
 
         Args:
             place: place of the frame among those that are read, from 0.
-            check_stop: called now and then; raises when there is no more sense in waiting.
+            check_stop: called about once a second while waiting; may raise to end the wait.
         """
         with self._changed:
             while not self._changed.wait_for(lambda: self._next >= place, timeout=1):
@@ -91,8 +92,8 @@ class FrameReader:
             number: its number in the file, for errors.
 
         Raises:
-            DataError: it cannot be decoded, and so those behind it cannot either.
-            FileError: there is none, or one before it could not be decoded.
+            DataError: it cannot be decoded; then the later frames cannot be either.
+            FileError: there is no such frame, or an earlier one could not be decoded.
         """
         if self._pictures is None:
             raise FileError(ErrorKind.CUT_OFF, "lies behind one that cannot be read")
@@ -110,7 +111,7 @@ class DecodeJob:
 
     Attributes:
         planned: the input.
-        frames: of one frame of several: reads the file's frames.
+        frames: reads the frames of the file, if the input is one frame of several; else None.
         place: place of the frame among those that are read, from 0.
     """
 
@@ -123,9 +124,9 @@ class Decoder:
     """Reads inputs for a network.
 
     Args:
-        info: what the network takes and gives.
-        budget: where every decoded image is counted; who is done with one takes it out.
-        stopped: set when nothing more is to be begun.
+        info: the network's metadata.
+        budget: counts the bytes of every decoded image; `Decoded.size` must be released when the image is written.
+        stopped: set when no more work is to begin.
         alpha: what becomes of transparency.
         max_pixels: larger images are refused.
         exif: whether EXIF metadata are kept.
@@ -153,7 +154,7 @@ class Decoder:
 
         Args:
             job: what to read.
-            wait: until the memory budget allows it; who holds a decoded image must not.
+            wait: whether to wait until the memory budget allows it; a thread that holds a decoded image must not wait.
         """
         planned, counted, start = job.planned, 0, time.perf_counter()
 
@@ -190,16 +191,12 @@ class Decoder:
         )
 
     def check_stop(self) -> None:
-        """Makes sure that somebody still asks for results.
-
-        Raises:
-            FileError: it was interrupted.
-        """
+        """Raises FileError if the work was interrupted."""
         if self.stopped.is_set():
             raise FileError(ErrorKind.INTERRUPTED, "interrupted")
 
     def _picture(self, job: DecodeJob, count: Callable[[int], None]) -> Picture:
-        """Counted before it is decoded, for it may be large; a frame after that, when its size is known."""
+        """Decodes the picture and counts its bytes: before decoding, but for a frame afterwards, with its real size."""
         if job.frames is None:
             return read_image(
                 job.planned.input,

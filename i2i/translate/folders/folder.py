@@ -1,4 +1,4 @@
-"""Translating folders, files and patterns: any image, any size, and what goes wrong with one leaves the rest alone."""
+"""Translating folders, files and patterns: images of any size; an image that fails does not stop the others."""
 
 from __future__ import annotations
 

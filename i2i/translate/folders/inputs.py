@@ -27,10 +27,10 @@ class InputFile:
         name: its name within that folder.
         place: folder of its output, relative to the output folder.
         linked: whether it is a symbolic link.
-        problem: why it is known to be no image; empty where it is to be read.
+        problem: why it cannot be read, if that is known already; else empty.
         frame: number of the frame; None: the file as a whole.
-        names: names reserved for its output, the preferred one first; given when all inputs are known.
-        skip: whether its output is there already and stays.
+        names: names reserved for its output, the preferred one first; empty until all inputs are known.
+        skip: whether its output exists and is kept.
     """
 
     folder: str
@@ -54,7 +54,7 @@ class InputFiles:
 
     Attributes:
         files: each file once, in the order of the arguments.
-        notes: one line each on what was left out with good reason.
+        notes: lines about files with other endings, and about links to folders that were searched already.
         searched: device and inode of each folder that was looked into.
     """
 
@@ -63,7 +63,7 @@ class InputFiles:
     searched: set[tuple[int, int]] = field(default_factory=set)
 
     def entries(self) -> dict[str, set[str]]:
-        """The names that are read, by real folder; of links those of their targets, too."""
+        """The names of the input files by real folder; for links also those of their targets."""
         entries: defaultdict[str, set[str]] = defaultdict(set)
         real = cache(real_path)
         for file in self.files:
@@ -75,14 +75,14 @@ class InputFiles:
 
 
 def find_inputs(items: Sequence[PathLike], out: Path) -> InputFiles:
-    """Finds the inputs that `items` mean; of a glob's matches those in the folder `out` are earlier outputs, no inputs.
+    """Finds the inputs that `items` mean; matches of a glob inside the folder `out` are earlier outputs, and left out.
 
     Raises:
-        UserError: there is nothing at all.
+        UserError: no image is found.
     """
     inputs, known, real = InputFiles(), defaultdict[str, set[str]](set), cache(real_path)
     for item in items:
-        for file in _of_item(item, out, inputs):
+        for file in _item_files(item, out, inputs):
             names, name = known[real(file.folder)], os.path.normcase(file.name)
             if name not in names:
                 names.add(name)
@@ -104,19 +104,19 @@ def is_within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def _of_item(item: PathLike, out: Path, inputs: InputFiles) -> Iterator[InputFile]:
+def _item_files(item: PathLike, out: Path, inputs: InputFiles) -> Iterator[InputFile]:
     if not os.fspath(item):
         raise UserError("an input has an empty name")
     path = Path(item)
     if path.is_dir():
-        yield from _in_folder(path, path, inputs)
+        yield from _folder_files(path, path, inputs)
     elif not os.path.lexists(path) and glob.has_magic(os.fspath(item)):
-        yield from _of_glob(path, out, inputs)
+        yield from _glob_files(path, out, inputs)
     else:
         yield InputFile(os.fspath(path.parent), path.name, "", path.is_symlink())
 
 
-def _of_glob(pattern: Path, out: Path, inputs: InputFiles) -> Iterator[InputFile]:
+def _glob_files(pattern: Path, out: Path, inputs: InputFiles) -> Iterator[InputFile]:
     fixed = Path(*_fixed_part(pattern.parts))
     around, below = real_path(fixed), real_path(out)
     earlier = below if below != around and is_within(below, around) else None
@@ -129,7 +129,7 @@ def _of_glob(pattern: Path, out: Path, inputs: InputFiles) -> Iterator[InputFile
         if match.suffix.lower() in READABLE and match.name:
             yield _input_file(found.as_folder() if is_folder else found, place)
         if is_folder:
-            yield from _in_folder(match, fixed, inputs)
+            yield from _folder_files(match, fixed, inputs)
 
 
 def _fixed_part(parts: tuple[str, ...]) -> list[str]:
@@ -142,7 +142,7 @@ def _fixed_part(parts: tuple[str, ...]) -> list[str]:
     return fixed
 
 
-def _in_folder(root: Path, base: Path, inputs: InputFiles) -> Iterator[InputFile]:
+def _folder_files(root: Path, base: Path, inputs: InputFiles) -> Iterator[InputFile]:
     """The images below `root`, placed as they lie below `base`."""
     search = search_folder(root, READABLE)
     inputs.notes += search.notes

@@ -1,4 +1,4 @@
-"""How much the threads that translate a folder may hold at once."""
+"""Limits the memory that decoded images take while a folder is translated."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 
 class MemoryBudget:
-    """Bytes of pixels that may be held at once; in any case a few images, however large, so that their stages overlap.
+    """Limits the bytes of pixels in memory; a few images are always allowed, however large, so that stages overlap.
 
     Args:
         max_bytes: bytes that may be held.
@@ -23,7 +23,8 @@ class MemoryBudget:
 
         Args:
             size: bytes.
-            wait: until the budget allows it; who holds an image must not, for all could wait for each other.
+            wait: whether to wait until the budget allows it; a thread that holds an image must not, or all could wait
+                for each other.
         """
         with self._changed:
             if wait:
@@ -32,7 +33,7 @@ class MemoryBudget:
             self._images += 1
 
     def release(self, size: int) -> None:
-        """Takes an image out again that was counted with that many bytes."""
+        """Ends counting an image for which `acquire` was called with that many bytes."""
         with self._changed:
             self._held -= size
             self._images -= 1

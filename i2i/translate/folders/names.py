@@ -29,7 +29,7 @@ class NameCandidate(NamedTuple):
 
     Attributes:
         stem: beginning, which may be shortened.
-        mark: number of the frame, which may not; empty without one.
+        mark: number of the frame, which is never shortened; empty without one.
         ending: ending with its dot.
     """
 
@@ -44,9 +44,9 @@ class NameCandidate(NamedTuple):
 
 
 def name_candidates(file: InputFile, channels: int) -> tuple[NameCandidate | None, NameCandidate | None]:
-    """The name with the input's own ending, None where it cannot be written, and another with one that always can.
+    """The output's name with the input's own ending, and with the ending of a format that can hold every result.
 
-    The second is None where the first is that already.
+    The first is None if files with that ending cannot be written, the second if it equals the first.
     """
     stem, ending = os.path.splitext(file.name)  # noqa: PTH122 - a Path for each name is slow
     if ending.lower() not in READABLE:
@@ -65,8 +65,8 @@ def reserve_names(
     Args:
         files: the inputs that are to be read.
         channels: number of channels of the outputs.
-        folder_of: gives the real folder that a place below the output folder means.
-        fold: makes names equal that the file system takes for one.
+        folder_of: gives the real folder of a place relative to the output folder.
+        fold: maps names that the file system takes for equal to the same text.
     """
     ordered = sorted(files, key=lambda file: (file.place, file.name, file.folder, file.frame or 0))
     register = _Register(folder_of, fold)
@@ -91,13 +91,13 @@ class _Register:
         self.next_numbers: dict[tuple[str, NameCandidate, str], int] = {}  # for thousands of equal names
 
     def add_folder(self, place: Path) -> None:
-        """Takes the names of a folder of outputs and of those above it: no file can have one beside it."""
+        """Marks the names of a folder of outputs, and of the folders above it, as taken: no file can have them."""
         for folder in (place, *place.parents):
             if folder.name:
                 self.taken[self.folder_of(os.fspath(folder.parent))].add(self.fold(folder.name))
 
     def claim(self, claims: Iterable[tuple[InputFile, NameCandidate | None]]) -> None:
-        """Gives each file the name it prefers, and another to those that come too late."""
+        """Gives each file its preferred name; if that is taken, the input's ending and a number are added to it."""
         wanted = [(file, candidate) for file, candidate in claims if candidate is not None]
         late = [(file, candidate) for file, candidate in wanted if not self._take(file, candidate.name())]
         for file, candidate in late:
@@ -118,17 +118,17 @@ class _Register:
 
 
 def _shortened(text: str, max_bytes: int) -> str:
-    """As many characters from its beginning as fit into that many bytes."""
+    """The beginning of a text that fits into that many bytes."""
     while len(os.fsencode(text)) > max_bytes:
         text = text[:-1]
     return text
 
 
 def as_is(name: str) -> str:
-    """A name on a file system that tells names apart as they are written."""
+    """A name as compared by a file system that distinguishes letter case."""
     return os.path.normcase(name)
 
 
 def without_case(name: str) -> str:
-    """A name on a file system for which letter case, and most often the form of accents, make no difference."""
+    """A name as compared by a file system that ignores letter case, and most often the Unicode form of accents."""
     return unicodedata.normalize("NFC", name).casefold()

@@ -1,4 +1,4 @@
-"""Results of planned images, from what is known before reading to how they failed."""
+"""Builds the `Result` of an image: decoded, skipped or failed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from i2i.translate.results import Result
 
 
 def decoded_result(image: PlannedImage, seconds: float = 0.0) -> Result:
-    """The result of an image as far as it is known once it was decoded, which took that many seconds."""
+    """The result of an image after decoding, which took `seconds`; the later stages complete it."""
     return Result(image.input, image.outputs[0], "written", frame=image.frame, decode=seconds)
 
 
 def known_result(image: PlannedImage) -> Result | None:
-    """The result of an image that need not be read to know it: refused, or skipped; else None."""
+    """The result of an image that the plan refuses or skips; None for an image that is to be read."""
     result = decoded_result(image)
     if image.refused:
         return replace(result, status="failed", reason=f"{printable(image.input)}: {image.refused}")
@@ -24,7 +24,7 @@ def known_result(image: PlannedImage) -> Result | None:
 
 
 def skipped(result: Result) -> Result:
-    """The result of an image whose output is there already."""
+    """The result of an image whose output exists and is kept."""
     reason = f"{printable(result.input)}: {printable(result.output)} exists"
     return replace(result, status="skipped", note="", reason=reason)
 

@@ -1,4 +1,4 @@
-"""The folder that results are written to: whether it can be, and what lies there already."""
+"""The output folder: whether it can be written to, and which outputs exist already."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def output_folder(out: PathLike) -> Path:
 
 
 def refuse_existing(outputs: Sequence[Path]) -> None:
-    """Makes sure that nothing lies where outputs are to be written.
+    """Makes sure that none of the outputs exists.
 
     Raises:
-        UserError: something does; the message names the first one and the option that would allow it.
+        UserError: some exist; the message names the first one and the option that allows to replace them.
     """
     existing = [output for output in outputs if os.path.lexists(output)]
     if existing:
@@ -41,13 +41,13 @@ def refuse_existing(outputs: Sequence[Path]) -> None:
 
 
 def outputs_exist(first: Path, count: int, total: int, options: str) -> UserError:
-    """The error for outputs that are there already.
+    """The error for outputs that exist already.
 
     Args:
-        first: one of them.
-        count: how many of the outputs are there.
+        first: the first output that exists.
+        count: how many of the outputs exist.
         total: number of all outputs.
-        options: what would allow it.
+        options: options of the command that allow existing outputs.
     """
     reason = f"exists already, {count} of {total} outputs do; add {options}"
     return UserError(reason, kind=ErrorKind.EXISTS, path=printable(first))
@@ -65,7 +65,7 @@ def make_writable(folder: Path) -> bool:
     """Makes the folder and tries to make a file in it: permission bits alone do not tell.
 
     Returns:
-        Whether it takes names for equal that differ in upper and lower case only.
+        Whether its file system ignores letter case in names.
 
     Raises:
         UserError: it cannot be written.

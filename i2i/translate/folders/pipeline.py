@@ -1,8 +1,8 @@
 """Decoding, the network and encoding at the same time, without memory that grows with the number of files.
 
-Each of a few threads takes a batch of neighbours through all stages, so that while one computes others decode and
-encode; the one that asks for the results only waits, and a signal reaches it at once. Handing images from threads of
-one stage to those of the next took more time than decoding and encoding themselves, where images are small.
+Each of a few threads takes a batch of consecutive images through all stages, so that while one computes, others decode
+and encode; the thread that asks for the results only waits, so that a signal reaches it at once. Separate threads for
+each stage were tried: for small images, handing them over took more time than decoding and encoding.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ _MIN_IMAGES = 3
 _MAX_BATCH_BYTES = 64 << 20
 """Bytes of the images of one batch, with their outputs."""
 _MAX_KNOWN_RESULTS = 256
-"""Results that are known without reading, such as those of outputs that exist, and come through together."""
-_PATIENCE = 4.0
-"""Seconds that work already begun may take after an interrupt."""
+"""Results in one group that are known without reading, such as those of outputs that exist."""
+_MAX_STOP_S = 4.0
+"""Seconds to wait, after an interrupt, for work that has begun."""
 
 
 @dataclass(frozen=True)
@@ -75,24 +75,30 @@ class FolderSettings:
 
 @dataclass(frozen=True)
 class _Work:
-    """Inputs that one thread has been given, and their results as they come."""
+    """Inputs that one thread works on, and their results as they come.
 
-    found: SimpleQueue[Result | None]
+    Attributes:
+        queue: the results; None after the last one.
+        done: the thread's task.
+    """
+
+    queue: SimpleQueue[Result | None]
     done: Future[None]
 
     def results(self) -> Iterator[Result]:
-        while (result := self.found.get()) is not None:
+        """The results in order, each as soon as there is one; raises the error of the thread, if any."""
+        while (result := self.queue.get()) is not None:
             yield result
-        self.done.result()  # raises what the thread did
+        self.done.result()
 
 
 class FolderPipeline:
     """Planned images -> decoded -> batches of equal size -> translated -> written.
 
     Args:
-        network: a copy of its own, which an interrupt may stop.
-        tiling: cuts large images, with another copy of its own.
-        settings: the same for all images.
+        network: a copy for this pipeline alone, as it is interrupted when the pipeline stops.
+        tiling: cuts large images; has another such copy.
+        settings: options that hold for all images.
     """
 
     def __init__(self, network: ExportedNetwork, tiling: Tiling, settings: FolderSettings) -> None:
@@ -112,15 +118,15 @@ class FolderPipeline:
         self._opened: dict[Path, tuple[int, int]] = {}
 
     def results(self, images: Iterable[PlannedImage]) -> Generator[Result, None, None]:
-        """Does the work as results are taken, which come in the order of the images. Closing it stops the work."""
+        """The results in the order of the images; the work is done as they are taken, and stops on `close`."""
         pending: deque[_Work] = deque()
         try:
-            for jobs in self._neighbours(images):
+            for jobs in self._job_groups(images):
                 while pending and (pending[0].done.done() or len(pending) > 2 * self.settings.workers):
                     yield from pending[0].results()
                     pending.popleft()
-                found: SimpleQueue[Result | None] = SimpleQueue()
-                pending.append(_Work(found, self._pool.submit(self._do, jobs, found)))
+                queue: SimpleQueue[Result | None] = SimpleQueue()
+                pending.append(_Work(queue, self._pool.submit(self._process, jobs, queue)))
             while pending:
                 yield from pending[0].results()
                 pending.popleft()
@@ -128,21 +134,21 @@ class FolderPipeline:
             self._stop(pending)
 
     def _stop(self, pending: Iterable[_Work]) -> None:
-        """What is being written is finished, the network breaks off, what waits is dropped."""
+        """Finishes the files that are being written, interrupts the network, and drops waiting jobs."""
         self._stopped.set()
         for network in (self.network, self.tiling.network):
             network.interrupt()
         self._pool.shutdown(wait=False, cancel_futures=True)
         begun = [work.done for work in pending if not work.done.cancelled()]  # the others never count as done
-        if not wait(begun, timeout=_PATIENCE).not_done:
+        if not wait(begun, timeout=_MAX_STOP_S).not_done:
             self._pool.shutdown(wait=True)
 
-    def _neighbours(self, images: Iterable[PlannedImage]) -> Iterator[list[DecodeJob | Result]]:
-        """As many neighbours as a batch takes, and between them results that are known already."""
+    def _job_groups(self, images: Iterable[PlannedImage]) -> Iterator[list[DecodeJob | Result]]:
+        """Groups of consecutive images, each with enough jobs for a batch; known results stand between the jobs."""
         jobs: list[DecodeJob | Result] = []
         to_decode = 0
         for (_, is_sequence), group in groupby(images, key=lambda image: (image.input, image.frame is not None)):
-            for job in self._sequence(list(group)) if is_sequence else map(_job, group):
+            for job in self._frame_jobs(list(group)) if is_sequence else map(_job, group):
                 jobs.append(job)
                 to_decode += isinstance(job, DecodeJob)
                 if to_decode == self.settings.batch or len(jobs) - to_decode == _MAX_KNOWN_RESULTS:
@@ -151,31 +157,31 @@ class FolderPipeline:
         if jobs:
             yield jobs
 
-    def _sequence(self, frames: Sequence[PlannedImage]) -> list[DecodeJob] | list[Result]:
-        """The frames of a file: if one is to be translated, those before it have to be decoded too."""
+    def _frame_jobs(self, frames: Sequence[PlannedImage]) -> list[DecodeJob] | list[Result]:
+        """Jobs for all frames of a file, as a frame can only be decoded after those before it; results if all known."""
         known = [result for frame in frames if (result := known_result(frame))]
         if len(known) == len(frames):
             return known
         reader = self.decoder.open_frames(frames[0])
         return [DecodeJob(frame, reader, place) for place, frame in enumerate(frames)]
 
-    def _do(self, jobs: Iterable[DecodeJob | Result], found: SimpleQueue[Result | None]) -> None:
-        """All stages, one after the other; None after the last result."""
+    def _process(self, jobs: Iterable[DecodeJob | Result], queue: SimpleQueue[Result | None]) -> None:
+        """Takes jobs through all stages and puts their results into the queue, and None after the last one."""
         try:
             batch: list[Decoded] = []
             for job in jobs:
                 one = self._decoded(job, wait=not batch) if isinstance(job, DecodeJob) else job
                 if batch and (isinstance(one, Result) or not self._fits(one, batch)):
-                    self._finish(batch, found)
+                    self._finish(batch, queue)
                     batch = []
                 if isinstance(one, Result):
-                    found.put(one)
+                    queue.put(one)
                 else:
                     batch.append(one)
             if batch:
-                self._finish(batch, found)
+                self._finish(batch, queue)
         finally:
-            found.put(None)
+            queue.put(None)
 
     def _decoded(self, job: DecodeJob, *, wait: bool) -> Decoded | Result:
         decoded, known = self.decoder.read(job, wait=wait), known_result(job.planned)
@@ -184,10 +190,11 @@ class FolderPipeline:
         self.budget.release(decoded.size)  # a frame that was decoded for the sake of those behind it
         return known
 
-    def _finish(self, batch: Sequence[Decoded], found: SimpleQueue[Result | None]) -> None:
+    def _finish(self, batch: Sequence[Decoded], queue: SimpleQueue[Result | None]) -> None:
+        """Translates and writes a batch, and releases its memory."""
         try:
             for result in self._translated(batch):
-                found.put(result)
+                queue.put(result)
         finally:
             for decoded in batch:
                 self.budget.release(decoded.size)
@@ -195,7 +202,7 @@ class FolderPipeline:
     # The network
 
     def _fits(self, one: Decoded, batch: Sequence[Decoded]) -> bool:
-        """Whether an image may go through the network together with those."""
+        """Whether an image may go through the network together with those of the batch."""
         size = one.size + sum(decoded.size for decoded in batch)
         if one.pixels.shape != batch[0].pixels.shape or size > _MAX_BATCH_BYTES:
             return False
@@ -219,23 +226,23 @@ class FolderPipeline:
                 yield from self._translated([decoded])
 
     def _through_network(self, pixels: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], float]:
-        """The images, and the seconds that took: small ones in all threads at once, larger ones in one at a time."""
+        """Translated images, and the seconds it took; small images in all threads at once, larger ones one by one."""
         height, width = pixels[0].shape[:2]
         start = time.perf_counter()
         if self.tiling.is_small(height * len(pixels), width, self.settings.workers):
             try:
-                return self._together(pixels), time.perf_counter() - start
+                return self._run_batch(pixels), time.perf_counter() - start
             except (ModelError, MemoryError) as error:
                 if len(pixels) > 1 or not memory.ran_out(error):
                     raise
         with self._one_at_a_time:
             start = time.perf_counter()
             if len(pixels) > 1:
-                return self._together(pixels), time.perf_counter() - start
+                return self._run_batch(pixels), time.perf_counter() - start
             image = self.tiling.translate(pixels[0], label=self.settings.label)
             return [image], time.perf_counter() - start
 
-    def _together(self, pixels: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def _run_batch(self, pixels: Sequence[np.ndarray]) -> list[np.ndarray]:
         return list(self.network.translate(np.stack(pixels), label=self.settings.label))
 
     # Encoding
@@ -269,8 +276,11 @@ class FolderPipeline:
         return replace(result, output=output, width=width, height=height, encode=encode)
 
     def _open_folder(self, folder: Path) -> None:
-        """Makes a folder of outputs, and sees to it that it stays what it was: to resolve links each time is slow."""
-        with suppress(OSError):  # gone meanwhile
+        """Makes a folder of outputs inside the output folder; a folder checked before is not checked again.
+
+        Resolving links for each output would be slow. A folder that was replaced meanwhile is noticed by its inode.
+        """
+        with suppress(OSError):  # removed meanwhile
             if folder in self._opened and _identity(folder) == self._opened[folder]:
                 return
         if not inside(self.settings.out, folder / "any"):

@@ -1,4 +1,4 @@
-"""Which file becomes which: settled for all inputs before any work, so that nothing is lost by a clash of names."""
+"""Plans which input becomes which output, for all inputs before any work, so that no two outputs get one name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from i2i.translate.folders.names import as_is, name_candidates, reserve_names, w
 from i2i.translate.folders.outputs import inside, make_writable, output_folder, outputs_exist
 
 ExistingRule = Literal["refuse", "overwrite", "skip"]
-"""What becomes of an input whose output exists: nothing is begun at all, it is replaced, or the input is left out."""
+"""What to do if outputs exist: refuse to begin, overwrite them, or skip their inputs."""
 FrameChoice = Literal["first", "all"]
 """Which frames or pages of a file are translated."""
 
@@ -32,11 +32,11 @@ class PlannedImage:
 
     Attributes:
         input: the file.
-        outputs: the names reserved for it, at least one: with its own ending, if that can be written, then as PNG.
-            Of an image to skip, the one that is there comes first; those of a refused one are not reserved.
+        outputs: paths reserved for its output, at least one: with the input's ending, if that can be written, then as
+            PNG. For an image to skip, the existing one comes first; those of a refused image are not reserved.
         frame: number of the frame from 0; None: the file as a whole, of which the first frame is read.
-        skip: whether an output is there already and stays.
-        refused: why it is known to fail, without the file's name; empty where it is to be read.
+        skip: whether an output exists and is kept.
+        refused: why the image cannot be translated, if that is known already, without the file's name; else empty.
     """
 
     input: Path
@@ -46,23 +46,23 @@ class PlannedImage:
     refused: str = ""
 
     def output_for(self, channels: int, dtype: DTypeLike, format: str, size: tuple[int, int] | None = None) -> Path:
-        """The first of the outputs that can hold a result and, where it is not the last, is true to the input's format.
+        """The path to write: the one in the input's format if that can hold the result, else the last one.
 
         Args:
             channels: number of channels of the result.
             dtype: type of the input's pixels.
             format: the input's format, as `Picture.format` names it.
-            size: height and width of the result, if some formats may be too small for it.
+            size: height and width of the result in pixels, which some formats limit; None: not checked.
         """
         for output in self.outputs[:-1]:
-            is_true = WRITABLE[output.suffix.lower()] == format
-            if is_true and can_hold(output, channels, dtype, size):
+            keeps_format = WRITABLE[output.suffix.lower()] == format
+            if keeps_format and can_hold(output, channels, dtype, size):
                 return output
         return self.outputs[-1]
 
 
 class _PlannedImages(Sequence[PlannedImage]):
-    """Planned images that are made as they are asked for: paths take much more memory than names."""
+    """A sequence that builds each `PlannedImage` on access, as paths take much more memory than names."""
 
     def __init__(self, files: list[InputFile], out: Path) -> None:
         self._files, self._out = files, out
@@ -84,11 +84,11 @@ class _PlannedImages(Sequence[PlannedImage]):
 
 @dataclass(frozen=True)
 class FolderPlan:
-    """What is to be done.
+    """The images to translate.
 
     Attributes:
-        images: in the order of the inputs.
-        notes: one line each on what was left out of the inputs with good reason.
+        images: the planned images, in the order of the inputs.
+        notes: lines about files with other endings, and about links to folders that were searched already.
     """
 
     images: Sequence[PlannedImage]
@@ -110,12 +110,12 @@ def plan_folder(
         inputs: files, folders (searched through, their structure is kept) and globs.
         out: folder of the outputs, outside of the input folders; made if it is not there.
         channels: number of channels of the outputs.
-        existing: what becomes of inputs whose output exists.
-        frames: whether each frame or page of a file is translated, or the first alone.
-        max_pixels: as for `count_frames`; the frames of a larger image are not counted, and reading it will fail.
+        existing: what to do if outputs exist.
+        frames: whether each frame or page of a file is translated, or only the first.
+        max_pixels: width times height up to which the frames of an image are counted; reading a larger one fails.
 
     Returns:
-        The plan; nothing has been read or written but headers, and a file to try the output folder.
+        The plan. Only headers have been read, and only a test file has been written, to the output folder.
 
     Raises:
         UserError: no input is found, outputs exist and that is not allowed, an output would fall on an input or into
@@ -135,15 +135,15 @@ def plan_folder(
         file.names = file.names or tuple(candidate.name() for candidate in candidates)
     _refuse_inputs_as_outputs(found, folder, fold)
     images = _PlannedImages(found.files, folder)
-    there = _mark_existing(found, folder, fold, skip=existing == "skip")
-    if there and existing == "refuse":
-        first = next(output for output in images[there[0]].outputs if os.path.lexists(output))
-        raise outputs_exist(first, len(there), len(images), "--overwrite or --skip-existing")
+    done = _mark_existing(found, folder, fold, skip=existing == "skip")
+    if done and existing == "refuse":
+        first = next(output for output in images[done[0]].outputs if os.path.lexists(output))
+        raise outputs_exist(first, len(done), len(images), "--overwrite or --skip-existing")
     return FolderPlan(images, found.notes)
 
 
 def existing_rule(*, overwrite: bool, skip_existing: bool) -> ExistingRule:
-    """The rule that the two options of commands mean.
+    """The rule that the options ``--overwrite`` and ``--skip-existing`` mean.
 
     Raises:
         UserError: both are given.
@@ -166,7 +166,7 @@ def _frames(file: InputFile, max_pixels: int) -> Iterator[InputFile]:
 
 
 def _refuse_folders_within_inputs(inputs: InputFiles, folder: Path) -> None:
-    """No output folder may be, or lie in, a folder that was searched; told by what folders are, not by their names."""
+    """Refuses outputs in a folder that was searched for inputs; compares inodes, as a folder may have several paths."""
     if not inputs.searched:
         return
 
@@ -201,7 +201,7 @@ def _refuse_inputs_as_outputs(inputs: InputFiles, folder: Path, fold: Callable[[
 
 
 def _identity(folder: PathLike) -> tuple[int, int] | None:
-    """Device and inode of a folder; None if it is not there yet."""
+    """Device and inode of a folder; None if it does not exist."""
     try:
         status = Path(folder).stat()
     except OSError:
@@ -210,21 +210,21 @@ def _identity(folder: PathLike) -> tuple[int, int] | None:
 
 
 def _mark_existing(inputs: InputFiles, folder: Path, fold: Callable[[str], str], *, skip: bool) -> list[int]:
-    """The numbers of the inputs with an output that is there; to be skipped, it comes first among their names."""
+    """The numbers of the inputs whose output exists; with `skip` they are marked, and the existing name comes first."""
 
     @cache
-    def there(place: str) -> frozenset[str]:
+    def existing_names(place: str) -> frozenset[str]:
         try:
             with os.scandir(folder / place) as entries:  # a folder is no output: writing will say that it is in the way
                 return frozenset(fold(entry.name) for entry in entries if not entry.is_dir(follow_symlinks=False))
-        except OSError:  # not there yet
+        except OSError:  # the folder does not exist yet
             return frozenset()
 
     existing = []
     for number, file in enumerate(inputs.files):
-        if not file.problem and any(fold(name) in there(file.place) for name in file.names):
+        if not file.problem and any(fold(name) in existing_names(file.place) for name in file.names):
             if skip:
-                file.names = tuple(sorted(file.names, key=lambda name: fold(name) not in there(file.place)))
+                file.names = tuple(sorted(file.names, key=lambda name: fold(name) not in existing_names(file.place)))
                 file.skip = True
             existing.append(number)
     return existing

@@ -1,8 +1,9 @@
 """Translating images that are too large for the network's memory, piece by piece.
 
-What an output pixel depends on is known from export: a square of the receptive field around it, and for networks with
-instance norm each layer's statistics. So an image is cut into windows that overlap by that much, each window gives its
-core to the result, and the statistics are those of the whole image (`i2i.translate.tiles.passes`).
+What an output pixel depends on is known from export: a square of input pixels, the receptive field, and for networks
+with instance norm each layer's statistics. So an image is cut into windows that overlap by the receptive field, the
+core of each window goes into the result, and the statistics are those of the whole image
+(`i2i.translate.tiles.shared_statistics`).
 """
 
 from __future__ import annotations
@@ -17,23 +18,23 @@ from i2i.errors import ModelError, UserError
 from i2i.files import printable
 from i2i.runtime.network import ExportedNetwork
 from i2i.runtime.runner import Feeds
-from i2i.translate.tiles.passes import SharedStatistics
-from i2i.translate.tiles.windows import Box, Span, round_up, sample, spans
+from i2i.translate.tiles.shared_statistics import SharedStatistics
+from i2i.translate.tiles.windows import Box, Span, round_up, sample_boxes, spans
 
-SAFETY = 2.0
-"""Memory that onnxruntime takes over that of the activations counted at export, at most: see docs/tiling.md."""
-MEASURING = 1.5
-"""Memory that a pass over the statistics takes over that of translating."""
-UNKNOWN_BYTES = 8192
-"""Bytes taken for each pixel of the input where the file does not say."""
+SAFETY_FACTOR = 2.0
+"""Most memory that onnxruntime takes, as a multiple of the activations counted at export: see docs/tiling.md."""
+MEASURING_FACTOR = 1.5
+"""Memory of a run that measures statistics, as a multiple of that of translating."""
+DEFAULT_BYTES_PER_PIXEL = 8192
+"""Bytes of activations for each pixel of the input, assumed where the file does not say."""
 MAX_RUN_BYTES = 2 << 30
-"""Bytes that the activations of one run may take, where half of the available memory is more."""
+"""Bytes that the activations of one run may take, even where half of the available memory is more."""
 MAX_PARALLEL_BYTES = 64 << 20
-"""Bytes of all runs at once, up to which there may be several."""
+"""Bytes of activations up to which several runs may be made at the same time."""
 MIN_SIDE = 16
 """Side of the core below which a tile is not made smaller."""
 SAMPLE_SIDE = 128
-"""Side of the windows from which the statistics are first guessed: many small ones guess better than few large ones."""
+"""Side of the windows from which statistics are first estimated: many small ones are better than few large ones."""
 
 
 class Tiling:
@@ -61,14 +62,14 @@ class Tiling:
         self.notes: list[str] = [] if notes is None else notes
         info = network.info
         self._overlap = None if info.receptive_field is None else info.receptive_field // 2
-        self._largest: int | None = None  # side that memory has been seen to allow
+        self._largest: int | None = None  # side of tiles after memory ran out with larger ones
         self._statistics: SharedStatistics | None = None
 
     def side(self, height: int, width: int) -> int | None:
         """Side in pixels of the tiles that an image of that size is cut into; None: it goes in one piece.
 
         Raises:
-            ModelError: it has to be cut, and cannot.
+            ModelError: it has to be cut, but every output pixel depends on the whole image.
         """
         side = self._planned_side(height, width)
         if side is not None and self._largest is not None:
@@ -87,7 +88,7 @@ class Tiling:
         try:
             if self.side(height, width) is not None:
                 return False
-        except ModelError:  # each for itself will tell
+        except ModelError:  # translating each image by itself raises it again
             return False
         # one image as high as the batch takes as much memory
         low = self._largest is None or height * count <= self._largest
@@ -129,7 +130,7 @@ class Tiling:
                     raise
 
     def _planned_side(self, height: int, width: int) -> int | None:
-        """Side of the tiles that `tile` and the memory ask for, before any was seen not to fit; None: one piece."""
+        """Side of the tiles according to `tile` and the free memory; None: one piece."""
         if self.tile == "none":
             return None
         multiple = self.network.info.multiple
@@ -141,7 +142,7 @@ class Tiling:
         if self._overlap is None:
             return round_up(MIN_SIDE, multiple)  # it has to be cut
         if self.network.info.global_statistics:
-            budget = int(budget / MEASURING)
+            budget = int(budget / MEASURING_FACTOR)
         around, side = 2 * round_up(self._overlap, multiple), round_up(MIN_SIDE, multiple)
         while True:
             larger = side + max(multiple, side // 16 // multiple * multiple)
@@ -153,10 +154,10 @@ class Tiling:
         """Bytes that a run on an image of that size takes at most."""
         info = self.network.info
         pixels = round_up(height, info.multiple) * round_up(width, info.multiple)
-        return int(pixels * (info.bytes_per_pixel or UNKNOWN_BYTES) * SAFETY)
+        return int(pixels * (info.bytes_per_pixel or DEFAULT_BYTES_PER_PIXEL) * SAFETY_FACTOR)
 
     def _check_uncut(self, height: int, width: int) -> None:
-        """Makes sure that an image whose every pixel depends on all others may go in one piece."""
+        """Raises ModelError if an image that cannot be cut is not allowed in one piece, by option or memory."""
         known = self.network.info.bytes_per_pixel is not None
         needed, there = self._bytes(height, width), memory.available()
         if isinstance(self.tile, int) or (known and needed > there) or self._largest is not None:
@@ -177,7 +178,7 @@ class Tiling:
         return True
 
     def _tiled(self, pixels: np.ndarray, side: int, label: str | int | None) -> np.ndarray:
-        """The translation by tiles of that side, whose cores are put together."""
+        """Translates an image in tiles of that side, and puts their cores together."""
         network, info, (height, width) = self.network, self.network.info, pixels.shape[:2]
         assert self._overlap is not None
         rows = spans(height, side, self._overlap, info.multiple)
@@ -199,7 +200,7 @@ class Tiling:
         return result
 
     def _shared_statistics(self, windows: _FeedWindows, rows: Sequence[Span], columns: Sequence[Span]) -> Feeds:
-        """The statistics of the whole image, which every tile is fed besides its own windows."""
+        """The statistics of the whole image, to be merged into the feeds of every tile."""
         info = self.network.info
         if self._statistics is None:
             try:
@@ -211,10 +212,10 @@ class Tiling:
                 size = f"{columns[0].length}x{rows[0].length}"
                 self.notes.append(f"{size} takes tiles and several passes: --tile none is faster if memory suffices")
         side = round_up(SAMPLE_SIDE, info.multiple)
-        budget = _run_budget() / MEASURING
+        budget = _run_budget() / MEASURING_FACTOR
         height, width = rows[0].length, columns[0].length
         count = int(min(budget, self._bytes(height, width)) / self._bytes(min(side, height), min(side, width)))
-        boxes = sample(height, width, side, max(1, count), info.multiple)
+        boxes = sample_boxes(height, width, side, max(1, count), info.multiple)
         found, change = self._statistics.find(windows.batch(boxes), _Tiles(windows, rows, columns))
         if change > 0.1:
             self.notes.append(f"the statistics of an image of {width}x{height} did not settle: its colours may be off")
@@ -222,18 +223,18 @@ class Tiling:
 
 
 class _FeedWindows:
-    """Windows of an image in all inputs of the graph that have its size.
+    """Cuts windows of an image out of the feeds of a graph, from all inputs that have the image's size.
 
     Args:
-        whole: what the graph is fed for the whole image.
-        axes: of each input, its axes that are height and width of the image.
+        whole: feeds for the whole image.
+        axes: for each input, its axes that are height and width of the image.
     """
 
     def __init__(self, whole: Feeds, axes: dict[str, tuple[int, ...]]) -> None:
         self.whole, self.axes = whole, axes
 
     def batch(self, boxes: Sequence[Box]) -> Feeds:
-        """What the graph is fed for windows of equal size, as one batch."""
+        """The feeds for windows of equal size, as one batch."""
         return {name: np.concatenate([self._one(name, box) for box in boxes]) for name in self.whole}
 
     def _one(self, name: str, box: Box) -> np.ndarray:
@@ -245,7 +246,7 @@ class _FeedWindows:
 
 
 class _Tiles:
-    """The tiles of an image, each with what the graph is fed for it; can be gone through again and again."""
+    """The tiles of an image: feeds, rows and columns of each; can be iterated several times."""
 
     def __init__(self, windows: _FeedWindows, rows: Sequence[Span], columns: Sequence[Span]) -> None:
         self.windows, self.rows, self.columns = windows, rows, columns

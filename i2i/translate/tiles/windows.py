@@ -1,4 +1,4 @@
-"""Cutting an image into overlapping windows, each of which is responsible for its core."""
+"""Cutting an image into overlapping windows, each with a core; the cores cover the image without overlap."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Box = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class Span:
-    """A window along one axis, and its core: what it gives to the result.
+    """A window along one axis, and its core, the part that goes into the result; in pixels of the input.
 
     Attributes:
         start: first pixel of the window.
-        stop: pixel behind its last one.
+        stop: pixel after the last one of the window.
         first: first pixel of the core.
-        last: pixel behind its last one.
+        last: pixel after the last one of the core.
         length: pixels of the whole axis.
     """
 
@@ -35,14 +35,14 @@ class Span:
         return slice(self.start, self.stop)
 
     def kept(self, scale: int) -> tuple[slice, slice]:
-        """Where the core lies in the whole result, and in that of the window."""
+        """The core's place in the output of the whole image, and in the output of the window."""
         in_whole = slice(self.first * scale, self.last * scale)
         return in_whole, slice((self.first - self.start) * scale, (self.last - self.start) * scale)
 
     def core(self, multiple: int) -> tuple[int, int, int]:
-        """Start and stop of the core in the window, and the window's length, after padding by the graph.
+        """Start and stop of the core within the window, and the window's length, all after padding by the graph.
 
-        The graph pads the end of the image, and nothing else, to the multiple; what it pads belongs to the core.
+        The graph pads only the window at the end of the image; there the padding belongs to the core.
         """
         padded = round_up(self.stop - self.start, multiple)
         stop = padded if self.last == self.length else self.last - self.start
@@ -57,9 +57,9 @@ def spans(length: int, side: int, overlap: int, multiple: int) -> list[Span]:
 
     Args:
         length: pixels of the axis.
-        side: most pixels of a core, a multiple of `multiple`.
-        overlap: least pixels around a core, where the image has them.
-        multiple: to which the graph pads height and width by itself.
+        side: largest length of a core, a multiple of `multiple`.
+        overlap: smallest number of pixels of the window on each side of the core, unless the image ends there.
+        multiple: the graph pads height and width to multiples of this.
     """
     around = round_up(overlap, multiple)
     if length <= side:
@@ -70,18 +70,18 @@ def spans(length: int, side: int, overlap: int, multiple: int) -> list[Span]:
     for first in range(0, length, core):
         last = min(first + core, length)
         start, stop = max(0, first - around), min(length, last + around)
-        if stop == length:  # as long as the others, for the mirror that pads it
+        if stop == length:  # as long as the others, as mirror padding needs pixels
             start = min(start, max(0, round_up(length - size, multiple)))
         found.append(Span(start, stop, first, last, length))
     return found
 
 
 def round_up(value: int, multiple: int) -> int:
-    """The next multiple from `value` on."""
+    """The smallest multiple of `multiple` that is not below `value`."""
     return -(-value // multiple) * multiple
 
 
-def sample(height: int, width: int, side: int, count: int, multiple: int) -> list[Box]:
+def sample_boxes(height: int, width: int, side: int, count: int, multiple: int) -> list[Box]:
     """About `count` windows of equal size, `side` at most, spread evenly over an image and starting at multiples."""
     tall, wide = min(side, height), min(side, width)
     rows = max(1, min(-(-height // tall), round((count * height * wide / (width * tall)) ** 0.5)))

@@ -1,8 +1,8 @@
-"""A model's graph changed so that the statistics of its normalisations come from outside.
+"""Changes a model's graph so that the statistics of its normalisations are inputs.
 
 Instance and group normalisation subtract each channel's mean over the whole image and divide by its deviation. A tile
-knows neither, so every such layer takes them as inputs, the same for every tile of an image, and tells those that it
-sees on the tile's own part of the image. How they are found: `i2i.translate.tiles.passes`.
+has neither, so in the changed graph every such layer takes them as inputs, the same for every tile of an image, and
+outputs those of the tile's own part of the image. `i2i.translate.tiles.shared_statistics` estimates them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Purpose = Literal["estimate", "measure", "translate"]
 PURPOSES: tuple[Purpose, ...] = ("estimate", "measure", "translate")
 
 CORE = "core"
-"""Name of the input that says which part of a tile counts: see `changed_graph`."""
+"""Name of the graph's input for the part of a tile that is measured: see `changed_graph`."""
 MIN_VARIANCE = 1e-8
-"""Least value that an estimated variance counts as, so that a correction can act on it."""
+"""Lower bound of an estimated variance, so that a correction by a factor has an effect."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Moments:
         return Moments(weight, self.mean + share * apart, variance)
 
     def grouped(self, groups: int) -> Moments:
-        """Moments of so many groups of adjacent channels."""
+        """Moments of `groups` groups of adjacent channels, arrays ``(groups,)``."""
         mean = self.mean.reshape(groups, -1)
         variance = self.variance.reshape(groups, -1).mean(1) + mean.var(1)
         return Moments(self.weight, mean.mean(1), variance)
@@ -73,7 +73,7 @@ class Norm:
 
     @property
     def seen(self) -> tuple[str, str]:
-        """Names of the outputs with mean and variance ``(C,)`` of what it normalises, over the core."""
+        """Names of the outputs with mean and variance ``(C,)`` of its input, measured over the core."""
         mean, variance = self.names
         return f"seen.{mean}", f"seen.{variance}"
 
@@ -86,20 +86,20 @@ class Norm:
 def changed_graph(path: Path, purpose: Purpose) -> tuple[bytes, list[Norm]]:
     """A model's graph with inputs and outputs for the statistics of its normalisations.
 
-    All but ``translate`` take ``core``, int64 ``(3, 2)``: first and last row and column of what counts and, in the
-    third line, height and width of the tile, all in padded pixels of the input.
+    Graphs to measure or estimate have an input ``core``, int64 ``(3, 2)``: first row and column of the part to measure,
+    those behind its end, and height and width of the tile, all in padded pixels of the input.
 
     Args:
         path: an ONNX file.
-        purpose: ``translate``: takes `Norm.names`, gives the image. ``measure``: takes them, gives `Norm.seen`.
-            ``estimate``: normalises by the statistics of its batch, corrected by `Norm.corrections`; gives `Norm.seen`
-            and, as `Norm.names`, what it normalised by.
+        purpose: ``translate``: inputs `Norm.names`, output the image. ``measure``: inputs `Norm.names`, outputs
+            `Norm.seen`. ``estimate``: normalises by the statistics of its batch, corrected by its inputs
+            `Norm.corrections`; outputs `Norm.seen` and, as `Norm.names`, the corrected statistics.
 
     Returns:
-        The changed file and its normalisations.
+        The changed graph as the bytes of an ONNX file, and its normalisations.
 
     Raises:
-        ModelError: it has no normalisations, or some that cannot be changed so.
+        ModelError: it has no normalisations, or some that are no plain instance or group normalisation.
     """
     import onnx
     from onnx import TensorProto, helper
@@ -117,8 +117,8 @@ def changed_graph(path: Path, purpose: Purpose) -> tuple[bytes, list[Norm]]:
         source, groups = _source(node, made_by, shapes)
         norm = Norm(len(norms), groups)
         norms.append(norm)
-        nodes += [] if purpose == "translate" else _measuring(norm, source)
-        nodes += _joining(norm) if purpose == "estimate" else []
+        nodes += [] if purpose == "translate" else _measuring_nodes(norm, source)
+        nodes += _grouping_nodes(norm) if purpose == "estimate" else []
         given += [(name, groups) for name in (norm.corrections if purpose == "estimate" else norm.names)]
         # Normalising by a mean and variance that are given is what batch normalisation does.
         options = {attribute.name: attribute.f for attribute in node.attribute}
@@ -126,16 +126,16 @@ def changed_graph(path: Path, purpose: Purpose) -> tuple[bytes, list[Norm]]:
         nodes.append(helper.make_node("BatchNormalization", inputs, node.output, **options))
     if not norms:
         raise ModelError("it takes statistics of the whole image in a way that cannot be tiled")
-    told = {"translate": [], "measure": seen_names(norms), "estimate": [*seen_names(norms), *used_names(norms)]}[
+    outputs = {"translate": [], "measure": seen_names(norms), "estimate": seen_names(norms) + used_names(norms)}[
         purpose
     ]
     del graph.node[:]
     graph.node.extend(nodes)
     graph.input.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, [size]) for name, size in given)
-    if told:
+    if outputs:
         _add_core(graph)
         del graph.output[:]
-        graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in told)
+        graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs)
     return model.SerializeToString(), norms
 
 
@@ -150,7 +150,7 @@ def used_names(norms: Iterable[Norm]) -> list[str]:
 
 
 def _shapes(model: Any) -> dict[str, list[int | None]]:
-    """Shapes as far as they are known; None where a side is not."""
+    """Shapes of the graph's tensors by name, as far as they are known; None for a dimension that is not."""
     return {
         value.name: [d.dim_value if d.HasField("dim_value") else None for d in value.type.tensor_type.shape.dim]
         for value in (*model.graph.value_info, *model.graph.input, *model.graph.output)
@@ -158,7 +158,7 @@ def _shapes(model: Any) -> dict[str, list[int | None]]:
 
 
 def _source(node: Any, made_by: dict[str, Any], shapes: dict[str, list[int | None]]) -> tuple[str, int]:
-    """The tensor ``(N, C, H, W)`` that a node normalises, and how many groups of channels it sees there.
+    """The tensor ``(N, C, H, W)`` that a node normalises, and its number of groups of channels.
 
     Torch writes group normalisation as instance normalisation of a reshaped ``(N, groups, rest)``.
     """
@@ -174,7 +174,7 @@ def _source(node: Any, made_by: dict[str, Any], shapes: dict[str, list[int | Non
 
 
 def _add_core(graph: Any) -> None:
-    """Adds the input of that name, the nodes that take it apart, and constants that the other new nodes need."""
+    """Adds the input ``core``, the nodes that split it, and constants that the other new nodes need."""
     import onnx
     from onnx import helper
 
@@ -193,46 +193,46 @@ def _add_core(graph: Any) -> None:
     graph.input.append(helper.make_tensor_value_info(CORE, onnx.TensorProto.INT64, [3, 2]))
 
 
-def _measuring(norm: Norm, source: str) -> list[Any]:
-    """Nodes for mean and variance of the source's channels over the core, in two steps that lose no digits."""
+def _measuring_nodes(norm: Norm, source: str) -> list[Any]:
+    """Nodes for mean and variance of the source's channels over the core; two passes, for numerical precision."""
     from onnx import helper
 
-    k = f"seen.{norm.number}"
+    prefix = f"seen.{norm.number}"
     mean, variance = norm.seen
     steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
-        ("Shape", [source], f"{k}.size", {"start": 2, "end": 4}),
-        ("Mul", ["core.start", f"{k}.size"], f"{k}.start.of", {}),
-        ("Div", [f"{k}.start.of", "core.of"], f"{k}.start", {}),
-        ("Mul", ["core.stop", f"{k}.size"], f"{k}.stop.of", {}),
-        ("Div", [f"{k}.stop.of", "core.of"], f"{k}.stop", {}),
-        ("Slice", [source, f"{k}.start", f"{k}.stop", "core.axes"], f"{k}.core", {}),
-        ("ReduceMean", [f"{k}.core", "core.all"], f"{k}.mean", {"keepdims": 1}),
-        ("Sub", [f"{k}.core", f"{k}.mean"], f"{k}.apart", {}),
-        ("Mul", [f"{k}.apart", f"{k}.apart"], f"{k}.square", {}),
-        ("ReduceMean", [f"{k}.square", "core.all"], variance, {"keepdims": 0}),
-        ("Reshape", [f"{k}.mean", "core.flat"], mean, {}),
+        ("Shape", [source], f"{prefix}.size", {"start": 2, "end": 4}),
+        ("Mul", ["core.start", f"{prefix}.size"], f"{prefix}.start.of", {}),
+        ("Div", [f"{prefix}.start.of", "core.of"], f"{prefix}.start", {}),
+        ("Mul", ["core.stop", f"{prefix}.size"], f"{prefix}.stop.of", {}),
+        ("Div", [f"{prefix}.stop.of", "core.of"], f"{prefix}.stop", {}),
+        ("Slice", [source, f"{prefix}.start", f"{prefix}.stop", "core.axes"], f"{prefix}.core", {}),
+        ("ReduceMean", [f"{prefix}.core", "core.all"], f"{prefix}.mean", {"keepdims": 1}),
+        ("Sub", [f"{prefix}.core", f"{prefix}.mean"], f"{prefix}.apart", {}),
+        ("Mul", [f"{prefix}.apart", f"{prefix}.apart"], f"{prefix}.square", {}),
+        ("ReduceMean", [f"{prefix}.square", "core.all"], variance, {"keepdims": 0}),
+        ("Reshape", [f"{prefix}.mean", "core.flat"], mean, {}),
     ]
     return [helper.make_node(kind, inputs, [output], **more) for kind, inputs, output, more in steps]
 
 
-def _joining(norm: Norm) -> list[Any]:
-    """Nodes that make the statistics of the groups from those of the channels, as `Moments.grouped`, corrected."""
+def _grouping_nodes(norm: Norm) -> list[Any]:
+    """Nodes that compute statistics of groups from those of channels, as `Moments.grouped` does, and correct them."""
     from onnx import helper
 
-    k = f"joint.{norm.number}"
+    prefix = f"joint.{norm.number}"
     (mean, variance), (seen_mean, seen_variance), (shift, ratio) = norm.names, norm.seen, norm.corrections
     steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
-        ("Reshape", [seen_mean, f"{k}.shape"], f"{k}.means", {}),
-        ("Reshape", [seen_variance, f"{k}.shape"], f"{k}.variances", {}),
-        ("ReduceMean", [f"{k}.means", "core.last"], f"{k}.mean", {"keepdims": 1}),
-        ("Sub", [f"{k}.means", f"{k}.mean"], f"{k}.apart", {}),
-        ("Mul", [f"{k}.apart", f"{k}.apart"], f"{k}.square", {}),
-        ("Add", [f"{k}.variances", f"{k}.square"], f"{k}.sum", {}),
-        ("ReduceMean", [f"{k}.sum", "core.last"], f"{k}.variance", {"keepdims": 0}),
-        ("Max", [f"{k}.variance", "core.least"], f"{k}.positive", {}),
-        ("Mul", [f"{k}.positive", ratio], variance, {}),
-        ("Reshape", [f"{k}.mean", "core.flat"], f"{k}.flat", {}),
-        ("Add", [f"{k}.flat", shift], mean, {}),
+        ("Reshape", [seen_mean, f"{prefix}.shape"], f"{prefix}.means", {}),
+        ("Reshape", [seen_variance, f"{prefix}.shape"], f"{prefix}.variances", {}),
+        ("ReduceMean", [f"{prefix}.means", "core.last"], f"{prefix}.mean", {"keepdims": 1}),
+        ("Sub", [f"{prefix}.means", f"{prefix}.mean"], f"{prefix}.apart", {}),
+        ("Mul", [f"{prefix}.apart", f"{prefix}.apart"], f"{prefix}.square", {}),
+        ("Add", [f"{prefix}.variances", f"{prefix}.square"], f"{prefix}.sum", {}),
+        ("ReduceMean", [f"{prefix}.sum", "core.last"], f"{prefix}.variance", {"keepdims": 0}),
+        ("Max", [f"{prefix}.variance", "core.least"], f"{prefix}.positive", {}),
+        ("Mul", [f"{prefix}.positive", ratio], variance, {}),
+        ("Reshape", [f"{prefix}.mean", "core.flat"], f"{prefix}.flat", {}),
+        ("Add", [f"{prefix}.flat", shift], mean, {}),
     ]
-    shape = helper.make_node("Constant", [], [f"{k}.shape"], value_ints=[norm.groups, -1])
+    shape = helper.make_node("Constant", [], [f"{prefix}.shape"], value_ints=[norm.groups, -1])
     return [shape, *(helper.make_node(kind, inputs, [output], **more) for kind, inputs, output, more in steps)]

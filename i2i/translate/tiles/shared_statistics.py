@@ -1,14 +1,14 @@
-"""Finding the statistics of an image that is too large to go through the network at once.
+"""Estimates normalisation statistics of an image that is too large to go through the network at once.
 
-What a layer's statistics are depends on how all layers before it normalise, so those of one layer after the other
-would take a pass over the image for each. Measuring all layers under a first guess, and again under what was
-measured, does not converge: the errors of 20 layers multiply. What works is a deferred correction, as multigrid
-methods have it: a sample of the image that fits into memory goes through the network as one batch, each layer
-normalised by the batch, which makes a guess consistent from layer to layer; a pass over the whole image tells by how
-much each layer's statistics of the sample are off; and the sample goes through again with that difference put in.
-In each round the error falls to a fraction, and the first layers' are exact.
+A layer's statistics depend on how all layers before it normalise, so exact ones would take a pass over the image for
+each layer. Fixed-point iteration (measure all layers under a guess, then again under the measured values) does not
+converge: the errors of 20 layers multiply. What works is a deferred correction, as in multigrid methods: a sample of
+the image that fits into memory goes through the network as one batch, each layer normalised by the batch, which gives
+estimates that are consistent from layer to layer; a pass over the whole image measures how far they are off in each
+layer; and the sample goes through again, corrected by that difference. Each round reduces the error to a fraction, and
+the first layers are exact.
 
-However far the values are from the true ones, no seam can show: all tiles are computed with the same.
+However far the values are from the true ones, no seam can show: all tiles are normalised by the same values.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from i2i.runtime.network import ExportedNetwork
 from i2i.runtime.runner import Feeds
-from i2i.translate.tiles.statistics import (
+from i2i.translate.tiles.changed_graph import (
     CORE,
     MIN_VARIANCE,
     PURPOSES,
@@ -37,13 +37,13 @@ MAX_ROUNDS = 6
 
 
 class SharedStatistics:
-    """Three changed copies of a network, and the rounds in which the statistics are found.
+    """Three changed copies of a network, with which the statistics of an image are estimated and tiles translated.
 
     Args:
-        network: its receptive field must be known and its statistics global.
+        network: a network with instance or group normalisation and a known receptive field.
 
     Raises:
-        ModelError: its graph cannot be changed so.
+        ModelError: its graph cannot be changed as `changed_graph` describes.
     """
 
     def __init__(self, network: ExportedNetwork) -> None:
@@ -53,17 +53,18 @@ class SharedStatistics:
             changed, self.norms = changed_graph(network.path, purpose)
             runners.append(network.runner.open_variant(changed))
         self._estimate, self._measure, self._translate = runners
-        network.runner.free_memory_after_runs()  # three more graphs, each of which would keep what it ever took
+        network.runner.free_memory_after_runs()  # three more graphs, each of which would keep its peak memory
 
     def find(self, sample: Feeds, tiles: Iterable[tuple[Feeds, Span, Span]]) -> tuple[Feeds, float]:
         """Finds the statistics of a whole image.
 
         Args:
-            sample: what the network is fed for a batch of windows of it.
-            tiles: what the network is fed for each tile, and where its rows and columns lie; gone through once a round.
+            sample: feeds of the network for a batch of windows of the image.
+            tiles: for each tile the feeds of the network, its rows and its columns; iterated once a round.
 
         Returns:
-            What `translate` is to be fed besides, and how far it moved in the last round, in standard deviations.
+            The statistics, to be merged into the feeds of `translate`, and their largest change in the last round, in
+            standard deviations.
         """
         corrections = self._no_corrections()
         seen, used = self._estimated(sample, corrections)
@@ -81,7 +82,7 @@ class SharedStatistics:
         """Translates tiles.
 
         Args:
-            feeds: what the network is fed for them, and what `find` gave.
+            feeds: feeds of the network for the tiles, merged with the statistics from `find`.
 
         Returns:
             Images ``(N, H, W, C)``.
@@ -89,7 +90,7 @@ class SharedStatistics:
         return self._translate.run(["image_out"], feeds)[0]
 
     def _estimated(self, sample: Feeds, corrections: Feeds) -> tuple[list[Moments], Feeds]:
-        """The sample's statistics, and what the layers were normalised by: the same, corrected."""
+        """The sample's statistics, and the corrected ones, by which its layers were normalised."""
         names, used = seen_names(self.norms), used_names(self.norms)
         everything = np.array([[0, 0], [1, 1], [1, 1]], np.int64)
         values = self._estimate.run(names + used, sample | corrections | {CORE: everything})
@@ -125,22 +126,22 @@ class SharedStatistics:
 
 
 def _moments(values: Sequence[np.ndarray], weight: float) -> list[Moments]:
-    """The moments that means and variances in turn make; `weight` is the number of their pixels."""
+    """Moments from arrays that are means and variances alternately; `weight` is their number of pixels."""
     exact = [value.astype(np.float64) for value in values]
     return [Moments(weight, mean, variance) for mean, variance in zip(exact[::2], exact[1::2], strict=True)]
 
 
 def _largest_change(before: Feeds, after: Feeds, mean: str, variance: str) -> float:
-    """How far a layer's means and standard deviations moved, in standard deviations: most of all channels.
+    """The largest change of a layer's means and standard deviations over all channels, in standard deviations.
 
     Args:
         before: statistics by name.
-        after: the same a round later.
+        after: statistics a round later, by name.
         mean: name of the layer's means.
-        variance: name of its variances.
+        variance: name of the layer's variances.
     """
     old, new = np.sqrt(before[variance] + MIN_VARIANCE), np.sqrt(after[variance] + MIN_VARIANCE)
-    # A channel that hardly varies beside the others of its layer does not count by its own measure.
+    # A channel that hardly varies is measured by a fraction of the largest deviation: its own would exaggerate.
     unit = np.maximum(new, 1e-3 * new.max())
     moved = np.maximum(np.abs(after[mean] - before[mean]), np.abs(new - old))
     return float((moved / unit).max())
