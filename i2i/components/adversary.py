@@ -101,7 +101,8 @@ class Adversary:
             choice: the discriminator.
             in_channels: its input's channels.
             size: (height, width) of what it sees; by default that of the training images.
-            inputs: what it is called with, such as ``("image", "label")``; its attribute `inputs` says so too.
+            inputs: names of the tensors that the recipe calls it with, such as ``("image", "label")``; a discriminator
+                whose attribute `inputs` has other names is refused.
             options: options that replace those of the choice.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Sums and means over the images of all training processes, differentiable as often as one likes."""
+"""Means over the images of all training processes, differentiable any number of times."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from torch import Tensor, distributed
 
 
 def all_mean(x: Tensor) -> Tensor:
-    """Mean of a tensor over the processes; of equal shares of a batch that is the batch's mean.
+    """Mean of a tensor over the processes, for means over a whole batch of which each process has an equal share.
 
-    Every process must call it. Its gradient is right where the engine averages the gradients of all processes.
+    Every process must call it. The gradient is right if the gradients of all processes are averaged afterwards, as the
+    engine does.
+
+    Args:
+        x: of any shape, the same in every process.
+
+    Returns:
+        Tensor of the shape of `x`; `x` itself in a single process.
     """
     if not distributed.is_initialized() or distributed.get_world_size() == 1:
         return x

@@ -96,7 +96,7 @@ def mirror_padded(image: Tensor, multiple: int, minimum: int) -> Tensor:
 
 
 def _computed(module: nn.Module) -> dict[int, Tensor]:
-    """For deepcopy: detached copies of tensors that were computed from parameters, as spectral norm keeps them."""
+    """Memo for deepcopy: detached copies of a module's computed tensors, such as those of spectral norm, by id."""
     values = [value for layer in module.modules() for value in vars(layer).values() if isinstance(value, Tensor)]
     return {id(value): value.detach().clone() for value in values if not value.is_leaf}
 

@@ -40,8 +40,8 @@ class InstanceNorm2d(nn.Module):
         return f"{self.channels}, affine={self.weight is not None}"
 
 
-class Critic(nn.Sequential):
-    """A discriminator of layers in a row, which can also give its features.
+class SequentialDiscriminator(nn.Sequential):
+    """A discriminator whose layers follow each other; it can return the activations besides the logits.
 
     Args:
         layers: the layers; the last one gives the logits.

@@ -22,7 +22,7 @@ class MinibatchStd(nn.Module):
         channels: channels of the input.
 
     Attributes:
-        out_channels: one more.
+        out_channels: ``channels + 1``.
     """
 
     def __init__(self, channels: int) -> None:
@@ -65,7 +65,7 @@ class MinibatchDiscrimination(nn.Module):
 
 
 class _Unchanged(nn.Identity):
-    """No layer, with the attribute that the others have."""
+    """An identity with the attribute `out_channels` of the other layers."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

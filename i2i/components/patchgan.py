@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from i2i.api import Config
-from i2i.components.layers import Critic, NormName, init_weights, norm_layer
+from i2i.components.layers import NormName, SequentialDiscriminator, init_weights, norm_layer
 from i2i.components.minibatch import MinibatchName, minibatch_layer
 
 
@@ -66,7 +66,7 @@ def build_patch(config: PatchConfig, *, in_channels: int, size: tuple[int, int])
         ]
     minibatch = minibatch_layer(config.minibatch, width)
     layers += [minibatch, nn.Conv2d(minibatch.out_channels, 1, 4, 1, 1)]
-    return init_weights(Critic(*layers, features=config.features), config.init_std)
+    return init_weights(SequentialDiscriminator(*layers, features=config.features), config.init_std)
 
 
 def build_pixel(config: PixelConfig, *, in_channels: int, size: tuple[int, int]) -> nn.Module:
@@ -80,4 +80,4 @@ def build_pixel(config: PixelConfig, *, in_channels: int, size: tuple[int, int])
         nn.LeakyReLU(0.2),
         nn.Conv2d(2 * width, 1, 1, bias=config.norm != "batch"),
     )
-    return init_weights(Critic(*layers, features=config.features), config.init_std)
+    return init_weights(SequentialDiscriminator(*layers, features=config.features), config.init_std)

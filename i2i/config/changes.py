@@ -1,4 +1,4 @@
-"""Which options may change when a run is resumed, and which would make another training of it."""
+"""Checks which options have changed when a run is resumed: those that would make it another training are refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CHANGEABLE = (
 """Keys, as patterns, that may change when a run is resumed; so may numbers of the recipe, such as weights of losses."""
 BATCH = ("train.batch_size", "train.accumulate")
 """Keys that may change if their product stays the same: each step then sees the same samples."""
-FIXED = ("train.optimizer.momentum",)  # without it in the beginning there is no state to go on from
+FIXED = ("train.optimizer.momentum",)  # an optimiser that began without momentum has no state for it
 """Keys that may not change although a pattern of `CHANGEABLE` matches."""
 NETWORKS = (GeneratorChoice, DiscriminatorChoice, FeaturesChoice)
 """Choices in the recipe's section whose options decide the shape of weights, and may not change."""
@@ -51,15 +51,15 @@ def resumed_config(saved: RunConfig, requested: RunConfig, run: Path) -> tuple[R
 
     Args:
         saved: the run's own configuration.
-        requested: what was resolved from it and from what the user gave.
+        requested: the configuration resolved from `saved` and the user's options.
         run: the run folder, for messages.
 
     Returns:
-        `requested`, with the run's own values where they were left to be found out; and one line that names the
-        changes, empty without any.
+        `requested`, where ``auto`` is replaced by the run's values; and one line that names the changes, empty if there
+        are none.
 
     Raises:
-        RunError: a change would make another training of it.
+        RunError: a change would make the run another training.
     """
     train: dict[str, Any] = {}
     if not requested.train.batch_size:  # auto: the run has measured already

@@ -30,7 +30,7 @@ SAMPLES: dict[str, Any] = {
     "data": {"size": 64},
     "train": {"batch_size": 4, "steps": 200, "sample_every": 50, "checkpoint_every": 100},
 }
-"""What a recipe without a preset called ``samples`` trains on when there is no data."""
+"""The preset ``samples`` of recipes that have none: values for training on drawn samples when there is no data."""
 
 Settings = Mapping[str, Any] | Sequence[str | Layer]
 """Single values of a configuration; see `resolve`."""
@@ -38,7 +38,17 @@ Settings = Mapping[str, Any] | Sequence[str | Layer]
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that decides a run; written to the run folder and read back from there."""
+    """The whole configuration of a run; written to the run folder and read back from there.
+
+    Attributes:
+        recipe: name of the recipe.
+        preset: name of the preset that was used.
+        seed: seed of all random numbers, from 0 to 2**63 - 1.
+        data: the section ``data``.
+        train: the section ``train``.
+        engine: the section ``engine``.
+        options: the recipe's own section.
+    """
 
     recipe: str
     preset: str
@@ -47,7 +57,6 @@ class RunConfig:
     train: TrainConfig
     engine: EngineConfig
     options: Config
-    """The recipe's own section."""
 
     @property
     def sections(self) -> dict[str, Config]:
@@ -140,7 +149,7 @@ def _recipe_name(recipe: str | None, user: Sequence[Layer]) -> str:
 
 
 def _qualified(layer: Layer, recipe: str, models: Mapping[str, type[Config]]) -> Layer:
-    """Puts ``scale`` into the section that has such an option, the recipe's own first, where it may be left out."""
+    """Adds the section to a key such as ``scale``: that with such an option, the recipe's own section first."""
     if not layer.may_omit_section:
         return layer
     (key,) = layer.values
@@ -265,7 +274,7 @@ def _parse(
 
 
 def validation_reason(error: ValidationError) -> str:
-    """What pydantic's first objection is, without the words that it puts before a `ValueError` of a validator."""
+    """The message of pydantic's first error, without the prefix that it adds to a `ValueError` of a validator."""
     return error.errors()[0]["msg"].removeprefix("Value error, ")
 
 

@@ -33,7 +33,7 @@ class Layer:
 
     Attributes:
         values: nested values; any part of a configuration.
-        origin: what messages call the place that they come from.
+        origin: where they come from, for messages, such as the path of a file.
         lines: line numbers of the keys, for values from a file.
         may_omit_section: whether ``scale`` may stand for ``data.scale``, as it may in a ``--set``.
     """
@@ -103,7 +103,7 @@ def setting(key: str, value: Any, origin: str, *, may_omit_section: bool = False
     Args:
         key: such as ``train.batch_size``.
         value: a plain value, list, mapping or path.
-        origin: what messages call it.
+        origin: where the value comes from, for messages.
         may_omit_section: whether the key may lack its section.
     """
     tree: Any = os.fspath(value) if isinstance(value, os.PathLike) else value
@@ -114,7 +114,7 @@ def setting(key: str, value: Any, origin: str, *, may_omit_section: bool = False
 
 def _plain(node: Any, path: KeyPath, lines: dict[KeyPath, int], depth: int = 0) -> Any:
     """Makes ruamel's nodes plain python values; notes the line of every key on the way."""
-    if depth > MAX_DEPTH or len(lines) > MAX_KEYS:  # an alias may hold itself, or grow without end
+    if depth > MAX_DEPTH or len(lines) > MAX_KEYS:  # an alias may contain itself, or expand without end
         raise ConfigError(f"{'.'.join(path[:3])}: nested too deep or too large for a configuration")
     if isinstance(node, CommentedMap):
         for key in node:

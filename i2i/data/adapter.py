@@ -1,6 +1,6 @@
-"""Datasets of plugins as the rest of i2i sees them: whatever one leaves out has the default of `i2i.Dataset`.
+"""Adapts datasets of plugins to one interface: members that a dataset lacks get the defaults of `i2i.Dataset`.
 
-This is the only place that asks a dataset or its builder what members and keywords it has.
+Only this module inspects the members of a dataset and the parameters of its builder.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from i2i.plugins import Plugins
 
 @dataclass(frozen=True)
 class DatasetComponent:
-    """A dataset component, and what it says about itself before it is built.
+    """A dataset component, with what is known about its datasets before one is built.
 
     Attributes:
-        component: what the plugin's hook returned.
-        full_name: what messages call it: with its plugin and distribution.
+        component: the component that the plugin's hook returned.
+        full_name: its name in messages, with plugin and distribution.
         built_in: whether it comes with i2i.
     """
 
@@ -38,7 +38,7 @@ class DatasetComponent:
 
     @property
     def gives(self) -> frozenset[str] | None:
-        """Keys of its samples; None if it does not say, and none if what it says is no set of names."""
+        """Keys of its samples; None if the class does not say, empty if its attribute `gives` is no set of names."""
         keys = getattr(self.component.build, "gives", None)
         try:
             return None if keys is None else frozenset(map(str, keys))
@@ -63,7 +63,7 @@ class DatasetComponent:
 
     @property
     def detects(self) -> bool:
-        """Whether it can say which folders it reads."""
+        """Whether its class has a method `detect` of its own."""
         return getattr(self.component.build, "detect", Dataset.detect) is not Dataset.detect
 
     def accepts(self, keyword: str) -> bool:
@@ -71,7 +71,7 @@ class DatasetComponent:
         return keyword in inspect.signature(self.component.build).parameters
 
     def fits(self, root: Path | None) -> bool:
-        """Whether it reads that folder, as it says by `detect`; without a folder, whether it draws its samples."""
+        """Whether its `detect` accepts the folder; without a folder, whether it draws its samples by code."""
         if root is None:
             return not self.reads_folder
         try:
@@ -99,18 +99,18 @@ def dataset_component(plugins: Plugins, name: str) -> DatasetComponent:
 
 
 class AdaptedDataset:
-    """The dataset of one split, with every member of `i2i.Dataset` whether its class has it or not.
+    """The dataset of one split, with all members of `i2i.Dataset` even if its own class lacks some.
 
     Args:
-        dataset: what the component's builder returned.
-        full_name: what messages call the component.
-        reader: reads its files, if it lets others read them.
+        dataset: the object that the component's builder returned.
+        full_name: the component's name in messages.
+        reader: reads its files, if its builder takes a reader.
 
     Attributes:
-        full_name: what messages call the component.
-        reader: reads its files, if it lets others read them.
+        full_name: the component's name in messages.
+        reader: reads its files, if its builder takes a reader.
         paired: whether source and target of a sample belong together.
-        has_splits: whether validation samples are apart from those of training.
+        has_splits: whether the data have validation samples of their own.
         labels: names of the classes that labels number; empty without classes.
         looks_complete: whether `look` shows all keys of a sample.
     """
@@ -132,7 +132,7 @@ class AdaptedDataset:
 
     @property
     def problems(self) -> list[DataError]:
-        """Files that are left out; in a line of text the file's name is what stands before the first colon."""
+        """Files that are left out; of a problem given as text, the part before the first colon is the file's name."""
         return [
             problem if isinstance(problem, DataError) else _as_error(str(problem))
             for problem in getattr(self._dataset, "problems", Dataset.problems)

@@ -1,4 +1,4 @@
-"""Batches of samples in a reproducible order, and on their way to the device.
+"""Batches of samples: their reproducible order, loading, stacking, and moving to the device.
 
 Sample number n of a run is a function of the seed and n alone: the epoch's permutation is drawn from (seed, epoch) and
 every random number of a sample from (seed, epoch, index). So neither the number of loader processes nor of training
@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from i2i.errors import UserError
 
 SKIPPED = "_skipped"
-"""Batch key under which what was wrong with replaced samples travels to the main process, a line each."""
+"""Batch key of a list of lines, each about a sample that could not be used and was replaced, and why."""
 
 
 class LoadableSamples(Protocol):
@@ -37,8 +37,8 @@ class LoadableSamples(Protocol):
         """Reads into memory what loader processes are to share."""
 
 
-class Order:
-    """Batches of sample places from any step on, for one of several processes; never ends.
+class BatchOrder:
+    """Iterates over batches of (epoch, position) pairs from any step on, for one of several processes; never ends.
 
     The epochs' permutations follow one another without a gap, so a batch may span two epochs and nothing is dropped.
 
@@ -47,7 +47,7 @@ class Order:
         batch: samples in a batch over all processes.
         seed: the run's seed.
         start: number of the first batch.
-        rank: this process.
+        rank: number of this process, from 0.
         world: number of processes; divides `batch`.
     """
 
@@ -72,17 +72,17 @@ class Order:
 
 def batches(
     samples: LoadableSamples,
-    order: Order,
+    order: BatchOrder,
     workers: int,
     *,
     pin_memory: bool = False,
     context: BaseContext | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Batches that are read ahead by loader processes, which have started when this returns.
+    """Batches that loader processes read ahead; the processes have started when this returns.
 
     Args:
         samples: the data set.
-        order: places of the samples of each batch.
+        order: epochs and positions of the samples of each batch.
         workers: number of loader processes; 0: this process loads.
         pin_memory: whether batches are in pinned memory, which moves to a GPU faster.
         context: the multiprocessing context that makes the loader processes; None: the usual one.
@@ -106,7 +106,7 @@ def batches(
 
 
 def _raising(loaded: Iterator[dict[str, Any] | UserError]) -> Iterator[dict[str, Any]]:
-    """The batches; an error that came instead of one is raised."""
+    """The batches; raises an error that was loaded in place of one."""
     for batch in loaded:
         if isinstance(batch, UserError):
             raise batch
@@ -114,7 +114,7 @@ def _raising(loaded: Iterator[dict[str, Any] | UserError]) -> Iterator[dict[str,
 
 
 class _ErrorsAsValues(Dataset):
-    """Samples, or the errors that they raise: from a loader process torch would send a traceback, as text."""
+    """Gives errors of samples as values: torch would raise them with the loader process's traceback in the message."""
 
     def __init__(self, samples: LoadableSamples) -> None:
         self.samples = samples
@@ -132,7 +132,7 @@ def _collate_or_error(samples: Sequence[dict[str, Any] | UserError]) -> dict[str
 
 
 def _portable(error: UserError) -> UserError:
-    """The error as one of i2i's own classes, for a plugin's own class may not survive the way to another process."""
+    """The error as one of i2i's own classes, as a plugin's own class may be unknown in the process that gets it."""
     known = next(cls for cls in type(error).__mro__ if cls.__module__ == UserError.__module__)
     sent: UserError = known(error.reason, kind=error.kind, path=error.path)
     sent.add_note("".join(traceback.format_exception(error)))
@@ -154,14 +154,14 @@ def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _stacked(values: Sequence[Tensor]) -> Tensor:
-    """One tensor; images of 8 bits beside others come to their range, which torch would not do."""
+    """Stacks tensors; if some images are uint8 and others not, the uint8 ones become float32 in [-1, 1] first."""
     if values[0].ndim == 3 and len({value.dtype for value in values}) > 1:
         values = [value.float() / 127.5 - 1 if value.dtype == torch.uint8 else value for value in values]
     return torch.stack(list(values))
 
 
 def to_device(batch: dict[str, Any], device: torch.device, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-    """Moves a batch; uint8 images become `dtype` in [-1, 1] there, four times cheaper to move than floats."""
+    """Moves a batch to a device; uint8 images, a quarter the bytes of floats, become `dtype` in [-1, 1] there."""
     moved = {key: value.to(device, non_blocking=True) for key, value in batch.items() if key != SKIPPED}
     return {key: _scaled(value, dtype) for key, value in moved.items()}
 

@@ -13,15 +13,15 @@ from i2i.images import read_image, to_channels
 class CachedReader:
     """Reads images and keeps the decoded pixels until the memory limit is reached.
 
-    What is in the cache stays, rather than making room for newer images: training visits all images equally often, so
-    every replacement would evict what is needed sooner. Loader processes share, by fork, what was read before them.
+    Cached images are never replaced by newer ones: training visits all images equally often, so a replacement would
+    evict an image that is needed sooner. Loader processes that are forked share the images read before.
 
     Args:
         limit_mb: memory for pixels, in MiB; 0 turns the cache off.
     """
 
     def __init__(self, limit_mb: int) -> None:
-        self._room = limit_mb * 2**20
+        self._free_bytes = limit_mb * 2**20
         self._images: dict[Path, np.ndarray] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class CachedReader:
         if picture.alpha is not None:
             pixels = to_channels(pixels, 4, picture.alpha)
         pixels.setflags(write=False)
-        if pixels.nbytes <= self._room:
-            self._room -= pixels.nbytes
+        if pixels.nbytes <= self._free_bytes:
+            self._free_bytes -= pixels.nbytes
             self._images[path] = pixels
         return pixels

@@ -1,4 +1,4 @@
-"""Which dataset component reads a folder, or draws samples, for a recipe that needs certain keys."""
+"""Finds the dataset component that reads a folder, or draws samples by code, for a recipe's requirements."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Requirements:
 
     Attributes:
         keys: keys that samples must have.
-        paired: whether source and target of a sample must belong together (True), rather should not (False), or
-            either is right (None).
+        paired: whether source and target of a sample must belong together (True), should preferably not (False), or
+            may or may not (None).
     """
 
     keys: frozenset[str]
     paired: bool | None = None
 
     def rank(self, component: DatasetComponent, config: DataConfig) -> tuple[int, bool, int] | None:
-        """How well a dataset meets them, less being better; None if it does not.
+        """How well a dataset meets the requirements, smaller is better; None if it does not.
 
-        Layouts that give the keys by themselves come before those that ``data.degrade`` completes, which have nothing
-        but targets; then those that are paired, or unpaired, as required; then those with the fewest other keys.
+        Layouts that give all keys come before those of targets only, for which ``data.degrade`` makes the sources; then
+        come those that are paired, or unpaired, as preferred; then those with the fewest other keys.
         """
         gives = self.keys if component.gives is None else component.gives
         completed = config.degrade is not None and gives == {"target"}
@@ -40,12 +40,12 @@ class Requirements:
 
 
 def find_layout(config: DataConfig, plugins: Plugins, root: Path | None, requirements: Requirements) -> str:
-    """The name of the dataset component to use: the one that fits best, a folder or, without one, drawings.
+    """The name of the dataset component to use: the configured one, else the one that fits best.
 
     Args:
         config: the data section.
         plugins: where datasets are looked up.
-        root: the data folder, or None.
+        root: the data folder; None for samples drawn by code.
         requirements: what the samples are for.
 
     Raises:

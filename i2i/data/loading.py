@@ -28,8 +28,6 @@ from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 from i2i.plugins.discovery import import_file
 
-__all__ = ["Data", "Samples", "open_data"]
-
 
 class Samples(Dataset):
     """The usable samples of a split as tensors, each drawn with its own random numbers.
@@ -39,8 +37,8 @@ class Samples(Dataset):
         indices: which of its samples are used.
         pipeline: makes tensors of a raw sample.
         seed: the run's seed.
-        known: lines about damaged files that the check before training has said already.
-        plugin_files: plugins that were loaded from files, and may hold the classes of dataset and pipeline.
+        known: lines about damaged files that the check before training has reported already.
+        plugin_files: plugins that were loaded from files, and may define the classes of dataset and pipeline.
     """
 
     def __init__(
@@ -56,7 +54,7 @@ class Samples(Dataset):
         self.seed, self.known, self.plugin_files = seed, known, tuple(plugin_files)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is of plugins as bytes, for a process that knows their classes only once it has loaded the files."""
+        """Dataset and pipeline as bytes: another process must load the plugins' files before it knows their classes."""
         return vars(self) | {"dataset": pickle.dumps((self.dataset, self.pipeline)), "pipeline": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -69,14 +67,14 @@ class Samples(Dataset):
         return len(self.indices)
 
     def preload(self) -> None:
-        """Decodes what fits into memory, for processes that are then forked and share it instead of each its own."""
+        """Decodes the images that fit into memory, so that processes forked afterwards share them."""
         self.dataset.reader.preload()
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
         """The sample at (epoch, position); one that cannot be used is replaced by the next that can.
 
-        What was wrong is in the sample, under `SKIPPED`. A dataset may also have mended a sample itself by another
-        image, as that of unpaired images does: the files that it could not read are named there, too.
+        The sample has lines about what was wrong under the key `SKIPPED`. They also name files that a dataset could not
+        read and replaced by itself, as `Unpaired` does.
         """
         epoch, position = place
         skipped: list[str] = []
@@ -138,8 +136,8 @@ def open_data(
         plugins: where datasets and transforms are looked up.
         needs: keys that samples must have.
         seed: the run's seed.
-        paired: whether source and target of a sample must belong together (True), rather should not (False), or
-            either is right (None).
+        paired: whether source and target of a sample must belong together (True), should preferably not (False), or
+            may or may not (None).
 
     Raises:
         DataError: there is no such folder, no sample in it, a key that the recipe needs is missing, or more than half

@@ -1,4 +1,4 @@
-"""What a dataset gets as `read`: one object that decodes image files, keeps them in memory and notes what was read."""
+"""The object that datasets get as `read`: decodes image files, keeps them in memory and records what was read."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class DatasetReader:
         cache_mb: memory for decoded pixels, in MiB.
 
     Attributes:
-        preloadable: files that fit into that memory together, as far as that is known.
+        preloadable: files to decode in `preload`; they must fit into that memory together.
     """
 
     def __init__(self, cache_mb: int) -> None:
         self.preloadable: Sequence[Path] = ()
         self._decode = CachedReader(cache_mb)
         self._collector: FactsCollector | None = None
-        self._recordings: dict[int, list[FileRead]] = {}  # of threads by their number
+        self._recordings: dict[int, list[FileRead]] = {}  # by the number of the thread
 
     def __call__(self, path: Path, /) -> np.ndarray:
         """Pixels ``(H, W, C)``, C in 1, 3, 4 (alpha last), uint8, uint16 or float32; not to be written to.
@@ -67,7 +67,7 @@ class DatasetReader:
 
     @contextmanager
     def recording(self) -> Iterator[list[FileRead]]:
-        """Gives a list that grows with every file that this thread reads inside the context."""
+        """Gives a list to which every file that this thread reads inside the context is added."""
         thread = threading.get_ident()
         self._recordings[thread] = []
         try:
@@ -85,7 +85,7 @@ class DatasetReader:
             self._collector = None
 
     def preload(self) -> None:
-        """Decodes what fits into memory, for processes that are then forked and share it."""
+        """Decodes the files in `preloadable`, so that processes forked afterwards share them."""
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._preload_one, self.preloadable))
 

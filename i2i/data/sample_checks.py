@@ -1,4 +1,4 @@
-"""What datasets and transforms promise of their samples; one that breaks its promise is named."""
+"""Checks of what datasets and transforms return; an error names the component that is at fault."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_sample(name: str, sample: Any, labels: Sequence[str] = (), *, keys: Se
     """Checks one sample before it becomes tensors.
 
     Args:
-        name: what messages call the sample: its dataset or transform, and its number.
+        name: the sample's name in messages: its dataset or transform, and its number.
         sample: what the dataset or transform returned.
         labels: names of the classes; without any, every number will do.
         keys: keys that it must have.
@@ -59,9 +59,9 @@ def check_keys(name: str, sample: Mapping[str, Any], keys: Sequence[str]) -> Non
 
 
 def label_problem(sample: Mapping[str, Any], labels: Sequence[str]) -> str:
-    """Which label is out of the range of the dataset's classes, as a sentence; empty if none is, or none has a name.
+    """A message about a label beyond the dataset's classes; empty if there is none, or if the classes have no names.
 
-    On a GPU such a label would end the process, and say nothing of where it comes from.
+    On a GPU such a label would end the process with an error that does not tell where it comes from.
     """
     for key in [key for key in LABELS if labels and key in sample]:
         label = sample[key]
@@ -75,7 +75,7 @@ def label_problem(sample: Mapping[str, Any], labels: Sequence[str]) -> str:
 
 
 def image_problem(image: Any) -> str:
-    """What is wrong with an image array, as the rest of a sentence; nothing if it is one, or a tensor of other data."""
+    """What is wrong with an image array, to follow its name in a message; empty if nothing is. Tensors always pass."""
     want = "must be an array (H, W, C) of uint8, uint16 or float32 with 1, 3 or 4 channels"
     if isinstance(image, torch.Tensor):
         return ""
@@ -93,7 +93,7 @@ class CheckedTransform:
 
     Attributes:
         transform: changes samples.
-        full_name: what messages call it.
+        full_name: its name in messages.
     """
 
     transform: Transform

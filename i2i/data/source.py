@@ -1,4 +1,4 @@
-"""A data folder, or a set of samples drawn by code, with the dataset component that reads it; and its splits."""
+"""Where samples come from: a data folder, or code that draws them; and their splits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from i2i.data.layouts.splits import held_out
 from i2i.data.reader import DatasetReader
 from i2i.errors import ConfigError, DataError, attributed_to
 from i2i.plugins import Plugins
-from i2i.plugins.builder import configured
+from i2i.plugins.builder import checked_options
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class DataSource:
     """A data folder, or a set of samples drawn by code, with the dataset component that reads it.
 
     Attributes:
-        root: the folder; None for drawings.
+        root: the folder; None for samples drawn by code.
         layout: the dataset component that builds the datasets of the splits.
         options: the component's options.
         reader: reads image files for all datasets that are built here.
@@ -38,7 +38,7 @@ class DataSource:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages: the folder, or the name of the dataset component."""
         return str(self.root or self.layout.name)
 
     def open(self, split: str, transform: Transform = dict) -> AdaptedDataset:
@@ -46,7 +46,7 @@ class DataSource:
 
         Args:
             split: ``train`` or ``val``.
-            transform: what the dataset does with each sample; the default hands it on as it is.
+            transform: called by the dataset with each sample; by default a function that copies the dictionary.
 
         Raises:
             DataError: the folder is not as the layout needs it.
@@ -64,12 +64,12 @@ class DataSource:
 def data_source(
     plugins: Plugins, layout: str, root: Path | None, options: Mapping[str, Any], *, cache_mb: int = 0, scale: int = 1
 ) -> DataSource:
-    """A folder, or drawings, with the dataset component of that name.
+    """The `DataSource` of a folder, or of samples drawn by code, with the dataset component of that name.
 
     Args:
         plugins: where the component is looked up.
         layout: name of the component, as ``data.layout`` has it.
-        root: the data folder; None for drawings.
+        root: the data folder; None for samples drawn by code.
         options: the component's options.
         cache_mb: memory for decoded images, in MiB.
         scale: how many times larger the target is than the source.
@@ -80,12 +80,12 @@ def data_source(
     """
     component = dataset_component(plugins, layout)
     return DataSource(
-        root, component, configured("dataset", component.component, dict(options)), DatasetReader(cache_mb), scale
+        root, component, checked_options("dataset", component.component, dict(options)), DatasetReader(cache_mb), scale
     )
 
 
 def find_source(config: DataConfig, plugins: Plugins, requirements: Requirements, key: str = "root") -> DataSource:
-    """Finds out what reads the data folder of a configuration.
+    """The `DataSource` of a configuration: its data folder with the configured or detected layout.
 
     Args:
         config: the data section.
@@ -111,13 +111,13 @@ def find_source(config: DataConfig, plugins: Plugins, requirements: Requirements
 
 @dataclass(frozen=True)
 class Split:
-    """The samples of training, or of validation.
+    """The training samples, or the validation samples.
 
     Attributes:
         name: ``train`` or ``val``.
-        source: where they come from.
-        dataset: reads them, unchanged; training and validation share one if some of its samples are held out.
-        indices: which samples of the dataset they are.
+        source: where the samples come from.
+        dataset: gives the samples untransformed; both splits share it if validation samples are held out of training.
+        indices: indices of the split's samples in the dataset.
     """
 
     name: str
@@ -127,12 +127,12 @@ class Split:
 
 
 def open_splits(source: DataSource, val_source: DataSource, val_fraction: float) -> tuple[Split, Split]:
-    """Opens the samples of training and of validation.
+    """Opens the training and the validation samples.
 
     Args:
         source: where training samples come from.
-        val_source: where validation samples come from; often the same.
-        val_fraction: share of the training samples that is held out if there is nothing else to validate on.
+        val_source: where validation samples come from; may be the same object.
+        val_fraction: share of the training samples that is held out if there are no validation samples.
     """
     train, val = source.open("train"), val_source.open("val")
     indices = list(range(len(train)))

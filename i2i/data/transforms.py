@@ -64,7 +64,7 @@ class Augment:
     def __call__(self, sample: Sample) -> Sample:
         """Images ``(H, W, C)`` -> the same keys, the same dtypes except uint16 -> float32."""
         if self.photometric:  # albumentations does not know 16 bit there
-            sample = _images(
+            sample = _map_images(
                 sample, lambda image: to_dtype(image, np.dtype(np.float32)) if image.dtype == np.uint16 else image
             )
         return _apply(self.compose, sample)
@@ -79,8 +79,8 @@ class SamplePipeline:
     Attributes:
         config: the data section.
         channels: number of channels of the images, by key.
-        augment: the chosen transform, or None for validation, which sees the image's centre, or all of it.
-        degrade: makes the source of samples that have none; None leaves them as they are.
+        augment: augmentation of training samples; None for validation, which uses the image's centre, or all of it.
+        degrade: makes the source of samples that have none; None: samples are left without one.
         paired: whether the images of a sample share their random parameters.
     """
 
@@ -105,7 +105,7 @@ class SamplePipeline:
             sample = self.degrade(sample)
             if "source" not in sample and self.config.degrade is not None:
                 raise ConfigError(f"data.degrade={self.config.degrade.name} makes no source: choose a degradation")
-        return _images(sample, _to_tensor)
+        return _map_images(sample, _to_tensor)
 
     def _changed(self, sample: Sample) -> Sample:
         sample = self.geometry(sample)
@@ -127,7 +127,7 @@ def swapped(sample: Sample, direction: str) -> Sample:
 def _geometry(config: DataConfig, *, random: bool) -> Transform:
     """Resize and random crop for training; the whole image (or its centre) at the crop's size for validation."""
     if config.val_whole and not random:
-        return partial(_whole, scale=config.scale)
+        return partial(_cut_to_multiple, scale=config.scale)
     a = _albumentations()
     size = config.size
     method = {"interpolation": cv2.INTER_CUBIC, "area_for_downscale": "image"}
@@ -164,7 +164,7 @@ def aligned_crop(sample: Sample, size: int, scale: int, *, random: bool) -> Samp
     Raises:
         DataError: the target is not that much larger.
     """
-    sample = _whole(sample, scale)
+    sample = _cut_to_multiple(sample, scale)
     source, target, side = sample["source"], sample["target"], size // scale
     short = [max(0, side - length) for length in source.shape[:2]]
     source, target = (
@@ -179,7 +179,7 @@ def aligned_crop(sample: Sample, size: int, scale: int, *, random: bool) -> Samp
     }
 
 
-def _whole(sample: Sample, scale: int) -> Sample:
+def _cut_to_multiple(sample: Sample, scale: int) -> Sample:
     """Cuts the rest of the division by the scale off the target's right and lower side."""
     target = sample.get("target")
     if scale == 1 or not is_image(target):
@@ -217,7 +217,7 @@ def _apply(compose: Compose, sample: Sample) -> Sample:
     return sample | {first: result["image"]} | {key: result[key] for key in others}
 
 
-def _images(sample: Sample, change: Callable[[np.ndarray], Any]) -> Sample:
+def _map_images(sample: Sample, change: Callable[[np.ndarray], Any]) -> Sample:
     return {key: change(value) if is_image(value) else value for key, value in sample.items()}
 
 

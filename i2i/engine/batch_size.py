@@ -1,7 +1,7 @@
-"""The largest batch that fits in memory: what ``train.batch_size=auto`` stands for.
+"""Finds the largest batch that fits in memory, for ``train.batch_size=auto``.
 
-Steps are done in memory with 1, 2, 4, ... samples until the growth can be told from noise; the rest is a straight line,
-for activations grow with the batch and nothing else does. So nothing is ever tried that is not expected to fit.
+Memory is measured in steps with 1, 2, 4, ... samples until its growth exceeds the noise, and then extrapolated
+linearly, as only activations grow with the batch. So no batch is tried that is not expected to fit.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from i2i.plugins import Plugins
 
 MAX_BATCH = 256
 MEMORY_SHARE = {"cuda": 0.9, "cpu": 0.7}
-"""Part of the free memory that is used; the rest is for validation, loading, fragmentation, and on a CPU for others."""
+"""Share of the free memory that is used; the rest is for validation, loading, fragmentation, and other programs."""
 MIN_GROWTH = 256 * MIB
 """Growth between two batch sizes that is certainly more than what allocators and caches hide."""
 
@@ -43,15 +43,15 @@ def fit_batch(config: RunConfig, plugins: Plugins, fabric: Fabric) -> tuple[RunC
     Raises:
         ConfigError: the memory of this device or system cannot be measured.
         TrainingError: not even one sample a process fits.
-        UserError: as of `open_training`.
+        UserError: the data cannot be used, or networks cannot be built; see `open_training`.
     """
     world = fabric.world_size
     if not memory.known(fabric.device):
         raise ConfigError("train.batch_size=auto can measure the memory of GPUs and of Linux only: give a number")
     training, data = open_training(_with_batch(config, world), plugins, fabric)
     cap = max(1, min(MAX_BATCH, len(data.train)) // world)
-    with memory.explained(training):
-        share, why = _share(training, data, fabric, cap)
+    with memory.shortage_explained(training):
+        share, why = _largest_share(training, data, fabric, cap)
     del training, data
     gc.collect()
     if fabric.device.type == "cuda":
@@ -63,9 +63,9 @@ def _with_batch(config: RunConfig, batch: int) -> RunConfig:
     return replace(config, train=config.train.model_copy(update={"batch_size": batch}))
 
 
-def _share(training: Training, data: Data, fabric: Fabric, cap: int) -> tuple[int, str]:
-    """Samples a process, and the reason."""
-    limit = _limit(fabric)
+def _largest_share(training: Training, data: Data, fabric: Fabric, cap: int) -> tuple[int, str]:
+    """The most samples a process, `cap` at most, and the reason in words."""
+    limit = _byte_limit(fabric)
     peak, batch, growth, slope = _peak_of(training, data, fabric, 1), 1, 0, 0.0
     while batch < cap:
         if peak + slope * batch > limit:  # the next doubling is not expected to fit
@@ -81,11 +81,11 @@ def _share(training: Training, data: Data, fabric: Fabric, cap: int) -> tuple[in
         return cap, "as many as there are samples" if cap * fabric.world_size < MAX_BATCH else "the most that is tried"
     fits = batch + int((limit - peak) / slope) if slope else batch
     text = f"{size_text(slope)} a sample, {size_text(limit)} for training"
-    return _confirmed(training, data, fabric, max(1, min(cap, fits)), batch), text
+    return _first_that_fits(training, data, fabric, max(1, min(cap, fits)), batch), text
 
 
-def _confirmed(training: Training, data: Data, fabric: Fabric, batch: int, known: int) -> int:
-    """On one GPU the number is tried; `known` has fitted already."""
+def _first_that_fits(training: Training, data: Data, fabric: Fabric, batch: int, known: int) -> int:
+    """On one GPU, tries `batch` and then smaller ones; returns the first that fits, at least `known`, which did."""
     while fabric.device.type == "cuda" and fabric.world_size == 1 and batch > known:
         try:
             _steps(training, data, batch)
@@ -99,22 +99,22 @@ def _confirmed(training: Training, data: Data, fabric: Fabric, batch: int, known
     return batch
 
 
-def _limit(fabric: Fabric) -> int:
+def _byte_limit(fabric: Fabric) -> int:
     """Most bytes that this process may hold; the least of all processes."""
     device = fabric.device
     neighbours = 1 if device.type == "cuda" else fabric.world_size
     limit = memory.used(device) + int(MEMORY_SHARE[device.type] * memory.available(device) / neighbours)
-    return _agreed(limit, fabric, distributed.ReduceOp.MIN)
+    return _reduced(limit, fabric, distributed.ReduceOp.MIN)
 
 
 def _peak_of(training: Training, data: Data, fabric: Fabric, batch: int) -> int:
     """Most bytes held in steps with so many samples a process; the most of all processes."""
     memory.forget_peak(fabric.device)
     _steps(training, data, batch)
-    return _agreed(memory.peak(fabric.device), fabric, distributed.ReduceOp.MAX)
+    return _reduced(memory.peak(fabric.device), fabric, distributed.ReduceOp.MAX)
 
 
-def _agreed(number: int, fabric: Fabric, how: distributed.ReduceOp.RedOpType) -> int:
+def _reduced(number: int, fabric: Fabric, how: distributed.ReduceOp.RedOpType) -> int:
     if fabric.world_size == 1:
         return number
     tensor = torch.tensor(number, device=fabric.device)
@@ -129,14 +129,14 @@ def _steps(training: Training, data: Data, batch: int) -> None:
     ready = to_device(samples, training.context.device, training.context.dtype)
     for step in 2 * list(_fullest(training)):
         training.step = step
-        with contextlib.suppress(DivergedError):  # the training itself will see to it
+        with contextlib.suppress(DivergedError):  # the real training handles it
             training.train_step([ready] * training.config.train.accumulate)
     for one in training.phase_optimizers:
         one.optimizer.zero_grad(set_to_none=True)
 
 
 def _fullest(training: Training) -> Iterator[int]:
-    """A step for each combination of phases that no other one contains: stages have their own."""
+    """One step for each set of phases that run in the same step, unless a larger set contains it."""
     period = min(1000, math.lcm(*(one.phase.every for one in training.phase_optimizers)))
     begins = {math.ceil(one.phase.start * training.steps) for one in training.phase_optimizers}
     found: dict[frozenset[str], int] = {}

@@ -1,4 +1,4 @@
-"""What a recipe gets beside networks and batch: reproducible random numbers, gradients, image pools."""
+"""The context of a training step: reproducible random numbers, gradients, image pools."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Pools = dict[str, Tensor]
 
 
 class StepContext:
-    """See `i2i.api.Context`. All random numbers of a step are a function of (seed, step), so none need be saved.
+    """The engine's `i2i.api.Context`. Random numbers of a step are a function of (seed, step), so none need be saved.
 
     Args:
         seed: the run's seed.
         steps: steps of the whole run.
-        device: where tensors are made.
-        dtype: their type.
-        rank: this process.
+        device: device of the tensors that it makes.
+        dtype: type of the tensors that it makes.
+        rank: number of this process, from 0.
         world: number of processes.
     """
 
@@ -102,7 +102,7 @@ class StepContext:
 
 
 class Pool:
-    """See `i2i.api.ImagePool`.
+    """The engine's `i2i.api.ImagePool`.
 
     Args:
         size: images kept; 0 returns every batch as it is.

@@ -14,14 +14,14 @@ from i2i.runs.folder import RunFolder
 MAX_ROLLBACKS = 3
 """How often a run goes back before it stops."""
 RATE_FACTOR = 0.5
-"""By which all learning rates are multiplied each time."""
+"""Factor by which all learning rates are multiplied each time."""
 
 
 def roll_back(error: DivergedError, training: Training, run: RunFolder, restart: Callable[[], None]) -> str:
     """Goes back to the newest whole checkpoint, or to the beginning; every process must call it.
 
     Args:
-        error: what happened.
+        error: the step that failed, and why.
         training: the run in memory, which is changed.
         run: where the checkpoints are.
         restart: brings the training to its beginning, for a run without a checkpoint.

@@ -1,4 +1,4 @@
-"""Both ways between a training in memory and a checkpoint."""
+"""Converts a training in memory to a checkpoint, and back."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from i2i.data.batches import to_device
 from i2i.data.loading import Data, open_data
 from i2i.engine.context import StepContext
 from i2i.engine.device.launch import compute_dtype
-from i2i.engine.device.networks import for_recipe, place
+from i2i.engine.device.networks import move_to_device, recipe_networks
 from i2i.engine.health import Health
 from i2i.engine.health.observer import observed_translators
 from i2i.engine.optim import phase_optimizers
@@ -58,7 +58,7 @@ def build_training(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabr
     modules, phases = _networks_and_phases(recipe, owner, builder, sample)
     for name in {name for phase in phases for name in phase.trains} & modules.keys():
         modules[name].train()  # the others stay as the recipe gives them, such as a feature network in eval mode
-    place(modules, config.engine, fabric.device, dtype, fabric.world_size)
+    move_to_device(modules, config.engine, fabric.device, dtype, fabric.world_size)
     _broadcast(modules, fabric.world_size)
     on_device = to_device(data.sample(), fabric.device, exact)
     with attributed_to(f"{owner}, translators"):
@@ -74,7 +74,7 @@ def build_training(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabr
         owner=owner,
         components=builder.built,
         modules=modules,
-        nets=for_recipe(modules, config.engine, dtype),
+        nets=recipe_networks(modules, config.engine, dtype),
         phase_optimizers=phase_optimizers(phases, modules, config.train, fabric.device, owner),
         averages=averages,
         context=context,

@@ -29,12 +29,12 @@ Batch = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What networks, checkpoints and exported models have to know of the data.
+    """The properties of the data that networks, checkpoints and exported models depend on.
 
     Attributes:
-        sample: one batch on the device, for shapes and types.
-        value_type: of the source images, ``uint8`` or ``float32``.
-        labels: names of the classes.
+        sample: a batch of one sample on the device, for shapes and types.
+        value_type: type of the source images, ``uint8`` or ``float32``.
+        labels: names of the classes; empty without classes.
         length: number of training samples.
     """
 
@@ -51,19 +51,19 @@ class Training:
     Attributes:
         config: the resolved configuration.
         recipe: the training method.
-        owner: recipe and plugin, as messages name them.
-        components: what the recipe built by name.
+        owner: the recipe's name in messages, with its plugin.
+        components: torch modules that the recipe built by name.
         modules: the networks by name, which are saved.
-        nets: the same networks as the recipe sees them, which run in the compute type.
+        nets: the networks by name as the recipe gets them, which run in the compute type.
         phase_optimizers: the phases in their order.
-        averages: moving averages of the exported networks; empty without.
-        context: what the recipe gets beside networks and batch.
-        data: what has to be known of the data.
-        health: what the last steps showed.
+        averages: moving averages of the exported networks by name; empty without averaging.
+        context: random numbers and image pools for the recipe.
+        data: shapes, types and labels of the data.
+        health: observes steps and warns.
         step: finished steps.
         phases_run: the phases that have run in this process.
         rollbacks: how often the run went back to an older state.
-        rate_scale: factor of all learning rates, lowered each time.
+        rate_scale: factor of all learning rates, halved at each such return.
     """
 
     config: RunConfig

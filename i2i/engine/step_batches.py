@@ -11,7 +11,7 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from i2i.data.batches import SKIPPED, Order, batches, to_device
+from i2i.data.batches import SKIPPED, BatchOrder, batches, to_device
 from i2i.data.loading import Data
 from i2i.engine.device.loader import survive_worker_death
 from i2i.engine.state import Batch, Training
@@ -41,7 +41,7 @@ def step_batches(
     accumulate, begin = config.train.accumulate, training.step * config.train.accumulate
 
     def load(first: int, workers: int, context: BaseContext) -> Iterator[dict[str, Any]]:
-        order = Order(
+        order = BatchOrder(
             len(data.train),
             config.train.batch_size,
             config.seed,

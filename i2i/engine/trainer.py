@@ -20,7 +20,7 @@ from i2i.engine.device.stop import StopRequest
 from i2i.engine.finetune import load_start_weights
 from i2i.engine.health import DivergedError
 from i2i.engine.output.grids import sample_grid
-from i2i.engine.output.opening import facts_of, opening_lines
+from i2i.engine.output.opening import opening_lines, run_facts
 from i2i.engine.output.progress import Reporter
 from i2i.engine.output.validate import Validation
 from i2i.engine.output.writer import Writer
@@ -84,9 +84,9 @@ def dry_run(config: RunConfig, plugins: Plugins, fabric: Fabric) -> Outcome:
     begin = time.monotonic()
     training, data = open_training(config, plugins, fabric)
     validation = Validation(data, config, plugins, fabric.device)
-    facts = facts_of(training, fabric)
+    facts = run_facts(training, fabric)
     reporter = Reporter(1, 0, enabled=fabric.is_global_zero)
-    with memory.explained(training):
+    with memory.shortage_explained(training):
         for line in [*opening_lines(training, data, facts), *_start_from_other_run(training)]:
             reporter.say(line)
         untrained = training.translators()
@@ -102,8 +102,8 @@ def dry_run(config: RunConfig, plugins: Plugins, fabric: Fabric) -> Outcome:
 class Trainer:
     """Trains a run: steps, going back after numbers that are not finite, ending early.
 
-    There is one in each process; the first process also writes. It writes nothing before one step is done: that it can
-    be done is the check of all that takes part.
+    There is one in each process; the first process also writes. It writes nothing before the first step is done, which
+    shows that data, networks and losses work together.
 
     Args:
         config: the resolved configuration.
@@ -112,7 +112,7 @@ class Trainer:
         run: the run's folder; its newest whole checkpoint is restored.
 
     Raises:
-        UserError: as `train`.
+        UserError: the data cannot be used, networks cannot be built, or no checkpoint is whole; see `train`.
     """
 
     def __init__(self, config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder) -> None:
@@ -121,7 +121,7 @@ class Trainer:
         self.training, self.data = open_training(config, plugins, fabric)
         self.stop = StopRequest(fabric, self.begin + 3600 * (config.train.max_hours or math.inf))
         self.validation = Validation(self.data, config, plugins, fabric.device, should_stop=self.stop.signalled)
-        self.facts = facts_of(self.training, fabric)
+        self.facts = run_facts(self.training, fabric)
         self.metrics, self.damaged = self._resume()
         self.first_step = self.training.step
         self.start_lines = _start_from_other_run(self.training)
@@ -133,7 +133,7 @@ class Trainer:
         """Trains until the end or until it is to stop; to be called once."""
         with self.reporter, self.stop:
             self._say_opening()
-            with memory.explained(self.training):
+            with memory.shortage_explained(self.training):
                 self._loop()
         step, unfinished = self.training.step, self.training.step < self.training.steps
         if self.stop.error and unfinished:

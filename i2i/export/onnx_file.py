@@ -102,14 +102,14 @@ def _traced(deployed: Deployed, example: list[Tensor]) -> onnx.ModelProto:
 
 
 def _cause(error: BaseException) -> str:
-    """What an export failed at: the tracer's report is long, and its cause is the error behind it."""
+    """The message of an error's first cause: the tracer's own report is long and says little."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:300] or type(error).__name__
 
 
 def _metadata(deployed: Deployed, translator: Translator) -> Metadata:
-    """What the file says about itself, measured on the network and its example."""
+    """The metadata of the file, measured on the network and its example."""
     image, example = translator.example.get("image"), [tensor.cpu() for tensor in translator.example.values()]
     with torch.inference_mode():
         output = deployed.module(*example)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from i2i.components.layers import InstanceNorm2d
 
 NEUTRAL = (InstanceNorm2d, nn.InstanceNorm2d, nn.BatchNorm2d, nn.GroupNorm, nn.Tanh, nn.Sigmoid)
-"""Layers without a reach of their own; saturated activations would flatten the gradient to zero."""
+"""Layers that do not mix pixels, left out to measure: normalisation, and activations whose gradient may vanish."""
 
 MAX_SIDE = 2048
 """Length of the longest probe image; a field that reaches its border counts as global."""
@@ -67,9 +67,9 @@ def _reach(probe: nn.Module, channels: int, side: int, multiple: int) -> int | N
     image = torch.ones(1, channels, side, width, requires_grad=True)
     try:
         output: Tensor = probe(image)
-    except (RuntimeError, ValueError, TypeError):  # it takes more than an image, or no image of that size
+    except (RuntimeError, ValueError, TypeError):  # its inputs are more than an image, or it refuses that size
         return None
-    if not output.requires_grad:  # it is cut off from its input on purpose
+    if not output.requires_grad:  # the output does not depend on the input
         return None
     scale = output.shape[2] // side
     start, reach = side // 2 // multiple * multiple, 0
@@ -83,6 +83,6 @@ def _reach(probe: nn.Module, channels: int, side: int, multiple: int) -> int | N
         if len(rows) == 0:
             return None
         reach = max(reach, place - int(rows.min()), int(rows.max()) - place)
-        if reach >= side // 2 - multiple:  # too far already
+        if reach >= side // 2 - multiple:  # beyond this image: a larger one is tried
             break
     return reach

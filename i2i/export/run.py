@@ -67,7 +67,7 @@ def export(
         raise RunError(f"{out}: the file to write must end in .onnx")
     folder = open_run(Path(run))
     plugins = plugins or Plugins()
-    path = _find(folder, checkpoint)
+    path = _find_checkpoint(folder, checkpoint)
     found = checkpoints.load(path, training=False)
     config = resolve(plugins, config=found.state["config"])
     translators = load_translators(found, config, plugins)
@@ -111,15 +111,16 @@ def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plug
     return inference_translators(recipe, networks, sample, config, who)
 
 
-def _find(run: RunFolder, which: str) -> Path:
-    there = checkpoints.list_checkpoints(run.checkpoints)
-    if not there:
+def _find_checkpoint(run: RunFolder, which: str) -> Path:
+    """The folder of a checkpoint: ``last``, ``best``, or that of a step."""
+    existing = checkpoints.list_checkpoints(run.checkpoints)
+    if not existing:
         raise RunError(f"{run.path}: no checkpoint in it yet")
     if which == "last":
-        return there[-1]
+        return existing[-1]
     if which == "best":
-        return checkpoints.best(run.checkpoints) or there[-1]
-    by_step = {str(int(path.name.removeprefix("step-"))): path for path in there}
+        return checkpoints.best(run.checkpoints) or existing[-1]
+    by_step = {str(checkpoints.step_of(path)): path for path in existing}
     if which not in by_step:
         raise RunError(f"{run.path}: no checkpoint '{which}'; there are: last, best, {', '.join(by_step)}")
     return by_step[which]

@@ -28,8 +28,8 @@ class Built:
 
     Attributes:
         kind: kind of component, such as ``generator``.
-        who: the component as messages name it: with its plugin, distribution and version.
-        module: what the component's `build` returned.
+        who: the component's name in messages: with its plugin, distribution and version.
+        module: the module that the component's `build` returned.
         size: (height, width) of the images for which it was built.
         out_channels: channels of the images that a generator makes; 0 for other kinds.
     """
@@ -184,14 +184,14 @@ class Builder:
         if missing := [key for key in options if key not in component.config.model_fields]:
             hint = nearest(missing[0], component.config.model_fields)
             raise ConfigError(f"{kind} '{choice.name}' has no option {missing[0]}, which is needed here{hint}")
-        config = configured(kind, component, dict(choice.options) | options)
+        config = checked_options(kind, component, dict(choice.options) | options)
         who = self.plugins.full_name(kind, choice.name)
         with attributed_to(f"{who} cannot be built"):
             parameters = inspect.signature(component.build).parameters
             optional = {key: value for key, value in (optional or {}).items() if key in parameters}
             try:
                 made = component.build(config, **shape, **optional)
-            except ValueError as error:  # the component's word that its options and the images do not go together
+            except ValueError as error:  # by this error a component says that its options do not fit the images
                 raise ConfigError(f"{who}: {error}") from error
         if kind in MODULES:
             self._record(kind, who, made, shape)
@@ -234,7 +234,7 @@ def _frozen(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
-def configured(kind: str, component: Component, options: dict[str, Any]) -> Any:
+def checked_options(kind: str, component: Component, options: dict[str, Any]) -> Any:
     """The component's `Config` with these options.
 
     Raises:

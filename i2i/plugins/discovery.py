@@ -34,18 +34,18 @@ GROUP = "i2i"
 
 @dataclass
 class Plugin:
-    """One plugin as found: where it is from, what it gives, or why it gives nothing.
+    """A plugin that was found: where it is from, and its components or the reason why it is not used.
 
     Attributes:
-        name: of the entry point, or of the module or file that the user named.
+        name: name of the entry point, or of the module or file that the user named.
         distribution: the installed package; empty for a module or file that the user named.
-        version: of the distribution.
+        version: version of the distribution.
         origin: the entry point's value, the module or the file.
-        module: what was imported; None if that failed.
-        error: why the plugin is not used, in one line; empty if it is.
-        cause: the error that importing it raised, if that is why.
-        warnings: what will not work in a later version, a line each.
-        components: what it gives, each with its kind.
+        module: the imported module; None if the import failed.
+        error: why the plugin is not used, in one line; empty if it is used.
+        cause: the error that its import or one of its hooks raised, if that is why it is not used.
+        warnings: lines about what will not work in a later version.
+        components: its components, each with its kind.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Plugin:
 
     @property
     def module_name(self) -> str:
-        """The name of the module that it is, or would be if it were installed."""
+        """Name of its module; for a file, the name that the module would have if it were installed."""
         return Path(self.origin).stem if self.origin.endswith(".py") else self.origin.partition(":")[0].strip()
 
     @property
@@ -87,7 +87,7 @@ class Plugin:
         return not self.distribution
 
     def set_aside(self, error: str, cause: BaseException | None = None) -> None:
-        """From now on it gives nothing.
+        """Marks the plugin as not used, and removes its components.
 
         Args:
             error: the reason, in one line.
@@ -96,7 +96,7 @@ class Plugin:
         self.error, self.cause, self.components = error, cause, []
 
     def set_aside_by(self, error: BaseException) -> None:
-        """From now on it gives nothing, because of what its import or one of its hooks raised."""
+        """Marks the plugin as not used because its import or one of its hooks raised an error."""
         cause = missing_extra(error) or error
         self.set_aside(str(cause) if isinstance(cause, UserError) else one_line(cause), cause)
 
@@ -130,9 +130,9 @@ def requested_plugin(name: str) -> Plugin:
 
 
 def import_file(path: Path) -> ModuleType:
-    """The module of a ``.py`` file, under a name of its own; the same one again while the file stays as it is.
+    """Imports a ``.py`` file under a name made of its path and content; an unchanged file is imported once.
 
-    Loader processes find the classes of a file by that name once they have imported it, too.
+    Loader processes that import the file too find its classes under the same name.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -1,4 +1,4 @@
-"""Calling a plugin's hooks, and holding it to their contract: one that breaks it is set aside with its reason."""
+"""Calls a plugin's hooks and checks what they return; a plugin that breaks their contract is not used."""
 
 from __future__ import annotations
 
@@ -21,14 +21,18 @@ from i2i.plugins.names import KINDS, nearest
 def register(manager: pluggy.PluginManager, plugin: Plugin) -> None:
     """Registers an imported plugin with the manager and collects its components.
 
-    One that breaks the contract of the hooks gets its `error` instead, and is taken out of the manager again; one that
-    has an `error` already is left alone.
+    If it breaks the contract of the hooks, its `error` says how, and it is unregistered. A plugin with an `error` is
+    skipped.
+
+    Args:
+        manager: has the specifications of the hooks.
+        plugin: changed in place.
     """
     if plugin.error:
         return
     try:
         _check_hooks(manager, plugin)
-        with warnings.catch_warnings(record=True) as caught:  # of hooks that are on their way out
+        with warnings.catch_warnings(record=True) as caught:  # deprecated hooks
             warnings.simplefilter("always")
             manager.register(plugin.module, str(plugin))
         plugin.warnings = [one_line(warning.message) for warning in caught if isinstance(warning.message, Warning)]
@@ -42,10 +46,10 @@ def register(manager: pluggy.PluginManager, plugin: Plugin) -> None:
 
 
 def refuse_built_in_names(plugin: Plugin, built_in: dict[tuple[str, str], Plugin]) -> None:
-    """Sets a plugin aside that gives a name of a built-in one: installing something breaks nothing that worked.
+    """Marks a plugin as not used if a component has the name of a built-in one, so that installing it breaks nothing.
 
     Args:
-        plugin: with its components.
+        plugin: a plugin whose components are known; changed in place.
         built_in: kind and name of each built-in component, with the plugin that gives it.
     """
     for kind, component in plugin.components:

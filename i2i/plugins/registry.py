@@ -150,7 +150,7 @@ class Plugins:
         return [Path(name).absolute() for name in self._extra if name.endswith(".py")]
 
     def full_name(self, kind: str, name: str) -> str:
-        """A component as messages name it: ``generator 'stripes' of plugin stripes (i2i-stripes 0.1.0)``."""
+        """A component's name in messages, such as ``generator 'stripes' of plugin stripes (i2i-stripes 0.1.0)``."""
         entries = self.table(kind).get(name, [])
         return f"{kind} '{name}'" + "".join(f" of plugin {plugin}" for plugin, _ in entries[:1])
 
@@ -168,13 +168,13 @@ class Plugins:
             hint = nearest(unknown[0], [plugin.name for plugin in installed])
             raise PluginError(f"--disable {unknown[0]}: no such plugin{hint}")
         extra = [requested_plugin(name) for name in self._extra]
-        modules = {plugin.module_name for plugin in extra}  # these take the place of installed ones
+        modules = {plugin.module_name for plugin in extra}  # they replace installed ones of the same name
         built_in = [plugin for plugin in installed if plugin.built_in]
         others = [plugin for plugin in installed if not plugin.built_in and plugin.module_name not in modules]
         return [*built_in, *extra, *others]
 
     def _unknown(self, kind: str, name: str, known: Sequence[str]) -> str:
-        """What to say of a name that no plugin gives; a plugin that could not be used may have given it."""
+        """The message about a name that no plugin gives; it names the plugins that could not be used."""
         broken = [plugin for plugin in self.failed() if normalized(name) in plugin.names]
         if broken:
             return f"{kind} '{name}': plugin {broken[0]} is not loaded: {broken[0].error}"

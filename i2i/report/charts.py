@@ -135,7 +135,7 @@ def _wants_log(curves: Sequence[Curve]) -> bool:
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:
-    """A little air above and below; a constant gets a range too, and so does what differs by rounding only."""
+    """The range with a margin below and above; curves that are constant, up to rounding, get a range too."""
     size = max(abs(low), abs(high))
     if high - low > max(size * 1e-9, 1e-90):
         return low - (high - low) * 0.05, high + (high - low) * 0.05
@@ -183,7 +183,7 @@ def _line(curve: Curve, place_x: Callable[[float], float], place_y: Callable[[fl
 
 
 def _smooth(values: Sequence[float]) -> Sequence[float]:
-    """Mean of five neighbours; of fewer, but as many on both sides, near the ends, so that a slope stays one."""
+    """Mean of five neighbours; near the ends of fewer, as many on both sides, so that a slope is kept."""
     if len(values) < SMOOTH_FROM:
         return values
     reach = [min(2, place, len(values) - 1 - place) for place in range(len(values))]

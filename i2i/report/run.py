@@ -1,6 +1,6 @@
-"""What the report tells of one run folder: settings, curves, key figures, sample grids and commands.
+"""Reads a run folder for the report: settings, curves, key figures, sample grids and commands.
 
-A run that is still going, was interrupted or has lost a file has less to tell; that is no error.
+A run that is still going, was interrupted or has lost a file has fewer of these; that is no error.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ class SampleGrid:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What the page shows of one run folder; an attribute is empty where the folder has nothing of the kind.
+    """The content of the page about one run folder; an attribute is empty if the folder has nothing of the kind.
 
     Attributes:
         name: tells the run apart from the others of the page.
-        path: the folder as one would type it in the current one.
+        path: the folder, relative to the current one if possible.
         config_text: the content of ``config.yaml``.
         config: the values in ``config.yaml`` by dotted key.
         series: values of every metric by step.
@@ -101,7 +101,7 @@ def read_run(folder: Path, name: str) -> RunSummary:
     kept = [*models, *checkpoints, *(folder / file for file in ("config.yaml", "metrics.jsonl"))]
     return RunSummary(
         name=name,
-        path=_typed(folder),
+        path=_command_path(folder),
         config_text=config_text,
         config=config,
         series=series,
@@ -121,8 +121,8 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _typed(path: Path) -> str:
-    """The path as one would type it here: relative where that is possible."""
+def _command_path(path: Path) -> str:
+    """The path for a command line: relative to the current folder if it is in it."""
     full, here = path.resolve(), Path.cwd()
     return (full.relative_to(here) if full.is_relative_to(here) else path).as_posix()
 
@@ -197,9 +197,9 @@ def _figures(config: Mapping[str, str], series: Series, checkpoints: int) -> dic
 def _commands(folder: Path, models: Sequence[Path], has_checkpoint: bool) -> list[str]:
     """Command lines that use the run's models, or that export the model if there is none yet."""
     if not models:
-        return [f"i2i export {shlex.quote(_typed(folder))}"] if has_checkpoint else []
+        return [f"i2i export {shlex.quote(_command_path(folder))}"] if has_checkpoint else []
     usable = [folder if model.name == "model.onnx" else model for model in models]
-    return [f"i2i translate {shlex.quote(_typed(path))} INPUT -o OUT" for path in usable]
+    return [f"i2i translate {shlex.quote(_command_path(path))} INPUT -o OUT" for path in usable]
 
 
 def _size(path: Path) -> str:

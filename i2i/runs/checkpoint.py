@@ -94,8 +94,8 @@ def load(path: Path, *, training: bool = True) -> Checkpoint:
         training: also read what only training needs.
 
     Raises:
-        DamagedError: a file is missing or not as it was written.
-        RunError: this process cannot read it.
+        DamagedError: a file is missing or damaged.
+        RunError: a newer version of i2i wrote it, or it cannot be read for lack of rights or memory.
     """
     try:
         digests = _digests(path)
@@ -174,7 +174,7 @@ def prune(folder: Path, keep_last: int, keep_every: int = 0) -> None:
     Args:
         folder: the folder of the checkpoints.
         keep_last: how many of the newest ones stay.
-        keep_every: those whose step is a multiple stay too; 0: none for that.
+        keep_every: those whose step is a multiple of this stay too; 0: no further ones.
     """
     keep = best(folder)
     for path in list_checkpoints(folder)[:-keep_last]:
@@ -183,7 +183,7 @@ def prune(folder: Path, keep_last: int, keep_every: int = 0) -> None:
 
 
 def _remove(path: Path) -> None:
-    """At no moment is there half a checkpoint under a valid name; a kill leaves a temporary one."""
+    """Removes a checkpoint under a temporary name, so that a kill never leaves half of it under a valid name."""
     with temporary_path(path) as doomed:
         path.rename(doomed)
         remove(doomed)
@@ -226,7 +226,7 @@ def _digests(path: Path) -> dict[str, str]:
     """The digests by file name; all files that must be there have one."""
     if not (path / sums.NAME).exists():
         state = json.loads((path / STATE).read_text(encoding="utf-8"))
-        if state["format"] == 1:  # it had the digests of the others itself
+        if state["format"] == 1:  # format 1 has the digests in this file
             return dict(state["files"])
     found = sums.read_sums(path)
     if missing := [name for name in (NETWORKS, TRAINING, STATE) if name not in found]:

@@ -1,4 +1,4 @@
-"""What is said when a disk is full or cannot be written to."""
+"""Messages and errors for a disk that is full or cannot be written to."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def cannot_write(path: Path, error: BaseException, needed: int | None = None) ->
     """One line about a write that failed: what, why, and on a full disk how many bytes are free.
 
     Args:
-        path: what was to be written.
-        error: what went wrong.
-        needed: bytes to be written, where known.
+        path: the file or folder that was to be written.
+        error: the error that writing raised.
+        needed: bytes to be written; None if not known.
     """
     reason = (getattr(error, "strerror", None) or one_line(error)).strip()
     free = free_bytes(path)
@@ -35,10 +35,10 @@ def cannot_write(path: Path, error: BaseException, needed: int | None = None) ->
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """A failure to write inside ends the training with one line, for an image too.
+    """Turns a failure to write a file or image inside into the error that ends a training.
 
     Args:
-        path: what is written.
+        path: the file or folder that is written.
 
     Raises:
         TrainingError: it could not be written.

@@ -17,7 +17,11 @@ from i2i.runs.lock import RunLock
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Names of the files of one run."""
+    """The paths in a run folder, and writing to it.
+
+    Attributes:
+        path: the run folder.
+    """
 
     path: Path
 
@@ -73,7 +77,7 @@ class RunFolder:
         self.write(self.summary, json.dumps(dict(values), indent=2) + "\n")
 
     def lock(self) -> RunLock:
-        """Takes the run for this process until it ends, however it ends, and clears what killed ones left half done.
+        """Locks the run for this process until it ends, however it ends, and removes leftovers of killed processes.
 
         Raises:
             RunError: another training is using it, or the folder cannot be written to.

@@ -7,7 +7,7 @@ import torch
 import i2i
 from helpers.image_files import save
 from i2i.config import DataConfig
-from i2i.data.batches import SKIPPED, Order, batches, to_device
+from i2i.data.batches import SKIPPED, BatchOrder, batches, to_device
 from i2i.data.cache import CachedReader
 from i2i.data.layouts.splits import held_out
 from i2i.data.loading import open_data
@@ -27,7 +27,7 @@ def stamp(value: int, size=(40, 40), channels: int = 3) -> np.ndarray:
 
 
 def as_batches(samples, count, workers=0, batch=2, **order):
-    stream = batches(samples, Order(len(samples), batch, samples.seed, **order), workers)
+    stream = batches(samples, BatchOrder(len(samples), batch, samples.seed, **order), workers)
     return [next(stream) for _ in range(count)]
 
 
@@ -213,7 +213,7 @@ def test_processes_share_the_global_batch(plugins, pairs_root):
 
 
 def test_every_epoch_visits_every_sample_once():
-    stream = iter(Order(10, 4, seed=3))
+    stream = iter(BatchOrder(10, 4, seed=3))
     places = [place for _ in range(10) for place in next(stream)]
     for epoch in range(4):
         assert sorted(index for e, index in places if e == epoch) == list(range(10))

@@ -8,7 +8,7 @@ import i2i
 from helpers.layout_folders import folders, images, spoil
 from i2i.config import DataConfig
 from i2i.data.adapter import AdaptedDataset
-from i2i.data.batches import Order, batches
+from i2i.data.batches import BatchOrder, batches
 from i2i.data.checks.check_dataset import check_dataset
 from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
@@ -126,6 +126,6 @@ class Broken:
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_error_of_a_loader_process_comes_with_kind_and_path(workers):
     with pytest.raises(i2i.DataError) as error:
-        next(batches(Broken(), Order(4, 2, seed=0), workers))
+        next(batches(Broken(), BatchOrder(4, 2, seed=0), workers))
     assert str(error.value) == "a.png: number 7"
     assert (error.value.kind, error.value.path, error.value.exit_code) == (i2i.ErrorKind.CUT_OFF, "a.png", 2)

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from i2i.data.batches import Order, batches
+from i2i.data.batches import BatchOrder, batches
 from i2i.engine.device.loader import survive_worker_death
 from i2i.errors import DataError, TrainingError
 
@@ -37,7 +37,7 @@ class Numbered:
 
 def opened(samples, deaths, workers=2):
     def load(first, workers, context):
-        return batches(samples, Order(len(samples), 4, seed=0, start=first), workers, context=context)
+        return batches(samples, BatchOrder(len(samples), 4, seed=0, start=first), workers, context=context)
 
     return survive_worker_death(load, workers, None if deaths is None else deaths.append)
 

@@ -1,1 +1,1 @@
-"""The check of a data folder before training: what is wrong in it, as data, for the command and for `open_data`."""
+"""The check of a data folder before training, for ``i2i data check`` and for `i2i.data.loading.open_data`."""

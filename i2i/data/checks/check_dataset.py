@@ -1,4 +1,4 @@
-"""The whole check of a data folder: which samples can be used, what they are like, and what is wrong."""
+"""The whole check of a data folder: which samples can be used, their types, and what is wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from i2i.files import printable
 from i2i.plugins import Plugins
 
 MAX_DRAWN = 8
-"""Samples of a split that are checked where they are drawn by code: a few show what the others are like."""
+"""Samples of a split that are checked if they are drawn by code, and so all alike."""
 MIN_PER_CLASS = 100
 """Samples for each class that show how common the class is, where not all samples are checked."""
 
@@ -40,7 +40,7 @@ class ImageType:
     channels: int = 1
 
     def add(self, value: CheckedValue) -> None:
-        """Takes one more sample's value in."""
+        """Widens the type and the number of channels to those of one more image; ignores other values."""
         if value.shape:
             self.dtype = value.dtype if self.dtype in ("", str(np.dtype(np.uint8))) else self.dtype
             self.channels = max(self.channels, min(value.shape[2], 3))
@@ -48,12 +48,12 @@ class ImageType:
 
 @dataclass
 class CheckedSplit:
-    """The samples of training or of validation, and what the check has found about them.
+    """The training or validation samples, and what the check has found about them.
 
     Attributes:
-        split: the samples.
-        facts: about the files that were read.
-        samples: those that were checked, all or some of them.
+        split: all samples.
+        facts: facts about the files that were read.
+        samples: the samples that were checked, all or a part of them.
     """
 
     split: Split
@@ -62,13 +62,13 @@ class CheckedSplit:
 
     @property
     def usable(self) -> list[int]:
-        """Indices of the samples of which nothing bad is known."""
+        """Indices of the samples without findings; those that were not checked count as usable."""
         bad = {sample.index for sample in self.samples if sample.findings}
         return [index for index in self.split.indices if index not in bad]
 
     @property
     def image_types(self) -> dict[str, ImageType]:
-        """What the values of the samples are, by key."""
+        """Types of the images of the checked samples, by key."""
         return image_types(self.samples)
 
 
@@ -77,8 +77,8 @@ class DatasetCheck:
     """What the check of a data folder has found.
 
     Attributes:
-        train: samples of training.
-        val: samples of validation.
+        train: the training samples.
+        val: the validation samples.
         findings: errors, then warnings.
         warnings: the warnings in a few lines.
         refusal: why the data cannot be used at all; empty if they can.
@@ -159,13 +159,13 @@ def check_dataset(
     warnings = sample_warnings(
         train.samples, val.samples, config, dataset.labels if counted else (), paired=dataset.paired
     )
-    errors = [*_left_out_by(train, val), *(f for one in (train, val) for s in one.samples for f in s.findings)]
+    errors = [*_left_out_findings(train, val), *(f for one in (train, val) for s in one.samples for f in s.findings)]
     findings = [*dict.fromkeys(errors), *warnings]
     return DatasetCheck(train, val, findings, summary(warnings, train.samples), refusal)
 
 
 def image_types(samples: Sequence[CheckedSample]) -> dict[str, ImageType]:
-    """What the values of samples are, by key."""
+    """Types of the images of samples, by key."""
     types: dict[str, ImageType] = {}
     for sample in samples:
         for key, value in sample.values.items():
@@ -174,7 +174,7 @@ def image_types(samples: Sequence[CheckedSample]) -> dict[str, ImageType]:
 
 
 def _collector(source: DataSource) -> FactsCollector:
-    """Facts of files are kept, and known images shown without their pixels, for built-in layouts only."""
+    """A collector of facts; it keeps them for later checks, and replaces known images, for built-in layouts only."""
     built_in = source.layout.built_in
     return FactsCollector(FactsCache(source.root if built_in else None), stand_ins=built_in)
 
@@ -192,7 +192,7 @@ def _refuse_unfit(train: Split, requirements: Requirements) -> None:
 def _checked(
     checkers: Sequence[SampleChecker], limit: int | None, progress: Callable[[int], None]
 ) -> list[list[CheckedSample]]:
-    """Checks samples of each split, at most about `limit` of each, and keeps what is learnt about files."""
+    """Checks samples of each split, at most about `limit` of each, and saves the facts about their files."""
     parts = []
     for checker in checkers:
         indices = checker.split.indices
@@ -204,14 +204,14 @@ def _checked(
     try:
         samples = [list(c.check_all(part, lambda: progress(total))) for c, part in zip(checkers, parts, strict=True)]
         complete = total == sum(len(checker.split.indices) for checker in checkers)
-    finally:  # an interrupted check goes on where it was
+    finally:  # after an interrupt too: the next check then has less to decode
         for facts in {checker.facts for checker in checkers}:
             facts.save(complete=complete)
     return samples
 
 
-def _left_out_by(train: CheckedSplit, val: CheckedSplit) -> list[DataFinding]:
-    """What the datasets themselves say they have left out."""
+def _left_out_findings(train: CheckedSplit, val: CheckedSplit) -> list[DataFinding]:
+    """The findings for the files that the datasets have left out."""
     found = []
     for one in [train] if val.split.dataset is train.split.dataset else [val, train]:
         damages = {printable(path): facts.kind for path, facts in one.facts.failures.items()}

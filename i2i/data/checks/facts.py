@@ -1,4 +1,4 @@
-"""What is known about an image file once it has been decoded."""
+"""Facts about an image file, known after decoding it once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from i2i.errors import DataError, ErrorKind
 Colour = tuple[float, ...]
 
 _MIN_WIDTH = 4
-"""Pixels; a half of a narrower image has too few columns for a row of it to be constant or not."""
+"""Pixels: in a narrower image a half has a single column, and cannot be made to have two colours."""
 
-_PASSING = frozenset({ErrorKind.OUT_OF_MEMORY, ErrorKind.UNREADABLE, ErrorKind.MISSING})
-"""Failures that are not the file's own: it may well be read the next time."""
+_TRANSIENT = frozenset({ErrorKind.OUT_OF_MEMORY, ErrorKind.UNREADABLE, ErrorKind.MISSING})
+"""Failures that may be gone the next time: they are not caused by the content of the file."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class ImageFacts:
 
     Attributes:
         problem: why the file cannot be used, without its name; empty if it can.
-        kind: the same for code.
+        kind: kind of that problem, for code.
         shape: (height, width, channels); zeros if the file cannot be used.
         dtype: ``uint8``, ``uint16`` or ``float32``; empty if the file cannot be used.
-        left: colour of the left half, if all its pixels have one; the left half of a side-by-side pair is its image A.
-        right: the same of the right half.
+        left: colour of the left half (image A of a side-by-side pair) if all its pixels are equal; else None.
+        right: colour of the right half (image B of a side-by-side pair) if all its pixels are equal; else None.
         digest: hash of shape, type and pixels; equal for the same picture in two lossless formats.
     """
 
@@ -60,12 +60,12 @@ class ImageFacts:
     @property
     def lasting(self) -> bool:
         """Whether reading the unchanged file again would show the same."""
-        return not self.problem or self.kind not in _PASSING
+        return not self.problem or self.kind not in _TRANSIENT
 
     def stand_in(self) -> np.ndarray | None:
-        """An array of the image's shape and type that takes no memory of its own, in place of the pixels.
+        """An array of the image's shape and type to use in place of its pixels; takes hardly any memory.
 
-        Each of its halves is constant where the image's is. None for an image that is too narrow for that.
+        Each half has a single colour if the image's half has. None for an image narrower than 4 pixels.
         """
         _, width, channels = self.shape
         if width < _MIN_WIDTH:
@@ -80,7 +80,7 @@ class ImageFacts:
 
 
 def single_colour(pixels: np.ndarray) -> Colour | None:
-    """The colour of all pixels ``(H, W, C)``, if they have one and the same."""
+    """The colour of an image ``(H, W, C)`` if all its pixels are equal; else None."""
     if not pixels.size or (pixels[0] != pixels[0, 0]).any() or (pixels != pixels[0, 0]).any():
         return None
     return tuple(pixels[0, 0].tolist())

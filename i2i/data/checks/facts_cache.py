@@ -23,7 +23,7 @@ from i2i.errors import ErrorKind
 from i2i.files import write_file
 
 VERSION = f"2, Pillow {PIL.__version__}, OpenCV {cv2.__version__}"
-"""Facts of another version are not used: it may read other files, or note other things about them."""
+"""Version of the facts: those of another version are ignored, as it may decode other files or keep other facts."""
 
 
 def cache_folder() -> Path | None:
@@ -67,7 +67,7 @@ class FactsCache:
                 self._known = dict(kept["files"])
 
     def state(self, path: Path) -> list[int] | None:
-        """What changes when a file does: size and times in nanoseconds; None if the system does not tell."""
+        """Size in bytes and times of change in nanoseconds, by which a change is noticed; None if unknown."""
         try:
             status = path.stat()
         except OSError:
@@ -87,12 +87,12 @@ class FactsCache:
         return facts
 
     def put(self, path: Path, state: list[int] | None, facts: ImageFacts) -> None:
-        """Notes what was found in a file.
+        """Adds the facts about a file.
 
         Args:
             path: the file.
-            state: what `state` said before the file was read.
-            facts: what reading it has shown.
+            state: the result of `state` before the file was read.
+            facts: the facts from reading it.
         """
         if self._file is None or state is None:
             return
@@ -102,10 +102,10 @@ class FactsCache:
         self._changed = True
 
     def save(self, *, complete: bool) -> None:
-        """Writes what is new.
+        """Writes the cache file, if there are new facts.
 
         Args:
-            complete: whether all files of the folder were asked for, so that the facts about others can go.
+            complete: whether all files of the folder were asked for, so that facts about other files can be dropped.
         """
         if self._file is None or not self._changed:
             return

@@ -1,8 +1,7 @@
 """The facts about all files that one check of a data folder reads, each decoded at most once.
 
-Layouts look at nothing but the size and type of an image, so a file whose facts are known from an earlier check is
-shown to them as an array of that size and type without the pixels. Only the built-in layouts are treated like this:
-the dataset of a plugin may look at the pixels.
+Built-in layouts use only the size and type of an image. So for a file whose facts are known from an earlier check they
+get an array of that size and type with other pixels. The dataset of a plugin may use the pixels, and always gets them.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ class FactsCollector:
 
     Args:
         cache: facts of earlier checks.
-        stand_ins: whether known images may be shown without their pixels.
+        stand_ins: whether arrays with other pixels may be given for images whose facts are known.
 
     Attributes:
-        facts: by file, of all files that were read.
+        facts: facts about all files that were read, by file.
     """
 
     def __init__(self, cache: FactsCache, *, stand_ins: bool) -> None:
@@ -46,7 +45,7 @@ class FactsCollector:
         return {path: facts for path, facts in self.facts.items() if facts.problem}
 
     def read(self, path: Path, decode: Callable[[Path], np.ndarray]) -> np.ndarray:
-        """Pixels ``(H, W, C)``, or an array in their place; decodes the file if its facts are not known.
+        """Pixels ``(H, W, C)``, or a stand-in of that shape; decodes the file if its facts are not known.
 
         Raises:
             DataError: the file cannot be read as an image.
@@ -62,7 +61,7 @@ class FactsCollector:
         return self._read_anew(path, decode)
 
     def fitting(self, limit_mb: int) -> list[Path]:
-        """Readable files, the first ones that were read, whose pixels fit into that many MiB together."""
+        """The readable files, in the order in which they were read, as many as fit decoded into `limit_mb` MiB."""
         left, files = limit_mb * 2**20, []
         for path, facts in self.facts.items():
             size = 0 if facts.problem else math.prod(facts.shape) * np.dtype(facts.dtype).itemsize

@@ -1,4 +1,4 @@
-"""What can be wrong in a data folder, as data."""
+"""Findings: records of what is wrong in a data folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ERRORS = {
     "label": "label out of range",
     "unusable": "refused by the dataset",
 }
-"""Kinds of findings that leave a sample out, and what a table calls them."""
+"""Kinds of findings for which a sample is left out -> their names in tables."""
 
 WARNINGS = {
     "constant": "constant image",
@@ -29,7 +29,7 @@ WARNINGS = {
     "class": "class with few images",
     "shape": "shapes differ",
 }
-"""Kinds of findings that leave nothing out, and what a table calls them."""
+"""Kinds of findings that are only reported -> their names in tables."""
 
 _KINDS = {
     ErrorKind.CUT_OFF: "truncated",
@@ -40,19 +40,19 @@ _KINDS = {
     ErrorKind.SAME_NAME: "name",
     ErrorKind.OTHER: "unusable",
 }
-"""Kind of a finding by the kind of its error; with all other kinds the file is unreadable."""
+"""Kind of an error -> kind of the finding; all other kinds of errors become ``unreadable``."""
 
 
 @dataclass(frozen=True)
 class DataFinding:
-    """One thing that is wrong.
+    """One problem of a file or sample, or of a whole split.
 
     Attributes:
-        file: the file's path; the name of the sample where no file is known, or of what several files have in common.
+        file: the file's path; the name of the sample if no file is known; a text such as ``class zebra`` for several.
         kind: a key of `ERRORS` or `WARNINGS`.
-        line: what a person reads, the file's name included.
+        line: the message for a person, with the file's name.
         split: ``train`` or ``val``.
-        key: of the sample, such as ``target``; empty where it is about all of it.
+        key: key of the sample's value that is meant, such as ``target``; empty for the whole sample.
     """
 
     file: str
@@ -63,7 +63,7 @@ class DataFinding:
 
     @classmethod
     def of_error(cls, error: DataError, split: str, *, file: str = "") -> DataFinding:
-        """What an error says about a file.
+        """The finding for an error.
 
         Args:
             error: why the file is left out.
@@ -83,7 +83,7 @@ class DataFinding:
         return self.line.removeprefix(f"{self.file}: ")
 
     def as_dict(self) -> dict[str, str]:
-        """As it stands in the JSON object."""
+        """The finding as an object for JSON."""
         record = {"file": self.file, "kind": self.kind, "severity": self.severity, "split": self.split}
         return record | ({"key": self.key} if self.key else {}) | {"reason": self.reason}
 

@@ -1,4 +1,4 @@
-"""Checks the samples of one split, several at a time: what files each is made of, and what is wrong with it."""
+"""Checks the samples of one split, several at a time: their files, their values, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class CheckedValue:
     """One value of a sample, without its pixels.
 
     Attributes:
-        file: file that it comes from, or else the sample, as messages name it.
+        file: name of the file that the value comes from; if no file is known, of the sample.
         shape: (height, width, channels) of an image; empty for other values.
-        dtype: of an image; empty for other values.
-        colour: of all pixels of an image, if they have one and the same.
-        label: the number, if the value is a whole number.
+        dtype: value type of an image; empty for other values.
+        colour: colour of an image if all its pixels are equal; else None.
+        label: the value itself if it is a whole number; else None.
     """
 
     file: str
@@ -44,9 +44,9 @@ class CheckedSample:
     """One sample that was checked.
 
     Attributes:
-        index: in the dataset.
-        findings: what is wrong with it; a sample with any is not used.
-        values: by key, source and target as ``data.direction`` has them; empty if the sample is not used.
+        index: index in the dataset.
+        findings: what is wrong with it; a sample with findings is not used.
+        values: its values by key, source and target exchanged if ``data.direction`` says so; empty if it is not used.
         pictures: digest and file of each image that it is made of.
     """
 
@@ -74,7 +74,7 @@ class SampleChecker:
         """Checks samples in order, in several threads if their files are read by our reader.
 
         Args:
-            indices: of the samples.
+            indices: indices of the samples in the dataset.
             progress: called after each sample.
 
         Raises:
@@ -115,7 +115,7 @@ class SampleChecker:
             return CheckedSample(index, values=values, pictures=self._pictures(sample, reads, name))
 
     def _refused(self, index: int, error: DataError, reads: list[FileRead], name: str) -> list[DataFinding]:
-        """Why a sample cannot be used: all files of it that cannot be read, or else what the dataset says."""
+        """Findings for a sample that cannot be used: one for each unreadable file, else one for the dataset's error."""
         dataset = self.split.dataset
         paths = [read.path for read in reads]
         for path in [path for path in dataset.sample_files(index) if path not in paths]:

@@ -1,4 +1,4 @@
-"""What training can live with, but a person should know of before it starts."""
+"""Warnings about samples: they can be trained on, but may spoil the result."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from i2i.data.checks.findings import DataFinding
 from i2i.data.checks.sample_checker import CheckedSample, CheckedValue
 
 RARE_CLASS_FACTOR = 10
-"""A class is warned of when the largest one has more than so many times its images."""
+"""There is a warning for a class if the largest one has more than this many times its images."""
 SHAPE_FACTOR = 2.0
-"""Shapes are warned of when the aspect ratios of two images differ by that factor, and all are stretched."""
+"""There is a warning if the aspect ratios of two images differ by this factor and images are stretched."""
 SIZE_FACTOR = 2
-"""An image is warned of when so many times its shorter side are less than the training crop."""
+"""There is a warning for an image if this many times its shorter side are less than the training crop."""
 
 
 def sample_warnings(
@@ -125,7 +125,7 @@ def _duplicates(train: Sequence[CheckedSample], val: Sequence[CheckedSample], pa
 
 
 def _units(sample: CheckedSample, paired: bool) -> list[list[tuple[str, str]]]:
-    """What counts as one picture or pair; nothing for constant images, which are alike without being copies."""
+    """The images to compare as one: those of a pair, or a single unpaired one. Constant images are left out."""
     if not sample.pictures or all(value.colour is not None for value in sample.values.values() if value.shape):
         return []
     return [sample.pictures] if paired else [[picture] for picture in sample.pictures]

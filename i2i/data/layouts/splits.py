@@ -1,4 +1,4 @@
-"""The splits of a data folder: the names of their folders, and what is held out where there are none."""
+"""The splits of a data folder: the names of their folders, and choosing held-out samples if there are none."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def split_images(root: Path, split: str) -> tuple[list[Path], bool]:
         split: ``train`` or ``val``.
 
     Returns:
-        The images, and whether they are those of the split alone. If not, for want of such a folder, they are the
-        training images; those in the folders of other splits are not among them.
+        The images, and whether the split has a folder of its own. If it has none, the images are the training images,
+        without those in the folders of other splits.
     """
     own = split_folder(root, split)
     folder = own or training_folder(root)

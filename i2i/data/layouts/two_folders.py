@@ -1,4 +1,4 @@
-"""Finds the two folders, of the A images and of the B images, in which pairs and unpaired images lie."""
+"""Finds the two folders of a data set: that of the A images and that of the B images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES_B = ("B", "b", "target", "output", "outputs", "tgt", "HR", "hr")
 
 
 class FoldersConfig(Config):
-    """Names of the two folders, when they are not found by themselves."""
+    """Names of the two folders, if they are not the usual ones."""
 
     source: str | None = None
     """Folder of the A images, relative to data.root; null: the first of the two by name."""
@@ -36,7 +36,7 @@ class TwoFolders:
     Attributes:
         a: folder of the A images.
         b: folder of the B images.
-        of_split: whether they are those of the split alone; if not, for want of such folders, those of training.
+        of_split: whether the split has folders of its own; if not, these are the folders of the training images.
     """
 
     a: Path

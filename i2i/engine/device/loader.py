@@ -1,4 +1,4 @@
-"""Reading ahead by loader processes, and what happens when one of them dies."""
+"""Goes on with training for a moment when a loader process dies, so that what was trained can be saved."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ def _recording_context(processes: list[BaseProcess]) -> BaseContext:
 
 
 def _death(processes: Sequence[BaseProcess]) -> TrainingError | None:
-    """What to report of a process that died; None if all of them are alive.
+    """The error that says which process died; None if all of them are alive.
 
-    Decided by the processes alone: what a broken connection raises depends on the moment of the death.
+    The errors of broken connections differ with the moment of the death, so the processes themselves are asked.
     """
     started = [process for process in processes if process.pid is not None]
     ready = wait([process.sentinel for process in started], DEATH_WAIT_S) if started else []

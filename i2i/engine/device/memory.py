@@ -1,4 +1,4 @@
-"""Memory of the device: how much there is, how much a step took, and what to say when it was not enough."""
+"""Memory of the device: how much is free, how much a step took, and advice when it was not enough."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def explained(training: Training) -> Iterator[None]:
-    """A lack of memory inside becomes one line with the sizes that led to it and settings that need less.
+def shortage_explained(training: Training) -> Iterator[None]:
+    """Turns a lack of memory inside into one line with the sizes that led to it and settings that need less.
+
+    Args:
+        training: the run in memory.
 
     Raises:
         TrainingError: memory was not enough.
@@ -75,7 +78,7 @@ def used(device: torch.device) -> int:
 
 
 def forget_peak(device: torch.device) -> None:
-    """Resets what `peak` measures; on the CPU the system may not let it, and the peak stays that of the process."""
+    """Resets `peak`; where the system does not allow that, as in some containers, the peak is the process's highest."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
@@ -94,7 +97,7 @@ def peak(device: torch.device) -> int:
 
 
 def size_text(count: float) -> str:
-    """Bytes for people."""
+    """A number of bytes as text, such as ``1.5 GiB``."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / MIB:.0f} MiB"
 
 

@@ -15,7 +15,7 @@ from i2i.config import EngineConfig
 
 
 class Network:
-    """A network as a recipe sees it: calls run in the compute type and return float32, all else is the module's.
+    """A network as a recipe gets it: calls run in the compute type and return float32; attributes are the module's.
 
     Autocast covers nothing but the network, so that losses and gradient penalties stay in float32.
 
@@ -37,10 +37,18 @@ class Network:
         return getattr(self.module, name)
 
 
-def place(
+def move_to_device(
     modules: Mapping[str, nn.Module], config: EngineConfig, device: torch.device, dtype: torch.dtype, world: int
 ) -> None:
-    """Moves the modules to the device, in place; batch norm then averages over all processes."""
+    """Moves modules to the device in place, and with several processes makes their batch norm average over all.
+
+    Args:
+        modules: the networks by name.
+        config: the section ``engine``, for the memory format.
+        device: where the networks will be.
+        dtype: the compute type; weights become float64 if it is float64, else float32.
+        world: number of processes.
+    """
     channels_last = config.memory_format == "channels_last" or (
         config.memory_format == "auto" and device.type == "cuda"
     )
@@ -54,8 +62,14 @@ def place(
                 layer.__class__ = _SyncBatchNorm  # same parameters, same state dict
 
 
-def for_recipe(modules: Mapping[str, nn.Module], config: EngineConfig, dtype: torch.dtype) -> dict[str, Any]:
-    """What is handed to the recipe: networks behind `Network`, modules without weights (losses) as they are."""
+def recipe_networks(modules: Mapping[str, nn.Module], config: EngineConfig, dtype: torch.dtype) -> dict[str, Any]:
+    """The networks as the recipe gets them: in a `Network` if they are compiled or run in bfloat16, else as they are.
+
+    Args:
+        modules: the networks, and losses without weights, by name.
+        config: the section ``engine``.
+        dtype: the compute type.
+    """
     nets: dict[str, Any] = {}
     for name, module in modules.items():
         has_weights = next(_tensors(module), None) is not None
@@ -66,7 +80,7 @@ def for_recipe(modules: Mapping[str, nn.Module], config: EngineConfig, dtype: to
 
 
 def average_gradients(parameters: Iterable[nn.Parameter], world: int) -> None:
-    """Averages the gradients that there are over all processes, in one message."""
+    """Averages the gradients of parameters over `world` processes in one message; skips those without a gradient."""
     grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if world == 1 or not grads:
         return

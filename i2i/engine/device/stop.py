@@ -23,7 +23,7 @@ class StopRequest:
 
     Args:
         fabric: this process.
-        deadline: of `time.monotonic`; afterwards it is requested, too.
+        deadline: time by `time.monotonic` after which a stop is requested.
 
     Attributes:
         signal: number of the signal that requested it, or 0.
@@ -66,7 +66,7 @@ class StopRequest:
         return self.signal > 0
 
     def requested(self) -> bool:
-        """Whether any process got a signal, failed, or its time is over.
+        """Whether any process got a signal, failed, or is past its deadline.
 
         Every process must ask at the same step, and all of them get the same answer.
         """

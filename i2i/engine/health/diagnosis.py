@@ -1,6 +1,6 @@
-"""What goes wrong in the training of a GAN, each with its evidence and what to try.
+"""Diagnoses failures of GAN training: each warning has its evidence and advice.
 
-Something must show over a window of steps, and in several checks in a row, before there is a warning. The limits were
+A failure must show over a window of steps, and in several checks in a row, before there is a warning. The limits were
 found by training every built-in recipe, healthy and with staged failures: docs/health.md has the figures of both.
 """
 
@@ -22,10 +22,10 @@ OUTPUTS_SETTLED = 160
 
 @dataclass(frozen=True)
 class HealthWarning:
-    """Something that is wrong.
+    """A failure that shows in the figures of a training.
 
     Attributes:
-        kind: its name; a warning of a kind is given once while it lasts.
+        kind: name of the failure; there is one warning of a kind while the failure lasts.
         evidence: the figures that show it.
         advice: what to try.
         min_checks: checks in a row that must find it before the warning is given.
@@ -41,7 +41,7 @@ class HealthWarning:
 
 
 def diagnose(window: Window) -> Iterator[HealthWarning]:
-    """What is wrong in a window; an effect is left out where its cause is named."""
+    """The failures that show in a window; one that is only an effect of another is left out."""
     yield from _losses(window)
     yield from _learning_rates(window)
     of_outputs = list(_outputs(window)) if window.steps_seen >= OUTPUTS_SETTLED else []
@@ -53,7 +53,7 @@ def diagnose(window: Window) -> Iterator[HealthWarning]:
 
 
 def _learning_rates(window: Window) -> Iterator[HealthWarning]:
-    """A discriminator that takes far larger steps than its generator: what came before each of them is lost."""
+    """A discriminator that takes far larger steps than its generator, and so forgets what it learned before."""
     generators = [window.median(name) for name in window.names("update/generator/")]
     for name in window.names("update/discriminator/"):
         share, phase = window.median(name), name.rpartition("/")[2]
@@ -70,11 +70,11 @@ def _learning_rates(window: Window) -> Iterator[HealthWarning]:
 
 
 def _balance(window: Window) -> Iterator[HealthWarning]:
-    """Discriminator or generator wins: accuracies of the discriminators, and what gradients are left."""
+    """Discriminator or generator wins: by the accuracies of the discriminators and how far gradients have shrunk."""
     for number, name in enumerate(window.discriminators(), 1):
         real, fake = window.mean(f"accuracy/{name}/real"), window.mean(f"accuracy/{name}/fake")
-        left = window.left(f"adversarial_gradient/{number}")
-        own = min((window.left(f"grad/{phase}") for phase in window.phases("discriminator")), default=1.0)
+        left = window.remaining_share(f"adversarial_gradient/{number}")
+        own = min((window.remaining_share(f"grad/{phase}") for phase in window.phases("discriminator")), default=1.0)
         judged = f"accuracy of {name} {real:.2f} on real and {fake:.2f} on generated images over {len(window)} steps"
         if min(real, fake) > 0.99 and left < 0.05:
             yield HealthWarning(
@@ -97,7 +97,7 @@ def _outputs(window: Window) -> Iterator[HealthWarning]:
     for name in window.translators():
         spread, wanted = window.mean(f"output/{name}/spread"), window.mean(f"real/{name}/spread")
         ends, usual = window.mean(f"output/{name}/saturated"), window.mean(f"real/{name}/saturated")
-        ratio, fit = window.diversity(name), window.fit(name)
+        ratio, distance = window.diversity(name), window.target_distance(name)
         who = f"translator {name}" if len(window.translators()) > 1 else "the generator"
         alike = f"outputs of {who} differ from one another {ratio:.2g} times as much as real images do"
         if spread < 0.05 * wanted:
@@ -113,10 +113,10 @@ def _outputs(window: Window) -> Iterator[HealthWarning]:
                 f"{ends:.0%} of the values of {who} are at the ends of the range, {usual:.0%} of those of real images",
                 "a lower learning rate of the generator, or a smaller weight of the adversarial loss",
             )
-        elif window.paired and fit > 0.97:
+        elif window.paired and distance > 0.97:
             yield HealthWarning(
                 "the output ignores the input",
-                f"outputs of {who} are {fit:.2f} times as far from their own targets as from others'; {alike}",
+                f"outputs of {who} are {distance:.2f} times as far from their own targets as from others'; {alike}",
                 "a look at whether the generator uses its input, and whether sources and targets belong together",
             )
         elif ratio < 0.1 and not window.diversity_grows(name):
@@ -131,7 +131,7 @@ def _outputs(window: Window) -> Iterator[HealthWarning]:
 def _gradients(window: Window) -> Iterator[HealthWarning]:
     """A phase whose gradient is as good as nothing; a discriminator that is sure may have none for a while."""
     for name in (f"grad/{phase}" for phase in window.phases("generator")):
-        now, left = window.median(name), window.left(name)
+        now, left = window.median(name), window.remaining_share(name)
         if now < 1e-7 or left < 1e-4:
             yield HealthWarning(
                 "dead gradients",

@@ -1,4 +1,4 @@
-"""The health of a training: keeps what the last steps showed, logs it, and warns."""
+"""The health of a training: keeps figures of the last steps, logs them, and warns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOGGED = ("accuracy/", "grad/")
 
 
 class Health:
-    """What the last steps showed, and warnings about it.
+    """Figures of the last steps, and warnings about them.
 
     Each process observes its share of the images; the first process warns. A resumed run starts with an empty window.
 
@@ -65,7 +65,7 @@ class Health:
         Args:
             step: finished steps.
             figures: the step's losses, norms and observed figures, all finite.
-            observation: its images.
+            observation: the images observed in the step.
         """
         if self.observer:
             self.window.add(StepRecord(step, figures, observation.images))

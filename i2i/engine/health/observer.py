@@ -36,9 +36,9 @@ class ObservedTranslator:
     """A translator whose outputs are observed.
 
     Attributes:
-        name: the translator's.
+        name: name of the translator.
         network: name of the network that it is made of.
-        module: that network.
+        module: the network.
         real: key of the batch's images that outputs should resemble.
     """
 
@@ -50,11 +50,11 @@ class ObservedTranslator:
 
 @dataclass
 class Observation:
-    """What one step showed.
+    """Figures and images of one step.
 
     Attributes:
         figures: scalars by name.
-        images: by translator: outputs and real images, ``(n, C, 8, 8)``.
+        images: outputs and real images, each ``(n, C, 8, 8)``, by translator.
     """
 
     figures: dict[str, Tensor] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The last steps of a training, and the statistics over them that warnings are based on."""
+"""The figures of the last steps of a training, and statistics over them, on which warnings are based."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WINDOW = 100
 """Steps that a window holds."""
 
 MIN_CHANGE = 0.004
-"""Half a level of 255: data whose images differ less than this has no diversity to compare with."""
+"""Half a grey level of 255, images in [-1, 1]: data whose images differ less have no diversity to compare with."""
 
 MIN_IMAGES = 12
 """Images that are needed to compare."""
@@ -30,7 +30,7 @@ class StepRecord:
     Attributes:
         step: its number.
         figures: losses, norms, accuracies by name.
-        images: by translator outputs and real images, ``(n, C, 8, 8)``.
+        images: outputs and real images, each ``(n, C, 8, 8)``, by translator.
     """
 
     step: int
@@ -93,8 +93,8 @@ class Window:
         """Median of a figure; NaN if no step has it."""
         return float(np.median(values)) if len(values := self.values(name)) else math.nan
 
-    def left(self, name: str) -> float:
-        """Median of a figure as a share of that in the first steps that had it."""
+    def remaining_share(self, name: str) -> float:
+        """Median of a figure, divided by its median in the first steps that had it."""
         first = float(np.median(self.first.get(name) or [math.nan]))
         return self.median(name) / first if first else math.nan
 
@@ -116,10 +116,11 @@ class Window:
         half = len(outputs) // 4 * 2
         return _ratio(outputs[half:], real) > 1.2 * _ratio(outputs[:half], real)
 
-    def fit(self, translator: str) -> float:
-        """Distance of outputs from their own real images, as a share of that from all others.
+    def target_distance(self, translator: str) -> float:
+        """Mean distance of outputs from their own real images, divided by that from all other real images.
 
-        For outputs that are all the same it is exactly 1.
+        It is exactly 1 if all outputs are the same; small if outputs resemble their own images. NaN with too few
+        images, or if the real ones hardly differ.
         """
         outputs, real = self._images(translator)
         if len(outputs) < MIN_IMAGES or _change(real) < MIN_CHANGE:

@@ -1,4 +1,4 @@
-"""Sample grids: what the networks make of a few validation images, or of fixed noise."""
+"""Sample grids: outputs of the networks for a few validation images, or for fixed noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training says before its first step, and what its summary says of machine and networks."""
+"""The lines that a training prints before its first step, and facts about machine and networks for its summary."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from i2i.data.loading import Data
 from i2i.engine.state import Training
 
 
-def facts_of(training: Training, fabric: Fabric) -> dict[str, Any]:
-    """Device, number of processes and parameters of each network, by their name in the summary."""
+def run_facts(training: Training, fabric: Fabric) -> dict[str, Any]:
+    """Device, number of processes and parameters of each network, by their names in the summary."""
     device = torch.cuda.get_device_name() if fabric.device.type == "cuda" else str(fabric.device)
     start_from = training.config.train.start_from
     parameters = {
@@ -31,7 +31,7 @@ def opening_lines(training: Training, data: Data, facts: Mapping[str, Any], wher
     Args:
         training: the run in memory.
         data: its samples.
-        facts: from `facts_of`.
+        facts: from `run_facts`.
         where: added to the last line.
     """
     start = f"from step {training.step} " if training.step else ""

@@ -24,7 +24,7 @@ PREFIX = "i2i-"
 """What the names of third-party packages begin with; the plugin's name follows."""
 
 MAX_LENGTH = 32
-"""Most characters of a plugin's name, so that the lines in which it stands stay short."""
+"""Characters of a plugin's name, so that generated lines stay short."""
 
 RESERVED = {
     "recipe": {"data", "train", "engine", "recipe", "preset", "seed"},
@@ -49,7 +49,7 @@ def new_plugin(name: str, kind: str, folder: Path | None, plugins: Plugins) -> P
     """Writes a plugin package that works as it is.
 
     Args:
-        name: of the plugin and its component, in kebab-case; a leading ``i2i-`` is taken off.
+        name: name of the plugin and its component, in kebab-case; a leading ``i2i-`` is removed.
         kind: one of `i2i.plugins.KINDS`.
         folder: the folder to make; None: ``i2i-NAME`` in the current one.
         plugins: the plugins whose names the new one must not have.

@@ -17,7 +17,7 @@ import torch
 from i2i.api import Transform
 from i2i.config import DataConfig
 from i2i.data.adapter import AdaptedDataset, dataset_component
-from i2i.data.batches import Order, batches
+from i2i.data.batches import BatchOrder, batches
 from i2i.data.loading import open_data
 from i2i.data.sample_checks import IMAGES, check_sample
 from i2i.data.source import data_source
@@ -115,7 +115,7 @@ def training(subject: Subject) -> None:
         config = config.model_copy(update={"scale": scale})
     data = open_data(config, subject.plugins, needs=list(first), seed=0)
     sample = data.sample()
-    loaded = [next(batches(data.train, Order(len(data.train), 1, seed=0), workers)) for workers in (0, 1)]
+    loaded = [next(batches(data.train, BatchOrder(len(data.train), 1, seed=0), workers)) for workers in (0, 1)]
     if any(not torch.equal(loaded[0][key], loaded[1][key]) for key in sample):
         fail("a loader process gives another sample: draw random numbers from numpy.random or random")
     for key in [key for key in IMAGES if key in sample]:
