@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a call of `train` left behind.
+    """The result of `train`.
 
     Attributes:
         run: the run folder; None after a dry run.
@@ -127,7 +127,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Request:
-    """What `train` was asked for; the options are layers of a configuration."""
+    """The arguments of `train`, its options as layers of a configuration."""
 
     recipe: str | None
     out: Path | None
@@ -168,7 +168,7 @@ def _run_to_resume(request: _Request) -> RunFolder | None:
 
 
 def _completed(config: RunConfig, plugins: Plugins, fabric: Fabric, note: str, *, resumed: bool) -> RunConfig:
-    """The configuration with what only this machine can tell: the checkpoint to start from, the batch that fits.
+    """The configuration with values found on this machine: the checkpoint to start from, and the batch size that fits.
 
     The first process prints `note` and the batch size that was found.
     """

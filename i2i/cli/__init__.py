@@ -135,6 +135,6 @@ def _fail(message: object, code: int) -> NoReturn:
 
 
 def _training_together() -> bool:
-    """Whether several processes have begun to train, so that one of them may fail alone."""
+    """Whether this is one of several processes that train together, so that each may fail for reasons of its own."""
     distributed = sys.modules.get("torch.distributed")
     return bool(distributed and distributed.is_available() and distributed.is_initialized())

@@ -1,4 +1,4 @@
-"""``i2i data``: what is wrong in a data folder, before a training finds out."""
+"""``i2i data``: checks of data folders."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ app = typer.Typer(help="Look at data folders.", no_args_is_help=True, rich_marku
 
 @app.callback()
 def _group() -> None:
-    """Keeps `check` a command of its own beside which others may come."""
+    """Makes typer treat `check` as a sub-command although it is the only one."""
 
 
 @app.command("check")
@@ -64,7 +64,7 @@ def check(
 def _settings(
     plugins: Plugins, folder: Path, recipe: str | None, sets: list[str], preset: str | None
 ) -> tuple[DataConfig, Requirements]:
-    """The data section, and what the recipe requires of samples; without a recipe that is nothing."""
+    """The data section, and what the recipe requires of samples; without a recipe nothing is required."""
     from i2i.config import resolve, setting
     from i2i.data.detect import Requirements
     from i2i.plugins.builder import build_recipe
@@ -115,7 +115,7 @@ def _progress() -> Iterator[Callable[[int], None]]:
 
 
 def _record(result: DatasetCheck, recipe: str | None) -> dict[str, Any]:
-    """The JSON object."""
+    """The JSON object that ``--json`` prints."""
     from i2i.data.checks.findings import counts
 
     return {
@@ -133,7 +133,7 @@ def _record(result: DatasetCheck, recipe: str | None) -> dict[str, Any]:
 
 
 def _show(result: DatasetCheck) -> None:
-    """The table, then each finding on a line."""
+    """Prints a table of the kinds of findings, then each finding on a line."""
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table

@@ -48,7 +48,7 @@ def doctor(context: typer.Context) -> None:
 
 
 def _plugin_problems(plugins: Plugins) -> list[str]:
-    """What is wrong with plugins; nothing is wrong with one that needs an extra which is not installed."""
+    """Lines about what is wrong with plugins; one that only lacks an extra is not among them."""
     failed = [plugin for plugin in plugins.failed() if not missing_extra(plugin.cause)]
     return [
         *(f"plugin {plugin}: {plugin.error}" for plugin in failed),
@@ -58,7 +58,7 @@ def _plugin_problems(plugins: Plugins) -> list[str]:
 
 
 def _torch_problems() -> list[str]:
-    """Prints torch's devices; why there are none, unless torch is just not installed."""
+    """Prints torch's devices; returns why torch cannot be imported, unless it is just not installed."""
     try:
         import torch
 

@@ -139,11 +139,11 @@ def _with_target(context: typer.Context, target: str) -> Plugins:
 
 
 def _named(plugins: Plugins, name: str) -> list[tuple[Plugin, list[tuple[str, Component]]]]:
-    """The plugins that a name stands for, each with those of its components that are meant, with their kinds.
+    """The plugins that a name stands for, each with its matching components and their kinds.
 
     Args:
         plugins: where the name is looked up.
-        name: of a plugin, distribution, file or module, which stands for all its components; or of a component.
+        name: a plugin, distribution, file or module, for all its components; or a component.
 
     Raises:
         PluginError: there are none, or the plugin of that name cannot be used.

@@ -1,4 +1,4 @@
-"""What commands that write many images say: progress, each failure, a summary, and the exit code."""
+"""Output of commands that write many images: progress, each failure, a summary, and the exit code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class ReportedImage(Protocol):
-    """What became of one image, as far as it is reported."""
+    """The result of one image, as far as it is reported."""
 
     @property
     def status(self) -> str:
@@ -38,9 +38,9 @@ class ProgressReport(Generic[R]):
 
     Args:
         statuses: all statuses that results may have, ``written`` and ``failed`` among them.
-        record: makes of a result what stands for it in the JSON object; None: no JSON object is printed.
-        notes: gives the lines worth knowing about the whole so far.
-        work: gives the seconds of work on a result by stage.
+        record: converts a result to its entry in the JSON object; None: no JSON object is printed.
+        notes: gives all lines for the user about the whole work so far.
+        work: gives the seconds of work on a result, by stage.
     """
 
     def __init__(
@@ -100,18 +100,18 @@ class ProgressReport(Generic[R]):
 def report_all(
     report: ProgressReport[R], results: Iterable[R], total: int, out: Path, *, wording: tuple[str, str]
 ) -> None:
-    """Works through the results and reports them, also when something stops it on the way.
+    """Iterates over the results and reports them; prints the summary also if an error or a signal ends the work.
 
     Args:
         report: counts and prints them.
-        results: the work is done as they are taken.
-        total: how many there will be.
+        results: an iterator that does the work.
+        total: how many results there will be.
         out: folder of the outputs.
-        wording: what is being done and what then has been done, such as ``translating`` and ``translated``.
+        wording: present and past participle of the work, such as ``translating`` and ``translated``.
 
     Raises:
-        UserError: nothing but failures.
-        typer.Exit: some failures, with code 1.
+        UserError: all images failed.
+        typer.Exit: some images failed; with code 1.
     """
     doing, done = wording
     complete = False

@@ -1,4 +1,4 @@
-"""The conformance kit: what every component promises, as checks for plugin authors.
+"""The conformance kit: checks of components for plugin authors, a check for each promise that components must keep.
 
 ``pytest_plugins = "i2i.testing"`` in a test file gives the fixtures ``plugins``, ``paired_folder``,
 ``unpaired_folder``, ``labelled_folder`` and ``hr_folder``; `check_recipe` and `check_component` run all checks of a

@@ -1,4 +1,4 @@
-"""Small folders of images in every layout that i2i reads by itself, with drawn pictures in them."""
+"""Small folders of drawn pictures, one in each layout that the built-in datasets read."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ LAYOUTS = {
     "labelled": labelled,
     "hr": high_resolution,
 }
-"""Name of a folder -> what fills it."""
+"""Name of a folder -> the function that fills it."""
 
 
 def _styled(number: int, style: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Runs the checks of a component one after the other and says what came out.
+"""Runs the checks of a component one after the other and reports their findings.
 
 The checks themselves are in `i2i.testing.checks`; they import torch, and are imported when the first one runs.
 """
@@ -22,12 +22,12 @@ from i2i.testing.subject import Check, Skipped, Subject
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
         subject: kind and name of the component.
         check: name of the check.
-        promise: what was checked, in a few words.
+        promise: the promise that was checked, in a few words.
         problem: what is wrong and how to mend it, in one line; empty if nothing is.
         skipped: why the check was not done; empty if it was.
         notes: what could be better, a line each.
@@ -182,7 +182,7 @@ def _checks(kind: str, skip: Collection[str]) -> dict[str, Check]:
 
 @contextlib.contextmanager
 def _process_state_kept() -> Iterator[None]:
-    """Puts the process's random states and number of threads back."""
+    """Restores the process's random states and number of threads when the context ends."""
     import torch
 
     states, threads = (random.getstate(), np.random.get_state(), torch.get_rng_state()), torch.get_num_threads()
@@ -196,7 +196,7 @@ def _process_state_kept() -> Iterator[None]:
 
 
 def _run(check: Check, subject: Subject, finding: Finding) -> Finding:
-    """The finding, completed by what the check says; what it prints is dropped."""
+    """Runs a check and completes its finding; what the check prints is dropped."""
     problem, skipped = "", ""
     subject.notes.clear()
     try:

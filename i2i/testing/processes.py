@@ -58,7 +58,7 @@ def train_in_processes(plugins: Plugins, config: Path, folder: Path) -> list[dic
         worker.join(TIMEOUT_S)
         worker.kill()
     problems = sorted(folder.glob("rank-*.txt"), key=lambda path: path.stat().st_mtime_ns)
-    if problems:  # the first one's: the other process only says that it is alone
+    if problems:  # the earliest one: later ones only say that the other process is gone
         raise AssertionError(problems[0].read_text(encoding="utf-8"))
     files = [folder / f"rank-{rank}.safetensors" for rank in range(WORLD)]
     if missing := [file for file in files if not file.is_file()]:
@@ -76,8 +76,8 @@ def final_state(plugins: Plugins, config: Path, *, disturbed: bool = False) -> d
     Args:
         plugins: where components are looked up.
         config: a whole configuration.
-        disturbed: draw a random number that nobody needs before every call of a network: what the network draws from
-            torch itself then becomes something else.
+        disturbed: draw an extra random number before every call of a network, which changes all random numbers that a
+            network draws from torch itself.
 
     Returns:
         Weights and buffers at the end, by network and name.
@@ -125,13 +125,13 @@ def _worker(rank: int, port: int, plugins: Plugins, config: Path, folder: Path) 
 
 
 def _draw(module: nn.Module, args: Any) -> None:
-    """Draws a number that nobody needs."""
+    """Draws a number from torch's generator and discards it."""
     torch.rand(1)
 
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Inside, new processes do not import the main program: it may have no guard, or come from no file."""
+    """Inside the context, new processes do not import the main program: it may have no guard, or be no file."""
     main = sys.modules["__main__"]
     kept: dict[str, Any] = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
     vars(main).pop("__file__", None)

@@ -1,4 +1,4 @@
-"""What every check uses: the component under test, and the ways in which a check ends."""
+"""The component under test, and how a check fails or is skipped."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Subject:
         folder: an empty folder for the files that checks write.
         data: a folder that a dataset, or the recipe's layout, can read; None for folders that the checks make.
         sets: ``KEY=VALUE`` texts: configuration of a recipe, else the component's own options.
-        notes: what the running check found that could be better.
-        cache: values that `once` keeps, by key.
+        notes: lines of the running check about what could be better.
+        cache: values made by `once`, by key.
     """
 
     kind: str
@@ -91,7 +91,7 @@ The function's name names the check, the first line of its docstring is the prom
 
 
 def small_options(plugins: Plugins, kind: str, component: Component) -> dict[str, Any]:
-    """Those of `SMALL` that the component has as whole numbers; none if it cannot be built with them."""
+    """The options of `SMALL` that the component has as whole numbers; empty if it cannot be built with them."""
     small: dict[str, Any] = {}
     for key, value in SMALL.items():
         if key in component.config.model_fields:

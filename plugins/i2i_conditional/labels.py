@@ -1,4 +1,4 @@
-"""Class labels: how many there are, and as numbers that networks can take in."""
+"""Class labels: counting them, and encoding them as tensors for networks."""
 
 from __future__ import annotations
 
@@ -28,6 +28,15 @@ def one_hot(labels: Tensor, classes: int, like: Tensor) -> Tensor:
 
 
 def label_maps(image: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """The images with a map of ones for their class and maps of zeros for the others: ``(N, C + classes, H, W)``."""
+    """Appends one-hot maps of the labels to images: a map of ones for the image's class, maps of zeros for the others.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        labels: ``(N,)`` integers.
+        classes: number of classes.
+
+    Returns:
+        Tensor ``(N, C + classes, H, W)``.
+    """
     maps = one_hot(labels, classes, image)[:, :, None, None].expand(-1, -1, image.shape[2], image.shape[3])
     return torch.cat([image, maps], 1)

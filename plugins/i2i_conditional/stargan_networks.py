@@ -1,8 +1,8 @@
 """Networks of StarGAN (Choi et al. 2018, arXiv:1711.09020, appendix, tables IV and V).
 
-The generator pads with zeros, as the paper's does, and that matters: maps that say the same at every pixel, as the
-label's do, become a constant behind a convolution with mirror padding, which instance norm takes away entirely. With
-zeros the border differs, and the label gets through.
+The generator pads with zeros, as the paper's does, and that matters: label maps are constant, and a convolution with
+mirror padding keeps them constant, so that instance norm removes them entirely. With zeros the border differs, and the
+label has an effect.
 """
 
 from __future__ import annotations

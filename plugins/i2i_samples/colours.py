@@ -16,5 +16,11 @@ def rgb(red: float, green: float, blue: float) -> Array:
 
 
 def mix(start: Array, end: Array, amount: Array) -> Array:
-    """Colours from `start`, where `amount` ``(h, w)``, numbers or a mask, is 0, to `end`, where it is 1."""
+    """Linear interpolation from colour `start`, where `amount` is 0, to `end`, where it is 1.
+
+    Args:
+        start: colours that broadcast to ``(h, w, 3)``.
+        end: colours that broadcast to ``(h, w, 3)``.
+        amount: ``(h, w)`` numbers, or a mask.
+    """
     return start + (end - start) * np.asarray(amount, np.float32)[..., None]

@@ -1,4 +1,4 @@
-"""Where things stand in a drawn facade: a street scene as a list of labelled parts, in fractions of the picture's side.
+"""The layout of a drawn facade: a street scene as a list of labelled parts, in fractions of the picture's side.
 
 x runs to the right and y down. Later parts cover earlier ones, so the list runs from the sky to the tree in front.
 """
@@ -20,7 +20,7 @@ class Box(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One labelled thing; later parts cover earlier ones."""
+    """One labelled part of the scene; later parts cover earlier ones."""
 
     label: str
     box: Box

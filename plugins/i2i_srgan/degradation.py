@@ -113,7 +113,7 @@ SECOND: dict[str, Any] = {
     "gaussian_sigma": (1.0, 25.0),
     "poisson_scale": (0.05, 2.5),
 }
-"""What the second round has other than the first."""
+"""Options of the second round whose defaults differ from those of the first."""
 
 
 class RealConfig(i2i.Config):
@@ -153,7 +153,7 @@ class Bicubic:
 
 
 class Real:
-    """Makes ``source`` of ``target`` by what happens to photographs on their way: Real-ESRGAN's degradations.
+    """Makes ``source`` of ``target`` by the degradations of Real-ESRGAN, a model of how photographs lose quality.
 
     Two rounds of blur, resizing, noise and JPEG, and a sinc filter (Wang et al. 2021, arXiv:2107.10833, section 3).
 

@@ -1,4 +1,4 @@
-"""How the super-resolution networks enlarge: which steps make up a scale, and the interpolated image to add to."""
+"""Enlarging in super-resolution networks: the factors of a scale, and adding the output to an interpolated input."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEPS: dict[Scale, tuple[int, ...]] = {1: (), 2: (2,), 3: (3,), 4: (2, 2), 8: (2
 
 
 class Interpolated(nn.Module):
-    """Adds the bicubically enlarged input to what a network says (VDSR: Kim et al. 2016, arXiv:1511.04587, section 3).
+    """Adds the bicubically enlarged input to a network's output (VDSR: Kim et al. 2016, arXiv:1511.04587, section 3).
 
     The network's last convolution is set to zero, so that training starts at the interpolation itself. The kernel is
     that of torch and OpenCV (a = -0.75), which on Set5 is 0.2 to 0.3 dB ahead of MATLAB's.

@@ -1,4 +1,4 @@
-"""The recipes: one network from pixel losses alone, or that and then a GAN from the same weights.
+"""Recipes for super-resolution: a generator trained by a pixel loss alone, or by that first and then by a GAN.
 
 `SRResNet` is the first stage of SRGAN (Ledig et al. 2017, arXiv:1609.04802); `SRGAN` adds the adversarial stage, and
 with other options is ESRGAN (Wang et al. 2018, arXiv:1809.00219).
@@ -75,7 +75,7 @@ class SRResNet(i2i.Recipe):
         return {"generator": _generator(self.config.generator, build, sample)}
 
     def phases(self) -> Sequence[i2i.Phase]:
-        """One phase."""
+        """One phase, which trains the generator."""
         return [i2i.Phase("generator", trains=("generator",))]
 
     def losses(

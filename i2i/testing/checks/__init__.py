@@ -1,1 +1,1 @@
-"""What components of each kind promise: a file for each kind, and the table of all checks."""
+"""The checks: a file for each kind of component, and the table of all checks."""

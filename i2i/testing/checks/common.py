@@ -1,4 +1,4 @@
-"""What components of every kind promise: that people can read what they are."""
+"""Checks of components of every kind: documentation and options."""
 
 from __future__ import annotations
 

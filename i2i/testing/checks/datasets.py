@@ -1,4 +1,4 @@
-"""What datasets promise."""
+"""Checks of datasets."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ DATASET: Sequence[Check] = (samples, one_transform, repeatable, splits, detectio
 
 
 def _folder(subject: Subject) -> Path | None:
-    """The folder that the dataset is tried with: that of the subject, else the first of the drawn ones that it reads.
+    """The folder with which the dataset is checked: the user's, else the first of the drawn ones that it reads.
 
     None for a dataset that needs no folder because it draws its samples.
     """
@@ -165,7 +165,7 @@ def _opened(subject: Subject, split: str, transform: Transform = dict) -> Adapte
 
 @contextlib.contextmanager
 def _listed_backwards() -> Iterator[None]:
-    """Inside, folders are listed in another order, as on another file system."""
+    """Inside the context, folders are listed in reverse order, as another file system might list them."""
     listdir, scandir = os.listdir, os.scandir
 
     class Backwards:
@@ -195,5 +195,5 @@ def _listed_backwards() -> Iterator[None]:
 
 
 def _bytes(dataset: AdaptedDataset, index: int) -> list[bytes]:
-    """The content of a sample, by which two can be compared."""
+    """The values of a sample as bytes, to compare samples."""
     return [np.asarray(value).tobytes() for value in dataset.look(index).values()]

@@ -1,4 +1,4 @@
-"""What losses and penalties promise."""
+"""Checks of losses and penalties."""
 
 from __future__ import annotations
 

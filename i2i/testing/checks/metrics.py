@@ -1,4 +1,4 @@
-"""What metrics promise."""
+"""Checks of metrics."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _metric(subject: Subject) -> Any:
 
 
 def _value_for(subject: Subject, *batches: tuple[Tensor, Tensor]) -> float:
-    """What a new metric says after these batches of outputs and targets."""
+    """The value of a new metric after these batches of outputs and targets."""
     metric = _metric(subject)
     for batch in batches:
         metric.update(*batch)
@@ -83,13 +83,13 @@ def _value_for(subject: Subject, *batches: tuple[Tensor, Tensor]) -> float:
 
 
 def _images(channels: int, strength: float = 0.2) -> tuple[Tensor, Tensor]:
-    """Three pictures under noise, and as they are.
+    """Three pictures with noise, and without it, each ``(3, channels, SIDE, SIDE)`` in [-1, 1].
 
-    Noise that is cut off at -1 and 1 makes dark pictures brighter and bright ones darker, so that the mean error of
+    Noise that is clipped at -1 and 1 makes dark pictures brighter and bright ones darker, so that the mean error of
     some images is above 0 and that of others below it.
 
     Args:
-        channels: of the images.
+        channels: number of channels.
         strength: standard deviation of the noise, images in [-1, 1].
     """
     pictures = [torch.from_numpy(draw_pair(number, size=SIDE)[1]).permute(2, 0, 1) for number in range(3)]

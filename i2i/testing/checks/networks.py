@@ -1,4 +1,4 @@
-"""What generators, discriminators and feature networks promise."""
+"""Checks of generators, discriminators and feature networks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from i2i.plugins.builder import Builder
 from i2i.testing.subject import Check, Skipped, Subject, fail, failing_as
 
 SIDE = 64
-"""Height and width of the images that networks are tried with, if they can be built for so small ones."""
+"""Height and width in pixels of the images with which networks are checked; larger if they need larger ones."""
 
 CHANNELS = ((3, 3), (1, 3), (3, 1), (4, 3))
 """Channels in and out: colour, grey, and with alpha."""
@@ -176,7 +176,7 @@ FEATURES: Sequence[Check] = (feature_maps,)
 
 
 def _side(subject: Subject) -> int:
-    """Height and width of the images that a network is tried with: the smallest that it can be built for."""
+    """Height and width in pixels of the images with which a network is checked: the smallest it can be built for."""
 
     def smallest() -> int:
         for side in (SIDE, 128, 256):

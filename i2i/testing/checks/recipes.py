@@ -1,4 +1,4 @@
-"""What training methods promise, from their options to the exported model."""
+"""Checks of training methods, from their options to the exported model."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ RECIPE: Sequence[Check] = (round_trip, losses, gradients, bf16, export, resume, 
 
 
 def _translated(model: Any, size: tuple[int, int], label: Any) -> np.ndarray:
-    """What the exported model makes of a random image of that (height, width)."""
+    """The exported model's translation of a random image of that (height, width)."""
     image = np.random.default_rng(0).integers(0, 256, (*size, model.channels[0]), np.uint8)
     result = model.translate(image, label=label)
     expected = tuple(model.scale * side for side in size)

@@ -1,4 +1,4 @@
-"""What transforms promise."""
+"""Checks of transforms."""
 
 from __future__ import annotations
 
