@@ -1,6 +1,6 @@
 """The hooks that a plugin may implement; each returns components and does nothing else.
 
-A hook is called at most once a process, must be quick and must not fail for want of a device, a network or data.
+A hook is called at most once a process. It must be quick, and must not need a device, a network connection or data.
 Images are ``(N, C, H, W)`` float32 in [-1, 1], RGB, unless a hook says otherwise.
 """
 

@@ -116,7 +116,7 @@ def load(path: Path, *, training: bool = True) -> Checkpoint:
         raise RunError(f"{path}: cannot be read: {one_line(error)}") from error
     except sums.MismatchError as error:
         raise DamagedError(str(error)) from error
-    except pickle.UnpicklingError as error:  # torch's own words advise to load it all the same
+    except pickle.UnpicklingError as error:  # torch's own message advises to load it nevertheless
         raise DamagedError(f"{path / TRAINING}: not loaded: it holds more than tensors and plain values") from error
     except Exception as error:
         raise DamagedError(f"{path}: not a whole checkpoint: {' '.join(str(error).split())[:200]}") from error
@@ -190,10 +190,10 @@ def _remove(path: Path) -> None:
 
 
 def _put(temporary: Path, final: Path) -> None:
-    """Gives a complete checkpoint its name; one of the same step that was there goes when the new one is in place.
+    """Gives a complete checkpoint its final name, and removes an older checkpoint of that step.
 
-    Folders cannot replace each other. So for a moment the new one's name has one more zero, which is the same step and
-    counts as newer: whenever the process is killed, there is one under a valid name.
+    A folder cannot replace another one in a single step. So for a moment the name of the new one has one more zero,
+    which is the same step and counts as newer: whenever the process is killed, one of them has a valid name.
     """
     spare = final.with_name(final.name.replace("step-", "step-0"))
     if final.exists():

@@ -59,7 +59,7 @@ class ExportedNetwork:
         Raises:
             DataError: shape or type do not fit the network.
             ModelError: the network takes no images, fails, or gives something else than its metadata say.
-            UserError: the label is missing, unknown, or of no use.
+            UserError: the label is missing, unknown, or not taken by the model.
         """
         self.check_command("translate")
         channels = self.info.channels_in
@@ -85,7 +85,7 @@ class ExportedNetwork:
 
         Raises:
             ModelError: the network translates images, fails, or gives something else than its metadata say.
-            UserError: a number is out of range; the label is missing, unknown, or of no use.
+            UserError: a number is out of range; the label is missing, unknown, or not taken by the model.
         """
         self.check_command("generate")
         feeds = self.noise_feeds(numbers, label=label, seed=seed, truncation=truncation)
@@ -95,7 +95,7 @@ class ExportedNetwork:
         """The arrays to feed to the graph to translate images ``(N, H, W, C)`` of one size.
 
         Raises:
-            UserError: the label is missing, unknown, or of no use.
+            UserError: the label is missing, unknown, or not taken by the model.
         """
         inputs = self.runner.inputs
         feeds: Feeds = {"image": np.ascontiguousarray(images)}
@@ -164,7 +164,7 @@ class ExportedNetwork:
         """The number of a label given by name or number; None for networks without labels.
 
         Raises:
-            UserError: the label is missing, unknown, or of no use.
+            UserError: the label is missing, unknown, or not taken by the model.
         """
         name, names = printable(self.path), self.info.labels
         if not self.takes_label:

@@ -1,4 +1,4 @@
-"""The noise that a model takes as input: images made from noise have each their own, translated images all the same."""
+"""The noise that a model takes as input: a different one for each generated image, one for all translated images."""
 
 from __future__ import annotations
 

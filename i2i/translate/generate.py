@@ -119,7 +119,7 @@ def generate_folder(
 
     Raises:
         ModelError: the model translates images.
-        UserError: a label is unknown or of no use, outputs exist, or the folder cannot be written.
+        UserError: a label is unknown or not taken by the model, outputs exist, or the folder cannot be written.
 
     Example:
         >>> import i2i

@@ -142,7 +142,7 @@ class Model:
         Raises:
             DataError: the image cannot be read or converted.
             ModelError: the model fails, or takes no image.
-            UserError: the label is missing, unknown, or of no use, or an option is out of range.
+            UserError: the label is missing, unknown, or not taken by the model, or an option is out of range.
 
         Example:
             >>> import i2i
@@ -176,7 +176,7 @@ class Model:
         Raises:
             DataError: shape or type do not fit the model.
             ModelError: the model fails, or gives something else than its metadata say.
-            UserError: the label is missing, unknown, or of no use.
+            UserError: the label is missing, unknown, or not taken by the model.
         """
         return self.network.translate(images, label=label)
 
@@ -203,7 +203,7 @@ class Model:
 
         Raises:
             ModelError: the model fails, or translates images.
-            UserError: a number is out of range; the label is missing, unknown, or of no use.
+            UserError: a number is out of range; the label is missing, unknown, or not taken by the model.
 
         Example:
             >>> import i2i
@@ -234,7 +234,7 @@ class Model:
 
         Raises:
             ModelError: the model fails, or translates images.
-            UserError: a number is out of range; the label is missing, unknown, or of no use.
+            UserError: a number is out of range; the label is missing, unknown, or not taken by the model.
         """
         return self.network.generate(numbers, label=label, seed=seed, truncation=truncation)
 

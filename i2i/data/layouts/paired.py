@@ -18,7 +18,7 @@ from i2i.errors import DataError, ErrorKind
 from i2i.images import find_images, image_info
 
 _PROBED = 16
-"""Images of which the size is looked at to find out whether a folder holds side-by-side pairs."""
+"""Images whose sizes are read to detect a folder of side-by-side pairs."""
 
 
 class SideBySide(Dataset):
@@ -45,7 +45,7 @@ class SideBySide(Dataset):
     def detect(root: Path) -> bool:
         """Whether most images are about twice as wide as high, and lie in no folders but the splits'.
 
-        A few of them are looked at, evenly spread; those that cannot be read have no say.
+        The headers of some 16 images, evenly spread, are read; images that cannot be read are ignored.
         """
         folder = training_folder(root)
         if any(path.is_dir() and path.name not in SPLIT_NAMES for path in folder.iterdir()):

@@ -50,7 +50,7 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _handle(self, number: int, _: FrameType | None) -> None:
-        if os.getpid() != self._process:  # a loader process: it ends when it is no longer needed
+        if os.getpid() != self._process:  # a forked loader process, which the main process ends
             return
         if self.signal and number == signal.SIGINT:
             raise KeyboardInterrupt

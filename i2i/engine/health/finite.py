@@ -18,7 +18,7 @@ from i2i.errors import TrainingError
 
 
 class DivergedError(TrainingError):
-    """A step made numbers that are not finite; the state in memory is of no use any more.
+    """A step made numbers that are not finite; the training in memory must not be saved or continued.
 
     Attributes:
         step: the step, counted from 1 as in the logs.

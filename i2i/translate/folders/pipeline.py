@@ -210,7 +210,7 @@ class FolderPipeline:
         return self.tiling.takes_batch(height, width, len(batch) + 1)
 
     def _translated(self, batch: Sequence[Decoded]) -> Iterator[Result]:
-        """Runs a batch and writes it; one that fails, such as for want of memory, is tried again image by image."""
+        """Runs a batch and writes it; one that fails, such as for lack of memory, is tried again image by image."""
         try:
             with errors_about(batch[0].planned.input):
                 images, seconds = self._through_network([decoded.pixels for decoded in batch])

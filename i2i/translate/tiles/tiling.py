@@ -47,7 +47,7 @@ class Tiling:
         notes: list to which notes are added; None: a new one.
 
     Attributes:
-        notes: what is worth knowing, one line each: such as tiles that had to be smaller than planned.
+        notes: lines for the user, such as that tiles had to be smaller than planned.
 
     Raises:
         UserError: `tile` is something else.
@@ -116,7 +116,7 @@ class Tiling:
 
         Raises:
             ModelError: the network fails, also for lack of memory with the smallest tiles.
-            UserError: the label is missing, unknown, or of no use.
+            UserError: the label is missing, unknown, or not taken by the model.
         """
         height, width = pixels.shape[:2]
         while True:
