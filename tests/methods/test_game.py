@@ -34,7 +34,8 @@ def played(*sets: str):
 
 @pytest.mark.parametrize("loss", ["vanilla", "minimax", "lsgan"])
 def test_the_game_ends_at_the_data_and_the_best_discriminator(loss):
-    generator, discriminator = played(f"game.adversary.loss={loss}")
+    quick = ["train.steps=1000", "train.optimizer.lr=2e-2"]
+    generator, discriminator = played(f"game.adversary.loss={loss}", *quick)
     assert generator.b.item() == pytest.approx(5, abs=0.2)
     assert abs(generator.a.item()) == pytest.approx(1, abs=0.2)
     x = torch.linspace(3, 7, 41)

@@ -50,8 +50,9 @@ def classifier():
 
 def test_pix2pix_halves_the_error_on_held_out_samples(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    sets = ["data.size=64", "engine.threads=1", "train.checkpoint_every=500"]
-    trained = i2i.train("pix2pix", sets=sets, steps=250)
+    small = ["pix2pix.generator.filters=16", "pix2pix.discriminator.filters=16", "train.optimizer.lr=1e-3"]
+    sets = [*small, "data.size=64", "engine.threads=1", "train.checkpoint_every=500"]
+    trained = i2i.train("pix2pix", sets=sets, steps=200)
     untrained, *_, last = logged(trained.run, "val/l1")
     assert last < untrained / 2
     model = i2i.load(trained.run)
@@ -60,7 +61,8 @@ def test_pix2pix_halves_the_error_on_held_out_samples(tmp_path, monkeypatch):
 
 
 def test_a_small_network_beats_bicubic_enlarging_on_drawings(tmp_path, monkeypatch):
-    trained = trained_without_data("srresnet", tmp_path, monkeypatch, "train.steps=150", "train.checkpoint_every=150")
+    quick = ["train.steps=100", "train.optimizer.lr=2e-3", "train.checkpoint_every=100", "train.val_images=4"]
+    trained = trained_without_data("srresnet", tmp_path, monkeypatch, *quick)
     bicubic, *_, last = logged(trained.run, "val/psnr-y")  # the untrained network adds next to nothing to it
     assert last > bicubic + 1
 
