@@ -7,10 +7,12 @@ first, nothing computed. Signals, exit codes, streams and the process's own chil
 
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import weakref
 from contextlib import contextmanager
 from importlib.util import find_spec
 from multiprocessing import forkserver
@@ -44,8 +46,9 @@ class Command:
     def __init__(self, *words: object, cwd: Path | None = None, new_session: bool = False, **environment: str) -> None:
         self.args = ["i2i", *map(str, words)]
         self.returncode: int | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="i2i-command-")
-        streams = [Path(self._folder.name, name) for name in ("stdout", "stderr")]
+        folder = tempfile.mkdtemp(prefix="i2i-command-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        streams = [Path(folder, name) for name in ("stdout", "stderr")]
         for stream in streams:
             stream.touch()
         variables = dict(os.environ) | {"OMP_NUM_THREADS": "1"} | environment

@@ -61,7 +61,12 @@ def small(recipe: str, *, drawn: bool = True) -> list[str]:
     return [*SHARED, *(DRAWN if drawn else []), *own]
 
 
+def without_export():
+    """Inside, trainings end without the export, which takes ten times as long as the few steps of a test."""
+    return patch.object(importlib.import_module("i2i.export.run"), "export", lambda run, **options: [])
+
+
 def train_only(*arguments, **options):
-    """`i2i.train` without the export at its end, which takes ten times as long as the few steps of a test."""
-    with patch.object(importlib.import_module("i2i.export.run"), "export", lambda run, **options: []):
+    """`i2i.train` without the export at its end."""
+    with without_export():
         return i2i.train(*arguments, **options)
