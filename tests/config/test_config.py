@@ -207,7 +207,7 @@ def test_a_third_partys_recipe_without_data_can_be_repeated(tmp_path):
         "a: &a {x: 1}\nb: &b {x: *a, y: *a}\n"
         + "".join(f"c{i}: &c{i} [*b, *b, *b, *b]\n" for i in range(3))
         + "data: "
-        + "[" * 3000,
+        + "[" * 1200,
         "data: {root: " * 30,
         "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9 if i else ['1'] * 9)}]\n" for i in range(9)),
         "preset: [1]\n",

@@ -1,14 +1,14 @@
 """A component that does the wrong thing is stopped at step 0 by one line that names it and what was expected."""
 
 import pickle
-import subprocess
-import sys
 
 import pytest
 
 import i2i
+from helpers.command import server_context, without_main
 from helpers.paths import HELPERS
 from helpers.recipes import TINY
+from helpers.samples_elsewhere import write_shape
 from i2i.config import resolve
 from i2i.data.loading import open_data
 from i2i.errors import PluginError, TrainingError
@@ -111,9 +111,11 @@ def test_a_dataset_that_fails_in_a_loader_process_is_named_in_one_line(tmp_path)
 def test_samples_travel_to_processes_that_have_not_loaded_the_plugin(tmp_path):
     config = resolve(ODD, "pix2pix", sets=[*SMALL, "data.layout=odd"])
     (tmp_path / "samples").write_bytes(pickle.dumps(open_data(config.data, ODD, needs=(), seed=0).train))
-    script = f"import pickle; print(pickle.load(open({str(tmp_path / 'samples')!r}, 'rb'))[0, 0]['source'].shape)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.strip() == "torch.Size([3, 32, 32])", done.stderr
+    other = server_context().Process(target=write_shape, args=(tmp_path / "samples", tmp_path / "shape"))
+    with without_main():
+        other.start()
+    other.join()
+    assert (tmp_path / "shape").read_text() == "misbehaving was not loaded; torch.Size([3, 32, 32])"
 
 
 def test_networks_are_called_as_recipes_like(pairs_root):

@@ -86,6 +86,7 @@ def test_malformed_entry_points_of_a_plugin_are_reported(installed, text):
     assert "\n" not in broken.error
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # what the plugin leaves behind
 def test_what_a_plugin_prints_does_not_reach_stdout(installed, capfd):
     wrapped = "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer)\nprint('hello')\n"
     installed("i2i-loud", wrapped + HEAD + "print('from a hook'); return []")

@@ -67,11 +67,11 @@ def value_range(subject: Subject) -> None:
     network = _generator(subject, 3, 3)
     if getattr(network, "scale", 1) > 1:
         raise Skipped("super-resolution networks may end in a convolution")
-    outputs = [network(*_inputs(subject, network, 3))]
+    outputs = [network(*_inputs(subject, network, 3)).detach()]
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(30)
-    outputs.append(network(*_inputs(subject, network, 3)))
+    outputs.append(network(*_inputs(subject, network, 3)).detach())
     largest = max(float(output.abs().max()) for output in outputs)
     if largest > 1:
         fail(f"images are in [-1, 1], and it can give {largest:.3g}: end in a tanh or a clamp")
