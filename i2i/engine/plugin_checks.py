@@ -36,7 +36,7 @@ def check_losses(who: str, losses: Any, *, first: bool) -> None:
         if not isinstance(loss, Tensor) or loss.ndim != 0:
             raise PluginError(f"{who}: loss '{name}' must be a scalar tensor, not {_described(loss)}")
         if first and not torch.isfinite(loss):
-            raise PluginError(f"{who}: loss '{name}' must be finite, and is {float(loss)} in its first step")
+            raise PluginError(f"{who}: loss '{name}' must be finite, and is {loss.item()} in its first step")
     if not any(loss.requires_grad for loss in losses.values()):
         raise PluginError(f"{who}: no loss depends on the networks that the phase trains: something is detached")
 

@@ -11,7 +11,7 @@ import pytest
 import i2i
 from helpers.image_files import save
 from helpers.layout_folders import LAYOUTS, SIZE, folders, images, pictures, side_by_side, spoil, unpaired
-from helpers.recipes import OWN, TINY
+from helpers.recipes import OWN, TINY, train_only
 from i2i.config import DataConfig, resolve
 from i2i.data import cache
 from i2i.data.batches import SKIPPED, collate

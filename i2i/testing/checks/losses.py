@@ -25,7 +25,7 @@ def scalar(subject: Subject) -> None:
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             fail(f"{what}: must give a scalar tensor, not {got}")
         if value.dtype != torch.float32 or not torch.isfinite(value):
-            fail(f"{what}: must give a finite float32, not {float(value)} as {value.dtype}")
+            fail(f"{what}: must give a finite float32, not {value.item()} as {value.dtype}")
         if not value.requires_grad:
             fail(f"{what}: nothing can be learned from it, for it does not depend on what it was given")
         value.backward()
@@ -37,7 +37,7 @@ def mean(subject: Subject) -> None:
     once = _batch(4)
     twice = {name: torch.cat([x, x]).detach().requires_grad_() for name, x in once.items()}
     for (what, single), (_, double) in zip(_calls(module, once), _calls(module, twice), strict=True):
-        values = float(single()), float(double())
+        values = single().item(), double().item()
         if abs(values[0] - values[1]) > 1e-4 * max(1.0, abs(values[0])):
             fail(
                 f"{what}: {values[0]:.5g} for a batch, {values[1]:.5g} for the batch twice: "
