@@ -16,7 +16,7 @@ from i2i_samples.facades import draw_facade
 SETUP = {
     "pip install": "changes an environment: tests/packaging runs it in one of its own",
     "uv pip install": "changes an environment: tests/packaging runs it in one of its own",
-    'uv run --with "onnxruntime-gpu': "installs 1.5 GB and needs a GPU",
+    "uv run --with 'onnxruntime-gpu": "installs 1.5 GB and needs a GPU",
     ".ci/run": "makes an environment from nothing and runs these tests in it",
     "uv run pytest": "is these tests",
 }
