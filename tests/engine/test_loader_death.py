@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from torch.utils.data._utils import signal_handling
 
 from i2i.data.batches import BatchOrder, batches
 from i2i.engine.device.loader import survive_worker_death
@@ -82,6 +83,16 @@ def killed_while_reading(after, delay):
     assert got == numbers(40)
 
 
+@pytest.fixture(autouse=True)
+def loader_of_somebody_else():
+    """Makes torch install its handler of SIGCHLD, which it does once a program, before the loader that is tested."""
+    signal_handling._SIGCHLD_handler_set = False
+    signal_handling._set_SIGCHLD_handler()
+    assert callable(signal.getsignal(signal.SIGCHLD))
+    yield
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("after", [0, 7])
 @pytest.mark.parametrize("delay", [0, 0.003, 0.3])
 def test_the_process_and_its_signal_are_named_however_its_death_is_noticed(after, delay):
@@ -128,9 +139,14 @@ def test_an_error_of_a_sample_is_no_death():
     assert deaths == []
 
 
-def test_torchs_handler_of_child_signals_is_not_left_behind():
-    before = signal.getsignal(signal.SIGCHLD)
-    loaded = opened(Numbered(), [])
-    next(loaded)
-    assert signal.getsignal(signal.SIGCHLD) is before
-    loaded.close()
+def test_the_callers_handler_of_child_signals_stays_and_torchs_does_not(monkeypatch):
+    def own(number, frame):
+        """Nothing to do."""
+
+    for before, after in ((signal.getsignal(signal.SIGCHLD), signal.SIG_DFL), (own, own)):
+        monkeypatch.setattr(signal_handling, "_SIGCHLD_handler_set", before is not own)
+        signal.signal(signal.SIGCHLD, before)
+        loaded = opened(Numbered(), [])
+        next(loaded)
+        assert signal.getsignal(signal.SIGCHLD) is after
+        loaded.close()

@@ -10,7 +10,10 @@ from copy import copy
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+from threading import current_thread, main_thread
 from typing import Any
+
+from torch.utils.data._utils import signal_handling
 
 from i2i.errors import TrainingError, UserError
 
@@ -96,7 +99,7 @@ def _death(processes: Sequence[BaseProcess]) -> TrainingError | None:
 
 @contextmanager
 def _without_sigchld_handler() -> Iterator[None]:
-    """Takes away the SIGCHLD handler that torch installs when it starts loader processes.
+    """Takes away the SIGCHLD handler that torch installs when it first starts loader processes in a program.
 
     It raises wherever the main thread is: in a step, in a save. Without it a dead process is found when its batch does
     not come, within 5 seconds.
@@ -106,5 +109,10 @@ def _without_sigchld_handler() -> Iterator[None]:
     try:
         yield
     finally:
-        if number is not None and signal.getsignal(number) is not before:  # torch installs it in the main thread only
-            signal.signal(number, signal.SIG_DFL if before is None else before)
+        # torch installs it in the main thread only; a loader of somebody else may have made it do so earlier
+        if number is not None and _is_of_torch(signal.getsignal(number)) and current_thread() is main_thread():
+            signal.signal(number, signal.SIG_DFL if before is None or _is_of_torch(before) else before)
+
+
+def _is_of_torch(handler: object) -> bool:
+    return getattr(handler, "__module__", "") == signal_handling.__name__
