@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
 
 from i2i.cli import data, deploy, generate, inspect, plugins, train
-from i2i.cli.common import SignalReceived, ignore_malformed_metadata, open_closed_streams, say
+from i2i.cli.common import SignalReceived, exit_at_once, ignore_malformed_metadata, open_closed_streams, say
 from i2i.errors import UserError, debugging
 from i2i.extras import missing_extra
 
@@ -62,7 +61,7 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", 130)
     except SignalReceived as received:
-        _exit_at_once(128 + received.number)
+        exit_at_once(128 + received.number)
     except BrokenPipeError as error:
         _exit_if_signalled(error)
         _exit_on_closed_pipe()
@@ -106,16 +105,8 @@ def _exit_if_signalled(error: BaseException | None) -> None:
     """Exits if an error happened while a signal was handled, such as printing to a terminal that was closed."""
     while error is not None:
         if isinstance(error, SignalReceived):
-            _exit_at_once(128 + error.number)
+            exit_at_once(128 + error.number)
         error = error.__context__
-
-
-def _exit_at_once(code: int) -> NoReturn:
-    """Exits at once, without waiting for other threads: the files that they write appear whole or not at all."""
-    say("i2i: error: interrupted")
-    with suppress(OSError):
-        sys.stdout.flush()
-    os._exit(code)
 
 
 def _fail(message: object, code: int) -> NoReturn:

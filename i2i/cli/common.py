@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -61,9 +61,15 @@ class SignalReceived(BaseException):
 
 @contextmanager
 def signals_raised() -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP raise `SignalReceived` in the main thread; SIGHUP stays ignored under nohup."""
+    """SIGINT, SIGTERM and SIGHUP raise `SignalReceived` in the main thread; SIGHUP stays ignored under nohup.
+
+    During an import they end the process at once: an exception inside the import of torch aborts the process or leaves
+    half a module, on which the next import fails with an error of its own.
+    """
 
     def raise_it(number: int, frame: FrameType | None) -> NoReturn:
+        if _importing(frame):
+            exit_at_once(128 + number)
         raise SignalReceived(number)
 
     numbers = [signal.SIGINT, signal.SIGTERM]
@@ -75,6 +81,23 @@ def signals_raised() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Whether a frame is part of the import of a module."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def exit_at_once(code: int) -> NoReturn:
+    """Exits at once, without waiting for other threads: the files that they write appear whole or not at all."""
+    say("i2i: error: interrupted")
+    with suppress(OSError):
+        sys.stdout.flush()
+    os._exit(code)
 
 
 def plugins_of(context: typer.Context) -> Plugins:

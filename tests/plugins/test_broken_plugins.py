@@ -120,6 +120,16 @@ def test_a_signal_while_a_plugin_is_imported_ends_the_command(tmp_path):
     assert done.stderr == "i2i: error: interrupted\n"
 
 
+def test_a_signal_ends_the_command_even_if_the_imported_module_catches_everything(tmp_path):
+    plugin = tmp_path / "stubborn.py"
+    catching = "try:\n    os.kill(os.getpid(), signal.SIGTERM)\nexcept BaseException:\n    import i2i_nothing\n"
+    plugin.write_text(f"import os, signal\n\n{catching}")
+    command = [sys.executable, "-m", "i2i", "-p", plugin, "train", "pix2pix", "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr == "i2i: error: interrupted\n"
+
+
 def test_help_imports_no_plugin(tmp_path):
     for number in range(20):
         (tmp_path / f"i2i_heavy{number}.py").write_text("import torch\n")
