@@ -1,10 +1,10 @@
 """The command line: speed, exit codes, one line for each error."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def modules_after(words: list[str], cwd=None) -> set[str]:
     code = "import sys\nfrom i2i.cli import main\ntry:\n    main()\n"
     code += "except SystemExit as e:\n    assert not e.code, e.code\n"
     code += "print('MODULES', *sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code, *words], cwd=cwd, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=cwd, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.rpartition("MODULES ")[2].split())
 
@@ -41,11 +41,11 @@ def test_help_imports_neither_torch_nor_a_plugin():
 
 def test_help_is_quick():
     def seconds() -> float:
-        begin = time.perf_counter()
+        begin = sum(os.times()[2:4])  # what its children computed, whatever else the machine does
         subprocess.run([sys.executable, "-m", "i2i", "--help"], check=True, capture_output=True)
-        return time.perf_counter() - begin
+        return sum(os.times()[2:4]) - begin
 
-    assert statistics.median(seconds() for _ in range(5)) < 3  # 0.15 s on a quiet machine; torch alone takes over 3
+    assert statistics.median(seconds() for _ in range(3)) < 1.5  # it takes 0.15; torch alone takes over 3
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ sys.meta_path.insert(0, Absent())
 def python_without(packages, code, *words, cwd=None):
     absent = [package.replace("-", "_").partition(".")[0] for package in packages]
     code = WITHOUT.format(absent=absent) + code
-    return subprocess.run([sys.executable, "-c", code, *words], cwd=cwd, capture_output=True, text=True, timeout=300)
+    return subprocess.run([sys.executable, "-c", code, *words], cwd=cwd, capture_output=True, text=True, timeout=600)
 
 
 def light(*words, cwd):

@@ -15,7 +15,7 @@ from i2i.images import count_frames, image_info, read_frames
 from i2i.errors import DataError
 
 for path in sorted(Path(sys.argv[1]).iterdir()):
-    start = time.monotonic()
+    start = time.process_time()
     for read in (image_info, count_frames, lambda path: list(read_frames(path, exif=True))):
         try:
             read(path)
@@ -23,7 +23,7 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
             pass
     status = Path("/proc/self/status").read_text()  # getrusage would count the process that started this one
     megabytes = int(status.split("VmHWM:")[1].split()[0]) // 1024
-    print(path.name, time.monotonic() - start, megabytes)
+    print(path.name, time.process_time() - start, megabytes)
 """
 
 
@@ -37,7 +37,7 @@ def test_bombs_and_lies_cost_neither_time_nor_memory(tmp_path):
         [sys.executable, "-c", CHILD, str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
     )
     assert (done.returncode, done.stderr) == (0, "")

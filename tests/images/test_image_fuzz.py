@@ -23,7 +23,7 @@ def run(folder, first, number):
         [sys.executable, __file__, str(folder), str(first), str(number)],
         capture_output=True,
         text=True,
-        timeout=60 + number,
+        timeout=600 + number,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
     )
     log = (folder / "log").read_text().splitlines()

@@ -170,10 +170,10 @@ def test_a_large_file_that_is_no_model_is_not_read(tmp_path):
     for size, says in ((1 << 30, "cannot be parsed"), (1 << 40, "larger than 2 GiB")):
         with (tmp_path / "zeros.onnx").open("wb") as file:
             file.truncate(size)  # holes, no blocks
-        begin = time.perf_counter()
+        begin = children_seconds()
         with pytest.raises(ModelError, match=says):
             check_model(tmp_path / "zeros.onnx")
-        assert time.perf_counter() - begin < 10
+        assert children_seconds() - begin < 10
 
 
 @linux
@@ -184,8 +184,8 @@ def test_the_check_ends_with_the_process_that_asked_for_it(tmp_path):
         "child = check.start_child(Path(sys.argv[1]), check.CheckLimits(60, 1 << 30))\ntime.sleep(1.5)\n"
         "print(child.pid, flush=True)\nos._exit(0)"
     )
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "model.onnx"], stdout=subprocess.PIPE, timeout=60)
-    deadline = time.perf_counter() + 5
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "model.onnx"], stdout=subprocess.PIPE, timeout=600)
+    deadline = time.perf_counter() + 60
     while (status := Path(f"/proc/{int(done.stdout)}/status")).exists() and "zombie" not in status.read_text():
         assert time.perf_counter() < deadline
         time.sleep(0.02)

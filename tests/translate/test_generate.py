@@ -103,10 +103,10 @@ def test_a_truncation_that_nothing_exceeds_changes_nothing(dream):
 
 
 def test_a_tiny_truncation_does_not_take_for_ever():
-    begin = time.perf_counter()
+    begin = time.process_time()
     for limit in (1e-6, 1e-45, 1e-300):
         assert np.abs(draw_noise((512,), [0], label=None, seed=0, truncation=limit).astype(np.float64)).max() <= limit
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,10 @@ def test_a_folder_that_becomes_a_link_meanwhile_is_not_followed(model, tmp_path)
         write_image(tmp_path / f"in/sub/{number}.png", noise(5, 5, 3, seed=number))
     results = translate_folder(model(), tmp_path / "in", tmp_path / "out", workers=1, overwrite=True)
     first = next(results)
-    time.sleep(0.5)  # what was begun ahead is written; only what is asked for next comes after the change
+    counts = [0]
+    while len(counts) < 6 or len(set(counts[-6:])) > 1:  # until all that was begun ahead is written
+        time.sleep(0.1)
+        counts.append(len(tree(tmp_path / "out")))
     (tmp_path / "out/sub").rename(tmp_path / "out/old")
     (tmp_path / "out/sub").symlink_to(tmp_path / "in/sub")
     statuses = [first.status, *(result.status for result in results)]

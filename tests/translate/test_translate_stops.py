@@ -96,7 +96,7 @@ def test_a_signal_that_is_ignored_stays_ignored(job, tmp_path):
     )
     wait_for_files(process, tmp_path / "out", 10)
     process.send_signal(signal.SIGHUP)
-    assert process.wait(120) == 0
+    assert process.wait(600) == 0
     assert tree(tmp_path / "out") == tree(job / "undisturbed")
 
 
