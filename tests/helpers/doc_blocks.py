@@ -19,7 +19,6 @@ SETUP = {
     "uv run --with 'onnxruntime-gpu": "installs 1.5 GB and needs a GPU",
     ".ci/run": "makes an environment from nothing and runs these tests in it",
     "uv run pytest": "is these tests",
-    "uv run --with 'onnxruntime-gpu": "fetches the packages of a GPU",
 }
 """Lines that are not run: how they begin, and why."""
 
