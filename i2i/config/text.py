@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -23,8 +24,8 @@ from i2i.plugins import Plugins
 
 KeyPath = tuple[str, ...]
 
-MAX_DEPTH, MAX_KEYS = 8, 10_000
-"""Bounds of a configuration; real ones are 5 deep and have 80 keys."""
+MAX_DEPTH, MAX_VALUES = 8, 20_000
+"""Bounds of a configuration; real ones are 5 deep and have 80 values."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def read_yaml(path: Path) -> Layer:
     if not isinstance(document, CommentedMap):
         raise ConfigError(f"{path}: expected 'key: value' lines at the top, found a {type(document).__name__}")
     lines: dict[KeyPath, int] = {}
-    return Layer(_plain(document, (), lines), str(path), lines)
+    return Layer(_plain(document, (), lines, count()), str(path), lines)
 
 
 def parse_set(text: str) -> Layer:
@@ -91,7 +92,7 @@ def parse_set(text: str) -> Layer:
     if not equals or not all(parts):
         raise ConfigError(f"--set {text}: expected KEY=VALUE, such as train.batch_size=4")
     try:
-        parsed = _plain(YAML().load(value) if value.strip() else "", (), {})
+        parsed = _plain(YAML().load(value) if value.strip() else "", (), {}, count())
     except (YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"--set {text}: the value is no valid YAML") from error
     return setting(".".join(parts), parsed, f"--set {text}", may_omit_section=True)
@@ -112,19 +113,17 @@ def setting(key: str, value: Any, origin: str, *, may_omit_section: bool = False
     return Layer(tree, origin, may_omit_section=may_omit_section)
 
 
-def _plain(node: Any, path: KeyPath, lines: dict[KeyPath, int], depth: int = 0) -> Any:
-    """Makes ruamel's nodes plain python values; notes the line of every key on the way."""
-    if depth > MAX_DEPTH or len(lines) > MAX_KEYS:  # an alias may contain itself, or expand without end
+def _plain(node: Any, path: KeyPath, lines: dict[KeyPath, int], numbers: Iterator[int], depth: int = 0) -> Any:
+    """Makes ruamel's nodes plain python values, notes the line of every key on the way, and numbers the values."""
+    if depth > MAX_DEPTH or next(numbers) > MAX_VALUES:  # an alias may contain itself, or expand without end
         raise ConfigError(f"{'.'.join(path[:3])}: nested too deep or too large for a configuration")
     if isinstance(node, CommentedMap):
         for key in node:
             if key in (node.lc.data or {}):  # keys that a YAML merge brought have no line of their own
                 lines[(*path, str(key))] = node.lc.key(key)[0] + 1
-        return {str(key): _plain(value, (*path, str(key)), lines, depth + 1) for key, value in node.items()}
+        return {str(key): _plain(value, (*path, str(key)), lines, numbers, depth + 1) for key, value in node.items()}
     if isinstance(node, list):
-        if len(node) > MAX_KEYS:
-            raise ConfigError(f"{'.'.join(path)}: {len(node)} items are too many")
-        return [_plain(value, (*path, str(place)), lines, depth + 1) for place, value in enumerate(node)]
+        return [_plain(value, (*path, str(place)), lines, numbers, depth + 1) for place, value in enumerate(node)]
     for kind in (bool, int, float, str):
         if isinstance(node, kind):
             return kind(node)

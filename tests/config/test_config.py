@@ -209,7 +209,7 @@ def test_a_third_partys_recipe_without_data_can_be_repeated(tmp_path):
         + "data: "
         + "[" * 1200,
         "data: {root: " * 30,
-        "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9 if i else ['1'] * 9)}]\n" for i in range(9)),
+        "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9 if i else ['1'] * 9)}]\n" for i in range(12)),
         "preset: [1]\n",
         "seed: 18446744073709551616\n",
         "train: {optimizer: {lr: .inf}}\n",
