@@ -30,6 +30,11 @@ torch.set_num_threads(1)  # two threads on a busy machine were ten times slower
 cv2.setNumThreads(1)
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process more than there are cores: many tests wait for commands and do not compute."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 def plugins() -> Plugins:
     return Plugins()
