@@ -122,6 +122,8 @@ def _metadata(deployed: Deployed, translator: Translator) -> Metadata:
         channels_in=channels,
         channels_out=output.shape[1],
         value_type=deployed.value_type,
+        source_type=deployed.value_type,
+        target_type=deployed.value_type,
         labels=tuple(translator.labels),
         receptive_field=receptive_field(deployed.module, channels) if image is not None else None,
         global_statistics=has_global_statistics(deployed.module),

@@ -17,6 +17,7 @@ from i2i.images.reading import (
     read_image,
     refuse_range,
 )
+from i2i.images.values import ValueRange
 from i2i.images.writing import WRITABLE, can_hold, write_image
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "AlphaRule",
     "ImageInfo",
     "Picture",
+    "ValueRange",
     "apply_alpha",
     "can_hold",
     "count_frames",

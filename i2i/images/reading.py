@@ -5,7 +5,7 @@ The rules, for every format:
 - The content decides about the format, not the ending: PNG, JPEG, WebP, TIFF, BMP, GIF, PBM/PGM/PPM/PFM, AVIF, npy.
 - Bit depth is kept: 8 and 16 bit integers (1, 2 and 4 bits fill the range of 8, other maxima of PPM that of 8 or 16),
   and floats in [0, 1]. Floats beyond (by more than 0.001) and integers of 32 bits have no range that all agree on:
-  refused, never clipped.
+  refused, never clipped; such floats are read where the caller knows their range.
 - EXIF orientation is applied.
 - Grey stays one channel; palette, CMYK, LAB and all other colour becomes RGB. Alpha is handed out apart, never
   multiplied into the colours: a colour that stands for transparent, and what a GIF's frames leave free, count as alpha.
@@ -109,6 +109,7 @@ def read_image(
     channels: int | None = None,
     max_pixels: int = MAX_PIXELS,
     exif: bool = False,
+    any_range: bool = False,
     before: Callable[[ImageInfo], None] = lambda info: None,
 ) -> Picture:
     """Decodes an image file; of several frames or pages the first.
@@ -119,6 +120,7 @@ def read_image(
             file has no alpha.
         max_pixels: width times height that is still decoded; more than Pillow's own limit raises that limit.
         exif: whether `Picture.exif` is wanted.
+        any_range: whether floats outside of [0, 1] are taken, as a range that is known otherwise tells what they mean.
         before: called with the image's size and depth before anything is decoded; may wait, or raise.
 
     Returns:
@@ -130,18 +132,23 @@ def read_image(
         ValueError: `channels` is none of the above.
     """
     _refuse_channels(channels)
-    return next(_pictures(path, channels, max_pixels, exif, before))
+    return next(_pictures(path, _Wanted(channels, max_pixels, exif, any_range), before))
 
 
 def read_frames(
-    path: str | os.PathLike[str], *, channels: int | None = None, max_pixels: int = MAX_PIXELS, exif: bool = False
+    path: str | os.PathLike[str],
+    *,
+    channels: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    exif: bool = False,
+    any_range: bool = False,
 ) -> Iterator[Picture]:
     """Decodes all frames or pages of an image file in order, one at a time, each as a viewer would show it.
 
     Arguments, pictures and errors are those of `read_image`; an error comes when its frame is asked for.
     """
     _refuse_channels(channels)
-    return _pictures(path, channels, max_pixels, exif)
+    return _pictures(path, _Wanted(channels, max_pixels, exif, any_range))
 
 
 def count_frames(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> int:
@@ -159,29 +166,36 @@ def _refuse_channels(channels: int | None) -> None:
         raise ValueError(f"channels is None, 1, 3 or 4, not {channels}")
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """The options of `read_image` of the same names."""
+
+    channels: int | None
+    max_pixels: int = MAX_PIXELS
+    exif: bool = False
+    any_range: bool = False
+
+
 def _pictures(
-    path: str | os.PathLike[str],
-    channels: int | None,
-    max_pixels: int,
-    exif: bool,
-    before: Callable[[ImageInfo], None] = lambda info: None,
+    path: str | os.PathLike[str], wanted: _Wanted, before: Callable[[ImageInfo], None] = lambda info: None
 ) -> Iterator[Picture]:
     with errors_about(path), _file(path, _MAX_BUFFERED_BYTES) as file:
         found = _format_of(file)
-        opened = found.open(file, Limits(max_pixels))
+        opened = found.open(file, Limits(wanted.max_pixels))
         before(_info(opened))
         for frame in opened.decode():
-            pixels, alpha = _upright(frame, opened.orientation, channels)
-            block = exif_block(frame.exif) if exif else None
+            pixels, alpha = _upright(frame, opened.orientation, wanted)
+            block = exif_block(frame.exif) if wanted.exif else None
             yield Picture(pixels, alpha, frame.icc, found.name, opened.frames, block, opened.lossless)
 
 
-def from_pillow(image: Image.Image, *, channels: int | None = None) -> Picture:
+def from_pillow(image: Image.Image, *, channels: int | None = None, any_range: bool = False) -> Picture:
     """Takes over an image that Pillow has opened, by the same rules as files; EXIF orientation is applied.
 
     Args:
         image: of any mode. Pillow itself has reduced 16-bit colour to 8 bits; 16-bit grey is kept.
         channels: as for `read_image`.
+        any_range: as for `read_image`.
 
     Raises:
         DataError: the data is damaged, or the mode cannot become grey or RGB.
@@ -189,7 +203,11 @@ def from_pillow(image: Image.Image, *, channels: int | None = None) -> Picture:
     with errors_about(getattr(image, "filename", "") or "image"):
         image.load()
         frame = Frame(*picture_arrays(image))
-        return Picture(*_upright(frame, orientation_of(image), channels), frame.icc, image.format or "")
+        return Picture(
+            *_upright(frame, orientation_of(image), _Wanted(channels, any_range=any_range)),
+            frame.icc,
+            image.format or "",
+        )
 
 
 def find_images(root: str | os.PathLike[str]) -> list[Path]:
@@ -233,19 +251,22 @@ def _format_of(file: BinaryIO) -> Format:
     raise FileError(ErrorKind.NOT_AN_IMAGE, "not an image in a known format")
 
 
-def _upright(frame: Frame, orientation: int, channels: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+def _upright(frame: Frame, orientation: int, wanted: _Wanted) -> tuple[np.ndarray, np.ndarray | None]:
     """Pixels and alpha of a frame, turned as a viewer shows it, with the channels that were asked for."""
     pixels, alpha = split_alpha(orient(frame.pixels, orientation))
     if pixels.dtype.kind == "f":
-        refuse_range(pixels if alpha is None else np.append(pixels.ravel(), alpha))
-    return (pixels if channels is None else to_channels(pixels, channels, alpha)), alpha
+        refuse_range(pixels, any_range=wanted.any_range)
+        if alpha is not None:
+            refuse_range(alpha)
+    return (pixels if wanted.channels is None else to_channels(pixels, wanted.channels, alpha)), alpha
 
 
-def refuse_range(values: np.ndarray) -> None:
+def refuse_range(values: np.ndarray, *, any_range: bool = False) -> None:
     """Refuses floating-point pixels outside of [0, 1]: clipping would lose information, and other ranges are unknown.
 
     Args:
         values: pixels, an array of any shape.
+        any_range: whether only values that are not finite are refused.
 
     Raises:
         FileError: a value is not finite, or outside of [0, 1] by more than 0.001.
@@ -253,8 +274,11 @@ def refuse_range(values: np.ndarray) -> None:
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
         raise FileError(ErrorKind.OUT_OF_RANGE, "has values that are not finite")
+    if any_range:
+        return
     if low < -_OVERSHOOT or high > 1 + _OVERSHOOT:
         raise FileError(
             ErrorKind.OUT_OF_RANGE,
-            f"float values from {low:.4g} to {high:.4g}: scale them to [0, 1], or write integers",
+            f"float values from {low:.4g} to {high:.4g}: scale them to [0, 1], or write integers, or train with "
+            "data.source_range or data.target_range",
         )

@@ -23,21 +23,31 @@ _EXIF_MARK = b"Exif\0\0"
 
 
 def can_hold(
-    path: str | os.PathLike[str], channels: int, dtype: DTypeLike, size: tuple[int, int] | None = None
+    path: str | os.PathLike[str],
+    channels: int,
+    dtype: DTypeLike,
+    size: tuple[int, int] | None = None,
+    *,
+    exact: bool = False,
 ) -> bool:
     """Whether an image can be written under that name without a loss of channels or depth.
 
     Args:
         path: its ending tells the format.
         channels: 1 grey, 3 RGB, 4 RGBA; npy takes any number.
-        dtype: value type of the pixels; a format with 16 bits is enough for floats.
+        dtype: value type of the pixels.
+        exact: whether floats must stay floats; otherwise a format with 16 bits is enough for them.
         size: height and width in pixels, which WebP, JPEG and AVIF limit; None: the size is not checked.
     """
     encoder = _ENCODERS.get(Path(path).suffix.lower())
     if encoder is None:
         return False
     fits = size is None or encoder.max_side is None or max(size) <= encoder.max_side
-    deep = np.dtype(dtype) == np.uint8 or encoder.dtypes != ("uint8",)
+    name = np.dtype(dtype).name
+    if exact and name == "float32":
+        deep = not encoder.dtypes or name in encoder.dtypes
+    else:
+        deep = name == "uint8" or encoder.dtypes != ("uint8",)
     return fits and deep and (not encoder.channels or channels in encoder.channels)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -14,6 +15,10 @@ from i2i.errors import ModelError
 
 ValueType = Literal["uint8", "float32"]
 """Type of a model's input and output images: uint8, or float32 in [0, 1]."""
+PixelType = Literal["uint8", "uint16", "float32"]
+"""Type of the values of image files."""
+Bounds = tuple[float, float]
+"""Two values of image files, the lower one first."""
 PREFIX = "i2i."
 """What the key of each entry begins with."""
 
@@ -30,6 +35,11 @@ class Metadata:
         channels_in: number of channels of ``image``; 0 where there is none and images are made from ``noise``.
         channels_out: number of channels of ``image_out``.
         value_type: type of ``image`` and ``image_out``.
+        source_type: the deepest type of the images that it was trained to translate; in older files `value_type`.
+        target_type: the deepest type of the images that it was trained to give.
+        source_range: the values of its input images, in their own units, that become 0 and 1 in the graph; None: 0 and
+            full scale of the image's type.
+        target_range: the values of its output images that 0 and 1 in the graph stand for.
         labels: names of the labels, in the order of their numbers.
         receptive_field: side in pixels of the square that one output pixel depends on; None: the whole image, or
             unknown.
@@ -47,6 +57,10 @@ class Metadata:
     channels_in: int
     channels_out: int
     value_type: ValueType
+    source_type: PixelType
+    target_type: PixelType
+    source_range: Bounds | None = None
+    target_range: Bounds | None = None
     labels: tuple[str, ...] = ()
     receptive_field: int | None = None
     global_statistics: bool = False
@@ -60,6 +74,11 @@ class Metadata:
         """Whether images are made from noise alone, not from other images."""
         return self.channels_in == 0
 
+    @property
+    def keeps_type(self) -> bool:
+        """Whether it was trained to give images of the type that it takes, both at full scale."""
+        return self.source_type == self.target_type and self.source_range is None and self.target_range is None
+
 
 def to_entries(metadata: Metadata) -> dict[str, str]:
     """The entries to write into a file, by key with its prefix; `Metadata.raw` is not among them."""
@@ -71,10 +90,15 @@ def to_entries(metadata: Metadata) -> dict[str, str]:
         "channels_in": str(metadata.channels_in),
         "channels_out": str(metadata.channels_out),
         "value_type": metadata.value_type,
+        "source_type": metadata.source_type,
+        "target_type": metadata.target_type,
         "labels": json.dumps(list(metadata.labels)),
         "receptive_field": str(metadata.receptive_field or "global"),
         "global_statistics": json.dumps(metadata.global_statistics),
     }
+    for key in ("source_range", "target_range"):
+        if (bounds := getattr(metadata, key)) is not None:
+            entries[key] = json.dumps(list(bounds))
     if metadata.bytes_per_pixel is not None:
         entries["bytes_per_pixel"] = str(metadata.bytes_per_pixel)
     entries |= {"recipe": metadata.recipe} if metadata.recipe else {}
@@ -94,15 +118,19 @@ def from_entries(entries: Mapping[str, str]) -> Metadata:
     raw = {key.removeprefix(PREFIX): text for key, text in sorted(entries.items()) if key.startswith(PREFIX)}
     if "version" not in raw:
         raise ModelError("an ONNX file, but not one that i2i exported: it has no i2i metadata")
-    value_type = raw.get("value_type", "")
-    metadata = Metadata(
+    value_type = _one_of(raw, "value_type", ValueType)
+    return Metadata(
         version=raw["version"],
         translator=raw.get("translator", "default"),
         scale=_count(raw, "scale", 1),
         multiple=_count(raw, "multiple", 1),
         channels_in=_count(raw, "channels_in", least=0),
         channels_out=_count(raw, "channels_out"),
-        value_type=value_type,  # type: ignore[arg-type]  # checked below
+        value_type=value_type,
+        source_type=_one_of(raw, "source_type", PixelType, value_type),
+        target_type=_one_of(raw, "target_type", PixelType, value_type),
+        source_range=_bounds(raw, "source_range"),
+        target_range=_bounds(raw, "target_range"),
         labels=_labels(raw.get("labels", "[]")),
         receptive_field=_optional_count(raw, "receptive_field"),
         global_statistics=raw.get("global_statistics") == "true",
@@ -111,9 +139,25 @@ def from_entries(entries: Mapping[str, str]) -> Metadata:
         config_digest=raw.get("config_digest", ""),
         raw=raw,
     )
-    if value_type not in get_args(ValueType):
-        raise ModelError(f"its metadata are damaged: i2i.value_type is {value_type[:40]!r}")
-    return metadata
+
+
+def _one_of(raw: Mapping[str, str], key: str, choices: Any, default: str = "") -> Any:
+    text = raw.get(key, default)
+    if text not in get_args(choices):
+        raise ModelError(f"its metadata are damaged: i2i.{key} is {text[:40]!r}")
+    return text
+
+
+def _bounds(raw: Mapping[str, str], key: str) -> Bounds | None:
+    if key not in raw:
+        return None
+    try:
+        low, high = map(float, json.loads(raw[key]))
+    except (ValueError, TypeError, RecursionError, OverflowError):
+        low = high = math.nan
+    if not (low < high and math.isfinite(high - low)):
+        raise ModelError(f"its metadata are damaged: i2i.{key} is {raw[key][:40]!r}, not two numbers in order")
+    return low, high
 
 
 def _count(raw: Mapping[str, str], key: str, default: int | None = None, *, least: int = 1) -> int:

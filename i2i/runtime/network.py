@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -14,6 +17,7 @@ import numpy as np
 
 from i2i.errors import DataError, ErrorKind, ModelError, UserError
 from i2i.files import printable
+from i2i.runtime.float_graph import float_graph
 from i2i.runtime.metadata import Metadata
 from i2i.runtime.noise import draw_noise, fixed_noise
 from i2i.runtime.runner import Feeds, Runner
@@ -40,6 +44,7 @@ class ExportedNetwork:
         self.runner, self.info = runner, info
         self.dtype = np.dtype(info.value_type)
         self.path = runner.path
+        self._float_form = _FloatForm()
 
     @property
     def takes_label(self) -> bool:
@@ -182,6 +187,23 @@ class ExportedNetwork:
             raise UserError(f"unknown label {label!r}; the model knows: {known}", path=name)
         return index
 
+    def in_floats(self) -> ExportedNetwork | None:
+        """The network with images of float32 in [0, 1], stopped by the same `interrupt`.
+
+        That is itself, or the same weights in a graph without rounding to 8 bits, opened when it is first asked for;
+        None where the graph computes with 8-bit values.
+        """
+        if self.dtype == np.float32:
+            return self
+        runner = self._float_form.runner(self.runner)
+        if runner is None:
+            return None
+        return ExportedNetwork(runner.stopped_with(self.runner), replace(self.info, value_type="float32"))
+
+    def taking(self, images: np.ndarray) -> ExportedNetwork:
+        """The network that takes images of that type: itself, or the one that `in_floats` gives."""
+        return (self.in_floats() if images.dtype == np.float32 else None) or self
+
     def interruptible(self) -> ExportedNetwork:
         """The same network with an `interrupt` of its own."""
         own = copy.copy(self)
@@ -191,6 +213,24 @@ class ExportedNetwork:
     def interrupt(self) -> None:
         """Breaks off what this network computes, in any thread, and lets it compute no more."""
         self.runner.interrupt()
+
+
+class _FloatForm:
+    """The float form of a network's graph, opened once for all copies of the network, by the first that asks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tried = False
+        self._runner: Runner | None = None
+
+    def runner(self, original: Runner) -> Runner | None:
+        """The opened float form of the graph that `original` computes; None where there is none."""
+        with self._lock:
+            if not self._tried:
+                with suppress(ModelError):
+                    self._runner = original.open_variant(float_graph(original.graph))
+                self._tried = True
+            return self._runner
 
 
 class LoadedModel(Protocol):

@@ -25,16 +25,18 @@ class Runner:
     Args:
         session: the opened graph.
         path: the file that errors name.
+        graph: the opened graph where it is not that of the file, but a changed copy.
 
     Attributes:
         inputs: the graph's inputs by name, each with `name`, `type` and `shape`.
+        graph: the graph: the file, or the bytes of a changed copy.
         provider: onnxruntime's execution provider in use, such as ``CPUExecutionProvider``.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, path: Path) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, path: Path, graph: bytes | None = None) -> None:
         self.inputs: dict[str, Any] = {node.name: node for node in session.get_inputs()}
         self.provider: str = session.get_providers()[0]
-        self.path = path
+        self.path, self.graph = path, path if graph is None else graph
         self._session = session
         self._options = onnxruntime.RunOptions()
 
@@ -70,9 +72,13 @@ class Runner:
             ModelError: onnxruntime cannot load it.
         """
         device = "cpu" if self.provider == "CPUExecutionProvider" else "auto"
-        variant = Runner(open_session(graph, device)[0], self.path)
-        variant._options = self._options
-        return variant
+        return Runner(open_session(graph, device)[0], self.path, graph).stopped_with(self)
+
+    def stopped_with(self, other: Runner) -> Runner:
+        """The same graph, stopped by the `interrupt` of another one."""
+        own = copy.copy(self)
+        own._options = other._options
+        return own
 
     def free_memory_after_runs(self) -> None:
         """From now on, returns memory to the system after each run of this graph and of its variants.

@@ -17,7 +17,8 @@ from i2i.images import write_image
 from i2i.runtime.network import ExportedNetwork, LoadedModel
 from i2i.runtime.noise import check_noise_options
 from i2i.translate.folders.inputs import PathLike
-from i2i.translate.folders.outputs import make_writable, output_folder, refuse_existing, with_format
+from i2i.translate.folders.outputs import OutputPixels, make_writable, output_folder, refuse_existing, with_format
+from i2i.translate.pictures import to_output
 from i2i.translate.results import Results
 
 MAX_COUNT = 1_000_000
@@ -178,10 +179,11 @@ def _batches(
     info, label, start = network.info, None, "image"
     if index is not None:
         label, start = (info.labels[index], names[index]) if names else (str(index), str(index))
+    pixels = OutputPixels.of_model(info)
     for first in range(0, sampling.count, sampling.batch):
         numbers = range(first, min(first + sampling.batch, sampling.count))
         places = (Path(f"{start}-{number:04d}.png") for number in numbers)
-        outputs = [folder / with_format(place, info.channels_out, network.dtype) for place in places]
+        outputs = [folder / with_format(place, pixels, info.target_type) for place in places]
         yield _Batch(index, label, numbers, outputs)
 
 
@@ -192,7 +194,8 @@ def _results(network: ExportedNetwork, batch: _Batch, sampling: Sampling) -> Ite
             reason = f"{printable(output)}: {image}"
             yield Generated(output, batch.label, number, "failed", reason, seconds)
         else:
-            yield _written(Generated(output, batch.label, number, "written", "", seconds), image)
+            values = to_output(image, network.info, np.dtype(network.info.target_type))
+            yield _written(Generated(output, batch.label, number, "written", "", seconds), values)
 
 
 def _images(

@@ -14,12 +14,13 @@ from i2i.errors import ModelError, UserError
 from i2i.files import printable
 from i2i.images.errors import errors_about
 from i2i.images.pixels import AlphaRule
+from i2i.images.values import deepest
 from i2i.runtime.network import ExportedNetwork, open_network
 from i2i.runtime.sandbox.check import check_model
 from i2i.translate.find import find_model
 from i2i.translate.folders.folder import translate_folder
 from i2i.translate.folders.inputs import PathLike
-from i2i.translate.pictures import ImageLike, apply_alpha_rule, attach_alpha, open_picture, to_network
+from i2i.translate.pictures import ImageLike, attach_alpha, network_input, open_picture, output_type, to_output
 from i2i.translate.results import Result, Results
 from i2i.translate.tiles.tiling import Tiling
 
@@ -112,7 +113,7 @@ class Model:
 
     @property
     def dtype(self) -> np.dtype:
-        """Type of input and output: uint8, or float32 in [0, 1]."""
+        """Type of the images that `translate_batch` takes and gives: uint8, or float32 in [0, 1]."""
         return self.network.dtype
 
     def translate(
@@ -127,8 +128,9 @@ class Model:
 
         Args:
             image: a path; an image that Pillow opened, whose EXIF orientation is applied as for a path; or an array
-                ``(H, W)`` or ``(H, W, C)``, uint8, uint16 or floating point in [0, 1]. Grey, RGB and RGBA are converted
-                to what the model takes, and so is the bit depth.
+                ``(H, W)`` or ``(H, W, C)``, uint8, uint16 or floating point in [0, 1]; of any values where the model
+                was trained with ``data.source_range``, which maps them. Grey, RGB and RGBA are converted to what the
+                model takes, and so is the bit depth.
             label: name or number of the target, for models that have labels.
             tile: side in pixels of the pieces that a large image is translated in; ``auto``: as memory allows;
                 ``none``: always in one piece.
@@ -137,7 +139,9 @@ class Model:
                 colour first.
 
         Returns:
-            Array ``(scale H, scale W, C)`` of type `dtype`.
+            Array ``(scale H, scale W, C)`` in the type and units of the targets of the training; where these were of
+            the type of the sources, both at full scale, in the deeper one of that type and the image's. What of the
+            image could not be kept is in `notes`.
 
         Raises:
             DataError: the image cannot be read or converted.
@@ -153,11 +157,14 @@ class Model:
         if alpha not in get_args(AlphaRule):
             raise UserError(f"alpha is one of {', '.join(get_args(AlphaRule))}, not {alpha!r}")
         with errors_about("image" if isinstance(image, Image.Image | np.ndarray) else image):
-            picture = apply_alpha_rule(open_picture(image), alpha)
-            pixels = to_network(picture, self.info)
+            picture = open_picture(image, any_range=self.info.source_range is not None)
+            given = network_input(picture, alpha, self.network)
         with self._lock:
-            result = self._tiling(tile).translate(pixels, label=label)
-        return attach_alpha(result, picture.alpha)
+            result = self._tiling(tile).translate(given.pixels, label=label)
+        self.notes += [note for note in given.notes if note not in self.notes]
+        dtype = output_type(self.info, picture.pixels.dtype)
+        dtype = np.dtype(np.float32 if dtype.kind == "f" else deepest([dtype.name, self.info.target_type]))
+        return attach_alpha(to_output(result, self.info, dtype), given.alpha)
 
     def translate_folder(self, inputs: PathLike | Sequence[PathLike], out: PathLike, **options: Any) -> Results[Result]:
         """Translates files, folders and patterns into a folder; see `i2i.translate.translate_folder`."""
@@ -199,7 +206,7 @@ class Model:
             batch: most images that go through the network at once.
 
         Returns:
-            Array ``(count, H, W, C)`` of type `dtype`.
+            Array ``(count, H, W, C)`` in the type and units of the images that the model was trained on.
 
         Raises:
             ModelError: the model fails, or translates images.
@@ -230,13 +237,14 @@ class Model:
             truncation: largest magnitude of the noise, above 0; None: no limit.
 
         Returns:
-            Array ``(N, H, W, C)`` of type `dtype`.
+            Array ``(N, H, W, C)`` in the type and units of the images that the model was trained on.
 
         Raises:
             ModelError: the model fails, or translates images.
             UserError: a number is out of range; the label is missing, unknown, or not taken by the model.
         """
-        return self.network.generate(numbers, label=label, seed=seed, truncation=truncation)
+        images = self.network.generate(numbers, label=label, seed=seed, truncation=truncation)
+        return to_output(images, self.info, np.dtype(self.info.target_type))
 
     def _tiling(self, tile: Literal["auto", "none"] | int) -> Tiling:
         """The `Tiling` for that option, kept for later calls: finding out memory and statistics takes time."""

@@ -1,38 +1,58 @@
-"""Converts pictures to the arrays that a network takes, and puts alpha on its results."""
+"""Converts pictures to the arrays that a network takes, and its results to the values and types of images."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from i2i.errors import ErrorKind, FileError
-from i2i.images import Picture, from_pillow, read_image, refuse_range, to_channels, to_dtype
+from i2i.images import Picture, ValueRange, from_pillow, read_image, refuse_range, to_channels, to_dtype
 from i2i.images.pixels import AlphaRule, apply_alpha, split_alpha, with_alpha
 from i2i.runtime.metadata import Metadata
+from i2i.runtime.network import ExportedNetwork
 
 ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray
 """A path, an image that Pillow opened, or an array ``(H, W)`` or ``(H, W, C)``."""
 
 
-def open_picture(image: ImageLike) -> Picture:
+@dataclass(frozen=True, slots=True)
+class NetworkInput:
+    """An image as a network takes it.
+
+    Attributes:
+        pixels: ``(H, W, C)`` in the network's channels; in its type, or float32 where it has a form for floats.
+        alpha: alpha ``(H, W)`` to put on the result, in any type; None without.
+        notes: what of the image's values could not be kept, each without the image's name.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+    notes: tuple[str, ...] = ()
+
+
+def open_picture(image: ImageLike, *, any_range: bool = False) -> Picture:
     """Reads an image of any kind.
+
+    Args:
+        image: the image.
+        any_range: whether floats outside of [0, 1] are taken.
 
     Raises:
         DataError: the file or Pillow's image cannot be read.
-        FileError: the array is no image, or has values outside of [0, 1].
+        FileError: the array is no image, or has values outside of [0, 1], or that are not finite.
     """
     if isinstance(image, Image.Image):
-        return from_pillow(image)
+        return from_pillow(image, any_range=any_range)
     if not isinstance(image, np.ndarray):
-        return read_image(image)
+        return read_image(image, any_range=any_range)
     if image.ndim not in (2, 3) or not image.size:
         raise FileError(ErrorKind.NOT_AN_IMAGE, f"an array of shape {image.shape} is no image")
     if image.dtype.kind == "f":
-        refuse_range(image)
+        refuse_range(image, any_range=any_range)
     pixels = image if image.ndim == 3 else image[..., np.newaxis]
     if pixels.shape[2] != 4:
         return Picture(pixels, None, None, "")
@@ -45,13 +65,50 @@ def apply_alpha_rule(picture: Picture, rule: AlphaRule) -> Picture:
     return replace(picture, pixels=pixels, alpha=alpha)
 
 
-def to_network(picture: Picture, info: Metadata) -> np.ndarray:
-    """The picture's pixels ``(H, W, C)`` in the channels and type that a network takes.
+def network_input(picture: Picture, rule: AlphaRule, network: ExportedNetwork) -> NetworkInput:
+    """A picture as a network takes it, after a rule for transparency.
+
+    Values within the range that the network was trained on, if it has one, are mapped to [0, 1], and those beyond
+    become 0 or 1. Images of more than 8 bits go through a network of 8-bit images in its form for floats.
 
     Raises:
-        FileError: it has a number of channels that cannot be converted.
+        FileError: the picture has a number of channels that cannot be converted.
     """
-    return to_dtype(to_channels(picture.pixels, info.channels_in, picture.alpha), info.value_type)
+    info, notes = network.info, []
+    values = ValueRange(info.source_type, info.source_range)
+    if values.bounds is not None:
+        if share := values.share_beyond(picture.pixels):
+            notes.append(f"{100 * share:.3g} % of its values lie beyond the model's {values.text} and were clipped")
+        alpha = None if picture.alpha is None else to_dtype(picture.alpha, np.float32)
+        picture = replace(picture, pixels=values.to_unit(picture.pixels), alpha=alpha)
+    picture = apply_alpha_rule(picture, rule)
+    pixels, taken = to_channels(picture.pixels, info.channels_in, picture.alpha), network.dtype
+    if pixels.dtype != taken and taken == np.uint8:
+        if network.in_floats() is None:
+            notes.append("its values went through 8 bits, for this model's graph computes with no more")
+        else:
+            taken = np.dtype(np.float32)
+    return NetworkInput(to_dtype(pixels, taken), picture.alpha, tuple(notes))
+
+
+def output_type(info: Metadata, dtype: np.dtype) -> np.dtype:
+    """The type of the translation of an image of that type.
+
+    A model that was trained to give the type that it takes, both at full scale, keeps the image's; the results of all
+    others have the type of what they were trained to give.
+    """
+    return dtype if info.keeps_type else np.dtype(info.target_type)
+
+
+def to_output(image: np.ndarray, info: Metadata, dtype: np.dtype) -> np.ndarray:
+    """A network's result in the units of what it was trained to give, and in that type.
+
+    Args:
+        image: array of any shape as the network gives it: uint8, or float32 in [0, 1].
+        info: the network's metadata.
+        dtype: uint8, uint16 or float32.
+    """
+    return ValueRange(info.target_type, info.target_range).from_unit(image, dtype)
 
 
 def attach_alpha(image: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import os
 
+from i2i.translate.folders.outputs import OutputPixels
 from i2i.translate.folders.plan import existing_rule, plan_folder
 
 STRANGE = [
@@ -31,7 +32,7 @@ def touch(folder, *names):
 def planned(inputs, out, channels=3, *, overwrite=False, skip_existing=False, frames="first"):
     items = inputs if isinstance(inputs, list) else [inputs]
     existing = existing_rule(overwrite=overwrite, skip_existing=skip_existing)
-    return plan_folder(items, out, channels, existing=existing, frames=frames)
+    return plan_folder(items, out, OutputPixels(channels), existing=existing, frames=frames)
 
 
 def names(inputs, out, **options):

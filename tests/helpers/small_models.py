@@ -21,6 +21,28 @@ GRAPHS = {  # nodes from `image` to `image_out`, constants, channels in and out,
     "identity": ([node("Identity", ["image"], "image_out")], {}, 3, 3, 1),
     "identity-1": ([node("Identity", ["image"], "image_out")], {}, 1, 1, 1),
     "identity-4": ([node("Identity", ["image"], "image_out")], {}, 4, 4, 1),
+    "exported": (  # uint8: an identity in the form that `i2i export` gives it
+        [
+            node("Transpose", ["image"], "planes", perm=[0, 3, 1, 2]),
+            node("Cast", ["planes"], "floats", to=TensorProto.FLOAT),
+            node("Div", ["floats", "half"], "doubled"),
+            node("Sub", ["doubled", "one"], "inside"),
+            node("Clip", ["inside", "least", "one"], "clipped"),
+            node("Add", ["clipped", "one"], "positive"),
+            node("Div", ["positive", "two"], "unit"),
+            node("Transpose", ["unit"], "pixels", perm=[0, 2, 3, 1]),
+            node("Mul", ["pixels", "full"], "levels"),
+            node("Round", ["levels"], "rounded"),
+            node("Cast", ["rounded"], "image_out", to=TensorProto.UINT8),
+        ],
+        {
+            name: np.float32(value)
+            for name, value in {"half": 127.5, "one": 1, "least": -1, "two": 2, "full": 255}.items()
+        },
+        1,
+        1,
+        1,
+    ),
     "invert": ([node("BitwiseNot", ["image"], "image_out")], {}, 3, 3, 1),
     "triple": ([node("Concat", ["image"] * 3, "image_out", axis=3)], {}, 1, 3, 1),
     "pair": ([node("Concat", ["image"] * 2, "image_out", axis=3)], {}, 1, 2, 1),

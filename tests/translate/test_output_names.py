@@ -15,6 +15,7 @@ from i2i.errors import UserError
 from i2i.images import read_image, write_image
 from i2i.translate.folders import names as names_module
 from i2i.translate.folders.inputs import InputFile
+from i2i.translate.folders.outputs import OutputPixels
 from i2i.translate.folders.plan import PlannedImage
 
 
@@ -95,7 +96,7 @@ file_names = st.builds(
 def test_no_two_outputs_are_alike_whatever_the_names_and_their_order(fold, files):
     def reserved(order):
         files = [InputFile(root, name, place) for root, place, name in order]
-        names_module.reserve_names(files, 3, lambda place: fold(os.path.normpath(f"/out/{place}")), fold)
+        names_module.reserve_names(files, OutputPixels(3), lambda place: fold(os.path.normpath(f"/out/{place}")), fold)
         return {(s.folder, s.place, s.name): s.names for s in files}
 
     files = list(dict.fromkeys(files))

@@ -114,6 +114,25 @@ def test_tiled_is_whole_in_float32(exported):
     assert difference(exported("unet", "float32"), noise(61, 45, 3, dtype=np.float32), 16) < 0.05
 
 
+def test_deep_images_go_through_the_same_weights_in_floats(exported):
+    """A model of 8 bits gives what the same network exported for floats gives, whole and in tiles."""
+    image = noise(61, 45, 3, dtype=np.uint16)
+    deep, floats = (exported("unet", kind).translate(image, tile="none") for kind in ("uint8", "float32"))
+    assert deep.dtype == np.uint16
+    assert np.abs(deep / 65535 - floats).max() < 2e-5
+    tiled = Tiling(exported("unet").network, 16).translate(np.float32(image) / 65535)
+    assert np.abs(tiled - floats).max() < 2e-4
+
+
+def test_tiles_of_deep_images_share_statistics(exported):
+    image = noise(96, 64, 3, dtype=np.float32)
+    model = exported("resnet")
+    whole = model.translate(image, tile="none")
+    tiled = Tiling(model.network, 32).translate(image)
+    assert tiled.dtype == np.float32
+    assert np.abs(tiled - whole).max() < 0.05
+
+
 def test_an_overlap_that_is_too_small_shows(exported):
     """The test above would notice: with half of the overlap the result differs."""
     model, image = exported("unet"), photo(96, 96)

@@ -45,11 +45,16 @@ def test_channels_and_depth_become_those_of_the_model(model):
     assert np.array_equal(model("red").translate(noise(7, 5, 4), alpha="drop"), noise(7, 5, 4)[..., :1])
     assert (model("identity-4").translate(noise(7, 5, 3))[..., 3] == 255).all()
     wide = noise(7, 5, 3, dtype=np.uint16)
-    assert np.array_equal(model("identity").translate(wide), np.rint(wide / 257))
+    assert np.array_equal(model("identity").translate(wide), wide)
     result = model("identity", "float32").translate(wide)
     assert result.dtype == np.float32
     assert np.array_equal(np.rint(result * 65535), wide)
-    assert model("identity").translate(np.ones((3, 4, 3))).max() == 255
+    result = model("identity").translate(np.full((3, 4, 3), 0.3))
+    assert result.dtype == np.float32
+    assert np.allclose(result, 0.3, atol=1e-6)
+    inverted = model()  # inverts bits, which only integers have
+    assert np.array_equal(inverted.translate(wide), (255 - np.rint(wide / 257).astype(np.uint16)) * 257)
+    assert "8 bits" in inverted.notes[0]
 
 
 def test_alpha_of_an_array_goes_by_the_rules_of_files(model):

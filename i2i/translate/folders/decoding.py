@@ -15,11 +15,11 @@ from i2i.files import printable
 from i2i.images import ImageInfo, Picture, read_frames, read_image
 from i2i.images.errors import errors_about
 from i2i.images.pixels import AlphaRule
-from i2i.runtime.metadata import Metadata
+from i2i.runtime.network import ExportedNetwork
 from i2i.translate.folders.memory_budget import MemoryBudget
 from i2i.translate.folders.outcomes import decoded_result, failed
 from i2i.translate.folders.plan import PlannedImage
-from i2i.translate.pictures import apply_alpha_rule, to_network
+from i2i.translate.pictures import network_input, output_type
 from i2i.translate.results import Result
 
 
@@ -30,10 +30,10 @@ class Decoded:
     Attributes:
         planned: the input and where its output goes.
         result: the result so far: no size, and no seconds in the network.
-        pixels: ``(H, W, C)`` in the network's channels and type.
-        dtype: type of the input's pixels.
+        pixels: ``(H, W, C)`` as the network takes it.
+        dtype: type of the output's pixels.
         format: the input's format, as `Picture.format` names it.
-        alpha: alpha of the input ``(H, W)`` in its type, if it is to be put on the output.
+        alpha: alpha of the input ``(H, W)``, if it is to be put on the output.
         icc: ICC profile for the output.
         exif: EXIF metadata for the output.
         lossless: whether the output is to be coded without loss; see `Picture`.
@@ -124,7 +124,7 @@ class Decoder:
     """Reads inputs for a network.
 
     Args:
-        info: the network's metadata.
+        network: the network.
         budget: counts the bytes of every decoded image; `Decoded.size` must be released when the image is written.
         stopped: set when no more work is to begin.
         alpha: what becomes of transparency.
@@ -134,7 +134,7 @@ class Decoder:
 
     def __init__(
         self,
-        info: Metadata,
+        network: ExportedNetwork,
         budget: MemoryBudget,
         stopped: threading.Event,
         *,
@@ -142,12 +142,14 @@ class Decoder:
         max_pixels: int,
         exif: bool,
     ) -> None:
-        self.info, self.budget, self.stopped = info, budget, stopped
+        self.network, self.budget, self.stopped = network, budget, stopped
+        self.any_range = network.info.source_range is not None
         self.alpha, self.max_pixels, self.exif = alpha, max_pixels, exif
 
     def open_frames(self, planned: PlannedImage) -> FrameReader:
         """A reader of the frames of an input's file."""
-        return FrameReader(read_frames(planned.input, max_pixels=self.max_pixels, exif=self.exif))
+        frames = read_frames(planned.input, max_pixels=self.max_pixels, exif=self.exif, any_range=self.any_range)
+        return FrameReader(frames)
 
     def read(self, job: DecodeJob, *, wait: bool) -> Decoded | Result:
         """Decodes an input, or says why that is not possible.
@@ -167,23 +169,25 @@ class Decoder:
         try:
             with errors_about(planned.input):
                 self.check_stop()
-                picture = apply_alpha_rule(self._picture(job, count), self.alpha)
-                pixels = to_network(picture, self.info)
+                picture = self._picture(job, count)
+                given = network_input(picture, self.alpha, self.network)
         except UserError as error:
             if counted:
                 self.budget.release(counted)
             return failed(decoded_result(planned, time.perf_counter() - start), error)
         result = decoded_result(planned, time.perf_counter() - start)
+        notes = list(given.notes)
         if picture.frames > 1 and planned.frame is None:
-            text = f"{printable(planned.input)}: the first of {picture.frames} frames; --frames all writes each"
-            result = replace(result, note=text)
+            notes.insert(0, f"the first of {picture.frames} frames; --frames all writes each")
+        if notes:
+            result = replace(result, note=f"{printable(planned.input)}: {'; '.join(notes)}")
         return Decoded(
             planned,
             result,
-            pixels,
-            dtype=picture.pixels.dtype,
+            given.pixels,
+            dtype=output_type(self.network.info, picture.pixels.dtype),
             format=picture.format,
-            alpha=picture.alpha,
+            alpha=given.alpha,
             icc=picture.icc,
             exif=picture.exif,
             lossless=picture.lossless,
@@ -202,6 +206,7 @@ class Decoder:
                 job.planned.input,
                 max_pixels=self.max_pixels,
                 exif=self.exif,
+                any_range=self.any_range,
                 before=lambda info: count(self._size(info)),
             )
         assert job.planned.frame is not None
@@ -213,6 +218,8 @@ class Decoder:
 
     def _size(self, image: ImageInfo) -> int:
         """Bytes of the image as it is stored, as the network takes it, and of the output."""
-        values = self.info.channels_in + self.info.channels_out * self.info.scale**2
-        itemsize = np.dtype(self.info.value_type).itemsize
+        info = self.network.info
+        values = info.channels_in + info.channels_out * info.scale**2
+        deep = image.bits > 8 or self.any_range
+        itemsize = np.dtype(np.float32).itemsize if deep else self.network.dtype.itemsize
         return image.width * image.height * (image.channels * image.bits // 8 + values * itemsize)

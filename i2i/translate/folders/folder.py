@@ -12,6 +12,7 @@ from i2i.images import MAX_PIXELS
 from i2i.images.pixels import AlphaRule
 from i2i.runtime.network import LoadedModel
 from i2i.translate.folders.inputs import PathLike
+from i2i.translate.folders.outputs import OutputPixels
 from i2i.translate.folders.pipeline import FolderPipeline, FolderSettings
 from i2i.translate.folders.plan import FrameChoice, existing_rule, plan_folder
 from i2i.translate.results import Result, Results
@@ -38,8 +39,10 @@ def translate_folder(
 ) -> Results[Result]:
     """Translates files into a folder.
 
-    An output has the name, the folder below `out` and the bit depth of its input, and its format where that can hold
-    the result, else PNG; embedded profiles stay. Each file appears whole or not at all.
+    An output has the name and the folder below `out` of its input, and its format where that can hold the result, else
+    PNG, or TIFF for floats in units of their own. Its values have the type and units of what the model was trained to
+    give, or the input's type where sources and targets were of one type at full scale. Embedded profiles stay.
+    Each file appears whole or not at all.
 
     All is checked before this returns; the work is done as results are taken. An interrupt leaves no partial file.
 
@@ -87,8 +90,8 @@ def translate_folder(
     items = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     tiling = Tiling(network.interruptible(), tile)
     existing = existing_rule(overwrite=overwrite, skip_existing=skip_existing)
-    channels = network.info.channels_out
-    plan = plan_folder(items, out, channels, existing=existing, frames=frames, max_pixels=max_pixels)
+    pixels = OutputPixels.of_model(network.info)
+    plan = plan_folder(items, out, pixels, existing=existing, frames=frames, max_pixels=max_pixels)
     workers = workers or min(_MAX_WORKERS, (os.cpu_count() or 1) + 1)
     settings = FolderSettings(Path(out), label, batch, alpha, max_pixels, keep_metadata, existing, workers)
     results = FolderPipeline(network.interruptible(), tiling, settings).results(plan.images)

@@ -1,6 +1,7 @@
 """Names of outputs: two for each input, settled before any file is read, and no two alike.
 
-The first keeps the input's ending, for results that its format can hold; the second ends in ``.png``. That both are
+The first keeps the input's ending, for results that its format can hold; the second ends in ``.png``, or as
+`OutputPixels.safe_ending` says. That both are
 reserved makes a name independent of what is in the files, so that a job can be continued. Where two inputs want one
 name, the ending of one goes into its name: ``a.gif`` beside ``a.png`` becomes ``a_gif.png``. Who gets it depends on the
 names alone, not on the order of the inputs.
@@ -15,10 +16,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from i2i.images import READABLE, can_hold
+from i2i.images import READABLE
 from i2i.translate.folders.inputs import InputFile
+from i2i.translate.folders.outputs import OutputPixels
 
 MAX_NAME_BYTES = 255
 """Bytes of a file name that the usual file systems hold."""
@@ -43,7 +43,7 @@ class NameCandidate(NamedTuple):
         return _shortened(self.stem, MAX_NAME_BYTES - len(os.fsencode(tail))) + tail
 
 
-def name_candidates(file: InputFile, channels: int) -> tuple[NameCandidate | None, NameCandidate | None]:
+def name_candidates(file: InputFile, pixels: OutputPixels) -> tuple[NameCandidate | None, NameCandidate | None]:
     """The output's name with the input's own ending, and with the ending of a format that can hold every result.
 
     The first is None if files with that ending cannot be written, the second if it equals the first.
@@ -52,19 +52,19 @@ def name_candidates(file: InputFile, channels: int) -> tuple[NameCandidate | Non
     if ending.lower() not in READABLE:
         stem, ending = file.name, ""
     mark = "" if file.frame is None else f"_{file.frame:04d}"
-    safe = ".png" if can_hold("any.png", channels, np.uint8) else ".npy"
-    kept = NameCandidate(stem, mark, ending) if can_hold(f"any{ending}", channels, np.uint8) else None
+    safe = pixels.safe_ending
+    kept = NameCandidate(stem, mark, ending) if pixels.held_by(f"any{ending}") else None
     return kept, None if kept is not None and ending.lower() == safe else NameCandidate(stem, mark, safe)
 
 
 def reserve_names(
-    files: Iterable[InputFile], channels: int, folder_of: Callable[[str], str], fold: Callable[[str], str]
+    files: Iterable[InputFile], pixels: OutputPixels, folder_of: Callable[[str], str], fold: Callable[[str], str]
 ) -> None:
     """Reserves names for the outputs of all files, and puts them into `InputFile.names`.
 
     Args:
         files: the inputs that are to be read.
-        channels: number of channels of the outputs.
+        pixels: what the outputs' formats must be able to hold.
         folder_of: gives the real folder of a place relative to the output folder.
         fold: maps names that the file system takes for equal to the same text.
     """
@@ -74,12 +74,12 @@ def reserve_names(
         register.add_folder(Path(place))
     for of_frames in (False, True):
         some = [file for file in ordered if (file.frame is not None) == of_frames]
-        register.claim((file, name_candidates(file, channels)[0]) for file in some)
+        register.claim((file, name_candidates(file, pixels)[0]) for file in some)
     # Who could not keep the ending has the other name alone and comes before those to whom it is a second choice.
     unnamed = [file for file in ordered if not file.names]
     named = [file for file in ordered if file.names]
     for some in (unnamed, named):
-        register.claim((file, name_candidates(file, channels)[1]) for file in some)
+        register.claim((file, name_candidates(file, pixels)[1]) for file in some)
 
 
 class _Register:

@@ -4,15 +4,46 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from i2i.errors import ErrorKind, UserError
 from i2i.files import clear_leftovers, printable, temporary_path
 from i2i.images import READABLE, can_hold
 from i2i.images.errors import kind_and_reason
+from i2i.runtime.metadata import Metadata
 from i2i.translate.folders.inputs import PathLike, is_within, real_path
+
+
+@dataclass(frozen=True)
+class OutputPixels:
+    """What the formats of outputs must be able to hold.
+
+    Attributes:
+        channels: number of channels.
+        exact: whether the values are floats in units of their own, which no integers can hold.
+    """
+
+    channels: int
+    exact: bool = False
+
+    @classmethod
+    def of_model(cls, info: Metadata) -> OutputPixels:
+        """Those of the images that a model gives."""
+        return cls(info.channels_out, exact=info.target_type == "float32" and not info.keeps_type)
+
+    def held_by(self, name: str, dtype: DTypeLike = np.uint8) -> bool:
+        """Whether a file of that name can hold them, as `dtype` where they are not exact."""
+        return can_hold(name, self.channels, np.float32 if self.exact else dtype, exact=self.exact)
+
+    @property
+    def safe_ending(self) -> str:
+        """The ending of a format that can hold all of them: PNG, TIFF for exact floats, or npy for other channels."""
+        ending = ".tif" if self.exact else ".png"
+        return ending if self.held_by(f"any{ending}") else ".npy"
 
 
 def output_folder(out: PathLike) -> Path:
@@ -53,11 +84,11 @@ def outputs_exist(first: Path, count: int, total: int, options: str) -> UserErro
     return UserError(reason, kind=ErrorKind.EXISTS, path=printable(first))
 
 
-def with_format(place: Path, channels: int, dtype: np.dtype) -> Path:
+def with_format(place: Path, pixels: OutputPixels, dtype: DTypeLike) -> Path:
     """The name of an output: as it is if its format can hold the result, else with the ending of one that can."""
-    if can_hold(place, channels, dtype):
+    if pixels.held_by(place.name, dtype):
         return place
-    ending = ".png" if can_hold("any.png", channels, dtype) else ".npy"
+    ending = pixels.safe_ending
     return place.with_suffix(ending) if place.suffix.lower() in READABLE else place.with_name(place.name + ending)
 
 

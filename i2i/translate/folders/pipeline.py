@@ -23,7 +23,7 @@ import numpy as np
 from i2i import memory
 from i2i.errors import ErrorKind, FileError, ModelError, UserError
 from i2i.files import printable
-from i2i.images import to_dtype, write_image
+from i2i.images import write_image
 from i2i.images.errors import errors_about
 from i2i.images.pixels import AlphaRule
 from i2i.runtime.network import ExportedNetwork
@@ -32,7 +32,7 @@ from i2i.translate.folders.memory_budget import MemoryBudget
 from i2i.translate.folders.outcomes import failed, known_result, skipped
 from i2i.translate.folders.outputs import inside
 from i2i.translate.folders.plan import ExistingRule, PlannedImage
-from i2i.translate.pictures import attach_alpha
+from i2i.translate.pictures import attach_alpha, to_output
 from i2i.translate.results import Result
 from i2i.translate.tiles.tiling import Tiling
 
@@ -106,7 +106,7 @@ class FolderPipeline:
         self.budget = MemoryBudget(_MAX_BYTES, _MIN_IMAGES)
         self._stopped = threading.Event()
         self.decoder = Decoder(
-            network.info,
+            network,
             self.budget,
             self._stopped,
             alpha=settings.alpha,
@@ -204,7 +204,8 @@ class FolderPipeline:
     def _fits(self, one: Decoded, batch: Sequence[Decoded]) -> bool:
         """Whether an image may go through the network together with those of the batch."""
         size = one.size + sum(decoded.size for decoded in batch)
-        if one.pixels.shape != batch[0].pixels.shape or size > _MAX_BATCH_BYTES:
+        like = batch[0].pixels
+        if one.pixels.shape != like.shape or one.pixels.dtype != like.dtype or size > _MAX_BATCH_BYTES:
             return False
         height, width = one.pixels.shape[:2]
         return self.tiling.takes_batch(height, width, len(batch) + 1)
@@ -243,7 +244,8 @@ class FolderPipeline:
             return [image], time.perf_counter() - start
 
     def _run_batch(self, pixels: Sequence[np.ndarray]) -> list[np.ndarray]:
-        return list(self.network.translate(np.stack(pixels), label=self.settings.label))
+        images = np.stack(pixels)
+        return list(self.network.taking(images).translate(images, label=self.settings.label))
 
     # Encoding
 
@@ -256,7 +258,7 @@ class FolderPipeline:
                 self.decoder.check_stop()
                 if image.dtype.kind == "f" and not np.isfinite(image).all():
                     raise FileError(ErrorKind.OUT_OF_RANGE, "the model gave values that are not finite")
-                image = attach_alpha(to_dtype(image, decoded.dtype), decoded.alpha)
+                image = attach_alpha(to_output(image, self.network.info, decoded.dtype), decoded.alpha)
                 output = planned.output_for(image.shape[2], image.dtype, decoded.format, (height, width))
                 self._open_folder(output.parent)
                 write_image(

@@ -18,7 +18,7 @@ from i2i.files import printable
 from i2i.images import MAX_PIXELS, WRITABLE, can_hold, count_frames
 from i2i.translate.folders.inputs import InputFile, InputFiles, PathLike, find_inputs, real_path
 from i2i.translate.folders.names import as_is, name_candidates, reserve_names, without_case
-from i2i.translate.folders.outputs import inside, make_writable, output_folder, outputs_exist
+from i2i.translate.folders.outputs import OutputPixels, inside, make_writable, output_folder, outputs_exist
 
 ExistingRule = Literal["refuse", "overwrite", "skip"]
 """What to do if outputs exist: refuse to begin, overwrite them, or skip their inputs."""
@@ -33,7 +33,8 @@ class PlannedImage:
     Attributes:
         input: the file.
         outputs: paths reserved for its output, at least one: with the input's ending, if that can be written, then as
-            PNG. For an image to skip, the existing one comes first; those of a refused image are not reserved.
+            PNG, TIFF or npy, whichever can hold every result. For an image to skip, the existing one comes first; those
+            of a refused image are not reserved.
         frame: number of the frame from 0; None: the file as a whole, of which the first frame is read.
         skip: whether an output exists and is kept.
         refused: why the image cannot be translated, if that is known already, without the file's name; else empty.
@@ -98,7 +99,7 @@ class FolderPlan:
 def plan_folder(
     inputs: Sequence[PathLike],
     out: PathLike,
-    channels: int,
+    pixels: OutputPixels,
     *,
     existing: ExistingRule = "refuse",
     frames: FrameChoice = "first",
@@ -109,7 +110,7 @@ def plan_folder(
     Args:
         inputs: files, folders (searched through, their structure is kept) and globs.
         out: folder of the outputs, outside of the input folders; made if it is not there.
-        channels: number of channels of the outputs.
+        pixels: what the outputs' formats must be able to hold.
         existing: what to do if outputs exist.
         frames: whether each frame or page of a file is translated, or only the first.
         max_pixels: width times height up to which the frames of an image are counted; reading a larger one fails.
@@ -129,9 +130,9 @@ def plan_folder(
         found.files = [frame for file in found.files for frame in _frames(file, max_pixels)]
     folder_of = cache(lambda place: fold(real_path(folder / place)))
     _refuse_links_leading_out(found, folder)
-    reserve_names((file for file in found.files if not file.problem), channels, folder_of, fold)
+    reserve_names((file for file in found.files if not file.problem), pixels, folder_of, fold)
     for file in found.files:
-        candidates = (candidate for candidate in name_candidates(file, channels) if candidate is not None)
+        candidates = (candidate for candidate in name_candidates(file, pixels) if candidate is not None)
         file.names = file.names or tuple(candidate.name() for candidate in candidates)
     _refuse_inputs_as_outputs(found, folder, fold)
     images = _PlannedImages(found.files, folder)

@@ -83,14 +83,14 @@ class Norm:
         return f"shift.{self.number}", f"ratio.{self.number}"
 
 
-def changed_graph(path: Path, purpose: Purpose) -> tuple[bytes, list[Norm]]:
+def changed_graph(graph: Path | bytes, purpose: Purpose) -> tuple[bytes, list[Norm]]:
     """A model's graph with inputs and outputs for the statistics of its normalisations.
 
     Graphs to measure or estimate have an input ``core``, int64 ``(3, 2)``: first row and column of the part to measure,
     those behind its end, and height and width of the tile, all in padded pixels of the input.
 
     Args:
-        path: an ONNX file.
+        graph: an ONNX file, or its bytes.
         purpose: ``translate``: inputs `Norm.names`, output the image. ``measure``: inputs `Norm.names`, outputs
             `Norm.seen`. ``estimate``: normalises by the statistics of its batch, corrected by its inputs
             `Norm.corrections`; outputs `Norm.seen` and, as `Norm.names`, the corrected statistics.
@@ -104,7 +104,7 @@ def changed_graph(path: Path, purpose: Purpose) -> tuple[bytes, list[Norm]]:
     import onnx
     from onnx import TensorProto, helper
 
-    model = onnx.load(path)
+    model = onnx.load_from_string(graph) if isinstance(graph, bytes) else onnx.load(graph)
     graph, shapes = model.graph, _shapes(model)
     made_by = {output: node for node in graph.node for output in node.output}
     nodes: list[Any] = []

@@ -50,7 +50,7 @@ class SharedStatistics:
         self.multiple = network.info.multiple
         runners = []
         for purpose in PURPOSES:
-            changed, self.norms = changed_graph(network.path, purpose)
+            changed, self.norms = changed_graph(network.runner.graph, purpose)
             runners.append(network.runner.open_variant(changed))
         self._estimate, self._measure, self._translate = runners
         network.runner.free_memory_after_runs()  # three more graphs, each of which would keep its peak memory

@@ -63,7 +63,7 @@ class Tiling:
         info = network.info
         self._overlap = None if info.receptive_field is None else info.receptive_field // 2
         self._largest: int | None = None  # side of tiles after memory ran out with larger ones
-        self._statistics: SharedStatistics | None = None
+        self._statistics: dict[np.dtype, SharedStatistics] = {}  # by type of the images
 
     def side(self, height: int, width: int) -> int | None:
         """Side in pixels of the tiles that an image of that size is cut into; None: it goes in one piece.
@@ -108,23 +108,25 @@ class Tiling:
         """Translates one image.
 
         Args:
-            pixels: ``(H, W, C)`` in the network's channels and type.
+            pixels: ``(H, W, C)`` in the network's channels and type, or float32 in [0, 1] where the network has a form
+                for floats.
             label: name or number of the target, for networks that have labels.
 
         Returns:
-            Array ``(scale H, scale W, C')`` of the network's type.
+            Array ``(scale H, scale W, C')`` of the type of `pixels`.
 
         Raises:
             ModelError: the network fails, also for lack of memory with the smallest tiles.
             UserError: the label is missing, unknown, or not taken by the model.
         """
         height, width = pixels.shape[:2]
+        network = self.network.taking(pixels)
         while True:
             side = self.side(height, width)
             try:
                 if side is None:
-                    return self.network.translate(pixels[np.newaxis], label=label)[0]
-                return self._tiled(pixels, side, label)
+                    return network.translate(pixels[np.newaxis], label=label)[0]
+                return self._tiled(network, pixels, side, label)
             except (ModelError, MemoryError) as error:
                 if not memory.ran_out(error) or not self._shrink(side or max(height, width)):
                     raise
@@ -177,21 +179,21 @@ class Tiling:
         self.notes.append(f"out of memory at {side} pixels: tiles of {half} from then on")
         return True
 
-    def _tiled(self, pixels: np.ndarray, side: int, label: str | int | None) -> np.ndarray:
+    def _tiled(self, network: ExportedNetwork, pixels: np.ndarray, side: int, label: str | int | None) -> np.ndarray:
         """Translates an image in tiles of that side, and puts their cores together."""
-        network, info, (height, width) = self.network, self.network.info, pixels.shape[:2]
+        info, (height, width) = network.info, pixels.shape[:2]
         assert self._overlap is not None
         rows = spans(height, side, self._overlap, info.multiple)
         columns = spans(width, side, self._overlap, info.multiple)
         windows = _FeedWindows(network.image_feeds(pixels[np.newaxis], label=label), network.spatial_axes())
-        shared = self._shared_statistics(windows, rows, columns) if info.global_statistics else None
+        statistics = self._statistics_of(network, height, width) if info.global_statistics else None
+        shared = self._shared_statistics(statistics, windows, rows, columns) if statistics is not None else None
         result = np.empty((height * info.scale, width * info.scale, info.channels_out), network.dtype)
         for row in rows:
             for column in columns:
                 feeds = windows.batch([(row.window, column.window)])
-                if shared is not None:
-                    assert self._statistics is not None
-                    image = self._statistics.translate(feeds | shared)[0]
+                if statistics is not None and shared is not None:
+                    image = statistics.translate(feeds | shared)[0]
                 else:
                     tall, wide = (span.stop - span.start for span in (row, column))
                     image = network.run(feeds, network.shape_for(1, tall, wide))[0]
@@ -199,24 +201,30 @@ class Tiling:
                 result[to_row, to_column] = image[from_row, from_column]
         return result
 
-    def _shared_statistics(self, windows: _FeedWindows, rows: Sequence[Span], columns: Sequence[Span]) -> Feeds:
-        """The statistics of the whole image, to be merged into the feeds of every tile."""
-        info = self.network.info
-        if self._statistics is None:
+    def _statistics_of(self, network: ExportedNetwork, height: int, width: int) -> SharedStatistics:
+        """What estimates the statistics of images of the network's type, of which the first has that size."""
+        if network.dtype not in self._statistics:
             try:
-                self._statistics = SharedStatistics(self.network)
+                self._statistics[network.dtype] = SharedStatistics(network)
             except ModelError as error:
                 reason = f"{error.reason}; use --tile none, or a smaller image"
-                raise ModelError(reason, kind=error.kind, path=printable(self.network.path)) from error
+                raise ModelError(reason, kind=error.kind, path=printable(network.path)) from error
             if self.tile == "auto":
-                size = f"{columns[0].length}x{rows[0].length}"
+                size = f"{width}x{height}"
                 self.notes.append(f"{size} takes tiles and several passes: --tile none is faster if memory suffices")
+        return self._statistics[network.dtype]
+
+    def _shared_statistics(
+        self, statistics: SharedStatistics, windows: _FeedWindows, rows: Sequence[Span], columns: Sequence[Span]
+    ) -> Feeds:
+        """The statistics of the whole image, to be merged into the feeds of every tile."""
+        info = self.network.info
         side = round_up(SAMPLE_SIDE, info.multiple)
         budget = _run_budget() / MEASURING_FACTOR
         height, width = rows[0].length, columns[0].length
         count = int(min(budget, self._bytes(height, width)) / self._bytes(min(side, height), min(side, width)))
         boxes = sample_boxes(height, width, side, max(1, count), info.multiple)
-        found, change = self._statistics.find(windows.batch(boxes), _Tiles(windows, rows, columns))
+        found, change = statistics.find(windows.batch(boxes), _Tiles(windows, rows, columns))
         if change > 0.1:
             self.notes.append(f"the statistics of an image of {width}x{height} did not settle: its colours may be off")
         return found
