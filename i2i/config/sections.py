@@ -52,9 +52,12 @@ class DataConfig(Config):
     """stretch: to load_size x load_size; shorter: the shorter side to load_size; none: crop at the original scale, as
     pairs of two sizes always do."""
     source_channels: Literal[1, 3, 4] | None = None
-    """Channels of the source images; null: 1 if all of them are grey, else 3."""
+    """Channels of the source images, 4 with alpha; null: 1 if all of them are grey, else 3, or what data.alpha says."""
     target_channels: Literal[1, 3, 4] | None = None
-    """Channels of the target images; null: 1 if all of them are grey, else 3."""
+    """Channels of the target images, 4 with alpha; null: 1 if all of them are grey, else 3, or what data.alpha says."""
+    alpha: Literal["bleed", "white", "black", "channel"] = "bleed"
+    """What transparent images become. bleed: where alpha is 0, pixels get the nearest visible colour; white, black: the
+    image is put on that colour; channel: as bleed, and images that have alpha keep it as their fourth channel."""
     transform: TransformChoice = TransformChoice("augment")
     """Augmentation of the training samples; both images of a pair get the same random parameters."""
     degrade: TransformChoice | None = None
@@ -76,6 +79,14 @@ class DataConfig(Config):
         if load_size is not None and load_size < info.data.get("size", 0):
             raise ValueError(f"load_size {load_size} is smaller than size {info.data['size']}")
         return load_size
+
+    @field_validator("alpha")
+    @classmethod
+    def _alpha_is_there(cls, alpha: str, info: ValidationInfo) -> str:
+        for key in ("source_channels", "target_channels"):
+            if alpha in ("white", "black") and info.data.get(key) == 4:
+                raise ValueError(f"on {alpha} no alpha is left for data.{key}=4: set data.alpha=channel")
+        return alpha
 
     @field_validator("scale")
     @classmethod

@@ -173,9 +173,10 @@ def open_data(
 
 
 def _channels(types: Mapping[str, ImageType], config: DataConfig) -> dict[str, int]:
-    """Channels by key: as configured, else 1 if every checked image is grey, else 3."""
+    """Channels by key: as configured, else 4 if alpha is wanted and there, 1 if every checked image is grey, else 3."""
     configured = {"source": config.source_channels, "target": config.target_channels}
-    return {key: configured.get(key) or one.channels for key, one in types.items() if one.dtype}
+    found = {key: 4 if one.alpha and config.alpha == "channel" else one.channels for key, one in types.items()}
+    return {key: configured.get(key) or found[key] for key, one in types.items() if one.dtype}
 
 
 @contextmanager

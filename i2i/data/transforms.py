@@ -18,7 +18,8 @@ from pydantic import Field
 from i2i.api import Config, Transform
 from i2i.config import DataConfig
 from i2i.errors import ConfigError, DataError
-from i2i.images import to_channels, to_dtype
+from i2i.images import apply_alpha, to_channels, to_dtype
+from i2i.images.pixels import split_alpha
 
 if TYPE_CHECKING:
     from albumentations import Compose
@@ -96,7 +97,7 @@ class SamplePipeline:
     def __call__(self, sample: Sample) -> Sample:
         """Applies all steps to one sample."""
         sample = swapped(sample, self.config.direction)
-        sample = {key: to_channels(v, self.channels[key]) if is_image(v) else v for key, v in sample.items()}
+        sample = {key: self._converted(v, self.channels[key]) if is_image(v) else v for key, v in sample.items()}
         if self.paired:
             sample = self._changed(sample)
         else:
@@ -106,6 +107,15 @@ class SamplePipeline:
             if "source" not in sample and self.config.degrade is not None:
                 raise ConfigError(f"data.degrade={self.config.degrade.name} makes no source: choose a degradation")
         return _map_images(sample, _to_tensor)
+
+    def _converted(self, image: np.ndarray, channels: int) -> np.ndarray:
+        """The image with that many channels; the colours of one with alpha are changed as ``data.alpha`` says."""
+        if image.shape[2] != 4:
+            return to_channels(image, channels)
+        wanted = self.config.alpha
+        rule = "keep" if wanted == "bleed" or wanted == "channel" else wanted
+        pixels, alpha = apply_alpha(*split_alpha(image), rule)
+        return to_channels(pixels, channels, alpha)
 
     def _changed(self, sample: Sample) -> Sample:
         sample = self.geometry(sample)

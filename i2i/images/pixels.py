@@ -91,21 +91,51 @@ def apply_alpha(pixels: np.ndarray, alpha: np.ndarray | None, rule: AlphaRule) -
     Args:
         pixels: ``(H, W, C)``: grey or RGB; uint8, uint16 or float32 in [0, 1]; colours not multiplied by alpha.
         alpha: ``(H, W)`` of the same type; None = opaque.
-        rule: ``keep`` changes nothing; ``drop`` leaves the stored colours; ``white`` and ``black`` blend over full
+        rule: ``keep`` is `bleed`; ``drop`` leaves the stored colours; ``white`` and ``black`` blend over full
             scale and zero: ``alpha * pixels + (1 - alpha) * background``, on the stored values.
 
     Returns:
         Pixels of the same shape and type, and alpha, None for all rules but ``keep``.
     """
-    if rule == "keep" or alpha is None:
-        return pixels, alpha
-    if rule == "drop":
+    if alpha is None or rule == "drop":
         return pixels, None
+    if rule == "keep":
+        return bleed(pixels, alpha), alpha
     full = FULL_SCALE[pixels.dtype]
     share = alpha[..., np.newaxis].astype(np.float32) / np.float32(full)
     background = np.float32(full if rule == "white" else 0)
     blended = background + (pixels.astype(np.float32) - background) * share
     return (blended if pixels.dtype.kind == "f" else np.rint(blended).astype(pixels.dtype)), None
+
+
+def bleed(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Gives each invisible pixel the colour of the nearest visible one.
+
+    Filters and networks mix neighbours. So the colours that editors leave under an alpha of 0, often black, would show
+    at the rim of what is visible.
+
+    Args:
+        pixels: ``(H, W, C)`` of any type; colours not multiplied by alpha.
+        alpha: ``(H, W)``; only where it is 0 a pixel is invisible.
+
+    Returns:
+        Array of the same shape and type, zero where nothing at all is visible; `pixels` itself where all is.
+    """
+    hidden = alpha <= 0  # floats may overshoot
+    if not hidden.any():
+        return pixels
+    spread = pixels.copy()
+    if hidden.all():
+        spread[:] = 0
+        return spread
+    _, nearest = cv2.distanceTransformWithLabels(
+        hidden.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    visible = np.flatnonzero(~hidden)
+    place = np.full(len(visible) + 1, visible[0])  # by label; 0 stands for all that is beyond 65,535 pixels
+    place[nearest.flat[visible]] = visible
+    spread[hidden] = pixels.reshape(-1, pixels.shape[2])[place[nearest[hidden]]]
+    return spread
 
 
 def split_alpha(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

@@ -135,8 +135,9 @@ class Model:
             tile: side in pixels of the pieces that a large image is translated in; ``auto``: as memory allows;
                 ``none``: always in one piece.
             alpha: what becomes of transparency. ``keep``: put on the output, enlarged with it, which is RGBA then if
-                the model gives 1 or 3 channels; ``drop``: left out; ``white`` and ``black``: the image is put on that
-                colour first.
+                the model takes no alpha and gives 1 or 3 channels; before that, the colours of the nearest visible
+                pixels are spread to where alpha is 0. ``drop``: left out; ``white`` and ``black``: the image is put on
+                that colour first.
 
         Returns:
             Array ``(scale H, scale W, C)`` in the type and units of the targets of the training; where these were of

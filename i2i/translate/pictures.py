@@ -15,6 +15,9 @@ from i2i.images.pixels import AlphaRule, apply_alpha, split_alpha, with_alpha
 from i2i.runtime.metadata import Metadata
 from i2i.runtime.network import ExportedNetwork
 
+_WITH_ALPHA = 4
+"""Number of channels of a network that takes alpha."""
+
 ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray
 """A path, an image that Pillow opened, or an array ``(H, W)`` or ``(H, W, C)``."""
 
@@ -25,7 +28,8 @@ class NetworkInput:
 
     Attributes:
         pixels: ``(H, W, C)`` in the network's channels; in its type, or float32 where it has a form for floats.
-        alpha: alpha ``(H, W)`` to put on the result, in any type; None without.
+        alpha: alpha ``(H, W)`` to put on the result, in any type; None without, and where the network itself takes
+            alpha: then it decides what is seen, and may fill what was transparent.
         notes: what of the image's values could not be kept, each without the image's name.
     """
 
@@ -88,7 +92,8 @@ def network_input(picture: Picture, rule: AlphaRule, network: ExportedNetwork) -
             notes.append("its values went through 8 bits, for this model's graph computes with no more")
         else:
             taken = np.dtype(np.float32)
-    return NetworkInput(to_dtype(pixels, taken), picture.alpha, tuple(notes))
+    alpha = None if info.channels_in == _WITH_ALPHA else picture.alpha
+    return NetworkInput(to_dtype(pixels, taken), alpha, tuple(notes))
 
 
 def output_type(info: Metadata, dtype: np.dtype) -> np.dtype:

@@ -69,6 +69,20 @@ GRAPHS = {  # nodes from `image` to `image_out`, constants, channels in and out,
         3,
         2,
     ),
+    "cubic-4": (  # cubic interpolation by 4, of floats between the casts
+        [
+            node("Cast", ["image"], "floats", to=TensorProto.FLOAT),
+            node("Transpose", ["floats"], "planes", perm=[0, 3, 1, 2]),
+            node("Resize", ["planes", "", "scales"], "large", mode="cubic"),
+            node("Transpose", ["large"], "pixels", perm=[0, 2, 3, 1]),
+            node("Clip", ["pixels", "least", "most"], "clipped"),
+            node("Cast", ["clipped"], "image_out", to=TensorProto.UINT8),
+        ],
+        {"scales": np.array([1, 1, 4, 4], np.float32), "least": np.float32(0), "most": np.float32(255)},
+        3,
+        3,
+        4,
+    ),
     "labelled": (
         [
             node("Cast", ["label"], "small", to=TensorProto.UINT8),

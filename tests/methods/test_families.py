@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import i2i
+from helpers.image_files import noise
 from helpers.recipes import small
 from i2i.images import image_info, read_image
 from i2i.translate.folders.folder import translate_folder
@@ -35,3 +36,16 @@ def check_use(trained, out):
         given, made = image_info(examples[0]), image_info(results[0].output)
         assert (made.width, made.height) == (given.width * model.scale, given.height * model.scale)
         assert read_image(results[0].output).pixels.std() > 0
+        check_hidden_colours(model, label)
+
+
+def check_hidden_colours(model, label):
+    """What stands under an alpha of 0 decides about nothing that is seen, in one piece and in tiles."""
+    pixels = np.dstack([noise(40, 44, 3), np.full((40, 44), 255, np.uint8)])
+    pixels[8:30, 9:32, 3] = 0
+    other = np.where(pixels[..., 3:] == 0, 255 - pixels, pixels)
+    other[..., 3] = pixels[..., 3]
+    for tile in ("none", 32) if label is None else ("none",):  # stargan's cannot be cut
+        one = model.translate(pixels, label=label, tile=tile)
+        assert one.shape[2] == 4
+        assert np.array_equal(one, model.translate(other, label=label, tile=tile))

@@ -34,16 +34,19 @@ class ImageType:
     Attributes:
         dtype: the widest type of all images; empty if the values are no images.
         channels: the largest number of channels without alpha.
+        alpha: whether some of them have alpha.
     """
 
     dtype: str = ""
     channels: int = 1
+    alpha: bool = False
 
     def add(self, value: CheckedValue) -> None:
         """Widens the type and the number of channels to those of one more image; ignores other values."""
         if value.shape:
             self.dtype = value.dtype if self.dtype in ("", str(np.dtype(np.uint8))) else self.dtype
             self.channels = max(self.channels, min(value.shape[2], 3))
+            self.alpha = self.alpha or value.shape[2] == 4
 
 
 @dataclass
