@@ -12,6 +12,7 @@ from helpers.command import Command
 from helpers.corpus import make_corpus, quadrants
 from helpers.image_files import swapped_profile
 from helpers.small_models import make_model
+from i2i.images.pixels import bleed
 
 LOSSY = {".jpg", ".jpeg", ".webp", ".avif"}
 
@@ -66,7 +67,8 @@ def test_each_output_looks_like_its_input(job):
         deep = case.pixels.dtype != np.uint8
         pixels, alpha = displayed(output, deep=deep)
         assert pixels.shape[1::-1] == case.size, case.name
-        expected = np.broadcast_to(case.pixels, pixels.shape)
+        visible = case.pixels if case.alpha is None else bleed(case.pixels, case.alpha)
+        expected = np.broadcast_to(visible, pixels.shape)
         if case.pixels.dtype == np.float32 and output.suffix == ".png":
             assert pixels.dtype == np.uint16, case.name
         else:
