@@ -55,9 +55,8 @@ def translate_folder(
             more than some 64 MB with their outputs.
         tile: side in pixels of the pieces that large images are translated in; ``auto``: as memory allows; ``none``:
             every image in one piece. See `i2i.translate.tiles.tiling`.
-        alpha: what becomes of transparency. ``keep``: put on the output, enlarged with it, unless the model itself
-            takes alpha; before that, the colours of the nearest visible pixels are spread to where alpha is 0.
-            ``drop``: left out; ``white`` and ``black``: the image is put on that colour first.
+        alpha: what becomes of transparency. ``keep``: put on the output, unless the model takes alpha, after visible
+            colours were spread to where it is 0; ``drop``: left out; ``white``, ``black``: put on that colour first.
         frames: of animations and files of several pages, the first or all, each as a file.
         max_pixels: larger images are refused.
         keep_metadata: EXIF, with the place it was taken at, is copied; its orientation has been applied.
