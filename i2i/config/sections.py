@@ -122,10 +122,12 @@ class OptimizerConfig(Config):
 class ScheduleConfig(Config):
     """How the learning rate changes; the factor is a closed formula of the step."""
 
-    name: Literal["constant", "linear", "cosine", "step"] = "constant"
-    """linear and cosine fall from 1 towards 0 after `hold`; step multiplies by gamma every `every` steps."""
+    name: Literal["constant", "linear", "linear-epochs", "cosine", "step"] = "constant"
+    """linear and cosine fall from 1 towards 0 after `hold`, at each step; linear-epochs at each epoch, as the reference
+    code of pix2pix and CycleGAN: from an epoch earlier on, to 0 in the last epoch; step multiplies by gamma every
+    `every` steps."""
     hold: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Share of the run at the full rate before linear or cosine decay starts."""
+    """Share of the run at the full rate before linear, linear-epochs or cosine decay starts."""
     warmup: Count = 0
     """Steps over which the rate first rises linearly from 0."""
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1

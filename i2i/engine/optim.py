@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -126,17 +127,31 @@ def _optimizer(parameters: list[nn.Parameter], config: OptimizerConfig, device: 
     return torch.optim.SGD(parameters, momentum=config.momentum, **common, **fused)
 
 
-def rate_factor(step: int, steps: int, config: ScheduleConfig) -> float:
-    """The learning rate's factor at a step, counted from 0; above 0 at every step that trains.
+def rate_factor(step: int, steps: int, config: ScheduleConfig, epoch: Fraction = Fraction(1)) -> float:
+    """The learning rate's factor at a step, counted from 0.
 
     With s the step, n the steps of the run and h = hold * n: linear ``(n - s) / (n - h)`` and cosine
     ``(1 + cos(pi * (s - h) / (n - h))) / 2`` from step h on, 1 before; step ``gamma ** (s // every)``. While the
-    warm-up lasts, all are multiplied by ``(s + 1) / (warmup + 1)``.
+    warm-up lasts, all are multiplied by ``(s + 1) / (warmup + 1)``. These are above 0 at every step.
+
+    The reference code of pix2pix and CycleGAN sets the rate once an epoch. With e the step's epoch, counted from 1, and
+    E that of the last step, linear-epochs is ``1 - max(0, e + 1 - hold * E) / (E - hold * E + 1)``: the rate falls from
+    epoch hold * E on, and the last epoch has none. A run within one epoch keeps its rate, where the code's is 0.
+
+    Args:
+        step: number of the step.
+        steps: steps of the run.
+        config: the schedule.
+        epoch: steps of one epoch.
     """
     factor = 1.0
     hold = config.hold * steps
     if config.name == "step":
         factor = config.gamma ** (step // config.every)
+    elif config.name == "linear-epochs":
+        number, last = step // epoch + 1, (steps - 1) // epoch + 1
+        kept = config.hold * last
+        factor = 1.0 if last == 1 else 1.0 - max(0.0, number + 1 - kept) / (last - kept + 1)
     elif config.name != "constant" and step > hold:
         done = (step - hold) / (steps - hold)
         factor = 1 - done if config.name == "linear" else (1 + math.cos(math.pi * done)) / 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -86,6 +87,11 @@ class Training:
     def steps(self) -> int:
         """Steps of the whole run."""
         return self.context.steps
+
+    @property
+    def epoch_length(self) -> Fraction:
+        """Steps of one epoch."""
+        return Fraction(self.data.length, self.config.train.batch_size * self.config.train.accumulate)
 
     @property
     def checkpoint_due(self) -> bool:
@@ -197,7 +203,8 @@ class Training:
         return losses
 
     def _rate_factor(self) -> float:
-        return rate_factor(self.step, self.steps, self.config.train.schedule) * self.rate_scale
+        factor = rate_factor(self.step, self.steps, self.config.train.schedule, self.epoch_length)
+        return factor * self.rate_scale
 
     def _attributed(self, where: str) -> AbstractContextManager[None]:
         """An error inside names the recipe, and the component that it came from."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -168,6 +169,8 @@ class ExportedNetwork:
     def label_index(self, label: str | int | None) -> int | None:
         """The number of a label given by name or number; None for networks without labels.
 
+        Where labels have names that are numbers, such as 1, 3, 5, a text is a name only.
+
         Raises:
             UserError: the label is missing, unknown, or not taken by the model.
         """
@@ -183,7 +186,9 @@ class ExportedNetwork:
             return names.index(str(label))
         text = str(label)
         index = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
-        if index < 0 or (names and index >= len(names)):
+        # beside names such as 1, 3, 5 a text that is none of them could be meant as a name
+        by_name = isinstance(label, str) and any(re.fullmatch(r"[+-]?\d+([.,]\d+)?", name) for name in names)
+        if index < 0 or by_name or (names and index >= len(names)):
             raise UserError(f"unknown label {label!r}; the model knows: {known}", path=name)
         return index
 

@@ -131,7 +131,8 @@ class Model:
                 ``(H, W)`` or ``(H, W, C)``, uint8, uint16 or floating point in [0, 1]; of any values where the model
                 was trained with ``data.source_range``, which maps them. Grey, RGB and RGBA are converted to what the
                 model takes, and so is the bit depth.
-            label: name or number of the target, for models that have labels.
+            label: name or number, from 0, of the target, for models that have labels. Where names are numbers
+                themselves, a text is a name only.
             tile: side in pixels of the pieces that a large image is translated in; ``auto``: as memory allows;
                 ``none``: always in one piece.
             alpha: what becomes of transparency. ``keep``: put on the output, enlarged with it, which is RGBA then if

@@ -161,7 +161,7 @@ def test_presets_of_pix2pix_differ_where_paper_and_reference_differ():
     assert reference.preset == "reference"
     assert paper.options.generator.options["dropout_layers"] == [1, 2, 3]
     assert reference.options.generator.options["dropout_layers"] == [2, 3, 4]
-    assert (paper.train.schedule.name, reference.train.schedule.name) == ("constant", "linear")
+    assert (paper.train.schedule.name, reference.train.schedule.name) == ("constant", "linear-epochs")
     for config in (paper, reference):
         assert config.options.generator.options["bottleneck_norm"] is False
         assert (config.options.l1, config.options.adversary.discriminator_weight) == (100.0, 0.5)

@@ -1,6 +1,7 @@
 """The training engine: phases, schedules, averaging, randomness, what a recipe may rely on."""
 
 import math
+from fractions import Fraction
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from i2i.engine.context import Pool, StepContext
 from i2i.engine.optim import phase_optimizers, rate_factor
 from i2i.engine.output.grids import sample_grid
 from i2i.engine.output.validate import Validation
+from i2i.engine.saving import restore, to_checkpoint
 from i2i.engine.setup import build_training
 from i2i.errors import ConfigError, PluginError
 from i2i.plugins import Plugins
@@ -65,6 +67,43 @@ def test_linear_decay_over_100_and_100_epochs_never_trains_an_epoch_at_zero():
         later < earlier for earlier, later in zip(factors[100 * epoch :], factors[100 * epoch + 1 :], strict=False)
     )
     assert factors[-1] == pytest.approx(1 / (100 * epoch))
+
+
+@pytest.mark.parametrize(("kept", "falling", "images", "batch"), [(100, 100, 4, 1), (2, 3, 7, 2), (1, 1, 5, 1)])
+def test_rates_of_linear_epochs_are_those_of_the_reference_code(kept, falling, images, batch):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2e-4)
+    rule = lambda epoch: 1.0 - max(0, epoch + 1 - kept) / float(falling + 1)  # its epoch_count is 1
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rule)
+    epochs, rates = kept + falling, []
+    for _ in range(epochs):
+        optimizer.step()
+        scheduler.step()  # at the beginning of every epoch
+        rates.append(scheduler.get_last_lr()[0])
+    steps = round(epochs * images / batch)
+    config = ScheduleConfig(name="linear-epochs", hold=kept / epochs)
+    for step in range(steps):
+        factor = rate_factor(step, steps, config, Fraction(images, batch))
+        assert 2e-4 * factor == pytest.approx(rates[step * batch // images], rel=1e-12, abs=1e-18), step
+    assert rates[kept - 2 : kept] == [2e-4, pytest.approx(2e-4 * falling / (falling + 1))] or kept == 1
+    assert rates[-1] == pytest.approx(0, abs=1e-18)
+
+
+def test_the_presets_named_reference_take_the_rates_of_the_reference_code(plugins, pairs_root):
+    for recipe, paper in (("pix2pix", "constant"), ("cyclegan", "linear")):
+        for preset, name in (("reference", "linear-epochs"), ("paper", paper)):
+            train = resolve(plugins, recipe, preset=preset, sets=[f"data.root={pairs_root}"]).train
+            assert (train.epochs, train.steps, train.schedule.name, train.schedule.hold) == (200, None, name, 0.5)
+    run = training(plugins, pairs_root, "train.batch_size=5", "train.accumulate=2", steps=4)  # an epoch is one step
+    rates = []
+    for _ in range(4):
+        run.train_step([batch(), batch()])
+        rates.append(run.phase_optimizers[0].optimizer.param_groups[0]["lr"] / 2e-4)
+    assert rates == pytest.approx([1, 2 / 3, 1 / 3, 0])
+
+
+def test_a_run_within_one_epoch_keeps_its_rate():
+    config = ScheduleConfig(name="linear-epochs")
+    assert [rate_factor(step, 3, config, Fraction(10)) for step in range(3)] == [1.0] * 3
 
 
 def test_warm_up_rises_linearly():
@@ -127,8 +166,8 @@ def test_accumulated_batches_equal_one_large_batch(plugins, pairs_root):
     quiet = ["pix2pix.generator.norm=instance", "pix2pix.generator.dropout=0", "pix2pix.discriminator.norm=instance"]
     whole = batch(4)
     parts = [{key: value[i : i + 2] for key, value in whole.items()} for i in (0, 2)]
-    one = training(plugins, pairs_root, *quiet, "engine.precision=fp64")
-    two = training(plugins, pairs_root, *quiet, "engine.precision=fp64", "train.accumulate=2")
+    one = training(plugins, pairs_root, *quiet, "engine.precision=fp64", "train.batch_size=4")
+    two = training(plugins, pairs_root, *quiet, "engine.precision=fp64", "train.batch_size=2", "train.accumulate=2")
 
     def double(b):
         return {key: value.double() for key, value in b.items()}
@@ -151,6 +190,35 @@ def test_moving_average_follows_its_formula_and_serves_inference(plugins, pairs_
         expected = 0.9 * expected + 0.1 * weights(run.modules["generator"])
     torch.testing.assert_close(weights(run.averages["generator"].module), expected, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(weights(run.translators()["default"].module), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_moving_average_has_the_newest_buffers_of_every_type(pairs_root):
+    run = training(Plugins([str(HELPERS / "buffers.py")]), pairs_root, "train.ema=0.9", recipe="buffers")
+    for step in range(1, 5):
+        run.train_step([batch()])
+        average, newest = run.averages["net"].module, run.modules["net"]
+        assert (int(average.calls), float(average.share)) == (step, pytest.approx(step / 10))
+        assert not torch.equal(weights(average), weights(newest)) or step == 1
+        buffers = dict(newest.named_buffers())
+        assert {"norm.running_mean", "norm.running_var", "norm.num_batches_tracked", "unsaved"} < buffers.keys()
+        for name, buffer in average.named_buffers():
+            assert torch.equal(buffer, buffers[name]), name
+
+
+def test_a_checkpoint_whose_buffers_were_averaged_goes_on(pairs_root):
+    def made():
+        return training(Plugins([str(HELPERS / "buffers.py")]), pairs_root, "train.ema=0.9", recipe="buffers")
+
+    older, run = made(), made()
+    for _ in range(2):
+        older.train_step([batch()])
+    checkpoint = to_checkpoint(older, {})
+    checkpoint.ema["net"]["module.calls"].zero_()  # as older versions wrote it
+    checkpoint.ema["net"]["module.share"].fill_(0.11)
+    restore(run, checkpoint)
+    run.train_step([batch()])
+    average = run.averages["net"].module
+    assert (int(average.calls), float(average.share)) == (3, pytest.approx(0.3))
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])

@@ -162,6 +162,13 @@ def test_a_resumed_run_keeps_its_lower_rate(pairs_root, tmp_path):
     assert all(torch.equal(one.networks["net"][key], other.networks["net"][key]) for key in one.networks["net"])
 
 
+def test_steps_at_a_rate_of_zero_are_no_failure():
+    found = Window(paired=True)
+    for step in range(60):
+        found.add(StepRecord(step, {"update/generator/g": 0.0, "update/discriminator/d": 0.0}, {}))
+    assert list(diagnose(found)) == []
+
+
 def window(steps=200, paired=False, **figures):
     """A window over made-up steps: figures are functions of the step; outputs follow their targets."""
     found, noise = Window(paired=paired), torch.Generator().manual_seed(0)

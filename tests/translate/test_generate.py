@@ -132,6 +132,10 @@ def test_labels_go_by_name_before_number(dream_of, model):
             digits.generate(label=label)
     with pytest.raises(UserError, match="no labels"):
         model("dream", "float32").generate(label="3")
+    for names in (("1", "3", "5"), ("-1", "0", "+1"), ("0.5", "1.5", "3.5"), ("01", "03", "05"), ("cat", "7", "dog")):
+        with pytest.raises(UserError, match="unknown label '2'"):
+            dream_of(*names).generate(label="2")
+        assert (dream_of(*names).generate(1, label=2)[:, 7, 7, 0] == 2).all()  # a number that is no text is a position
     black = np.zeros((2, 2, 3), np.uint8)
     translated = model("labelled", labels=DIGITS)
     for label, number in (("3", 0), ("0", 2), (3, 3)):

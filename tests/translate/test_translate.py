@@ -102,9 +102,10 @@ def test_labels_go_by_name_and_number(model):
     labelled = model("labelled", labels=["day", "night", "7"])
     assert labelled.labels == ("day", "night", "7")
     image = np.full((2, 3, 3), 100, np.uint8)
-    for label, number in (("day", 0), ("night", 1), (1, 1), ("1", 1), ("7", 2)):
+    for label, number in (("day", 0), ("night", 1), (1, 1), ("7", 2)):
         assert (labelled.translate(image, label=label) == 100 + number).all()
-    for label in ("dusk", 3, -1, None, "7.0"):
+    assert (model("labelled", labels=["day", "night"]).translate(image, label="1") == 101).all()
+    for label in ("dusk", 3, -1, None, "7.0", "1"):
         with pytest.raises(UserError, match="day, night, 7"):
             labelled.translate(image, label=label)
     with pytest.raises(UserError, match="no labels"):

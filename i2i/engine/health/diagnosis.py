@@ -54,10 +54,10 @@ def diagnose(window: Window) -> Iterator[HealthWarning]:
 
 def _learning_rates(window: Window) -> Iterator[HealthWarning]:
     """A discriminator that takes far larger steps than its generator, and so forgets what it learned before."""
-    generators = [window.median(name) for name in window.names("update/generator/")]
+    of_generator = max((window.median(name) for name in window.names("update/generator/")), default=math.nan)
     for name in window.names("update/discriminator/"):
         share, phase = window.median(name), name.rpartition("/")[2]
-        times = share / max(generators, default=math.nan)
+        times = share / of_generator if of_generator else math.inf  # a schedule may end at a rate of 0
         # healthy ones: up to 0.02 and 4 times; at a hundred times their rate: 0.03 to 0.15 and 7 to 60 times
         if len(window.values(name)) >= 4 and ((share > 0.02 and times > 15) or (share > 0.05 and times > 5)):
             yield HealthWarning(

@@ -9,6 +9,7 @@ import torch
 from lightning_fabric import Fabric
 
 from i2i.data.loading import Data
+from i2i.engine.optim import rate_factor
 from i2i.engine.state import Training
 
 
@@ -40,5 +41,20 @@ def opening_lines(training: Training, data: Data, facts: Mapping[str, Any], wher
         *(f"warning: {line}" for line in data.warnings),
         f"{training.config.recipe}: {len(data.train)} training and {len(data.val)} validation samples ({data.layout})",
         ", ".join(f"{key} {value}" for key, value in facts.items()),
+        *_idle_end(training),
         f"training {start}to step {training.steps}{where}",
+    ]
+
+
+def _idle_end(training: Training) -> list[str]:
+    """A note where the schedule leaves more than a twentieth of the run at a learning rate of 0."""
+    schedule = training.config.train.schedule
+    last = training.steps - 1
+    begin = int(last // training.epoch_length * training.epoch_length)
+    idle = rate_factor(last, training.steps, schedule, training.epoch_length) == 0
+    if not idle or (training.steps - begin) * 20 <= training.steps:
+        return []
+    return [
+        f"note: train.schedule.name={schedule.name} trains the last epoch, from step {begin} of {training.steps}, at a "
+        "rate of 0, as the reference code does: set train.schedule.name=linear to use all steps"
     ]

@@ -135,7 +135,7 @@ class Writer:
         seconds = time.monotonic() - self.since
         images = (self.training.step - self.since_step) * self.config.batch_size * self.config.accumulate
         speed = {"images_per_second": images / seconds} if seconds > 0 and images else {}
-        epoch = self.training.step * self.config.batch_size * self.config.accumulate / self.training.data.length
+        epoch = float(self.training.step / self.training.epoch_length)
         skipped = {"data/skipped": float(self.skipped)} if self.skipped else {}
         self.log.write(self.training.step, {"epoch": epoch} | values | self.training.rates() | speed | skipped)
         self.reporter.figures(values | speed)
