@@ -16,12 +16,12 @@ from torch.optim.swa_utils import AveragedModel
 from i2i.api import Recipe, Translator
 from i2i.components.inference import inference_translators
 from i2i.config import RunConfig
+from i2i.engine.checks.outputs import check_losses, checked_outputs, failing_component
 from i2i.engine.context import StepContext
 from i2i.engine.device.networks import average_gradients
 from i2i.engine.health import Health
 from i2i.engine.health.finite import divergence_error, fetch_numbers, gradient_norm, weights_probe
 from i2i.engine.optim import PhaseOptimizer, rate_factor
-from i2i.engine.plugin_checks import check_losses, checked_outputs, failing_component
 from i2i.errors import PluginError, attributed_to
 from i2i.plugins.builder import Built
 

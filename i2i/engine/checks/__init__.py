@@ -1,0 +1,1 @@
+"""What is checked of recipes, components and networks while they train."""
