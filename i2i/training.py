@@ -14,9 +14,13 @@ from typing import TYPE_CHECKING, Any
 from i2i.config import RunConfig, Settings, resolve, setting, setting_layers
 from i2i.config.changes import resumed_config
 from i2i.config.text import Layer
+from i2i.data.detect import Requirements
+from i2i.data.source import find_source
 from i2i.errors import ConfigError, RunError, TrainingError, UserError
 from i2i.plugins import Plugins
-from i2i.runs.folder import RunFolder, latest_run, new_run
+from i2i.plugins.builder import build_recipe
+from i2i.runs.choice import find_start
+from i2i.runs.folder import RunFolder, latest_run, new_run, refuse_used
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -113,6 +117,9 @@ def train(
     request = _Request(recipe, _path(out), _path(config), preset, _settings(sets, options), resume)
     plugins = plugins or Plugins()
     run, resolved, note = _configured(request, plugins)
+    if run is None:
+        _refuse_new(resolved, None if dry_run else request.out)
+    _refuse_data(resolved, plugins)
 
     from i2i.engine import dry_run as try_one_step  # heavy: only when there is something to train
     from i2i.engine import launch
@@ -167,13 +174,40 @@ def _run_to_resume(request: _Request) -> RunFolder | None:
     return run if run is not None and run.exists() else None
 
 
+def _refuse_new(config: RunConfig, out: Path | None) -> None:
+    """Refuses a new run that cannot begin, as far as that is known before torch is imported, which takes seconds.
+
+    Args:
+        config: the configuration.
+        out: the run folder, if it is known.
+
+    Raises:
+        RunError: the folder is in use, or there is nothing to start from.
+    """
+    if out is not None:
+        refuse_used(out)
+    if config.train.start_from:
+        find_start(Path(config.train.start_from).expanduser())
+
+
+def _refuse_data(config: RunConfig, plugins: Plugins) -> None:
+    """Refuses data that cannot be used, as far as that is known before torch is imported, which takes seconds.
+
+    Raises:
+        DataError: a data folder is missing, or no layout fits it.
+    """
+    recipe = build_recipe(plugins, config.recipe, config.options)
+    requirements = Requirements(frozenset(recipe.needs), recipe.paired)
+    for key in ("root", "val_root") if config.data.val_root else ("root",):
+        find_source(config.data, plugins, requirements, key)
+
+
 def _completed(config: RunConfig, plugins: Plugins, fabric: Fabric, note: str, *, resumed: bool) -> RunConfig:
     """The configuration with values found on this machine: the checkpoint to start from, and the batch size that fits.
 
     The first process prints `note` and the batch size that was found.
     """
     from i2i.engine.batch_size import fit_batch
-    from i2i.engine.finetune import find_start
 
     lines = [note]
     if config.train.start_from and not resumed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +28,9 @@ class Component:
     Attributes:
         name: what users type: letters, digits, hyphens and underscores; unique among the components of one kind.
         build: a class or function, called with an instance of `config` first; the hook's page says what else it gets
-            and what it returns. A ValueError that it raises is shown as the user's mistake.
+            and what it returns. A ValueError that it raises is shown as the user's mistake. Or where to find it, as
+            ``module:name``: the module is imported when the component is first built, so that listing plugins does
+            not import torch for it.
         config: class of the component's options.
         summary: one line for ``i2i plugins list``.
         presets: for recipes only: named sets of values in the shape of a configuration file. The first one is the
@@ -51,7 +54,21 @@ class Component:
     """
 
     name: str
-    build: Callable[..., Any]
+    build: Callable[..., Any] | str
     config: type[Config] = Config
     summary: str = ""
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def builder(self) -> Callable[..., Any]:
+        """The class or function that `build` is, or names; its module is imported if it has to be.
+
+        Raises:
+            ImportError: the module that `build` names cannot be imported.
+            AttributeError: it has nothing of that name.
+        """
+        if not isinstance(self.build, str):
+            return self.build
+        module, _, name = self.build.partition(":")
+        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return found

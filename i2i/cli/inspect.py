@@ -33,7 +33,10 @@ def report(
         raise RunError(f"{out}: cannot write the report: {error.strerror or error}") from error
 
 
-def doctor(context: typer.Context) -> None:
+def doctor(
+    context: typer.Context,
+    full: Annotated[bool, typer.Option("--full", help="Import torch too, which takes seconds, and try it.")] = False,
+) -> None:
     """Show versions, devices, providers and plugins, and what is wrong with them."""
     print(f"i2i {_version('i2i-toolkit')}, Python {sys.version.split()[0]}, {platform.platform()}")
     names = ("torch", "torchvision", "lightning-fabric", "albumentations", "onnx", "onnxruntime-gpu", "onnxruntime")
@@ -41,8 +44,10 @@ def doctor(context: typer.Context) -> None:
     for extra, packages in EXTRAS.items():
         if absent := [package for package in packages if not _version(package)]:
             print(f"extra {extra}: not installed: {', '.join(absent)}; {install_command(extra)}")
-    problems = [*_plugin_problems(plugins_of(context)), *_torch_problems(), *_onnxruntime_problems()]
+    problems = [*_plugin_problems(plugins_of(context)), *_onnxruntime_problems(), *(_torch_problems() if full else ())]
     print("\n".join(f"problem: {line}" for line in problems) or "no problems found")
+    if not full and _version("torch"):
+        print("torch was not tried: i2i doctor --full does")
     if problems:
         raise typer.Exit(1)
 

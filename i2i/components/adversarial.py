@@ -6,32 +6,18 @@ are cross-entropies, and the logit itself for the others.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import relu, softplus
 
 from i2i.api import Config
 from i2i.components.collective import all_mean
+from i2i.components.options import RelativisticConfig, SmoothingConfig
 
 Player = Literal["discriminator", "generator"]
 """The two players of the adversarial game: whose loss is asked for."""
-
-
-class SmoothingConfig(Config):
-    """Options of the losses that have a target for real images."""
-
-    smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
-    """One-sided label smoothing: real images get the target 1 - smoothing (Salimans et al. 2016, section 3.4)."""
-
-
-class RelativisticConfig(Config):
-    """Options of the relativistic average loss."""
-
-    base: Literal["vanilla", "lsgan", "hinge"] = "vanilla"
-    """The loss that is made relativistic: vanilla gives RaSGAN, lsgan RaLSGAN, hinge RaHingeGAN."""
 
 
 class NonSaturating(nn.Module):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-NormName = Literal["batch", "instance", "none"]
-UpsampleName = Literal["deconv", "resize"]
+from i2i.components.options import NormName, UpsampleName
 
 
 class InstanceNorm2d(nn.Module):

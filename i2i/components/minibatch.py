@@ -5,12 +5,10 @@ A discriminator puts one of them before its last layer. They look at the images 
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-MinibatchName = Literal["none", "std", "discrimination"]
+from i2i.components.options import MinibatchName
 
 
 class MinibatchStd(nn.Module):

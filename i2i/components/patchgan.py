@@ -2,44 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
 from torch import nn
 
-from i2i.api import Config
-from i2i.components.layers import NormName, SequentialDiscriminator, init_weights, norm_layer
-from i2i.components.minibatch import MinibatchName, minibatch_layer
-
-
-class PatchConfig(Config):
-    """Options of the PatchGAN."""
-
-    filters: Annotated[int, Field(ge=1)] = 64
-    """Channels of the first layer; they double up to eight times that."""
-    layers: Annotated[int, Field(ge=1, le=8)] = 3
-    """Stride-2 layers; receptive fields of 16, 34, 70 and 142 pixels for 1 to 4."""
-    norm: NormName = "batch"
-    """Normalisation of all layers but the first and the last."""
-    minibatch: MinibatchName = "none"
-    """Statistics over the batch before the last layer, against mode collapse: none, std or discrimination."""
-    features: bool = False
-    """Return the activations beside the logits, for feature matching."""
-    init_std: float | None = 0.02
-    """Standard deviation of the initial weights; null: torch's own initialisation."""
-
-
-class PixelConfig(Config):
-    """Options of the PixelGAN."""
-
-    filters: Annotated[int, Field(ge=1)] = 64
-    """Channels of the first layer."""
-    norm: NormName = "batch"
-    """Normalisation of the second layer."""
-    features: bool = False
-    """Return the activations beside the logits, for feature matching."""
-    init_std: float | None = 0.02
-    """Standard deviation of the initial weights; null: torch's own initialisation."""
+from i2i.components.layers import SequentialDiscriminator, init_weights, norm_layer
+from i2i.components.minibatch import minibatch_layer
+from i2i.components.options import PatchConfig, PixelConfig
 
 
 def build_patch(config: PatchConfig, *, in_channels: int, size: tuple[int, int]) -> nn.Module:

@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from i2i.api import Config, Context
+from i2i.api import Context
+from i2i.components.options import GradientPenaltyConfig, R1Config
 
 Score = Callable[[Tensor], Tensor]
-
-
-class GradientPenaltyConfig(Config):
-    """Options of the gradient penalty."""
-
-    weight: Annotated[float, Field(gt=0)] = 10.0
-    """Factor of the penalty (lambda in the paper)."""
-    target: Annotated[float, Field(ge=0)] = 1.0
-    """Gradient norm that costs nothing."""
-    one_sided: bool = False
-    """Let smaller norms cost nothing either."""
-    every: Annotated[int, Field(ge=1)] = 1
-    """Compute it in every n-th step only, n times as strong."""
-
-
-class R1Config(Config):
-    """Options of the R1 penalty."""
-
-    weight: Annotated[float, Field(gt=0)] = 10.0
-    """Factor of half the squared gradient norm (gamma in the paper)."""
-    every: Annotated[int, Field(ge=1)] = 16
-    """Compute it in every n-th step only, n times as strong: lazy regularisation (Karras et al. 2020, section 3.1)."""
 
 
 class GradientPenalty(nn.Module):

@@ -5,30 +5,10 @@ c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3 with reflection padding.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
 from torch import Tensor, nn
 
-from i2i.api import Config
-from i2i.components.layers import NormName, UpsampleName, init_weights, norm_layer, upsample
-
-
-class ResNetConfig(Config):
-    """Options of the ResNet generator."""
-
-    filters: Annotated[int, Field(ge=1)] = 64
-    """Channels of the first layer."""
-    blocks: Annotated[int, Field(ge=0)] | None = None
-    """Residual blocks; null: 9 from 256 pixels on, else 6."""
-    norm: NormName = "instance"
-    """Normalisation of all layers but the last."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Chance that dropout inside the blocks zeroes a value during training."""
-    upsample: UpsampleName = "deconv"
-    """deconv as in the paper, or resize, which leaves no checkerboard."""
-    init_std: float | None = 0.02
-    """Standard deviation of the initial weights; null: torch's own initialisation."""
+from i2i.components.layers import init_weights, norm_layer, upsample
+from i2i.components.options import NormName, ResNetConfig
 
 
 class ResidualBlock(nn.Module):

@@ -8,35 +8,12 @@ takes it away, and so does the default here.
 from __future__ import annotations
 
 import math
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from i2i.api import Config
-from i2i.components.layers import NormName, UpsampleName, init_weights, norm_layer, upsample
-
-
-class UNetConfig(Config):
-    """Options of the U-Net."""
-
-    filters: Annotated[int, Field(ge=1)] = 64
-    """Channels of the first layer; they double up to eight times that."""
-    depth: Annotated[int, Field(ge=2, le=12)] | None = None
-    """Number of halvings; null: down to 1x1 for the training size, at most 8."""
-    norm: NormName = "batch"
-    """Normalisation of the inner layers."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Chance that dropout zeroes a value during training."""
-    dropout_layers: tuple[int, ...] = (2, 3, 4)
-    """Decoder layers with dropout, counted from the bottleneck; the four outermost layers never have it."""
-    bottleneck_norm: bool = False
-    """Normalise the bottleneck too, as before the paper's erratum; batch norm then needs batches of 2 or more."""
-    upsample: UpsampleName = "deconv"
-    """deconv as in the paper, or resize, which leaves no checkerboard."""
-    init_std: float | None = 0.02
-    """Standard deviation of the initial weights; null: torch's own initialisation."""
+from i2i.components.layers import init_weights, norm_layer, upsample
+from i2i.components.options import UNetConfig
 
 
 class UNet(nn.Module):

@@ -6,20 +6,24 @@ from i2i.api import Component, hookimpl
 @hookimpl
 def i2i_datasets() -> list[Component]:
     """Layouts of folders."""
-    from i2i.data.layouts import paired, single, two_folders, unpaired
+    from i2i.data.options import FoldersConfig
 
+    here = "i2i.data.layouts"
     return [
-        Component("side-by-side", paired.SideBySide, summary="A|B in one file, in train/ and val/ or one folder"),
-        Component("folders", paired.PairedFolders, two_folders.FoldersConfig, "Two folders with the same file names"),
-        Component("unpaired", unpaired.Unpaired, two_folders.FoldersConfig, "Two folders that have nothing in common"),
-        Component("classes", single.Classes, summary="One folder a class; its name is the label"),
-        Component("images", single.Images, summary="One folder of pictures"),
+        Component(
+            "side-by-side", f"{here}.paired:SideBySide", summary="A|B in one file, in train/ and val/ or one folder"
+        ),
+        Component("folders", f"{here}.paired:PairedFolders", FoldersConfig, "Two folders with the same file names"),
+        Component("unpaired", f"{here}.unpaired:Unpaired", FoldersConfig, "Two folders that have nothing in common"),
+        Component("classes", f"{here}.single:Classes", summary="One folder a class; its name is the label"),
+        Component("images", f"{here}.single:Images", summary="One folder of pictures"),
     ]
 
 
 @hookimpl
 def i2i_transforms() -> list[Component]:
     """Augmentation with the same random parameters for all images of a sample."""
-    from i2i.data import transforms
+    from i2i.data.options import AugmentConfig
 
-    return [Component("augment", transforms.Augment, transforms.AugmentConfig, "Flips, rotation, brightness, contrast")]
+    augment = "i2i.data.transforms:Augment"
+    return [Component("augment", augment, AugmentConfig, "Flips, rotation, brightness, contrast")]

@@ -6,15 +6,18 @@ Only this module inspects the members of a dataset and the parameters of its bui
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from i2i.api import Component, Dataset
 from i2i.data.reader import DatasetReader
-from i2i.errors import DataError
+from i2i.errors import DataError, PluginError
+from i2i.extras import MissingExtraError
 from i2i.plugins import Plugins
+from i2i.plugins.builder import imported_builder
+from i2i.plugins.discovery import Plugin
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,26 @@ class DatasetComponent:
         return self.component.name
 
     @property
+    def builder(self) -> Callable[..., Any]:
+        """The class or function that builds its datasets.
+
+        Raises:
+            PluginError: it cannot be imported.
+        """
+        return imported_builder(self.component, self.full_name)
+
+    @property
+    def importable(self) -> bool:
+        """Whether the class or function that builds its datasets can be imported."""
+        try:
+            return bool(self.builder)
+        except (PluginError, MissingExtraError):
+            return False
+
+    @property
     def gives(self) -> frozenset[str] | None:
         """Keys of its samples; None if the class does not say, empty if its attribute `gives` is no set of names."""
-        keys = getattr(self.component.build, "gives", None)
+        keys = getattr(self.builder, "gives", None)
         try:
             return None if keys is None else frozenset(map(str, keys))
         except TypeError:
@@ -48,12 +68,12 @@ class DatasetComponent:
     @property
     def paired(self) -> bool:
         """Whether source and target of its samples belong together."""
-        return bool(getattr(self.component.build, "paired", True))
+        return bool(getattr(self.builder, "paired", True))
 
     @property
     def reads_folder(self) -> bool:
         """Whether it reads a data folder; otherwise its samples are drawn by code."""
-        root = inspect.signature(self.component.build).parameters.get("root")
+        root = inspect.signature(self.builder).parameters.get("root")
         return root is not None and root.default is root.empty
 
     @property
@@ -64,38 +84,46 @@ class DatasetComponent:
     @property
     def detects(self) -> bool:
         """Whether its class has a method `detect` of its own."""
-        return getattr(self.component.build, "detect", Dataset.detect) is not Dataset.detect
+        return getattr(self.builder, "detect", Dataset.detect) is not Dataset.detect
 
     def accepts(self, keyword: str) -> bool:
         """Whether its builder takes a keyword of that name."""
-        return keyword in inspect.signature(self.component.build).parameters
+        return keyword in inspect.signature(self.builder).parameters
 
     def fits(self, root: Path | None) -> bool:
         """Whether its `detect` accepts the folder; without a folder, whether it draws its samples by code."""
         if root is None:
             return not self.reads_folder
         try:
-            return self.detects and bool(self.component.build.detect(root))  # type: ignore[attr-defined]
+            return self.detects and bool(self.builder.detect(root))  # type: ignore[attr-defined]
         except (Exception, SystemExit):  # other datasets must not suffer; signals and Ctrl-C end the command
             return False
 
 
 def dataset_components(plugins: Plugins) -> dict[str, DatasetComponent]:
-    """All dataset components by name; of several with one name the first, which is a built-in one if any is."""
-    return {
-        name: DatasetComponent(givers[0][1], plugins.full_name("dataset", name), givers[0][0].built_in)
-        for name, givers in plugins.table("dataset").items()
-    }
+    """The dataset components that can be imported, by name; of several with one name the first, a built-in one if any.
+
+    One that cannot be imported is left out, for other datasets must not suffer.
+    """
+    found = [_adapted(plugins, name, givers[0]) for name, givers in plugins.table("dataset").items()]
+    return {component.name: component for component in found if component.importable}
 
 
 def dataset_component(plugins: Plugins, name: str) -> DatasetComponent:
     """The dataset component of that name.
 
     Raises:
-        PluginError: no plugin gives it, or more than one does.
+        PluginError: no plugin gives it, or more than one does, or it cannot be imported.
     """
     plugins.get("dataset", name)
-    return dataset_components(plugins)[name]
+    component = _adapted(plugins, name, plugins.table("dataset")[name][0])
+    _ = component.builder
+    return component
+
+
+def _adapted(plugins: Plugins, name: str, giver: tuple[Plugin, Component]) -> DatasetComponent:
+    plugin, component = giver
+    return DatasetComponent(component, plugins.full_name("dataset", name), plugin.built_in)
 
 
 class AdaptedDataset:

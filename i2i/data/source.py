@@ -55,7 +55,7 @@ class DataSource:
         offered = {"read": self.reader, "scale": self.scale}
         extra = {keyword: value for keyword, value in offered.items() if self.layout.accepts(keyword)}
         with attributed_to(self.layout.full_name):
-            built = self.layout.component.build(self.options, root=self.root, split=split, transform=transform, **extra)
+            built = self.layout.builder(self.options, root=self.root, split=split, transform=transform, **extra)
             dataset = AdaptedDataset(built, self.layout.full_name, self.reader)
             len(dataset)
         return dataset

@@ -9,14 +9,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import cv2
 import numpy as np
-from pydantic import Field
 
-from i2i.api import Config, Transform
+from i2i.api import Transform
 from i2i.config import DataConfig
+from i2i.data.options import AugmentConfig
 from i2i.errors import ConfigError, DataError
 from i2i.images import apply_alpha, to_channels, to_dtype
 from i2i.images.pixels import split_alpha
@@ -25,22 +25,6 @@ if TYPE_CHECKING:
     from albumentations import Compose
 
 Sample = dict[str, Any]
-Chance = Annotated[float, Field(ge=0, le=1)]
-
-
-class AugmentConfig(Config):
-    """Augmentation of training samples; chances are for each sample."""
-
-    flip: Chance = 0.5
-    """Chance of a left-right flip."""
-    vertical_flip: Chance = 0.0
-    """Chance of an upside-down flip."""
-    rotate90: Chance = 0.0
-    """Chance of a rotation by a random multiple of 90 degrees."""
-    brightness: Chance = 0.0
-    """Largest change of brightness, as a share of the full range; half of the samples are changed."""
-    contrast: Chance = 0.0
-    """Largest relative change of contrast; half of the samples are changed."""
 
 
 class Augment:

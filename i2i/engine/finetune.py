@@ -9,25 +9,6 @@ from i2i.engine.saving import mismatched_keys
 from i2i.engine.state import Training
 from i2i.errors import RunError
 from i2i.runs import checkpoint as checkpoints
-from i2i.runs.folder import open_run
-
-
-def find_start(path: Path) -> Path:
-    """The checkpoint to start from.
-
-    Args:
-        path: a run folder, whose best checkpoint is taken or else its last one, or a checkpoint's own folder.
-
-    Raises:
-        RunError: there is none.
-    """
-    if (path / "state.json").is_file():
-        return path
-    run = open_run(path)
-    found = checkpoints.best(run.checkpoints) or next(reversed(checkpoints.list_checkpoints(run.checkpoints)), None)
-    if found is None:
-        raise RunError(f"{path}: no checkpoint in it yet to start from")
-    return found
 
 
 def load_start_weights(training: Training, path: Path, *, strict: bool) -> list[str]:

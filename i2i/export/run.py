@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from i2i.api import Translator
-from i2i.components.inference import inference_translators
-from i2i.config import RunConfig, resolve
+from i2i.config import resolve
 from i2i.errors import RunError, attributed_to
-from i2i.export.onnx_file import write_onnx
+from i2i.files import temporary_path
 from i2i.plugins import Plugins
-from i2i.plugins.builder import Builder, build_recipe, image_size
 from i2i.runs import checkpoint as checkpoints
-from i2i.runs.folder import RunFolder, open_run
+from i2i.runs.choice import find_checkpoint
+from i2i.runs.disk import cannot_write
+from i2i.runs.folder import open_run
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,8 @@ def export(
         plugins: where the recipe is looked up; by default the installed plugins.
 
     Raises:
-        RunError: the run or checkpoint is not there or damaged, or `out` is no name for an ONNX file.
+        RunError: the run or checkpoint is not there or damaged, or `out` is no name for an ONNX file or cannot be
+            written.
         ModelError: onnxruntime and torch differ by more than 1/255.
         PluginError: the recipe's plugin is not there.
     """
@@ -67,7 +64,12 @@ def export(
         raise RunError(f"{out}: the file to write must end in .onnx")
     folder = open_run(Path(run))
     plugins = plugins or Plugins()
-    path = _find_checkpoint(folder, checkpoint)
+    path = find_checkpoint(folder, checkpoint)
+    _refuse_unwritable(folder.path if out is None else Path(out).parent)
+
+    from i2i.export.networks import load_translators  # heavy: only when there is something to export
+    from i2i.export.onnx_file import write_onnx
+
     found = checkpoints.load(path, training=False)
     config = resolve(plugins, config=found.state["config"])
     translators = load_translators(found, config, plugins)
@@ -86,50 +88,15 @@ def export(
     return exported
 
 
-def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plugins: Plugins) -> dict[str, Translator]:
-    """Rebuilds a checkpoint's networks, averaged ones where there are, as they are used for inference.
+def _refuse_unwritable(folder: Path) -> None:
+    """Refuses a folder in which no file can be made, before any work; makes it if it is not there.
 
     Raises:
-        RunError: the weights do not fit the networks that the configuration describes.
+        RunError: no file can be made in it.
     """
-    sample = {key: _example(spec) for key, spec in checkpoint.state["sample"].items()}
-    labels = checkpoint.state.get("labels", ())
-    who = plugins.full_name("recipe", config.recipe)
-    build = Builder(plugins, image_size(sample, config.data.size), labels, inference=True)
-    recipe = build_recipe(plugins, config.recipe, config.options)
-    with attributed_to(f"{who}, networks"):
-        networks = recipe.networks(build, sample)
-    for name, network in networks.items():
-        state = checkpoint.networks.get(name, {})
-        if name in checkpoint.ema:
-            averaged = checkpoint.ema[name]
-            state = {key.removeprefix("module."): t for key, t in averaged.items() if key.startswith("module.")}
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            raise RunError(f"the weights of '{name}' do not fit: {' '.join(str(error).split())[:300]}") from error
-    return inference_translators(recipe, networks, sample, config, who)
-
-
-def _find_checkpoint(run: RunFolder, which: str) -> Path:
-    """The folder of a checkpoint: ``last``, ``best``, or that of a step."""
-    existing = checkpoints.list_checkpoints(run.checkpoints)
-    if not existing:
-        raise RunError(f"{run.path}: no checkpoint in it yet")
-    if which == "last":
-        return existing[-1]
-    if which == "best":
-        return checkpoints.best(run.checkpoints) or existing[-1]
-    by_step = {str(checkpoints.step_of(path)): path for path in existing}
-    if which not in by_step:
-        raise RunError(f"{run.path}: no checkpoint '{which}'; there are: last, best, {', '.join(by_step)}")
-    return by_step[which]
-
-
-def _example(spec: dict[str, object]) -> Tensor:
-    """A batch entry of the training's shape and type; nothing depends on its values."""
-    shape, dtype = spec["shape"], getattr(torch, str(spec["dtype"]).removeprefix("torch."))
-    generator = torch.Generator().manual_seed(0)
-    if dtype.is_floating_point:
-        return torch.rand(shape, generator=generator) * 2 - 1  # type: ignore[call-overload]
-    return torch.zeros(shape, dtype=dtype)  # type: ignore[call-overload]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with temporary_path(folder / "model.onnx") as trial:
+            trial.touch()
+    except OSError as error:
+        raise RunError(cannot_write(folder, error)) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from i2i.api import Choice, Component, Config, Recipe
 from i2i.errors import ConfigError, PluginError, attributed_to
+from i2i.extras import missing_extra
 from i2i.plugins.names import nearest
 from i2i.plugins.registry import Plugins
 
@@ -41,6 +42,24 @@ class Built:
     out_channels: int = 0
 
 
+def imported_builder(component: Component, who: str) -> Callable[..., Any]:
+    """The class or function that builds a component; its module is imported if it was not yet.
+
+    Args:
+        component: the component.
+        who: its name in messages.
+
+    Raises:
+        PluginError: it cannot be imported.
+        MissingExtraError: it needs a package of an extra that is not installed.
+    """
+    with attributed_to(f"{who} cannot be built"):
+        try:
+            return component.builder
+        except ModuleNotFoundError as error:
+            raise missing_extra(error) or error from error
+
+
 def build_recipe(plugins: Plugins, name: str, config: Config) -> Recipe:
     """Builds a recipe.
 
@@ -53,8 +72,9 @@ def build_recipe(plugins: Plugins, name: str, config: Config) -> Recipe:
         PluginError: no plugin gives it, it cannot be built, or what is built is no recipe.
     """
     who = plugins.full_name("recipe", name)
+    build = imported_builder(plugins.get("recipe", name), who)
     with attributed_to(who):
-        recipe = plugins.get("recipe", name).build(config)
+        recipe = build(config)
     if not isinstance(recipe, Recipe):
         raise PluginError(f"{who}: must build an i2i.Recipe, not a {type(recipe).__name__}")
     needs = recipe.needs
@@ -186,11 +206,12 @@ class Builder:
             raise ConfigError(f"{kind} '{choice.name}' has no option {missing[0]}, which is needed here{hint}")
         config = checked_options(kind, component, dict(choice.options) | options)
         who = self.plugins.full_name(kind, choice.name)
+        build = imported_builder(component, who)
         with attributed_to(f"{who} cannot be built"):
-            parameters = inspect.signature(component.build).parameters
+            parameters = inspect.signature(build).parameters
             optional = {key: value for key, value in (optional or {}).items() if key in parameters}
             try:
-                made = component.build(config, **shape, **optional)
+                made = build(config, **shape, **optional)
             except ValueError as error:  # by this error a component says that its options do not fit the images
                 raise ConfigError(f"{who}: {error}") from error
         if kind in MODULES:

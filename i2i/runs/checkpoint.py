@@ -3,7 +3,8 @@
 ``networks.safetensors`` and ``ema.safetensors`` hold state dicts, each key behind its network's name. ``training.pt``
 has optimisers and image pools and is loaded with ``weights_only=True``. ``state.json`` has the step and the
 configuration, ``SHA256SUMS`` the digest of each of these files. Everything is written under a temporary name, synced to
-the disk and renamed; nothing is removed before what replaces it is safe.
+the disk and renamed; nothing is removed before what replaces it is safe. torch is imported where tensors are read or
+written.
 """
 
 from __future__ import annotations
@@ -14,21 +15,22 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from i2i.errors import RunError, TrainingError, one_line
 from i2i.files import remove, sync, temporary_path
 from i2i.runs import sums
 from i2i.runs.disk import cannot_write
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    StateDicts = dict[str, dict[str, Tensor]]
+
 FORMAT = 2
 NETWORKS, EMA, TRAINING, STATE = "networks.safetensors", "ema.safetensors", "training.pt", "state.json"
-StateDicts = dict[str, dict[str, Tensor]]
 
 
 class DamagedError(RunError):
@@ -97,6 +99,9 @@ def load(path: Path, *, training: bool = True) -> Checkpoint:
         DamagedError: a file is missing or damaged.
         RunError: a newer version of i2i wrote it, or it cannot be read for lack of rights or memory.
     """
+    import torch
+    from safetensors.torch import load_file
+
     try:
         digests = _digests(path)
         sums.check_sums(path, digests, [name for name in digests if training or name != TRAINING])
@@ -209,6 +214,9 @@ def _put(temporary: Path, final: Path) -> None:
 
 
 def _write(folder: Path, checkpoint: Checkpoint) -> None:
+    import torch
+    from safetensors.torch import save_file
+
     save_file(_flat(checkpoint.networks), folder / NETWORKS)
     if checkpoint.ema:
         save_file(_flat(checkpoint.ema), folder / EMA)
@@ -252,6 +260,8 @@ def _nested(flat: Mapping[str, Tensor]) -> StateDicts:
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
+    from torch import Tensor
+
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Mapping):

@@ -101,8 +101,7 @@ def new_run(recipe: str, out: Path | None, *, root: Path = Path("runs")) -> RunF
     try:
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-            if [path for path in out.iterdir() if not path.name.startswith(".")]:
-                raise RunError(f"{out}: not empty; add --resume to go on with the run there, or choose another --out")
+            refuse_used(out)
             return RunFolder(out)
         root.mkdir(parents=True, exist_ok=True)
         number = max((_number(path, recipe) for path in root.iterdir()), default=0)
@@ -115,6 +114,18 @@ def new_run(recipe: str, out: Path | None, *, root: Path = Path("runs")) -> RunF
             return RunFolder(root / f"{recipe}-{number:03d}")
     except OSError as error:
         raise RunError(f"{out or root}: cannot make the run folder: {error.strerror or error}") from error
+
+
+def refuse_used(out: Path) -> None:
+    """Refuses a folder that cannot become that of a new run.
+
+    Raises:
+        RunError: it holds something already, or is no folder.
+    """
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out}: a file, not a folder: choose another --out")
+    if out.is_dir() and [path for path in out.iterdir() if not path.name.startswith(".")]:
+        raise RunError(f"{out}: not empty; add --resume to go on with the run there, or choose another --out")
 
 
 def latest_run(recipe: str | None, *, root: Path = Path("runs")) -> RunFolder | None:

@@ -8,37 +8,27 @@ import i2i
 @i2i.hookimpl
 def i2i_generators() -> list[i2i.Component]:
     """The generators of DCGAN and StarGAN."""
-    from i2i_conditional import dcgan, stargan_networks
+    from i2i_conditional import options as o
 
+    dcgan, stargan = "i2i_conditional.dcgan:build_generator", "i2i_conditional.stargan_networks:build_generator"
+    padded = "Residual blocks at a quarter of the size, padded with zeros (StarGAN)"
     return [
-        i2i.Component("dcgan", dcgan.build_generator, dcgan.GeneratorConfig, "Noise and label to image (DCGAN)"),
-        i2i.Component(
-            "stargan",
-            stargan_networks.build_generator,
-            stargan_networks.GeneratorConfig,
-            "Residual blocks at a quarter of the size, padded with zeros (StarGAN)",
-        ),
+        i2i.Component("dcgan", dcgan, o.DCGANGeneratorConfig, "Noise and label to image (DCGAN)"),
+        i2i.Component("stargan", stargan, o.StarGANGeneratorConfig, padded),
     ]
 
 
 @i2i.hookimpl
 def i2i_discriminators() -> list[i2i.Component]:
     """The discriminators of DCGAN and StarGAN."""
-    from i2i_conditional import dcgan, stargan_networks
+    from i2i_conditional import options as o
 
+    dcgan, stargan = "i2i_conditional.dcgan:build_discriminator", "i2i_conditional.stargan_networks:build_discriminator"
+    patches = "Logits of patches, and of the image's class (StarGAN)"
+    projection = "One logit an image, given its label (DCGAN, projection discriminator)"
     return [
-        i2i.Component(
-            "dcgan",
-            dcgan.build_discriminator,
-            dcgan.DiscriminatorConfig,
-            "One logit an image, given its label (DCGAN, projection discriminator)",
-        ),
-        i2i.Component(
-            "stargan",
-            stargan_networks.build_discriminator,
-            stargan_networks.DiscriminatorConfig,
-            "Logits of patches, and of the image's class (StarGAN)",
-        ),
+        i2i.Component("dcgan", dcgan, o.DCGANDiscriminatorConfig, projection),
+        i2i.Component("stargan", stargan, o.StarGANDiscriminatorConfig, patches),
     ]
 
 

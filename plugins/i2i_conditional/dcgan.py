@@ -10,51 +10,16 @@ arXiv:1802.05637, equation 3).
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 import i2i
 from i2i_conditional.labels import label_maps, one_hot
+from i2i_conditional.options import DCGANDiscriminatorConfig, DCGANGeneratorConfig
 
 WIDEST = 8
 """The layer with the most channels has this many times `filters`."""
-
-
-class GeneratorConfig(i2i.Config):
-    """Options of the DCGAN generator."""
-
-    filters: Annotated[int, Field(ge=1)] = 64
-    """Channels of the last hidden layer; they double towards the noise, up to eight times that."""
-    classes: Annotated[int, Field(ge=0)] = 0
-    """Number of classes; the recipe sets it. 0: images without labels."""
-    condition: Literal["norm", "concat"] = "norm"
-    """How the label enters: norm gives batch norm a scale and shift a class, concat puts it beside the noise."""
-    upsample: Literal["deconv", "resize"] = "deconv"
-    """deconv as in the paper, or resize, which leaves no checkerboard."""
-    init_std: Annotated[float, Field(gt=0)] = 0.02
-    """Standard deviation of the initial weights."""
-
-
-class DiscriminatorConfig(i2i.Config):
-    """Options of the DCGAN discriminator."""
-
-    filters: Annotated[int, Field(ge=1)] = 64
-    """Channels of the first layer; they double up to eight times that."""
-    norm: Literal["batch", "none"] = "none"
-    """Normalisation of all layers but the first and the last: batch as in the paper, or none."""
-    classes: Annotated[int, Field(ge=0)] = 0
-    """Number of classes; the recipe sets it. 0: images without labels."""
-    condition: Literal["projection", "concat"] = "projection"
-    """How the label enters: projection compares it with the features, concat puts it beside the image."""
-    features: bool = False
-    """Return the hidden layers' outputs too, for feature matching."""
-    minibatch: Literal["none", "std", "discrimination"] = "none"
-    """What the last layer sees of the rest of the batch."""
-    init_std: Annotated[float, Field(gt=0)] = 0.02
-    """Standard deviation of the initial weights."""
 
 
 class ConditionalBatchNorm2d(nn.Module):
@@ -94,7 +59,7 @@ class Generator(nn.Module):
         ValueError: `size` cannot be reached by doublings.
     """
 
-    def __init__(self, config: GeneratorConfig, noise: int, channels: int, size: tuple[int, int]) -> None:
+    def __init__(self, config: DCGANGeneratorConfig, noise: int, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
         base, doublings = _halvings(size)
         self.classes, self.concat = config.classes, config.condition == "concat"
@@ -141,7 +106,7 @@ class Discriminator(nn.Module):
         ValueError: `size` cannot be halved down to 4 to 7 pixels.
     """
 
-    def __init__(self, config: DiscriminatorConfig, channels: int, size: tuple[int, int]) -> None:
+    def __init__(self, config: DCGANDiscriminatorConfig, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
         base, halvings = _halvings(size)
         self.inputs = ("image", "label") if config.classes else ("image",)
@@ -180,13 +145,13 @@ class Discriminator(nn.Module):
 
 
 def build_generator(
-    config: GeneratorConfig, *, in_channels: int, out_channels: int, size: tuple[int, int]
+    config: DCGANGeneratorConfig, *, in_channels: int, out_channels: int, size: tuple[int, int]
 ) -> Generator:
     """Builds the generator for images of that (height, width); `in_channels` is the length of the noise vector."""
     return Generator(config, in_channels, out_channels, size)
 
 
-def build_discriminator(config: DiscriminatorConfig, *, in_channels: int, size: tuple[int, int]) -> Discriminator:
+def build_discriminator(config: DCGANDiscriminatorConfig, *, in_channels: int, size: tuple[int, int]) -> Discriminator:
     """Builds the discriminator for images of that (height, width)."""
     return Discriminator(config, in_channels, size)
 

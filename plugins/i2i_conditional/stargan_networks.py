@@ -9,40 +9,13 @@ from __future__ import annotations
 
 from copy import deepcopy
 from itertools import pairwise
-from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 import i2i
 from i2i_conditional.labels import label_maps
-
-
-class GeneratorConfig(i2i.Config):
-    """Options of the StarGAN generator."""
-
-    filters: Annotated[int, Field(ge=1)] = 64
-    """Channels of the first layer; they double with each halving of the size."""
-    halvings: Annotated[int, Field(ge=0, le=4)] = 2
-    """How often the size is halved before the residual blocks; fewer keep more detail of small images."""
-    blocks: Annotated[int, Field(ge=0)] = 6
-    """Residual blocks."""
-
-
-class DiscriminatorConfig(i2i.Config):
-    """Options of the StarGAN discriminator."""
-
-    filters: Annotated[int, Field(ge=1)] = 64
-    """Channels of the first layer; each layer has twice as many as the one before."""
-    layers: Annotated[int, Field(ge=1, le=8)] | None = None
-    """Stride-2 layers; null: down to 2 or 3 pixels for the training size, at most 6."""
-    classes: Annotated[int, Field(ge=0)] = 0
-    """Number of classes; the recipe sets it. 0: no class logits."""
-    minibatch: Literal["none", "std", "discrimination"] = "none"
-    """Statistics over the batch for the judgement of what is real, against mode collapse."""
-    features: bool = False
-    """Return the activations too, for feature matching."""
+from i2i_conditional.options import StarGANDiscriminatorConfig, StarGANGeneratorConfig
 
 
 class LabelledGenerator(nn.Module):
@@ -112,7 +85,7 @@ class Generator(nn.Sequential):
         minimum: the least height and width; instance norm of a single pixel would leave nothing.
     """
 
-    def __init__(self, config: GeneratorConfig, in_channels: int, out_channels: int) -> None:
+    def __init__(self, config: StarGANGeneratorConfig, in_channels: int, out_channels: int) -> None:
         widths = [config.filters * 2**level for level in range(config.halvings + 1)]
         layers: list[nn.Module] = [nn.Conv2d(in_channels, widths[0], 7, 1, 3, bias=False), _norm(widths[0]), nn.ReLU()]
         for wide, wider in pairwise(widths):
@@ -134,7 +107,7 @@ class Discriminator(nn.Module):
         size: (height, width) of the images.
     """
 
-    def __init__(self, config: DiscriminatorConfig, channels: int, size: tuple[int, int]) -> None:
+    def __init__(self, config: StarGANDiscriminatorConfig, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
         assert config.layers is not None
         self.features = config.features
@@ -162,7 +135,7 @@ class Discriminator(nn.Module):
 
 
 def build_generator(
-    config: GeneratorConfig, *, in_channels: int, out_channels: int, size: tuple[int, int]
+    config: StarGANGeneratorConfig, *, in_channels: int, out_channels: int, size: tuple[int, int]
 ) -> Generator:
     """Builds the generator for training images of that (height, width).
 
@@ -178,7 +151,9 @@ def build_generator(
     return network
 
 
-def build_discriminator(config: DiscriminatorConfig, *, in_channels: int, size: tuple[int, int]) -> Discriminator:
+def build_discriminator(
+    config: StarGANDiscriminatorConfig, *, in_channels: int, size: tuple[int, int]
+) -> Discriminator:
     """Builds the discriminator for images of that (height, width).
 
     Raises:

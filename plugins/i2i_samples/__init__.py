@@ -7,11 +7,12 @@ import i2i
 def i2i_datasets() -> list[i2i.Component]:
     """The sets: for paired, unpaired, labelled and high-resolution training."""
     from i2i import Component
-    from i2i_samples import datasets
+    from i2i_samples import options as o
 
+    here = "i2i_samples.datasets"
     return [
-        Component("facades", datasets.Facades, datasets.FacadesConfig, "Label maps and facades drawn by code"),
-        Component("day-night", datasets.DayNight, datasets.DayNightConfig, "Facades by day and others by night"),
-        Component("styles", datasets.Styles, datasets.StylesConfig, "Facades in four styles, the style as the label"),
-        Component("pictures", datasets.Pictures, datasets.PicturesConfig, "Facades in fine detail"),
+        Component("facades", f"{here}:Facades", o.FacadesConfig, "Label maps and facades drawn by code"),
+        Component("day-night", f"{here}:DayNight", o.DayNightConfig, "Facades by day and others by night"),
+        Component("styles", f"{here}:Styles", o.StylesConfig, "Facades in four styles, the style as the label"),
+        Component("pictures", f"{here}:Pictures", o.PicturesConfig, "Facades in fine detail"),
     ]

@@ -11,61 +11,25 @@ from abc import abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 import i2i
 from i2i_samples.facades import draw_facade
+from i2i_samples.options import (
+    VALIDATION_START,
+    DrawnConfig,
+)
 from i2i_samples.styles import STYLES, restyle
 
 Sample = dict[str, Any]
-
-VALIDATION_START = 1_000_000
-"""Index of the first validation sample, far from any training sample."""
 
 _DETAIL = 128
 """Pixels a side at which smaller pictures in a style are painted and then averaged down, or lines would fill them."""
 
 _BLOCK = 16
 """Facades whose quarters are dealt out in turn, so that neighbouring samples show different facades."""
-
-Count = Annotated[int, Field(ge=1, le=VALIDATION_START, description="Training samples.")]
-ValidationCount = Annotated[int, Field(ge=1, le=VALIDATION_START, description="Validation samples.")]
-Size = Annotated[int, Field(ge=16, description="Height and width of a picture, in pixels.")]
-Seed = Annotated[int, Field(ge=0, description="Another seed draws other facades.")]
-
-
-class DrawnConfig(i2i.Config):
-    """How many samples are drawn, and how large; a set that has other defaults overrides them."""
-
-    count: Count = 160
-    val_count: ValidationCount = 24
-    size: Size = 128
-    seed: Seed = 0
-
-
-class FacadesConfig(DrawnConfig):
-    """How many facades are drawn, and how large."""
-
-
-class DayNightConfig(DrawnConfig):
-    """How many facades are drawn by day, and as many others by night, and how large."""
-
-    size: Size = 64
-
-
-class StylesConfig(DrawnConfig):
-    """How many facades are drawn, a quarter of them in each style, and how large."""
-
-    count: Count = 400
-    val_count: ValidationCount = 40
-    size: Size = 32
-
-
-class PicturesConfig(DrawnConfig):
-    """How many pictures are drawn, and how large."""
 
 
 class DrawnDataset(i2i.Dataset):

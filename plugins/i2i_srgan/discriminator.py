@@ -6,27 +6,10 @@ k3n64s1, then k3n64s2, k3n128s1, k3n128s2, k3n256s1, k3n256s2, k3n512s1, k3n512s
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field
 from torch import Tensor, nn
 
 import i2i
-
-
-class VGGDiscriminatorConfig(i2i.Config):
-    """Options of SRGAN's discriminator."""
-
-    filters: Annotated[int, Field(ge=1)] = 64
-    """Channels of the first layer; they double up to eight times that."""
-    dense: Annotated[int, Field(ge=1)] = 1024
-    """Units of the dense layer before the last."""
-    norm: Literal["batch", "instance", "none"] = "batch"
-    """Normalisation of all convolutions but the first; batch norm does not go with gradient penalties."""
-    minibatch: Literal["none", "std", "discrimination"] = "none"
-    """Statistics over the batch before the dense layers, against mode collapse."""
-    features: bool = False
-    """Return what each of the eight convolutions gives too, for feature matching; the recipe sets it."""
+from i2i_srgan.options import VGGDiscriminatorConfig
 
 
 class VGGDiscriminator(nn.Module):

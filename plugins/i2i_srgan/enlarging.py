@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-Scale = Literal[1, 2, 3, 4, 8]
+from i2i_srgan.options import Scale
 
 STEPS: dict[Scale, tuple[int, ...]] = {1: (), 2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
 """The factors of the enlarging layers one after the other; scale 1 restores an image at its own size."""

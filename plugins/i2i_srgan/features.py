@@ -11,47 +11,12 @@ import pickle
 import sys
 from http.client import HTTPException
 from pathlib import Path
-from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 import i2i
-
-CONVOLUTIONS = (2, 2, 4, 4, 4)
-"""Convolutions of each block; each is followed by a ReLU, each block by a pooling layer."""
-
-LAYERS = tuple(
-    name
-    for block, count in enumerate(CONVOLUTIONS, start=1)
-    for name in (
-        *(f"{kind}{block}_{index}" for index in range(1, count + 1) for kind in ("conv", "relu")),
-        f"pool{block}",
-    )
-)
-"""Names of the layers in their order, from ``conv1_1`` to ``pool5``."""
-
-
-class VGG19Config(i2i.Config):
-    """Options of the feature network."""
-
-    layers: tuple[str, ...] = ("conv5_4",)
-    """Layers whose outputs are compared: conv5_4 is before its activation, relu5_4 after it; also pool1 to pool5."""
-    rescale: Annotated[float, Field(gt=0)] = 1.0
-    """Factor of the features; SRGAN has 1/12.75 = 0.0784, which brings the loss to the range of a pixel loss."""
-    weights: Literal["imagenet", "random"] = "imagenet"
-    """imagenet: torchvision's, 548 MB, downloaded when first used; random: untrained, to try things without them."""
-
-    @field_validator("layers")
-    @classmethod
-    def _known(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in layers if name not in LAYERS]
-        if unknown or not layers:
-            raise ValueError(
-                f"unknown layer '{unknown[0]}': {', '.join(LAYERS)}" if unknown else "at least one layer is needed"
-            )
-        return layers
+from i2i_srgan.options import VGG19_LAYERS, VGG19Config
 
 
 class VGG19Features(nn.Module):
@@ -85,7 +50,7 @@ class VGG19Features(nn.Module):
             raise ValueError(f"VGG19 sees images of 1 or 3 channels, got {images.shape[1]}: set features=null")
         x = ((images + 1) / 2 - self.mean) / self.std
         found = {}
-        for name, layer in zip(LAYERS, self.layers, strict=False):
+        for name, layer in zip(VGG19_LAYERS, self.layers, strict=False):
             x = layer(x)
             found[name] = x
         return [found[name] * self.rescale for name in self.names]
@@ -101,7 +66,7 @@ def build(config: VGG19Config) -> VGG19Features:
 
     with torch.device("meta"):  # its dense layers, most of the network, would be made in vain
         whole = vgg19(weights=None, init_weights=False)
-    kept = list(whole.features)[: 1 + max(LAYERS.index(name) for name in config.layers)]
+    kept = list(whole.features)[: 1 + max(VGG19_LAYERS.index(name) for name in config.layers)]
     layers = nn.Sequential(*(nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in kept))
     layers.to_empty(device="cpu")
     if config.weights == "imagenet":

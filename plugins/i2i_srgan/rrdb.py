@@ -7,33 +7,11 @@ the authors' released models. The blocks start with small weights: He's times 0.
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-import i2i
-from i2i_srgan.enlarging import STEPS, Interpolated, Scale
-
-
-class RRDBConfig(i2i.Config):
-    """Options of RRDBNet."""
-
-    scale: Scale = 4
-    """How many times larger the output is; the recipe sets it."""
-    filters: Annotated[int, Field(ge=1)] = 64
-    """Channels between the blocks."""
-    growth: Annotated[int, Field(ge=1)] = 32
-    """Channels that each convolution of a dense block adds."""
-    blocks: Annotated[int, Field(ge=0)] = 23
-    """Residual in residual dense blocks."""
-    residual_scale: Annotated[float, Field(gt=0)] = 0.2
-    """Factor beta of every residual."""
-    init_scale: Annotated[float, Field(gt=0)] = 0.1
-    """Factor of the blocks' initial weights, drawn as He et al. 2015 do (arXiv:1502.01852)."""
-    interpolate: bool = False
-    """Add the output to the bicubically enlarged input: small networks learn far faster."""
+from i2i_srgan.enlarging import STEPS, Interpolated
+from i2i_srgan.options import RRDBConfig
 
 
 class DenseBlock(nn.Module):

@@ -6,34 +6,10 @@ over all blocks, k3n256s1 with pixel shuffle and PReLU for each doubling, k9n3s1
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field
 from torch import Tensor, nn
 
-import i2i
-from i2i_srgan.enlarging import STEPS, Interpolated, Scale
-
-
-class SRResNetConfig(i2i.Config):
-    """Options of SRResNet."""
-
-    scale: Scale = 4
-    """How many times larger the output is; the recipe sets it."""
-    filters: Annotated[int, Field(ge=1)] = 64
-    """Channels of all inner layers."""
-    blocks: Annotated[int, Field(ge=0)] = 16
-    """Residual blocks."""
-    kernel: Literal[1, 3, 5, 7, 9] = 9
-    """Kernel of the first and the last convolution."""
-    norm: Literal["batch", "none"] = "batch"
-    """Normalisation in the blocks; none trains fine and does not depend on the batch (EDSR, arXiv:1707.02921)."""
-    residual_scale: Annotated[float, Field(gt=0)] = 1.0
-    """Factor of what a block adds; EDSR has 0.1 for wide networks without normalisation."""
-    upsample: Literal["shuffle", "resize"] = "shuffle"
-    """Pixel shuffle as in the paper, or nearest-neighbour resizing and a convolution."""
-    interpolate: bool = False
-    """Add the output to the bicubically enlarged input: small networks learn far faster."""
+from i2i_srgan.enlarging import STEPS, Interpolated
+from i2i_srgan.options import SRResNetConfig
 
 
 class ResidualBlock(nn.Module):

@@ -15,9 +15,9 @@ from i2i.components.layers import InstanceNorm2d
 from i2i.config import resolve
 from i2i.errors import ModelError, RunError
 from i2i.export.graph import Deployed
+from i2i.export.networks import load_translators
 from i2i.export.onnx_file import write_onnx
 from i2i.export.receptive import has_global_statistics, receptive_field
-from i2i.export.run import load_translators
 from i2i.plugins.builder import Builder
 from i2i.runs import checkpoint as checkpoints
 

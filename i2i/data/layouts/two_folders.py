@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from i2i.api import Config
 from i2i.data.layouts.splits import SPLIT_NAMES, SPLITS
+from i2i.data.options import FoldersConfig
 from i2i.errors import DataError
 from i2i.images import find_images
 
@@ -14,19 +14,6 @@ NAMES_A = ("A", "a", "source", "input", "inputs", "src", "LR", "lr")
 """Usual names of the folder of the A images; the B folder has the name at the same place of `NAMES_B`."""
 NAMES_B = ("B", "b", "target", "output", "outputs", "tgt", "HR", "hr")
 """Usual names of the folder of the B images."""
-
-
-class FoldersConfig(Config):
-    """Names of the two folders, if they are not the usual ones."""
-
-    source: str | None = None
-    """Folder of the A images, relative to data.root; null: the first of the two by name."""
-    target: str | None = None
-    """Folder of the B images; null: the second."""
-
-    def names(self) -> tuple[str, str] | None:
-        """Both names, if both are given."""
-        return (self.source, self.target) if self.source and self.target else None
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ def documentation(subject: Subject) -> None:
     component = subject.component
     if not component.summary.strip() or "\n" in component.summary:
         fail("give the i2i.Component a summary of one line: `i2i plugins list` shows it")
-    module = sys.modules.get(getattr(component.build, "__module__", ""))
-    if not getattr(component.build, "__doc__", None) and not getattr(module, "__doc__", None):
+    builder = component.builder
+    module = sys.modules.get(getattr(builder, "__module__", ""))
+    if not getattr(builder, "__doc__", None) and not getattr(module, "__doc__", None):
         fail("write a docstring: what it is, which paper it is from")
 
 

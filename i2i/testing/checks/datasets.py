@@ -89,7 +89,7 @@ def detection(subject: Subject) -> None:
     """data.layout=auto takes it for its own folder; an empty folder, or one of text, is not taken for it."""
     if not dataset_component(subject.plugins, subject.name).detects:
         raise Skipped("it has no detect(root), so people name it by data.layout")
-    detect: Callable[[Path], bool] = subject.component.build.detect  # type: ignore[attr-defined]
+    detect: Callable[[Path], bool] = subject.component.builder.detect  # type: ignore[attr-defined]
     (subject.folder / "other" / "notes").mkdir(parents=True)
     (subject.folder / "other" / "notes" / "readme.txt").write_text("no images")
     if detect(subject.folder / "other"):

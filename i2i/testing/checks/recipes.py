@@ -56,7 +56,7 @@ def losses(subject: Subject) -> None:
             named.add(name)
             if not re.fullmatch(r"[A-Za-z][\w.-]*", name):
                 fail(f"phase '{phase.name}': loss '{name}' is no name for a curve: use letters, digits, - and _")
-    text = _described(subject.component.build)
+    text = _described(subject.component.builder)
     if unknown := sorted(name for name in named if name.lower() not in text):
         subject.notes.append(f"say what the losses {', '.join(unknown)} measure in the docstring of `losses`")
 

@@ -40,7 +40,7 @@ def sizes(subject: Subject) -> None:
     scale = large[0] // max(1, small[0]) if _degrades(subject) else 1
     if large != tuple(scale * side for side in small):
         fail(f"source and target became {small} and {large}: transform both images alike")
-    if _degrades(subject) and scale != SCALE and "scale" in inspect.signature(subject.component.build).parameters:
+    if _degrades(subject) and scale != SCALE and "scale" in inspect.signature(subject.component.builder).parameters:
         fail(f"told a scale of {SCALE}, it made a source of {small} from a target of {large}")
 
 

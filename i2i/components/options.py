@@ -1,0 +1,117 @@
+"""Options of the networks and losses. They need no torch, so that tables of components are had at once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from i2i.api import Config
+
+NormName = Literal["batch", "instance", "none"]
+UpsampleName = Literal["deconv", "resize"]
+MinibatchName = Literal["none", "std", "discrimination"]
+
+
+class UNetConfig(Config):
+    """Options of the U-Net."""
+
+    filters: Annotated[int, Field(ge=1)] = 64
+    """Channels of the first layer; they double up to eight times that."""
+    depth: Annotated[int, Field(ge=2, le=12)] | None = None
+    """Number of halvings; null: down to 1x1 for the training size, at most 8."""
+    norm: NormName = "batch"
+    """Normalisation of the inner layers."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Chance that dropout zeroes a value during training."""
+    dropout_layers: tuple[int, ...] = (2, 3, 4)
+    """Decoder layers with dropout, counted from the bottleneck; the four outermost layers never have it."""
+    bottleneck_norm: bool = False
+    """Normalise the bottleneck too, as before the paper's erratum; batch norm then needs batches of 2 or more."""
+    upsample: UpsampleName = "deconv"
+    """deconv as in the paper, or resize, which leaves no checkerboard."""
+    init_std: float | None = 0.02
+    """Standard deviation of the initial weights; null: torch's own initialisation."""
+
+
+class ResNetConfig(Config):
+    """Options of the ResNet generator."""
+
+    filters: Annotated[int, Field(ge=1)] = 64
+    """Channels of the first layer."""
+    blocks: Annotated[int, Field(ge=0)] | None = None
+    """Residual blocks; null: 9 from 256 pixels on, else 6."""
+    norm: NormName = "instance"
+    """Normalisation of all layers but the last."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Chance that dropout inside the blocks zeroes a value during training."""
+    upsample: UpsampleName = "deconv"
+    """deconv as in the paper, or resize, which leaves no checkerboard."""
+    init_std: float | None = 0.02
+    """Standard deviation of the initial weights; null: torch's own initialisation."""
+
+
+class PatchConfig(Config):
+    """Options of the PatchGAN."""
+
+    filters: Annotated[int, Field(ge=1)] = 64
+    """Channels of the first layer; they double up to eight times that."""
+    layers: Annotated[int, Field(ge=1, le=8)] = 3
+    """Stride-2 layers; receptive fields of 16, 34, 70 and 142 pixels for 1 to 4."""
+    norm: NormName = "batch"
+    """Normalisation of all layers but the first and the last."""
+    minibatch: MinibatchName = "none"
+    """Statistics over the batch before the last layer, against mode collapse: none, std or discrimination."""
+    features: bool = False
+    """Return the activations beside the logits, for feature matching."""
+    init_std: float | None = 0.02
+    """Standard deviation of the initial weights; null: torch's own initialisation."""
+
+
+class PixelConfig(Config):
+    """Options of the PixelGAN."""
+
+    filters: Annotated[int, Field(ge=1)] = 64
+    """Channels of the first layer."""
+    norm: NormName = "batch"
+    """Normalisation of the second layer."""
+    features: bool = False
+    """Return the activations beside the logits, for feature matching."""
+    init_std: float | None = 0.02
+    """Standard deviation of the initial weights; null: torch's own initialisation."""
+
+
+class SmoothingConfig(Config):
+    """Options of the losses that have a target for real images."""
+
+    smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """One-sided label smoothing: real images get the target 1 - smoothing (Salimans et al. 2016, section 3.4)."""
+
+
+class RelativisticConfig(Config):
+    """Options of the relativistic average loss."""
+
+    base: Literal["vanilla", "lsgan", "hinge"] = "vanilla"
+    """The loss that is made relativistic: vanilla gives RaSGAN, lsgan RaLSGAN, hinge RaHingeGAN."""
+
+
+class GradientPenaltyConfig(Config):
+    """Options of the gradient penalty."""
+
+    weight: Annotated[float, Field(gt=0)] = 10.0
+    """Factor of the penalty (lambda in the paper)."""
+    target: Annotated[float, Field(ge=0)] = 1.0
+    """Gradient norm that costs nothing."""
+    one_sided: bool = False
+    """Let smaller norms cost nothing either."""
+    every: Annotated[int, Field(ge=1)] = 1
+    """Compute it in every n-th step only, n times as strong."""
+
+
+class R1Config(Config):
+    """Options of the R1 penalty."""
+
+    weight: Annotated[float, Field(gt=0)] = 10.0
+    """Factor of half the squared gradient norm (gamma in the paper)."""
+    every: Annotated[int, Field(ge=1)] = 16
+    """Compute it in every n-th step only, n times as strong: lazy regularisation (Karras et al. 2020, section 3.1)."""
