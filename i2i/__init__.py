@@ -8,6 +8,10 @@ _load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("i2i-toolkit")
     try:
         return _load(name)
     except ModuleNotFoundError as error:

@@ -33,4 +33,7 @@ from .errors import TrainingError as TrainingError
 from .errors import UserError as UserError
 from .export import export as export
 from .training import train as train
+from .translate import Model as Model
 from .translate import load as load
+
+__version__: str

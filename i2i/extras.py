@@ -1,10 +1,14 @@
-"""The packages that each extra of the distribution installs, and the error for one that is missing.
+"""How the distribution is installed and started: the packages of its extras, and the commands for both.
 
 The distribution without extras can translate; training needs the extra ``train``.
 """
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -33,6 +37,13 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 class MissingExtraError(UserError):
     """A package that an extra installs is needed and missing; the message says how to install it."""
+
+
+def run_command() -> str:
+    """The words that start i2i where the user is: ``uv run i2i`` under uv, as in a clone, which is not on the PATH."""
+    if "UV" in os.environ:  # uv sets it for what it runs
+        return "uv run i2i"
+    return "i2i" if shutil.which("i2i") else shlex.join([sys.executable, "-m", "i2i"])
 
 
 def install_command(extra: str) -> str:

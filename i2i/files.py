@@ -14,11 +14,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from i2i.errors import ErrorKind, FileError
+from i2i.errors import ErrorKind, FileError, UserError, short_repr
 
 # Names of temporary files of this version, and of earlier ones; most hold the number of the process that wrote.
 _TEMPORARY = re.compile(r"\.i2i-(?P<pid>\d+)-[0-9a-f]{16}\.tmp")
 _OLD_TEMPORARY = re.compile(r"\.(?:.+\.(?P<pid>\d+)|step-\d+(?:\.\d+)?|i2i-[0-9a-f]{16})\.tmp")
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/+)|data:[a-z]+/")  # `Path` makes one slash of two
 _MAX_WRITING_S = 3600
 
 
@@ -26,6 +27,37 @@ def printable(text: str | os.PathLike[str]) -> str:
     """A path or another text as one line that any terminal can show: unprintable characters are escaped."""
     text = os.fspath(text)
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def user_path(path: object, what: str) -> Path:
+    """The path that a user means: ``~`` at its beginning stands for the home folder, as in a shell.
+
+    A shell leaves it as it is in quotes and behind ``=``. Where something has the name as it is written, that is meant.
+
+    Args:
+        path: what was given as a path.
+        what: what it is to be, for messages, such as ``the output folder``.
+
+    Raises:
+        UserError: it is no path, is an address such as ``https://...``, has an empty name, or holds a character that no
+            name can hold.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"{what} is a path, not {short_repr(path)} of type {type(path).__name__}")
+    text = os.fsdecode(path)
+    if not text:
+        raise UserError(f"{what} has an empty name")
+    if "\0" in text:
+        raise UserError(f"{what} has a null character in its name", path=printable(text))
+    if os.path.lexists(text):
+        return Path(text)
+    if _ADDRESS.match(text):
+        address = _ADDRESS.sub(r"\1://", text, count=1) if ":/" in text[:12] else text[:60]
+        raise UserError("an address: i2i takes files, so download it first", path=printable(address))
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # no such user
+        return Path(text)
 
 
 def natural_order(path: Path) -> list[str]:

@@ -17,6 +17,8 @@ from i2i.config.text import Layer
 from i2i.data.detect import Requirements
 from i2i.data.source import find_source
 from i2i.errors import ConfigError, RunError, TrainingError, UserError
+from i2i.extras import run_command
+from i2i.files import user_path
 from i2i.plugins import Plugins
 from i2i.plugins.builder import build_recipe
 from i2i.runs.choice import find_start
@@ -55,10 +57,12 @@ class Trained:
         first, examples = self.exported[0], RunFolder(self.run).examples
         which = ["--translator", first.translator] if len(self.exported) > 1 else []
         if "image" not in first.inputs:
-            return shlex.join(["i2i", "generate", str(self.run), *which, "-o", str(self.run / "generated")])
+            words = ["generate", str(self.run), *which, "-o", str(self.run / "generated")]
+            return f"{run_command()} {shlex.join(words)}"
         label = ["--label", first.labels[-1] if first.labels else "0"] if "label" in first.inputs else []
         source = str(examples) if examples.is_dir() else "FOLDER"
-        return shlex.join(["i2i", "translate", str(self.run), *which, *label, source, "-o", f"{self.run}/translated"])
+        words = ["translate", str(self.run), *which, *label, source, "-o", f"{self.run}/translated"]
+        return f"{run_command()} {shlex.join(words)}"
 
 
 def train(
@@ -145,7 +149,7 @@ class _Request:
 
 
 def _path(value: str | Path | None) -> Path | None:
-    return Path(value) if value else None
+    return user_path(value, "the path") if value else None
 
 
 def _settings(sets: Settings, options: Mapping[str, Any]) -> list[Layer]:
@@ -211,7 +215,7 @@ def _completed(config: RunConfig, plugins: Plugins, fabric: Fabric, note: str, *
 
     lines = [note]
     if config.train.start_from and not resumed:
-        start = str(find_start(Path(config.train.start_from).expanduser()))
+        start = str(find_start(user_path(config.train.start_from, "train.start_from")))
         config = replace(config, train=config.train.model_copy(update={"start_from": start}))
     if not config.train.batch_size:
         config, line = fit_batch(config, plugins, fabric)
@@ -232,7 +236,7 @@ def _train_in(run: RunFolder, config: RunConfig, plugins: Plugins, fabric: Fabri
     """Trains in a run folder, which the first process locks until the end, then exports and reports."""
     from i2i.engine import train as run_engine
 
-    if config.data.root and run.path.resolve().is_relative_to(Path(config.data.root).expanduser().resolve()):
+    if config.data.root and run.path.resolve().is_relative_to(user_path(config.data.root, "data.root").resolve()):
         _remove_if_unused(run)
         raise RunError(f"{run.path}: inside the data folder, where its images would become data: choose another --out")
     lock = run.lock() if fabric.is_global_zero else None

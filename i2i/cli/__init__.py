@@ -10,6 +10,7 @@ import typer
 
 from i2i.cli import data, deploy, generate, inspect, plugins, train
 from i2i.cli.common import SignalReceived, exit_at_once, ignore_malformed_metadata, open_closed_streams, say
+from i2i.cli.usage import CommandGroup, ConfiguredCommand, usage_line
 from i2i.errors import UserError, debugging
 from i2i.extras import missing_extra
 
@@ -17,10 +18,19 @@ app = typer.Typer(
     name="i2i",
     help="Image-to-image translation: train, translate, extend, deploy.",
     no_args_is_help=True,
-    add_completion=False,
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,  # three times faster to start
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import i2i
+
+        print(f"i2i {i2i.__version__}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -30,12 +40,15 @@ def _options(
         list[str] | None, typer.Option("--plugin", "-p", help="Load a plugin from a module or a .py file.")
     ] = None,
     disable: Annotated[list[str] | None, typer.Option("--disable", help="Leave out an installed plugin.")] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     context.obj = {"extra": plugin or (), "disable": disable or ()}
 
 
-app.command("train")(train.train)
-app.command("config")(train.config)
+app.command("train", cls=ConfiguredCommand)(train.train)
+app.command("config", cls=ConfiguredCommand)(train.config)
 app.command("translate")(deploy.translate)
 app.command("generate")(generate.generate)
 app.command("export")(deploy.export)
@@ -85,13 +98,18 @@ def _exit_on_usage_error(error: Exception) -> None:
         say(str(error))
         sys.exit(2)
     if hasattr(error, "format_message"):
-        _fail(error.format_message(), 2)
+        _fail(usage_line(error), 2)
 
 
 def _exit_from_plugin(error: SystemExit) -> NoReturn:
-    """Exits after a SystemExit inside a command: it comes from a plugin, or from click where a pipe is closed."""
+    """Exits after a SystemExit inside a command: of click, for completion or a closed pipe, or of a plugin."""
     if isinstance(error.__context__, BrokenPipeError):
         _exit_on_closed_pipe()
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] in ("typer", "click"):
+        raise error
     _fail(f"a plugin tried to end the program (SystemExit: {error})", 2)
 
 

@@ -13,6 +13,7 @@ import typer
 
 from i2i.cli.common import plugins_of
 from i2i.cli.train import Sets
+from i2i.cli.usage import CommandGroup, ConfiguredCommand
 
 if TYPE_CHECKING:
     from i2i.config import DataConfig
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 MAX_WARNINGS = 20
 """Warnings of one kind that are printed; errors and ``--json`` leave out none."""
 
-app = typer.Typer(help="Look at data folders.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(cls=CommandGroup, help="Look at data folders.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
@@ -32,7 +33,7 @@ def _group() -> None:
     """Makes typer treat `check` as a sub-command although it is the only one."""
 
 
-@app.command("check")
+@app.command("check", cls=ConfiguredCommand)
 def check(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The data folder.", show_default=False)],

@@ -40,7 +40,10 @@ def translate(
     inputs: Annotated[
         list[str], typer.Argument(help="Images, folders, or patterns.", metavar="INPUT...", show_default=False)
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", help="Folder for the results; for one image, also a file.", show_default=False),
+    ],
     translator: Translator = None,
     label: Annotated[str | None, typer.Option(help="Target label, where the model has labels.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images of equal size translated together.")] = 1,

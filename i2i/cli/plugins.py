@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from i2i.cli.common import plugins_of
+from i2i.cli.usage import CommandGroup
 
 if TYPE_CHECKING:
     from i2i.api import Component, Config
@@ -22,7 +23,9 @@ def print_line(line: str) -> None:
     print("\n".join(printable(part) for part in line.split("\n")), flush=True)
 
 
-app = typer.Typer(help="Look at, begin and check plugins.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    cls=CommandGroup, help="Look at, begin and check plugins.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command("list")

@@ -81,7 +81,7 @@ class ProgressReport(Generic[R]):
         """Prints the summary, and with ``--json`` the object.
 
         Args:
-            out: folder of the outputs.
+            out: folder of the outputs, or the only one.
             complete: whether all results have come.
         """
         seconds = time.monotonic() - self._begin
@@ -94,7 +94,7 @@ class ProgressReport(Generic[R]):
             with closed_stdout_ignored():
                 print(json.dumps({**summary, "notes": list(self._notes()), "results": self._records}), flush=True)
         text = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count) or "nothing done"
-        _say(f"{text}, {speed:.3g} images/s, in {out}")
+        _say(f"{text}, {speed:.3g} images/s, {'as' if out.is_file() else 'in'} {out}")
 
 
 def report_all(
@@ -106,7 +106,7 @@ def report_all(
         report: counts and prints them.
         results: an iterator that does the work.
         total: how many results there will be.
-        out: folder of the outputs.
+        out: folder of the outputs, or the only one.
         wording: present and past participle of the work, such as ``translating`` and ``translated``.
 
     Raises:

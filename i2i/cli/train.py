@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -46,6 +47,7 @@ def train(
 ) -> None:
     """Train a model on a folder of images."""
     from i2i.errors import ConfigError
+    from i2i.extras import run_command
     from i2i.training import train as run
 
     if steps is not None and epochs is not None:
@@ -71,16 +73,14 @@ def train(
         )
     if trained.run is None:
         return
+    own, run_path = run_command(), shlex.quote(str(trained.run))
+    go_on = f"stopped at step {trained.step}, checkpoint saved; go on with: {own} train --resume --out {run_path}"
     if trained.signal:
-        print(
-            f"stopped at step {trained.step}, checkpoint saved; go on with: i2i train --resume --out {trained.run}",
-            file=sys.stderr,
-        )
+        print(go_on, file=sys.stderr)
         raise typer.Exit(128 + trained.signal)
     if trained.late:
         print(
-            f"the time of train.max_hours is over: stopped at step {trained.step}, checkpoint saved; go on with: "
-            f"i2i train --resume --out {trained.run}, or export what there is with: i2i export {trained.run}",
+            f"the time of train.max_hours is over: {go_on}, or export what there is with: {own} export {run_path}",
             file=sys.stderr,
         )
     if trained.exported:

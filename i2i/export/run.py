@@ -7,7 +7,7 @@ from pathlib import Path
 
 from i2i.config import resolve
 from i2i.errors import RunError, attributed_to
-from i2i.files import temporary_path
+from i2i.files import temporary_path, user_path
 from i2i.plugins import Plugins
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.choice import find_checkpoint
@@ -60,12 +60,13 @@ def export(
         ModelError: onnxruntime and torch differ by more than 1/255.
         PluginError: the recipe's plugin is not there.
     """
-    if out is not None and Path(out).suffix != ".onnx":
+    target = user_path(out, "the file to write") if out is not None else None
+    if target is not None and target.suffix != ".onnx":
         raise RunError(f"{out}: the file to write must end in .onnx")
-    folder = open_run(Path(run))
+    folder = open_run(user_path(run, "the run"))
     plugins = plugins or Plugins()
     path = find_checkpoint(folder, checkpoint)
-    _refuse_unwritable(folder.path if out is None else Path(out).parent)
+    _refuse_unwritable(folder.path if target is None else target.parent)
 
     from i2i.export.networks import load_translators  # heavy: only when there is something to export
     from i2i.export.onnx_file import write_onnx
@@ -74,17 +75,18 @@ def export(
     config = resolve(plugins, config=found.state["config"])
     translators = load_translators(found, config, plugins)
     if translator is not None and translator not in translators:
-        raise RunError(f"{run}: no translator '{translator}'; it has {', '.join(translators)}")
+        one_way = "leave the translator out" if len(translators) == 1 else "choose one of these"
+        raise RunError(f"{run}: no translator '{translator}'; it has {', '.join(translators)}: {one_way}")
     chosen = {name: t for name, t in translators.items() if translator in (None, name)}
     if out is not None and len(chosen) > 1:
         raise RunError(f"{run}: has the translators {', '.join(chosen)}: choose one with --translator, or leave out -o")
     exported = []
     for name, one in chosen.items():
-        target = Path(out) if out is not None else folder.model(name)
+        file = target or folder.model(name)
         facts = {"recipe": config.recipe, "translator": name, "config_digest": config.digest()}
         with attributed_to(f"{plugins.full_name('recipe', config.recipe)}, translator '{name}'"):
-            difference = write_onnx(target, one, found.state["value_type"], facts)
-        exported.append(Exported(target, name, found.step, difference, tuple(one.example), tuple(one.labels)))
+            difference = write_onnx(file, one, found.state["value_type"], facts)
+        exported.append(Exported(file, name, found.step, difference, tuple(one.example), tuple(one.labels)))
     return exported
 
 

@@ -14,19 +14,21 @@ _KINDS_OF_SYSTEM_ERRORS = {
     FileExistsError: ErrorKind.EXISTS,
     IsADirectoryError: ErrorKind.BLOCKED,  # only writing raises it: reading refuses folders before it opens them
 }
-_MAX_REASON = 160  # characters; some decoders report whole source lines
 
 
 def kind_and_reason(error: BaseException) -> tuple[ErrorKind, str]:
-    """The kind of an exception, and its message on one line, without paths or source positions."""
+    """The kind of an exception, and the reason on one line, without paths.
+
+    The messages of decoders are written for programmers and are left out: those of damaged files name array indices and
+    source positions. What can be told from the file itself, the formats have told by a `FileError` before.
+    """
     if isinstance(error, MemoryError):
         return ErrorKind.OUT_OF_MEMORY, "not enough memory"
     if isinstance(error, OSError) and error.strerror:
         return _KINDS_OF_SYSTEM_ERRORS.get(type(error), ErrorKind.UNREADABLE), error.strerror
-    text = printable(" ".join(str(getattr(error, "err", None) or error).split()))[:_MAX_REASON]
     if isinstance(error, FileError):
-        return error.kind, text
-    return ErrorKind.DAMAGED, f"damaged or not supported ({text or type(error).__name__})"
+        return error.kind, printable(" ".join(str(error).split()))
+    return ErrorKind.DAMAGED, "damaged, or of a sort that i2i does not read"
 
 
 @contextmanager

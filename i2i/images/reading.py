@@ -43,11 +43,15 @@ from i2i.images.formats.format import START_BYTES, Format, Frame, Limits, Opened
 from i2i.images.formats.pillow import orientation_of, picture_arrays
 from i2i.images.pixels import orient, split_alpha, to_channels
 from i2i.images.search import search_folder
+from i2i.images.sorts import START_BYTES as SORT_BYTES
+from i2i.images.sorts import known_sort
 
 MAX_PIXELS = 100_000_000
 """Width times height that is decoded unless more is asked for."""
 READABLE = frozenset(ending for row in FORMATS for ending in row.endings)
 """The file endings that `find_images` looks for; `read_image` goes by content."""
+ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+"""A path, the content of an image file, or one that is open for reading bytes."""
 _MAX_BUFFERED_BYTES = 1 << 18  # a smaller file is read into memory at once
 _OVERSHOOT = 1e-3  # beyond [0, 1]; filters leave that much
 
@@ -104,7 +108,7 @@ def image_info(path: str | os.PathLike[str]) -> ImageInfo:
 
 
 def read_image(
-    path: str | os.PathLike[str],
+    source: ImageSource,
     *,
     channels: int | None = None,
     max_pixels: int = MAX_PIXELS,
@@ -115,7 +119,8 @@ def read_image(
     """Decodes an image file; of several frames or pages the first.
 
     Args:
-        path: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, AVIF or npy (``(H, W)`` or ``(H, W, C)``), told by content.
+        source: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, AVIF or npy (``(H, W)`` or ``(H, W, C)``), told by content. An
+            open file is read from its position to its end, and stays open.
         channels: None keeps grey at 1 and gives all else 3; 1 = luma of Rec. 601, 3 = RGB, 4 = RGBA, opaque where the
             file has no alpha.
         max_pixels: width times height that is still decoded; more than Pillow's own limit raises that limit.
@@ -132,7 +137,7 @@ def read_image(
         ValueError: `channels` is none of the above.
     """
     _refuse_channels(channels)
-    return next(_pictures(path, _Wanted(channels, max_pixels, exif, any_range), before))
+    return next(_pictures(source, _Wanted(channels, max_pixels, exif, any_range), before))
 
 
 def read_frames(
@@ -177,9 +182,9 @@ class _Wanted:
 
 
 def _pictures(
-    path: str | os.PathLike[str], wanted: _Wanted, before: Callable[[ImageInfo], None] = lambda info: None
+    source: ImageSource, wanted: _Wanted, before: Callable[[ImageInfo], None] = lambda info: None
 ) -> Iterator[Picture]:
-    with errors_about(path), _file(path, _MAX_BUFFERED_BYTES) as file:
+    with errors_about(_name_of(source)), _opened(source) as file:
         found = _format_of(file)
         opened = found.open(file, Limits(wanted.max_pixels))
         before(_info(opened))
@@ -234,6 +239,26 @@ def _info(opened: OpenedImage) -> ImageInfo:
     return ImageInfo(width, height, opened.channels, opened.bits)
 
 
+def _name_of(source: ImageSource) -> str | os.PathLike[str]:
+    """The name of an image for messages; ``image`` where it has none."""
+    if isinstance(source, str | os.PathLike):
+        return source
+    name = getattr(source, "name", None)  # of a file; some have a number
+    return name if isinstance(name, str) else "image"
+
+
+def _opened(source: ImageSource) -> BinaryIO:
+    """A file of the caller's own that holds the image."""
+    if isinstance(source, str | os.PathLike):
+        return _file(source, _MAX_BUFFERED_BYTES)
+    data = source if isinstance(source, bytes | bytearray | memoryview) else source.read()
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise FileError(ErrorKind.UNSUPPORTED, "the file is open for text: open it with mode 'rb'")
+    if not len(data):
+        raise FileError(ErrorKind.EMPTY, "there are no bytes in it")
+    return io.BytesIO(data)
+
+
 def _file(path: str | os.PathLike[str], max_buffered: int = 0) -> BinaryIO:
     """The opened file; one below `max_buffered` bytes is read into memory, as decoders read it in many small steps."""
     file = regular_file(path).open("rb")
@@ -248,7 +273,8 @@ def _format_of(file: BinaryIO) -> Format:
     for row in FORMATS:
         if row.matches(start):
             return row
-    raise FileError(ErrorKind.NOT_AN_IMAGE, "not an image in a known format")
+    sort = known_sort(start + file.read(SORT_BYTES - len(start)))
+    raise FileError(ErrorKind.NOT_AN_IMAGE, "not an image in a known format" + (f", but {sort}" if sort else ""))
 
 
 def _upright(frame: Frame, orientation: int, wanted: _Wanted) -> tuple[np.ndarray, np.ndarray | None]:

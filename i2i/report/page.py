@@ -12,7 +12,7 @@ from pathlib import Path
 import jinja2
 
 from i2i.errors import RunError
-from i2i.files import write_file
+from i2i.files import user_path, write_file
 from i2i.report import charts
 from i2i.report.run import RunSummary, read_run
 
@@ -34,7 +34,8 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     Raises:
         RunError: no run is given, or one is no folder or has neither ``config.yaml`` nor ``metrics.jsonl``.
     """
-    folders = list({Path(run).resolve(): Path(run) for run in runs}.values())
+    out = user_path(out, "the report")
+    folders = list({path.resolve(): path for path in (user_path(run, "the run") for run in runs)}.values())
     if not folders:
         raise RunError("a report needs at least one run folder")
     read = [read_run(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]

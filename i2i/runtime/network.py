@@ -69,6 +69,10 @@ class ExportedNetwork:
         """
         self.check_command("translate")
         channels = self.info.channels_in
+        if not isinstance(images, np.ndarray):
+            raise DataError(
+                f"a batch is a numpy array, not something of type {type(images).__name__}", kind=ErrorKind.NOT_AN_IMAGE
+            )
         if images.ndim != 4 or images.shape[3] != channels or images.dtype != self.dtype or not images.size:
             wanted = f"{self.dtype} of shape (N, H, W, {channels})"
             found = f"the model takes {wanted}, not {images.dtype} of shape {images.shape}"

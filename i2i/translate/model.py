@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
-from PIL import Image
 
-from i2i.errors import ModelError, UserError
+from i2i.errors import ModelError, UserError, short_repr
 from i2i.files import printable
 from i2i.images.errors import errors_about
 from i2i.images.pixels import AlphaRule
@@ -57,7 +56,8 @@ def load(
         check_model(file)
     network, note = open_network(file, device)
     if translator not in (None, network.info.translator):
-        raise ModelError(f"translates {network.info.translator!r}, not {translator!r}", path=printable(file))
+        what = f"has one translator, {network.info.translator!r}, and no {translator!r}; leave the translator out"
+        raise ModelError(what, path=printable(file))
     return Model(network, [note] if note else [])
 
 
@@ -80,6 +80,15 @@ class Model:
         self.notes = list(notes)
         self._lock = threading.Lock()
         self._tilings: dict[str | int, Tiling] = {}
+
+    def __repr__(self) -> str:
+        """The file, and what it takes and gives."""
+        colours = {0: "noise", 1: "grey", 3: "RGB", 4: "RGBA"}
+        takes, gives = (colours.get(count, f"{count} channels") for count in self.channels)
+        names = f" of {len(self.labels)}: {short_repr(list(self.labels))}" if self.labels else ""
+        labels = f", takes a label{names}" if self.takes_label else ""
+        what = f"{self.recipe} {self.info.translator}, {takes} -> {gives}, scale {self.scale}, {self.dtype}{labels}"
+        return f"<i2i.Model {printable(self.path)}: {what}, {self.provider}>"
 
     @property
     def recipe(self) -> str:
@@ -127,10 +136,10 @@ class Model:
         """Translates one image.
 
         Args:
-            image: a path; an image that Pillow opened, whose EXIF orientation is applied as for a path; or an array
-                ``(H, W)`` or ``(H, W, C)``, uint8, uint16 or floating point in [0, 1]; of any values where the model
-                was trained with ``data.source_range``, which maps them. Grey, RGB and RGBA are converted to what the
-                model takes, and so is the bit depth.
+            image: a path; the bytes of an image file, or a file opened with mode ``rb``; an image that Pillow opened,
+                whose EXIF orientation is applied as for a path; or an array ``(H, W)`` or ``(H, W, C)``, uint8, uint16
+                or floating point in [0, 1]; of any values where the model was trained with ``data.source_range``, which
+                maps them. Grey, RGB and RGBA are converted to what the model takes, and so is the bit depth.
             label: name or number, from 0, of the target, for models that have labels. Where names are numbers
                 themselves, a text is a name only.
             tile: side in pixels of the pieces that a large image is translated in; ``auto``: as memory allows;
@@ -158,7 +167,7 @@ class Model:
         self.network.check_command("translate")
         if alpha not in get_args(AlphaRule):
             raise UserError(f"alpha is one of {', '.join(get_args(AlphaRule))}, not {alpha!r}")
-        with errors_about("image" if isinstance(image, Image.Image | np.ndarray) else image):
+        with errors_about(image if isinstance(image, str | os.PathLike) else "image"):
             picture = open_picture(image, any_range=self.info.source_range is not None)
             given = network_input(picture, alpha, self.network)
         with self._lock:

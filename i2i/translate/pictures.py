@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from i2i.errors import ErrorKind, FileError
-from i2i.images import Picture, ValueRange, from_pillow, read_image, refuse_range, to_channels, to_dtype
+from i2i.files import user_path
+from i2i.images import ImageSource, Picture, ValueRange, from_pillow, read_image, refuse_range, to_channels, to_dtype
 from i2i.images.pixels import AlphaRule, apply_alpha, split_alpha, with_alpha
 from i2i.runtime.metadata import Metadata
 from i2i.runtime.network import ExportedNetwork
@@ -18,8 +19,9 @@ from i2i.runtime.network import ExportedNetwork
 _WITH_ALPHA = 4
 """Number of channels of a network that takes alpha."""
 
-ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray
-"""A path, an image that Pillow opened, or an array ``(H, W)`` or ``(H, W, C)``."""
+ImageLike = ImageSource | Image.Image | np.ndarray
+"""A path, bytes of an image file, an open one, an image that Pillow opened, or an array ``(H, W)`` or ``(H, W, C)``."""
+_TAKEN = "a path, the bytes of an image file, a file opened with 'rb', a Pillow image or a numpy array"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +49,47 @@ def open_picture(image: ImageLike, *, any_range: bool = False) -> Picture:
 
     Raises:
         DataError: the file or Pillow's image cannot be read.
-        FileError: the array is no image, or has values outside of [0, 1], or that are not finite.
+        FileError: it is of no type that holds an image; or the array is no image, or has values outside of [0, 1], or
+            that are not finite.
     """
     if isinstance(image, Image.Image):
         return from_pillow(image, any_range=any_range)
-    if not isinstance(image, np.ndarray):
+    if isinstance(image, str | os.PathLike):
+        return read_image(user_path(image, "the image"), any_range=any_range)
+    if isinstance(image, bytes | bytearray | memoryview):
         return read_image(image, any_range=any_range)
+    if not isinstance(image, np.ndarray):
+        if hasattr(image, "read"):
+            return read_image(image, any_range=any_range)
+        raise FileError(ErrorKind.NOT_AN_IMAGE, f"expected {_TAKEN}, not {_what(image)}")
+    pixels = _checked(image, any_range=any_range)
+    if pixels.shape[2] != 4:
+        return Picture(pixels, None, None, "")
+    return Picture(*split_alpha(pixels), None, "")
+
+
+def _checked(image: np.ndarray, *, any_range: bool) -> np.ndarray:
+    """An array of the caller's as ``(H, W, C)``, in a byte order and a type of float that the rest can work with."""
+    if isinstance(image, np.ma.MaskedArray):
+        raise FileError(ErrorKind.UNSUPPORTED, "an array with a mask: fill what is masked, array.filled(value)")
+    if image.dtype.kind != "f" and image.dtype.name not in ("uint8", "uint16"):
+        wanted = "uint8, uint16, or floats in [0, 1]"
+        raise FileError(ErrorKind.UNSUPPORTED, f"the array of an image has the type {wanted}, not {image.dtype}")
     if image.ndim not in (2, 3) or not image.size:
         raise FileError(ErrorKind.NOT_AN_IMAGE, f"an array of shape {image.shape} is no image")
     if image.dtype.kind == "f":
         refuse_range(image, any_range=any_range)
-    pixels = image if image.ndim == 3 else image[..., np.newaxis]
-    if pixels.shape[2] != 4:
-        return Picture(pixels, None, None, "")
-    return Picture(*split_alpha(pixels), None, "")
+    image = image.astype(np.float32 if image.dtype.kind == "f" else image.dtype.newbyteorder("="), copy=False)
+    return image if image.ndim == 3 else image[..., np.newaxis]
+
+
+def _what(value: object) -> str:
+    """A value that is no image in words, and how to make one of it."""
+    if hasattr(value, "detach") and hasattr(value, "permute"):  # without an import of torch
+        return "a torch tensor: convert it, tensor.permute(1, 2, 0).cpu().numpy() with values in [0, 1]"
+    if isinstance(value, list | tuple):
+        return f"a {type(value).__name__}: give one image at a time, or paths to translate_folder"
+    return f"something of type {type(value).__name__}"
 
 
 def apply_alpha_rule(picture: Picture, rule: AlphaRule) -> Picture:

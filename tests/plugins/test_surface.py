@@ -20,8 +20,10 @@ import i2i.testing
 from i2i.plugins import hookspecs
 
 FILE = Path(__file__).with_name("surface.txt")
-RESULTS = ("i2i.training.Trained", "i2i.export.run.Exported", "i2i.translate.Model")
+RESULTS = ("i2i.training.Trained", "i2i.export.run.Exported")
 """What public functions return, under names that are not public themselves."""
+MADE_BY_OTHERS = ("i2i.Model",)
+"""Public classes whose instances come from functions: how they are made is not public."""
 
 MISSING = inspect.Parameter.empty
 
@@ -37,7 +39,9 @@ def surface():
 def public():
     """Every public thing by its name."""
     stub = ast.parse(Path(i2i.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
-    for statement in stub.body:  # "from .api import X as X"; `i2i.export` may by now be the package of that name
+    *imports, version = stub.body
+    yield f"i2i.{version.target.id}", version.annotation
+    for statement in imports:  # "from .api import X as X"; `i2i.export` may by now be the package of that name
         assert isinstance(statement, ast.ImportFrom)
         module = importlib.import_module(f"i2i.{statement.module}")
         for alias in statement.names:
@@ -62,6 +66,8 @@ def described(name, value):
     """The lines about one thing: a class has one for itself and one for each public member."""
     if isinstance(value, ast.FunctionDef):
         return [f"{name} -> {ast.unparse(value.returns)}"]
+    if isinstance(value, ast.expr):
+        return [f"{name}: {ast.unparse(value)}"]
     if inspect.isclass(value):
         return [class_line(name, value), *(member(f"{name}.{key}", own, value) for key, own in members(value))]
     if inspect.isfunction(value):
@@ -75,7 +81,7 @@ def class_line(name, cls):
     how = ""
     if dataclasses.is_dataclass(cls):
         how = " frozen" if cls.__dataclass_params__.frozen else " mutable"
-    elif "__init__" in vars(cls) and not getattr(cls, "_is_protocol", False) and name not in RESULTS:
+    elif "__init__" in vars(cls) and not getattr(cls, "_is_protocol", False) and name not in RESULTS + MADE_BY_OTHERS:
         how = f" made by {signature(cls.__init__)}"
     return f"class {name}({bases}){how}"
 

@@ -156,9 +156,14 @@ def test_what_is_left_out_for_its_ending_is_counted(tmp_path):
 def test_inputs_that_are_not_there_fail_later_unless_nothing_is(tmp_path):
     touch(tmp_path, "a.png")
     images = planned([tmp_path / "a.png", tmp_path / "missing.png"], tmp_path / "out").images
-    assert [(image.input.name, image.refused) for image in images] == [("a.png", ""), ("missing.png", "")]
+    assert [(image.input.name, image.refused) for image in images] == [
+        ("a.png", ""),
+        ("missing.png", "no such file or folder"),
+    ]
+    with pytest.raises(UserError, match=r"missing\.png: no such file or folder"):
+        planned(tmp_path / "missing.png", tmp_path / "elsewhere")
     (tmp_path / "empty").mkdir()
-    for inputs in ([tmp_path / "missing.png"], [tmp_path / "empty"], [f"{tmp_path}/*.gif"], []):
+    for inputs in ([tmp_path / "missing.png"] * 2, [tmp_path / "empty"], [f"{tmp_path}/*.gif"], []):
         with pytest.raises(UserError, match="no images found"):
             planned(inputs, tmp_path / "elsewhere")
     with pytest.raises(UserError, match="empty name"):

@@ -173,12 +173,15 @@ def test_what_is_no_model_is_refused_in_one_line(tmp_path, capfd):
 def test_a_run_folder_gives_its_model(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
+    with pytest.raises(ModelError, match="no run that one could be exported from"):
+        load(run)
+    (run / "config.yaml").touch()
     with pytest.raises(ModelError, match="i2i export"):
         load(run)
     make_model(run / "model.onnx", "invert")
     assert load(run, device="cpu").path == run / "model.onnx"
     assert load(run, translator="default", device="cpu").recipe == "test"
-    with pytest.raises(ModelError, match="'default', not 'AtoB'"):
+    with pytest.raises(ModelError, match="'default', and no 'AtoB'"):
         load(run, translator="AtoB", device="cpu")
 
 

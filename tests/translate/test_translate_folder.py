@@ -291,15 +291,15 @@ def test_a_model_that_makes_alpha_keeps_its_own(model, tmp_path):
 def test_nothing_to_do_or_nowhere_to_write_is_told_at_once(model, photos, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
-    for inputs in ([tmp_path / "empty"], [tmp_path / "nowhere"], [f"{photos}/*.gif"], []):
+    for inputs in ([tmp_path / "empty"], [tmp_path / "nowhere"] * 2, [f"{photos}/*.gif"], []):
         with pytest.raises(UserError, match="no images found"):
             translate_folder(model(), inputs, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(UserError, match="cannot be written"):
             translate_folder(model(), photos, out)
-    with pytest.raises(UserError, match="is a folder"):
-        translate_folder(model(), photos / "1.png", tmp_path / "result.png")
+    with pytest.raises(UserError, match=r"is a single image, and the input is a folder"):
+        translate_folder(model(), photos, tmp_path / "result.png")
     with pytest.raises(UserError, match="label"):
         translate_folder(model("labelled", labels=["a"]), photos, tmp_path / "out", label="b")
 

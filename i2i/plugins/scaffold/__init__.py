@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2i.errors import PluginError
+from i2i.extras import run_command
 from i2i.plugins.names import KINDS, nearest
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def next_commands(name: str, kind: str, folder: Path) -> list[str]:
     name = name.removeprefix(PREFIX)
     path = str(folder) if folder.is_absolute() else f"./{folder}"  # pip takes a bare name for one on the index
     data = " --data FOLDER" if kind == "dataset" else ""
-    install, run = ("uv pip install", "uv run i2i") if "UV" in os.environ else ("pip install", "i2i")
+    install, run = "uv pip install" if "UV" in os.environ else "pip install", run_command()
     use = USES[kind].format(name=name).removeprefix("i2i ")
     return [f"{install} -e {shlex.quote(path)}", f"{run} plugins check {name}{data}", f"{run} {use}"]
 

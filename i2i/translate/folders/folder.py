@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Literal, get_args
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, get_args
 
-from i2i.errors import UserError
+from i2i.errors import UserError, short_repr
 from i2i.images import MAX_PIXELS
 from i2i.images.pixels import AlphaRule
 from i2i.runtime.network import LoadedModel
@@ -49,7 +48,8 @@ def translate_folder(
     Args:
         model: as `i2i.load` gives it.
         inputs: files, folders (searched through, their structure is kept) and globs.
-        out: folder of the outputs, outside of the input folders; made if it is not there.
+        out: folder of the outputs, outside of the input folders; made if it is not there. For a single file, also the
+            name of an image file to write.
         label: the target of all of them, by name or number.
         batch: most images that go through the network together: those of equal size among so many neighbours, and no
             more than some 64 MB with their outputs.
@@ -87,15 +87,25 @@ def translate_folder(
     network = model.network
     network.check_command("translate")
     network.label_index(label)
-    items = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    items = _paths(inputs)
     tiling = Tiling(network.interruptible(), tile)
     existing = existing_rule(overwrite=overwrite, skip_existing=skip_existing)
     pixels = OutputPixels.of_model(network.info)
     plan = plan_folder(items, out, pixels, existing=existing, frames=frames, max_pixels=max_pixels)
     workers = workers or min(_MAX_WORKERS, (os.cpu_count() or 1) + 1)
-    settings = FolderSettings(Path(out), label, batch, alpha, max_pixels, keep_metadata, existing, workers)
+    settings = FolderSettings(plan.folder, label, batch, alpha, max_pixels, keep_metadata, existing, workers)
     results = FolderPipeline(network.interruptible(), tiling, settings).results(plan.images)
     return Results(results, len(plan.images), [model.notes, plan.notes, tiling.notes])
+
+
+def _paths(inputs: Any) -> list[PathLike]:
+    several = isinstance(inputs, Iterable) and not isinstance(inputs, str | bytes | os.PathLike)
+    items = list(inputs) if several else [inputs]
+    for item in items:
+        if not isinstance(item, str | os.PathLike):
+            what = f"{short_repr(item)} of type {type(item).__name__}"
+            raise UserError(f"inputs are paths and patterns, not {what}; `Model.translate` takes images")
+    return items
 
 
 def _check_choice(option: str, value: str, known: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
 import os
 from collections import defaultdict
@@ -10,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from i2i.errors import UserError
-from i2i.files import natural_order, printable
+from i2i.errors import ErrorKind, UserError
+from i2i.files import natural_order, printable, user_path
 from i2i.images import READABLE
 from i2i.images.search import Found, search_folder
 
@@ -28,6 +29,7 @@ class InputFile:
         place: folder of its output, relative to the output folder.
         linked: whether it is a symbolic link.
         problem: why it cannot be read, if that is known already; else empty.
+        missing: whether there is no such file.
         frame: number of the frame; None: the file as a whole.
         names: names reserved for its output, the preferred one first; empty until all inputs are known.
         skip: whether its output exists and is kept.
@@ -38,6 +40,7 @@ class InputFile:
     place: str
     linked: bool = False
     problem: str = ""
+    missing: bool = False
     frame: int | None = None
     names: tuple[str, ...] = ()
     skip: bool = False
@@ -78,7 +81,7 @@ def find_inputs(items: Sequence[PathLike], out: Path) -> InputFiles:
     """Finds the inputs that `items` mean; matches of a glob inside the folder `out` are earlier outputs, and left out.
 
     Raises:
-        UserError: no image is found.
+        UserError: no image is found, or an item is no path.
     """
     inputs, known, real = InputFiles(), defaultdict[str, set[str]](set), cache(real_path)
     for item in items:
@@ -87,11 +90,19 @@ def find_inputs(items: Sequence[PathLike], out: Path) -> InputFiles:
             if name not in names:
                 names.add(name)
                 inputs.files.append(file)
-    if not any(not file.problem and os.path.lexists(file.path) for file in inputs.files):
-        problem = next((f"{printable(file.path)}: {file.problem}" for file in inputs.files if file.problem), "")
-        places = " ".join(printable(item) for item in items) or "nothing"
-        raise UserError(f"no images found in {places}" + (f" ({problem})" if problem else ""))
+    if all(file.problem for file in inputs.files):
+        raise _nothing_found(items, inputs)
     return inputs
+
+
+def _nothing_found(items: Sequence[PathLike], inputs: InputFiles) -> UserError:
+    """The error for inputs among which there is no image: the reason for the first, or what was left out."""
+    first = next(iter(inputs.files), None)
+    if first is not None and len(items) == 1 and first.missing:
+        return UserError(first.problem, kind=ErrorKind.MISSING, path=printable(first.path))
+    reasons = [f"{printable(file.path)}: {file.problem}" for file in inputs.files][:1] or inputs.notes[:1]
+    places = " ".join(printable(item) for item in items) or "nothing"
+    return UserError(f"no images found in {places}" + "".join(f" ({reason})" for reason in reasons))
 
 
 def real_path(path: PathLike) -> str:
@@ -105,15 +116,26 @@ def is_within(path: str, folder: str) -> bool:
 
 
 def _item_files(item: PathLike, out: Path, inputs: InputFiles) -> Iterator[InputFile]:
-    if not os.fspath(item):
-        raise UserError("an input has an empty name")
-    path = Path(item)
+    path = user_path(item, "an input")
     if path.is_dir():
         yield from _folder_files(path, path, inputs)
-    elif not os.path.lexists(path) and glob.has_magic(os.fspath(item)):
+    elif os.path.lexists(path):
+        yield InputFile(os.fspath(path.parent), path.name, "", path.is_symlink())
+    elif glob.has_magic(os.fspath(item)):
         yield from _glob_files(path, out, inputs)
     else:
-        yield InputFile(os.fspath(path.parent), path.name, "", path.is_symlink())
+        problem = f"no such file or folder{_near(path)}"
+        yield InputFile(os.fspath(path.parent), path.name, "", problem=problem, missing=True)
+
+
+def _near(path: Path) -> str:
+    """The name beside a missing file that is most like its own, as a question; empty if none is like it."""
+    try:
+        names = [printable(name) for name in os.listdir(path.parent)]  # noqa: PTH208 - names alone
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.8)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _glob_files(pattern: Path, out: Path, inputs: InputFiles) -> Iterator[InputFile]:

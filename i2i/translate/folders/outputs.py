@@ -6,13 +6,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from i2i.errors import ErrorKind, UserError
-from i2i.files import clear_leftovers, printable, temporary_path
-from i2i.images import READABLE, can_hold
+from i2i.errors import ErrorKind, FileError, UserError
+from i2i.files import clear_leftovers, printable, temporary_path, user_path
+from i2i.images import READABLE, WRITABLE, can_hold
 from i2i.images.errors import kind_and_reason
 from i2i.runtime.metadata import Metadata
 from i2i.translate.folders.inputs import PathLike, is_within, real_path
@@ -46,18 +47,43 @@ class OutputPixels:
         return ending if self.held_by(f"any{ending}") else ".npy"
 
 
+class OutputPlace(NamedTuple):
+    """Where results are written.
+
+    Attributes:
+        folder: the folder.
+        name: name of the only result in it; empty where results are named after their inputs.
+    """
+
+    folder: Path
+    name: str = ""
+
+
+def output_place(out: PathLike) -> OutputPlace:
+    """A folder for results, or a file for one where the name ends like that of an image and no folder has it.
+
+    Raises:
+        UserError: it has no name, or that of an image in a format that cannot be written.
+    """
+    path = user_path(out, "the output folder")
+    ending = path.suffix.lower()
+    if ending not in READABLE or path.is_dir():
+        return OutputPlace(path)
+    if ending not in WRITABLE:
+        raise UserError(f"{ending} files cannot be written; choose another ending, such as .png", path=printable(path))
+    return OutputPlace(path.parent, path.name)
+
+
 def output_folder(out: PathLike) -> Path:
     """The path of a folder for results.
 
     Raises:
         UserError: it has no name, or that of an image.
     """
-    if not os.fspath(out):
-        raise UserError("the output folder has an empty name")
-    folder = Path(out)
-    if folder.suffix.lower() in READABLE and not folder.is_dir():
-        raise UserError("the output is a folder, and this is the name of an image", path=printable(folder))
-    return folder
+    place = output_place(out)
+    if place.name:
+        raise UserError("the output is a folder, and this is the name of an image", path=printable(out))
+    return place.folder
 
 
 def refuse_existing(outputs: Sequence[Path]) -> None:
@@ -90,6 +116,22 @@ def with_format(place: Path, pixels: OutputPixels, dtype: DTypeLike) -> Path:
         return place
     ending = pixels.safe_ending
     return place.with_suffix(ending) if place.suffix.lower() in READABLE else place.with_name(place.name + ending)
+
+
+def refuse_loss(output: Path, image: np.ndarray, pixels: OutputPixels) -> None:
+    """Makes sure that an output can hold a result ``(H, W, C)``; one whose name the user chose may not.
+
+    Raises:
+        FileError: it would lose channels, depth or units.
+    """
+    if pixels.held_by(output.name, image.dtype):
+        return
+    what = f"{pixels.channels} channels of {8 * image.itemsize} bits" + (
+        " in units of their own" if pixels.exact else ""
+    )
+    advice = ", or leave transparency out with --alpha drop" if pixels.channels == 4 else ""
+    reason = f"{output.suffix} cannot hold the result, {what}; choose {pixels.safe_ending}{advice}"
+    raise FileError(ErrorKind.UNSUPPORTED, reason)
 
 
 def make_writable(folder: Path) -> bool:

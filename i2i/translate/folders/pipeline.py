@@ -30,7 +30,7 @@ from i2i.runtime.network import ExportedNetwork
 from i2i.translate.folders.decoding import Decoded, DecodeJob, Decoder
 from i2i.translate.folders.memory_budget import MemoryBudget
 from i2i.translate.folders.outcomes import failed, known_result, skipped
-from i2i.translate.folders.outputs import inside
+from i2i.translate.folders.outputs import OutputPixels, inside, refuse_loss
 from i2i.translate.folders.plan import ExistingRule, PlannedImage
 from i2i.translate.pictures import attach_alpha, to_output
 from i2i.translate.results import Result
@@ -103,6 +103,7 @@ class FolderPipeline:
 
     def __init__(self, network: ExportedNetwork, tiling: Tiling, settings: FolderSettings) -> None:
         self.network, self.tiling, self.settings = network, tiling, settings
+        self._exact = OutputPixels.of_model(network.info).exact
         self.budget = MemoryBudget(_MAX_BYTES, _MIN_IMAGES)
         self._stopped = threading.Event()
         self.decoder = Decoder(
@@ -260,6 +261,7 @@ class FolderPipeline:
                     raise FileError(ErrorKind.OUT_OF_RANGE, "the model gave values that are not finite")
                 image = attach_alpha(to_output(image, self.network.info, decoded.dtype), decoded.alpha)
                 output = planned.output_for(image.shape[2], image.dtype, decoded.format, (height, width))
+                refuse_loss(output, image, OutputPixels(image.shape[2], self._exact))
                 self._open_folder(output.parent)
                 write_image(
                     output,

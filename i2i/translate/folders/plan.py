@@ -18,7 +18,7 @@ from i2i.files import printable
 from i2i.images import MAX_PIXELS, WRITABLE, can_hold, count_frames
 from i2i.translate.folders.inputs import InputFile, InputFiles, PathLike, find_inputs, real_path
 from i2i.translate.folders.names import as_is, name_candidates, reserve_names, without_case
-from i2i.translate.folders.outputs import OutputPixels, inside, make_writable, output_folder, outputs_exist
+from i2i.translate.folders.outputs import OutputPixels, inside, make_writable, output_place, outputs_exist
 
 ExistingRule = Literal["refuse", "overwrite", "skip"]
 """What to do if outputs exist: refuse to begin, overwrite them, or skip their inputs."""
@@ -88,10 +88,12 @@ class FolderPlan:
     """The images to translate.
 
     Attributes:
+        folder: the folder of all outputs.
         images: the planned images, in the order of the inputs.
         notes: lines about files with other endings, and about links to folders that were searched already.
     """
 
+    folder: Path
     images: Sequence[PlannedImage]
     notes: list[str] = field(default_factory=list)
 
@@ -109,7 +111,8 @@ def plan_folder(
 
     Args:
         inputs: files, folders (searched through, their structure is kept) and globs.
-        out: folder of the outputs, outside of the input folders; made if it is not there.
+        out: folder of the outputs, outside of the input folders; made if it is not there. For a single file, also the
+            name of an image file to write.
         pixels: what the outputs' formats must be able to hold.
         existing: what to do if outputs exist.
         frames: whether each frame or page of a file is translated, or only the first.
@@ -122,7 +125,7 @@ def plan_folder(
         UserError: no input is found, outputs exist and that is not allowed, an output would fall on an input or into
             an input folder, or the output folder cannot be written.
     """
-    folder = output_folder(out)
+    folder, name = output_place(out)
     found = find_inputs(inputs, folder)
     _refuse_folders_within_inputs(found, folder)
     fold = without_case if make_writable(folder) else as_is
@@ -130,7 +133,10 @@ def plan_folder(
         found.files = [frame for file in found.files for frame in _frames(file, max_pixels)]
     folder_of = cache(lambda place: fold(real_path(folder / place)))
     _refuse_links_leading_out(found, folder)
-    reserve_names((file for file in found.files if not file.problem), pixels, folder_of, fold)
+    if name:
+        only = _one_file(found, folder / name)
+        only.place, only.names = "", (name,)
+    reserve_names((file for file in found.files if not file.problem and not file.names), pixels, folder_of, fold)
     for file in found.files:
         candidates = (candidate for candidate in name_candidates(file, pixels) if candidate is not None)
         file.names = file.names or tuple(candidate.name() for candidate in candidates)
@@ -140,7 +146,7 @@ def plan_folder(
     if done and existing == "refuse":
         first = next(output for output in images[done[0]].outputs if os.path.lexists(output))
         raise outputs_exist(first, len(done), len(images), "--overwrite or --skip-existing")
-    return FolderPlan(images, found.notes)
+    return FolderPlan(folder, images, found.notes)
 
 
 def existing_rule(*, overwrite: bool, skip_existing: bool) -> ExistingRule:
@@ -152,6 +158,15 @@ def existing_rule(*, overwrite: bool, skip_existing: bool) -> ExistingRule:
     if overwrite and skip_existing:
         raise UserError("--overwrite and --skip-existing exclude each other")
     return "overwrite" if overwrite else "skip" if skip_existing else "refuse"
+
+
+def _one_file(inputs: InputFiles, output: Path) -> InputFile:
+    """The only input, for an output that is a file."""
+    if inputs.searched or len(inputs.files) != 1:
+        count = len({file.path for file in inputs.files})
+        what = "a folder" if inputs.searched else f"{count} files" if count > 1 else "several frames"
+        raise UserError(f"is a single image, and the input is {what}; give a folder after -o", path=printable(output))
+    return inputs.files[0]
 
 
 def _frames(file: InputFile, max_pixels: int) -> Iterator[InputFile]:
