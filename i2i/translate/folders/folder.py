@@ -48,8 +48,7 @@ def translate_folder(
     Args:
         model: as `i2i.load` gives it.
         inputs: files, folders (searched through, their structure is kept) and globs.
-        out: folder of the outputs, outside of the input folders; made if it is not there. For a single file, also the
-            name of an image file to write.
+        out: folder of the outputs, outside of the input folders, made if missing; for one file also an image's name.
         label: the target of all of them, by name or number.
         batch: most images that go through the network together: those of equal size among so many neighbours, and no
             more than some 64 MB with their outputs.
