@@ -93,7 +93,8 @@ class Translator:
         example: a tensor for each input, by name and in the order in which `module` takes them: ``image``, and where
             the recipe has them ``label`` ``(N,)`` int64 and ``noise`` ``(N, Z)``. Only their shapes and types matter.
         source: key of the batch that holds the input image in validation: ``target`` for a translator back.
-        target: key of the image that the output should equal; None when there is none, as with unpaired images.
+        target: key of the image that the output should equal; None when there is none, as with unpaired images, where
+            another target than the source is refused.
         labels: names of the label values, stored in the exported file.
 
     Example:

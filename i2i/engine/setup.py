@@ -13,6 +13,7 @@ from i2i.api import Phase, Recipe
 from i2i.config import RunConfig
 from i2i.data.batches import to_device
 from i2i.data.loading import Data, open_data
+from i2i.engine.checks.targets import check_targets
 from i2i.engine.context import StepContext
 from i2i.engine.device.launch import compute_dtype
 from i2i.engine.device.networks import move_to_device, recipe_networks
@@ -31,14 +32,16 @@ def open_training(config: RunConfig, plugins: Plugins, fabric: Fabric) -> tuple[
     Raises:
         ConfigError: options do not fit each other, the images or the number of processes.
         DataError: the data cannot be used.
-        PluginError: the recipe or a component contradicts itself.
+        PluginError: the recipe or a component contradicts itself, or validation would compare unrelated images.
     """
     batch, world = config.train.batch_size, fabric.world_size
     if batch % world:
         raise ConfigError(f"train.batch_size={batch} cannot be shared by {world} processes: set a multiple of {world}")
     recipe = build_recipe(plugins, config.recipe, config.options)
     data = open_data(config.data, plugins, needs=recipe.needs, paired=recipe.paired, seed=config.seed)
-    return build_training(config, plugins, data, fabric), data
+    training = build_training(config, plugins, data, fabric)
+    check_targets(training, data)
+    return training, data
 
 
 def build_training(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Training:
@@ -79,6 +82,7 @@ def build_training(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabr
         averages=averages,
         context=context,
         data=DataSpec(on_device, data.value_type, data.labels, len(data.train)),
+        precision={torch.float32: "fp32", torch.bfloat16: "bf16", torch.float64: "fp64"}[dtype],
         health=health,
     )
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
 from typing import Any
 
 import torch
@@ -16,13 +15,14 @@ from torch.optim.swa_utils import AveragedModel
 from i2i.api import Recipe, Translator
 from i2i.components.inference import inference_translators
 from i2i.config import RunConfig
-from i2i.engine.checks.outputs import check_losses, checked_outputs, failing_component
+from i2i.engine.checks.failures import StepFailures
+from i2i.engine.checks.outputs import check_losses, checked_outputs
 from i2i.engine.context import StepContext
 from i2i.engine.device.networks import average_gradients
 from i2i.engine.health import Health
 from i2i.engine.health.finite import divergence_error, fetch_numbers, gradient_norm, weights_probe
 from i2i.engine.optim import PhaseOptimizer, rate_factor
-from i2i.errors import PluginError, attributed_to
+from i2i.errors import PluginError
 from i2i.plugins.builder import Built
 
 Batch = dict[str, Tensor]
@@ -60,6 +60,7 @@ class Training:
         averages: moving averages of the exported networks by name; empty without averaging.
         context: random numbers and image pools for the recipe.
         data: shapes, types and labels of the data.
+        precision: in which the networks compute: ``fp32``, ``bf16`` or ``fp64``.
         health: observes steps and warns.
         step: finished steps.
         phases_run: the phases that have run in this process.
@@ -77,6 +78,7 @@ class Training:
     averages: dict[str, AveragedModel]
     context: StepContext
     data: DataSpec
+    precision: str
     health: Health
     step: int = 0
     phases_run: set[str] = field(default_factory=set)
@@ -172,13 +174,13 @@ class Training:
         once = len(batches) == 1 and not every_phase
         if once:
             self._freeze_all_but(due)
-            batches = [self._with_shared(batches[0])]
+            batches = [self._with_shared(batches[0], due)]
         for one in due:
             self._freeze_all_but([one])
             self.context.turn = 0 if every_phase else one.phase.turn(self.step, self.steps)
             one.optimizer.zero_grad(set_to_none=True)
             for batch in batches:
-                losses = self._losses(one, batch if once else self._with_shared(batch), first=first)
+                losses = self._losses(one, batch if once else self._with_shared(batch, [one]), first=first)
                 with self._attributed(f"phase '{one.phase.name}', backward pass"):
                     (torch.stack(list(losses.values())).sum() / len(batches)).backward()
                 for name, loss in losses.items():
@@ -189,8 +191,8 @@ class Training:
             with self.health.observe_update(one.phase.name, one.parameters):
                 one.step(self._rate_factor())
 
-    def _with_shared(self, batch: Batch) -> Batch:
-        with self._attributed("shared"):
+    def _with_shared(self, batch: Batch, phases: Sequence[PhaseOptimizer]) -> Batch:
+        with self._attributed(f"before phase {' and '.join(repr(one.phase.name) for one in phases)}, shared"):
             return batch | self.recipe.shared(self.nets, batch, self.context)
 
     def _losses(self, one: PhaseOptimizer, batch: Batch, *, first: bool) -> Mapping[str, Tensor]:
@@ -207,8 +209,8 @@ class Training:
         return factor * self.rate_scale
 
     def _attributed(self, where: str) -> AbstractContextManager[None]:
-        """An error inside names the recipe, and the component that it came from."""
-        return attributed_to(f"{self.owner}, {where}", partial(failing_component, self.components, self.recipe))
+        """An error inside names the recipe, network, component and precision that it came from."""
+        return StepFailures(self.owner, self.recipe, self.components, self.modules, self.precision).named(where)
 
     def _freeze_all_but(self, learning: Sequence[PhaseOptimizer]) -> None:
         """Lets gradients reach only the parameters of these phases."""

@@ -6,7 +6,6 @@ was expected, instead of by an error of torch far behind its cause.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from i2i.api import Recipe
 from i2i.errors import PluginError
 from i2i.plugins.builder import Built
 
@@ -39,24 +37,6 @@ def check_losses(who: str, losses: Any, *, first: bool) -> None:
             raise PluginError(f"{who}: loss '{name}' must be finite, and is {loss.item()} in its first step")
     if not any(loss.requires_grad for loss in losses.values()):
         raise PluginError(f"{who}: no loss depends on the networks that the phase trains: something is detached")
-
-
-def failing_component(components: Iterable[Built], recipe: Recipe, error: BaseException) -> str:
-    """`` in COMPONENT`` for the innermost component that an error passed through, unless it is the recipe's own code.
-
-    Args:
-        components: what the recipe built.
-        recipe: whose functions may be called by components, as a critic is by a penalty.
-        error: with its traceback.
-    """
-    names = {id(built.module): built.who for built in components}
-    found = ""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if who := names.get(id(frame.f_locals.get("self"))):
-            found = f", in {who}"
-        elif frame.f_globals.get("__name__") == type(recipe).__module__:
-            found = ""
-    return found
 
 
 @contextmanager

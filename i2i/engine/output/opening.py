@@ -14,7 +14,7 @@ from i2i.engine.state import Training
 
 
 def run_facts(training: Training, fabric: Fabric) -> dict[str, Any]:
-    """Device, number of processes and parameters of each network, by their names in the summary."""
+    """Device, number of processes, precision and parameters of each network, by their names in the summary."""
     device = torch.cuda.get_device_name() if fabric.device.type == "cuda" else str(fabric.device)
     start_from = training.config.train.start_from
     parameters = {
@@ -23,7 +23,8 @@ def run_facts(training: Training, fabric: Fabric) -> dict[str, Any]:
         if next(module.parameters(), None) is not None
     }
     started = {"started from": start_from} if start_from else {}
-    return {"device": device, "processes": fabric.world_size, **started, **parameters}
+    machine = {"device": device, "processes": fabric.world_size, "precision": training.precision}
+    return machine | started | parameters
 
 
 def opening_lines(training: Training, data: Data, facts: Mapping[str, Any], where: str = "") -> list[str]:
