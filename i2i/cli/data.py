@@ -129,6 +129,7 @@ def _record(result: DatasetCheck, recipe: str | None) -> dict[str, Any]:
         "refusal": result.refusal,
         "counts": counts(result.findings),
         "warnings": result.warnings,
+        "notes": result.notes,
         "findings": [finding.as_dict() for finding in result.findings],
     }
 
@@ -147,6 +148,8 @@ def _show(result: DatasetCheck) -> None:
         for split, what, one in (("train", "training", result.train), ("val", "validation", result.val))
     )
     _say(f"{result.name}: layout {result.layout}, {used} samples can be used")
+    for note in result.notes:
+        _say(f"note: {note}")
     number = counts(result.findings)
     if not number:
         _say("nothing found that is wrong")
@@ -160,6 +163,11 @@ def _show(result: DatasetCheck) -> None:
 
 
 def _list(kind: str, findings: list[DataFinding]) -> None:
+    from i2i.data.checks.findings import SUMMARIES
+
+    if kind == "small" and len(findings) > 1:  # one setting is the cause of all
+        _say(f"warning: {len(findings)} {SUMMARIES[kind]}, such as {findings[0].line} (--json lists all)")
+        return
     some = findings if findings[0].severity == "error" else findings[:MAX_WARNINGS]
     for finding in some:
         _say(f"{finding.severity}: {finding.line}")

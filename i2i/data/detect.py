@@ -70,7 +70,7 @@ def find_layout(config: DataConfig, plugins: Plugins, root: Path | None, require
         if best:
             return best[0]
         fitting |= asked
-    raise DataError(_nothing_fits(components, fitting, root, requirements))
+    raise DataError(_nothing_fits(components, fitting, root, requirements, degraded=config.degrade is not None))
 
 
 def _nothing_fits(
@@ -78,6 +78,8 @@ def _nothing_fits(
     fitting: Mapping[str, DatasetComponent],
     root: Path | None,
     requirements: Requirements,
+    *,
+    degraded: bool,
 ) -> str:
     """Why no component can be used; `fitting` are those that read the folder, but do not give what is required."""
     needs = ", ".join(sorted(requirements.keys))
@@ -93,5 +95,23 @@ def _nothing_fits(
             f"{root}: the recipe needs pairs, and the images of the two folders have different names; "
             "--set data.layout=images takes them all as pictures, where data.degrade makes the pairs"
         )
+    missing = requirements.keys - {key for component in fitting.values() for key in component.gives or ()}
+    if missing & ({"label"} if degraded else {"source", "label"}):
+        return f"{root}: {_advice(missing, requirements)}"
     gives = "; ".join(f"{name} gives {', '.join(sorted(c.gives or ()))}" for name, c in fitting.items())
     return f"{root}: the recipe needs {needs}, but layout {gives}"
+
+
+def _advice(missing: frozenset[str], requirements: Requirements) -> str:
+    """What to give a recipe, or which one to take, for a folder of images without the keys that are missing."""
+    if "label" in missing:
+        return (
+            "images without classes, and the recipe needs a folder for each class, such as zebra/1.jpg and horse/1.jpg"
+        )
+    if requirements.paired is False:
+        return "images of one kind, and the recipe needs two: a folder for each, such as trainA and trainB"
+    return (
+        "single images, and the recipe needs pairs of source and target: side by side in a file, or in two folders "
+        "under the same names. Without pairs: cyclegan with two folders, srresnet to enlarge, or "
+        "--set data.degrade=NAME, which makes each source out of its image"
+    )

@@ -17,6 +17,10 @@ NO_IMAGE = "a folder, not an image"
 """The problem of a folder whose name ends like that of an image; its content is searched nevertheless."""
 
 
+MAX_ENDINGS = 20
+"""Endings of files that are left out that a note names."""
+
+
 class Found(NamedTuple):
     """Something in a searched folder: an image, or a folder with a problem.
 
@@ -93,9 +97,19 @@ def search_folder(root: str | os.PathLike[str], endings: Collection[str]) -> Sea
                 (links if entry.linked else folders).append(_below(folder, entry.name))
     search.found = _in_order(start, listings)
     if others:
-        common = ", ".join(f"{printable(ending) or 'none'} {count}" for ending, count in others.most_common(4))
-        search.notes.append(f"{printable(start)}: {others.total()} files with other endings left out ({common})")
+        search.notes.append(
+            f"{printable(start)}: {others.total()} files with other endings left out ({_counted(others)})"
+        )
     return search
+
+
+def _counted(others: Counter[str]) -> str:
+    """The endings and how many files have each, those beyond `MAX_ENDINGS` together."""
+    common = others.most_common(MAX_ENDINGS)
+    parts = [f"{printable(ending) or 'none'} {count}" for ending, count in common]
+    if rest := len(others) - len(common):
+        parts.append(f"{rest} further endings {others.total() - sum(count for _, count in common)}")
+    return ", ".join(parts)
 
 
 def _listing(folder: str, endings: Collection[str], notes: list[str], others: Counter[str]) -> list[_Entry]:

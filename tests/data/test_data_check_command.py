@@ -121,3 +121,49 @@ def test_an_unknown_option_of_a_layout_is_one_line(tmp_path):
     done = checked(tmp_path / "data", "--set", "data.layout={name: folders, windw: 3}")
     assert isinstance(done.exception, i2i.ConfigError)
     assert "dataset 'folders', option windw: " in str(done.exception)
+
+
+def test_many_small_images_are_told_once_and_each_in_json(tmp_path):
+    images(tmp_path / "data")
+    files = sorted((tmp_path / "data").rglob("*.png"))
+    done = checked(tmp_path / "data", "--set", "data.size=128")
+    assert done.exit_code == 0, done.output
+    lines = [line for line in done.stdout.splitlines() if line.startswith("warning: ") and "data.size" in line]
+    first = files[0]
+    size = f"{SIZE}x{SIZE} pixels, and data.size is 128"
+    assert lines == [
+        f"warning: {len(files)} images are much smaller than data.size, such as {first}: {size} (--json lists all)"
+    ]
+    record = json.loads(checked(tmp_path / "data", "--set", "data.size=128", "--json").stdout)
+    assert record["counts"]["small"] == len(files) == sum(one["kind"] == "small" for one in record["findings"])
+
+
+def test_files_that_no_layout_looks_at_are_counted_by_ending(tmp_path):
+    images(tmp_path / "data")
+    for number in range(30):
+        (tmp_path / "data" / f"x.{number:02d}").touch()
+    for name in ("a.heic", "b.HEIC", "c.mp4", "README"):
+        (tmp_path / "data" / name).touch()
+    done = checked(tmp_path / "data")
+    (note,) = (line for line in done.stdout.splitlines() if line.startswith("note: "))
+    assert note.startswith(f"note: {tmp_path / 'data'}: 34 files with other endings left out (.heic 2, ")
+    counts = note[note.index("(") + 1 : -1].split(", ")
+    assert sum(int(one.rpartition(" ")[2]) for one in counts) == 34
+    assert counts[-1].startswith("13 further endings 13")
+    assert json.loads(checked(tmp_path / "data", "--json").stdout)["notes"] == [note.removeprefix("note: ")]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ("pix2pix", "single images, and the recipe needs pairs of source and target"),
+        ("pix2pix", "Without pairs: cyclegan with two folders, srresnet to enlarge"),
+        ("cyclegan", "images of one kind, and the recipe needs two: a folder for each, such as trainA and trainB"),
+        ("stargan", "images without classes, and the recipe needs a folder for each class, such as zebra/1.jpg"),
+    ],
+)
+def test_a_folder_of_photos_is_told_what_it_lacks_and_what_it_is_good_for(tmp_path, recipe, said):
+    images(tmp_path / "photos")
+    done = checked(tmp_path / "photos", "--recipe", recipe)
+    assert str(done.exception).startswith(f"{tmp_path / 'photos'}: ")
+    assert said in str(done.exception)

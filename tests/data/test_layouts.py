@@ -61,7 +61,11 @@ def test_the_layout_follows_from_folder_and_recipe(tmp_path, folder, recipe, lay
     ("folder", "recipe", "reason"),
     [
         ("other names", "pix2pix", "needs pairs, and the images of the two folders have different names"),
-        ("pictures", "cgan", "the recipe needs label, target, but layout images gives target"),
+        (
+            "pictures",
+            "cgan",
+            "images without classes, and the recipe needs a folder for each class, such as zebra/1.jpg",
+        ),
         ("classes", "srresnet", "layout classes gives label, target"),
     ],
 )

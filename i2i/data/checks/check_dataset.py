@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from i2i.data.sample_checks import check_keys
 from i2i.data.source import DataSource, Split, find_source, open_splits
 from i2i.errors import DataError, ErrorKind
 from i2i.files import printable
+from i2i.images import READABLE
+from i2i.images.search import search_folder
 from i2i.plugins import Plugins
 
 MAX_DRAWN = 8
@@ -84,6 +87,7 @@ class DatasetCheck:
         val: the validation samples.
         findings: errors, then warnings.
         warnings: the warnings in a few lines.
+        notes: lines about files in the data folder that no layout looks at.
         refusal: why the data cannot be used at all; empty if they can.
     """
 
@@ -91,6 +95,7 @@ class DatasetCheck:
     val: CheckedSplit
     findings: list[DataFinding] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     refusal: str = ""
 
     @property
@@ -164,7 +169,8 @@ def check_dataset(
     )
     errors = [*_left_out_findings(train, val), *(f for one in (train, val) for s in one.samples for f in s.findings)]
     findings = [*dict.fromkeys(errors), *warnings]
-    return DatasetCheck(train, val, findings, summary(warnings, train.samples), refusal)
+    notes = _notes({source.root, val_source.root}) if everything and source.layout.built_in else []
+    return DatasetCheck(train, val, findings, summary(warnings, train.samples), notes, refusal)
 
 
 def image_types(samples: Sequence[CheckedSample]) -> dict[str, ImageType]:
@@ -174,6 +180,10 @@ def image_types(samples: Sequence[CheckedSample]) -> dict[str, ImageType]:
         for key, value in sample.values.items():
             types.setdefault(key, ImageType()).add(value)
     return types
+
+
+def _notes(roots: set[Path | None]) -> list[str]:
+    return [note for root in sorted(filter(None, roots)) for note in search_folder(root, READABLE).notes]
 
 
 def _collector(source: DataSource) -> FactsCollector:

@@ -31,6 +31,13 @@ WARNINGS = {
 }
 """Kinds of findings that are only reported -> their names in tables."""
 
+SUMMARIES = {
+    "duplicate": "validation samples are in the training data too",
+    "small": "images are much smaller than data.size",
+    "mode": "images are unlike most in channels or bits",
+}
+"""Kinds of warnings of which one line may stand for all -> what that says behind their number."""
+
 _KINDS = {
     ErrorKind.CUT_OFF: "truncated",
     ErrorKind.EMPTY: "truncated",

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from i2i.config import DataConfig
-from i2i.data.checks.findings import DataFinding
+from i2i.data.checks.findings import SUMMARIES, DataFinding
 from i2i.data.checks.sample_checker import CheckedSample, CheckedValue
 
 RARE_CLASS_FACTOR = 10
@@ -61,11 +61,7 @@ def summary(findings: Sequence[DataFinding], train: Sequence[CheckedSample]) -> 
             count = sum(key in sample.values and sample.values[key].file in files for sample in train)
             share = f"{100 * count / total:.3g} % of the training {key}s are constant images"
             lines.append(f"{share} ({count} of {total}), such as {constant[0].line}")
-    for kind, what in (
-        ("duplicate", "validation samples are in the training data too"),
-        ("small", "images are much smaller than data.size"),
-        ("mode", "images are unlike most in channels or bits"),
-    ):
+    for kind, what in SUMMARIES.items():
         some = [f for f in findings if f.kind == kind]
         if some:
             lines.append(f"{len(some)} {what}, such as {some[0].line}")
