@@ -10,17 +10,9 @@ import pytest
 
 from i2i.config import DataConfig
 from i2i.data.loading import open_data
-from i2i_samples.datasets import (
-    DayNight,
-    DayNightConfig,
-    Facades,
-    FacadesConfig,
-    Pictures,
-    PicturesConfig,
-    Styles,
-    StylesConfig,
-)
+from i2i_samples.datasets import DayNight, Facades, Pictures, Styles
 from i2i_samples.facades import PALETTE, draw_facade
+from i2i_samples.options import DayNightConfig, FacadesConfig, PicturesConfig, StylesConfig
 from i2i_samples.styles import STYLES, restyle
 
 SETS = {

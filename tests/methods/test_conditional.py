@@ -20,7 +20,8 @@ from i2i.plugins.builder import Builder
 from i2i.translate.model import Model
 from i2i_conditional import dcgan
 from i2i_conditional.stargan_networks import LabelledGenerator
-from i2i_samples.datasets import Styles, StylesConfig
+from i2i_samples.datasets import Styles
+from i2i_samples.options import StylesConfig
 
 PLUGINS = Plugins()
 LABELS = ("day", "night", "snow", "blueprint")

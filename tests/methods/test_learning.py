@@ -9,7 +9,8 @@ from PIL import Image
 import i2i
 from i2i.images import image_info, read_image
 from i2i.translate.folders.folder import translate_folder
-from i2i_samples.datasets import Styles, StylesConfig
+from i2i_samples.datasets import Styles
+from i2i_samples.options import StylesConfig
 
 
 def logged(run, name):
