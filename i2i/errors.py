@@ -5,6 +5,7 @@ errors apart looks at the class and at `kind`, never at the message.
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -138,6 +139,16 @@ def short_repr(value: object) -> str:
     return " ".join(text.split())[:60]
 
 
+def plugin_failures() -> tuple[type[BaseException], ...]:
+    """What somebody else's code may raise and must not end the process by, for an ``except`` clause.
+
+    KeyboardInterrupt is among them only where it cannot come from the keyboard: where SIGINT has another handler than
+    Python's, as it has in the command line.
+    """
+    interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return (Exception, SystemExit) if interruptible else (Exception, SystemExit, KeyboardInterrupt)
+
+
 @contextmanager
 def attributed_to(who: str, detail: Callable[[BaseException], str] = lambda error: "") -> Iterator[None]:
     """Turns any error inside into a `PluginError` of one line that names `who`.
@@ -149,7 +160,7 @@ def attributed_to(who: str, detail: Callable[[BaseException], str] = lambda erro
         detail: text to put behind `who`, found from the error, such as the failing component.
 
     Raises:
-        PluginError: an error that is no `UserError` was raised, or SystemExit: no plugin may end the process.
+        PluginError: something else than a `UserError` was raised, such as SystemExit: no plugin may end the process.
     """
     try:
         yield
@@ -157,5 +168,5 @@ def attributed_to(who: str, detail: Callable[[BaseException], str] = lambda erro
         if "\n" not in str(error):
             raise
         raise type(error)(" ".join(str(error).split()), kind=error.kind) from error
-    except (Exception, SystemExit) as error:
+    except plugin_failures() as error:
         raise PluginError(f"{who}{detail(error)}: {one_line(error)} (I2I_DEBUG=1 shows where)") from error

@@ -9,10 +9,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from i2i.cli import data, deploy, generate, inspect, plugins, train
-from i2i.cli.common import SignalReceived, exit_at_once, ignore_malformed_metadata, open_closed_streams, say
+from i2i.cli.common import SignalReceived, ignore_malformed_metadata, open_closed_streams, say, signals_raised
 from i2i.cli.usage import CommandGroup, ConfiguredCommand, usage_line
 from i2i.errors import UserError, debugging
 from i2i.extras import missing_extra
+from i2i.signals import exit_at_once
 
 app = typer.Typer(
     name="i2i",
@@ -66,7 +67,8 @@ def main() -> NoReturn:
     open_closed_streams()
     ignore_malformed_metadata()
     try:
-        code = app(standalone_mode=False) or 0
+        with signals_raised():
+            code = app(standalone_mode=False) or 0
     except UserError as error:
         _fail(error, error.exit_code)
     except typer.Exit as error:

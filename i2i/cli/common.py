@@ -7,11 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import typer
+
+from i2i.signals import ending_signals, exit_at_once
 
 if TYPE_CHECKING:
     from i2i.plugins import Plugins
@@ -67,15 +69,12 @@ def signals_raised() -> Iterator[None]:
     half a module, on which the next import fails with an error of its own.
     """
 
-    def raise_it(number: int, frame: FrameType | None) -> NoReturn:
+    def raise_it(number: int, frame: FrameType | None) -> None:
         if _importing(frame):
             exit_at_once(128 + number)
         raise SignalReceived(number)
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, raise_it) for number in numbers}
+    before = {number: signal.signal(number, raise_it) for number in ending_signals()}
     try:
         yield
     finally:
@@ -90,14 +89,6 @@ def _importing(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
-
-
-def exit_at_once(code: int) -> NoReturn:
-    """Exits at once, without waiting for other threads: the files that they write appear whole or not at all."""
-    say("i2i: error: interrupted")
-    with suppress(OSError):
-        sys.stdout.flush()
-    os._exit(code)
 
 
 def plugins_of(context: typer.Context) -> Plugins:

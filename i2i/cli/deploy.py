@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from i2i.cli.common import plugins_of, signals_raised
+from i2i.cli.common import plugins_of
 from i2i.cli.results import ProgressReport, report_all
 from i2i.errors import UserError
 
@@ -71,26 +71,25 @@ def translate(
     """Translate images with a trained model; needs no torch."""
     from i2i.translate import load, translate_folder
 
-    with signals_raised():
-        loaded = load(model, translator=translator, device=device, check=True)
-        results = translate_folder(
-            loaded,
-            inputs,
-            out,
-            label=label,
-            batch=batch,
-            tile=_tile(tile),
-            alpha=alpha,  # type: ignore[arg-type]  # checked there
-            frames=frames,  # type: ignore[arg-type]
-            max_pixels=max_pixels,
-            keep_metadata=keep_metadata,
-            overwrite=overwrite,
-            skip_existing=skip_existing,
-        )
-        statuses = ("written", "skipped", "failed")
-        report = ProgressReport(statuses, _record if as_json else None, lambda: results.notes, _work)
-        with closing(results):
-            report_all(report, results, results.total, out, wording=("translating", "translated"))
+    loaded = load(model, translator=translator, device=device, check=True)
+    results = translate_folder(
+        loaded,
+        inputs,
+        out,
+        label=label,
+        batch=batch,
+        tile=_tile(tile),
+        alpha=alpha,  # type: ignore[arg-type]  # checked there
+        frames=frames,  # type: ignore[arg-type]
+        max_pixels=max_pixels,
+        keep_metadata=keep_metadata,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+    )
+    statuses = ("written", "skipped", "failed")
+    report = ProgressReport(statuses, _record if as_json else None, lambda: results.notes, _work)
+    with closing(results):
+        report_all(report, results, results.total, out, wording=("translating", "translated"))
 
 
 def _tile(text: str) -> Literal["auto", "none"] | int:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from i2i.cli.common import signals_raised
 from i2i.cli.deploy import DEVICES, Translator
 from i2i.cli.results import ProgressReport, report_all
 
@@ -36,12 +35,11 @@ def generate(
     from i2i.translate import load
     from i2i.translate.generate import Sampling, generate_folder
 
-    with signals_raised():
-        loaded = load(model, translator=translator, device=device, check=True)
-        sampling = Sampling(count=count, seed=seed, truncation=truncation, batch=batch)
-        results = generate_folder(loaded, out, sampling, labels=label or (), overwrite=overwrite)
-        report = ProgressReport(("written", "failed"), _record if as_json else None, lambda: results.notes)
-        report_all(report, results, results.total, out, wording=("generating", "made"))
+    loaded = load(model, translator=translator, device=device, check=True)
+    sampling = Sampling(count=count, seed=seed, truncation=truncation, batch=batch)
+    results = generate_folder(loaded, out, sampling, labels=label or (), overwrite=overwrite)
+    report = ProgressReport(("written", "failed"), _record if as_json else None, lambda: results.notes)
+    report_all(report, results, results.total, out, wording=("generating", "made"))
 
 
 def _record(result: Generated) -> dict[str, Any]:

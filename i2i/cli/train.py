@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from i2i.cli.common import plugins_of, signals_raised
+from i2i.cli.common import plugins_of
 
 Recipe = Annotated[
     str | None, typer.Argument(help="What to train, such as pix2pix; see `i2i plugins list`.", show_default=False)
@@ -52,25 +52,24 @@ def train(
 
     if steps is not None and epochs is not None:
         raise ConfigError("--steps and --epochs exclude each other")
-    with signals_raised():
-        trained = run(
-            recipe,
-            data=data,
-            out=out,
-            config=config,
-            sets=sets or (),
-            preset=preset,
-            steps=steps,
-            epochs=epochs,
-            resume=resume,
-            start_from=start_from,
-            max_hours=max_hours,
-            device=device,
-            precision=precision,
-            seed=seed,
-            dry_run=dry_run,
-            plugins=plugins_of(context),
-        )
+    trained = run(
+        recipe,
+        data=data,
+        out=out,
+        config=config,
+        sets=sets or (),
+        preset=preset,
+        steps=steps,
+        epochs=epochs,
+        resume=resume,
+        start_from=start_from,
+        max_hours=max_hours,
+        device=device,
+        precision=precision,
+        seed=seed,
+        dry_run=dry_run,
+        plugins=plugins_of(context),
+    )
     if trained.run is None:
         return
     own, run_path = run_command(), shlex.quote(str(trained.run))

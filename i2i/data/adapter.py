@@ -13,7 +13,7 @@ from typing import Any
 
 from i2i.api import Component, Dataset
 from i2i.data.reader import DatasetReader
-from i2i.errors import DataError, PluginError
+from i2i.errors import DataError, PluginError, plugin_failures
 from i2i.extras import MissingExtraError
 from i2i.plugins import Plugins
 from i2i.plugins.builder import imported_builder
@@ -96,7 +96,7 @@ class DatasetComponent:
             return not self.reads_folder
         try:
             return self.detects and bool(self.builder.detect(root))  # type: ignore[attr-defined]
-        except (Exception, SystemExit):  # other datasets must not suffer; signals and Ctrl-C end the command
+        except plugin_failures():  # other datasets must not suffer; signals and Ctrl-C end the command
             return False
 
 

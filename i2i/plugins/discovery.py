@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from i2i.api import PLUGIN_API, Component
-from i2i.errors import UserError, one_line, short_repr
+from i2i.errors import UserError, one_line, plugin_failures, short_repr
 from i2i.extras import missing_extra
 from i2i.plugins.names import normalized
 
@@ -227,7 +227,7 @@ def _import_into(plugin: Plugin, load: Callable[[], Any]) -> None:
         with printing_to_stderr():
             plugin.module = load()
             version = getattr(plugin.module, "PLUGIN_API", PLUGIN_API)
-    except (Exception, SystemExit) as error:  # no plugin may end the process; signals and Ctrl-C do
+    except plugin_failures() as error:  # no plugin may end the process; signals and Ctrl-C do
         plugin.set_aside_by(error)
         return
     if type(version) is not int or version < 1:

@@ -13,7 +13,7 @@ from typing import Any
 import pluggy
 
 from i2i.api import Component, Config
-from i2i.errors import PluginError, one_line, short_repr
+from i2i.errors import PluginError, one_line, plugin_failures, short_repr
 from i2i.plugins.discovery import Plugin, printing_to_stderr
 from i2i.plugins.names import KINDS, nearest
 
@@ -39,7 +39,7 @@ def register(manager: pluggy.PluginManager, plugin: Plugin) -> None:
         with printing_to_stderr():
             plugin.components = list(_components(manager, plugin))
         _refuse_repeated_names(plugin)
-    except (Exception, SystemExit) as error:  # no plugin may end the process; signals and Ctrl-C do
+    except plugin_failures() as error:  # no plugin may end the process; signals and Ctrl-C do
         plugin.set_aside_by(error)
         if manager.has_plugin(str(plugin)):
             manager.unregister(name=str(plugin))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from i2i.errors import PluginError, UserError, debugging, one_line
+from i2i.errors import PluginError, UserError, debugging, one_line, plugin_failures
 from i2i.plugins import KINDS, Plugins, nearest
 from i2i.testing.subject import Check, Skipped, Subject
 
@@ -208,7 +208,7 @@ def _run(check: Check, subject: Subject, finding: Finding) -> Finding:
         if debugging():
             raise
         problem = " ".join(str(error).split()) or one_line(error)
-    except (Exception, SystemExit) as error:
+    except plugin_failures() as error:
         if debugging():
             raise
         problem = f"{one_line(error)} (I2I_DEBUG=1 shows where)"

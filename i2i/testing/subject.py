@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from i2i.api import Component
 from i2i.config.text import parse_set
-from i2i.errors import UserError, one_line
+from i2i.errors import UserError, one_line, plugin_failures
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 
@@ -76,7 +76,7 @@ class Subject:
         if key not in self.cache:
             try:
                 self.cache[key] = make()
-            except (Exception, SystemExit) as error:
+            except plugin_failures() as error:
                 self.cache[key] = error
         if isinstance(self.cache[key], BaseException):
             raise self.cache[key]
@@ -129,5 +129,5 @@ def failing_as(what: str) -> Iterator[None]:
         yield
     except (AssertionError, UserError, Skipped):
         raise
-    except (Exception, SystemExit) as error:
+    except plugin_failures() as error:
         raise AssertionError(f"{what}: {one_line(error)} (I2I_DEBUG=1 shows where)") from error

@@ -9,6 +9,7 @@ import pytest
 
 from helpers.recipes import TINY
 from i2i.cli import main
+from i2i.plugins import Plugins
 
 HOOK = "import i2i\n\n\n@i2i.hookimpl\ndef i2i_generators({}):\n    {}\n"
 GIVE = "return [i2i.Component({!r}, print, summary='never built')]"
@@ -17,6 +18,8 @@ BROKEN = {  # name -> module, and what `plugins list` says; the entry point is t
     "raises": ("raise RuntimeError('no luck\\ntoday')", "RuntimeError: no luck today"),
     "syntax": ("def (", "SyntaxError: "),
     "exits": ("import sys\n\nsys.exit(0)", "SystemExit: 0"),
+    "interrupts": ("raise KeyboardInterrupt('at import')", "KeyboardInterrupt: at import"),
+    "pressed": (HOOK.format("", "raise KeyboardInterrupt('in a hook')"), "KeyboardInterrupt: in a hook"),
     "number": ("thing = 42", "(42) is not a module with i2i hooks"),
     "misspelt": (HOOK.format("", "return []").replace("generators", "generatorz"), "did you mean 'i2i_generators'?"),
     "argument": (HOOK.format("surprise", "return []"), "surprise"),
@@ -128,6 +131,14 @@ def test_a_signal_ends_the_command_even_if_the_imported_module_catches_everythin
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 128 + signal.SIGTERM
     assert done.stderr == "i2i: error: interrupted\n"
+
+
+def test_ctrl_c_while_python_code_looks_for_plugins_is_no_broken_plugin(tmp_path, monkeypatch):
+    (tmp_path / "pressed.py").write_text("raise KeyboardInterrupt\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(KeyboardInterrupt):
+        _ = Plugins(extra=["pressed"]).all
 
 
 def test_help_imports_no_plugin(tmp_path):

@@ -14,12 +14,14 @@ from lightning_fabric import Fabric
 from torch import distributed
 
 from i2i.errors import TrainingError
+from i2i.signals import ending_signals
 
 
 class StopRequest:
     """Whether the training is to finish its step, save and end.
 
-    While the context lasts, SIGINT, SIGTERM and SIGHUP request it; a second SIGINT interrupts at once.
+    While the context lasts, SIGINT, SIGTERM and SIGHUP (unless it is ignored) request it; a second SIGINT does what it
+    did before the context.
 
     Args:
         fabric: this process.
@@ -39,7 +41,7 @@ class StopRequest:
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        for number in ending_signals():
             try:
                 self._handlers[number] = signal.signal(number, self._handle)
             except ValueError:  # not in the main thread: whoever started the thread handles signals
@@ -49,11 +51,12 @@ class StopRequest:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def _handle(self, number: int, _: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:  # a forked loader process, which the main process ends
             return
-        if self.signal and number == signal.SIGINT:
-            raise KeyboardInterrupt
+        if self.signal and number == signal.SIGINT and callable(before := self._handlers[number]):
+            signal.signal(number, before)
+            before(number, frame)
         self.signal = number
 
     def fail(self, error: TrainingError) -> None:
