@@ -1,7 +1,15 @@
 """From YAML and ``--set`` to one checked configuration, which every run saves."""
 
 from i2i.config.resolve import RunConfig, Settings, resolve, setting_layers, validation_reason
-from i2i.config.sections import DataConfig, EngineConfig, OptimizerConfig, PhaseConfig, ScheduleConfig, TrainConfig
+from i2i.config.sections import (
+    DataConfig,
+    EngineConfig,
+    OptimizerConfig,
+    PhaseConfig,
+    ScheduleConfig,
+    TrainConfig,
+    parse_range,
+)
 from i2i.config.text import commented_yaml, plain_yaml, setting
 
 __all__ = [
@@ -14,6 +22,7 @@ __all__ = [
     "Settings",
     "TrainConfig",
     "commented_yaml",
+    "parse_range",
     "plain_yaml",
     "resolve",
     "setting",

@@ -67,7 +67,14 @@ def resumed_config(saved: RunConfig, requested: RunConfig, run: Path) -> tuple[R
     old, new = saved.train.start_from, requested.train.start_from
     if old and new and Path(old).resolve().is_relative_to(Path(new).resolve()):  # the checkpoint that was taken then
         train["start_from"] = old
-    requested = replace(requested, train=requested.train.model_copy(update=train))
+    ranges = {
+        key: getattr(saved.data, key)
+        for key in ("source_range", "target_range")
+        if getattr(requested.data, key) == "auto"  # the run has measured already
+    }
+    requested = replace(
+        requested, train=requested.train.model_copy(update=train), data=requested.data.model_copy(update=ranges)
+    )
     if saved.recipe != requested.recipe:
         raise RunError(f"{run}: is a run of recipe '{saved.recipe}', not of '{requested.recipe}': choose another --out")
     allowed, refused = [], []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     PlainSerializer,
     ValidationInfo,
@@ -27,6 +30,33 @@ def _number_or_auto(value: Any, number: ValidatorFunctionWrapHandler) -> int:
 Images = Annotated[Positive, WrapValidator(_number_or_auto), PlainSerializer(lambda number: number or "auto")]
 """A number from 1, or ``auto``, which is kept as 0 until memory has been measured."""
 Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
+
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})")
+
+
+def parse_range(text: str) -> tuple[float, float]:
+    """The two numbers of a text ``LOW..HIGH``.
+
+    Raises:
+        ValueError: it is no such text, or LOW is not below HIGH.
+    """
+    found = _RANGE.fullmatch(text.replace(" ", ""))
+    low, high = map(float, found.groups()) if found else (math.nan, math.nan)
+    if not (low < high and math.isfinite(high - low)):
+        raise ValueError(f"must be auto, or two numbers LOW..HIGH such as 500..10000, not {text!r}")
+    return low, high
+
+
+def _checked_range(text: str) -> str:
+    if text != "auto":
+        parse_range(text)
+    return text
+
+
+RangeText = Annotated[str, AfterValidator(_checked_range)]
+"""``auto``, or ``LOW..HIGH`` in the units of the image files."""
 
 
 class DataConfig(Config):
@@ -58,6 +88,11 @@ class DataConfig(Config):
     alpha: Literal["bleed", "white", "black", "channel"] = "bleed"
     """What transparent images become. bleed: where alpha is 0, pixels get the nearest visible colour; white, black: the
     image is put on that colour; channel: as bleed, and images that have alpha keep it as their fourth channel."""
+    source_range: RangeText | None = None
+    """Least and greatest value of the source images in the files' own units: LOW..HIGH, as 500..10000, beyond which
+    values are clipped; auto: those of the checked training images; null: 0 and full scale of their type."""
+    target_range: RangeText | None = None
+    """The same for the target images; the exported model gives images in these units."""
     transform: TransformChoice = TransformChoice("augment")
     """Augmentation of the training samples; both images of a pair get the same random parameters."""
     degrade: TransformChoice | None = None

@@ -18,9 +18,11 @@ class CachedReader:
 
     Args:
         limit_mb: memory for pixels, in MiB; 0 turns the cache off.
+        any_range: whether floats outside of [0, 1] are read.
     """
 
-    def __init__(self, limit_mb: int) -> None:
+    def __init__(self, limit_mb: int, *, any_range: bool = False) -> None:
+        self._any_range = any_range
         self._free_bytes = limit_mb * 2**20
         self._images: dict[Path, np.ndarray] = {}
 
@@ -35,7 +37,7 @@ class CachedReader:
         """
         if path in self._images:
             return self._images[path]
-        picture = read_image(path)
+        picture = read_image(path, any_range=self._any_range)
         pixels = picture.pixels
         if picture.alpha is not None:
             pixels = to_channels(pixels, 4, picture.alpha)

@@ -19,11 +19,13 @@ from i2i.api import Transform
 from i2i.config import DataConfig
 from i2i.data.adapter import AdaptedDataset
 from i2i.data.batches import SKIPPED, collate
-from i2i.data.checks.check_dataset import CheckedSplit, ImageType, check_dataset
+from i2i.data.checks.check_dataset import CheckedSplit, check_dataset
+from i2i.data.checks.value_ranges import ImageType, value_ranges
 from i2i.data.detect import Requirements
 from i2i.data.sample_checks import CheckedTransform, label_problem
 from i2i.data.transforms import SamplePipeline
 from i2i.errors import DataError, attributed_to
+from i2i.images import ValueRange
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 from i2i.plugins.discovery import import_file
@@ -101,7 +103,7 @@ class Data:
     Attributes:
         train: training samples.
         val: validation samples, resized or cropped at the centre; may be empty.
-        value_type: ``uint8`` when the source images have 8 bits, else ``float32``.
+        values: types and ranges of the values of the images, by key.
         layout: name of the dataset component.
         problems: one line for each file that was left out.
         warnings: a few lines about what was not left out, but may spoil the training.
@@ -109,10 +111,16 @@ class Data:
 
     train: Samples
     val: Samples
-    value_type: str
+    values: dict[str, ValueRange]
     layout: str
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def value_type(self) -> str:
+        """Type of the images of an exported model: ``uint8`` if all have 8 bits at full scale, else ``float32``."""
+        plain = all(values == ValueRange("uint8") for values in self.values.values())
+        return "uint8" if plain else "float32"
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -140,6 +148,7 @@ def open_data(
             may or may not (None).
 
     Raises:
+        ConfigError: a range is set for images that the samples do not have.
         DataError: there is no such folder, no sample in it, a key that the recipe needs is missing, or more than half
             of the samples cannot be used.
     """
@@ -147,6 +156,7 @@ def open_data(
     if check.refusal:
         raise DataError(check.refusal)
     types = check.train.image_types
+    values = value_ranges(config, types)
     dataset = check.train.split.dataset
     dataset.reader.preloadable = check.train.facts.fitting(config.cache_mb)
     build = Builder(plugins, (0, 0))
@@ -158,14 +168,13 @@ def open_data(
     known = frozenset(check.problems)
 
     def samples(checked: CheckedSplit, augment: Transform | None) -> Samples:
-        pipeline = SamplePipeline(config, _channels(types, config), augment, degrade, dataset.paired)
+        pipeline = SamplePipeline(config, _channels(types, config), augment, degrade, dataset.paired, values)
         return Samples(checked.split.dataset, checked.usable, pipeline, seed, known, plugins.files)
 
-    images = [types[key] for key in ("source", "target") if key in types]
     return Data(
         train=samples(check.train, augment),
         val=samples(check.val, None),
-        value_type="uint8" if not images or images[0].dtype == "uint8" else "float32",
+        values=values,
         layout=check.layout,
         problems=check.problems,
         warnings=check.warnings,

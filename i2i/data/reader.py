@@ -37,14 +37,15 @@ class DatasetReader:
 
     Args:
         cache_mb: memory for decoded pixels, in MiB.
+        any_range: whether floats outside of [0, 1] are read, as ``data.source_range`` or ``target_range`` is set.
 
     Attributes:
         preloadable: files to decode in `preload`; they must fit into that memory together.
     """
 
-    def __init__(self, cache_mb: int) -> None:
+    def __init__(self, cache_mb: int, *, any_range: bool = False) -> None:
         self.preloadable: Sequence[Path] = ()
-        self._decode = CachedReader(cache_mb)
+        self._decode = CachedReader(cache_mb, any_range=any_range)
         self._collector: FactsCollector | None = None
         self._recordings: dict[int, list[FileRead]] = {}  # by the number of the thread
 

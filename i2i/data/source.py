@@ -62,7 +62,13 @@ class DataSource:
 
 
 def data_source(
-    plugins: Plugins, layout: str, root: Path | None, options: Mapping[str, Any], *, cache_mb: int = 0, scale: int = 1
+    plugins: Plugins,
+    layout: str,
+    root: Path | None,
+    options: Mapping[str, Any],
+    *,
+    reader: DatasetReader | None = None,
+    scale: int = 1,
 ) -> DataSource:
     """The `DataSource` of a folder, or of samples drawn by code, with the dataset component of that name.
 
@@ -71,7 +77,7 @@ def data_source(
         layout: name of the component, as ``data.layout`` has it.
         root: the data folder; None for samples drawn by code.
         options: the component's options.
-        cache_mb: memory for decoded images, in MiB.
+        reader: reads the image files; None: one that keeps nothing in memory.
         scale: how many times larger the target is than the source.
 
     Raises:
@@ -79,9 +85,8 @@ def data_source(
         PluginError: no plugin gives the component, or more than one does.
     """
     component = dataset_component(plugins, layout)
-    return DataSource(
-        root, component, checked_options("dataset", component.component, dict(options)), DatasetReader(cache_mb), scale
-    )
+    checked = checked_options("dataset", component.component, dict(options))
+    return DataSource(root, component, checked, reader or DatasetReader(0), scale)
 
 
 def find_source(config: DataConfig, plugins: Plugins, requirements: Requirements, key: str = "root") -> DataSource:
@@ -106,7 +111,8 @@ def find_source(config: DataConfig, plugins: Plugins, requirements: Requirements
     if config.layout.name == "auto" and config.layout.options:
         first = next(iter(config.layout.options))
         raise ConfigError(f"data.layout.{first} is an option of one layout: name it too, data.layout={layout}")
-    return data_source(plugins, layout, root, options, cache_mb=config.cache_mb, scale=config.scale)
+    reader = DatasetReader(config.cache_mb, any_range=bool(config.source_range or config.target_range))
+    return data_source(plugins, layout, root, options, reader=reader, scale=config.scale)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ Everything random is drawn from ``numpy.random``, which the loader seeds for eac
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -16,10 +16,12 @@ import numpy as np
 
 from i2i.api import Transform
 from i2i.config import DataConfig
+from i2i.data.checks.value_ranges import range_problem
 from i2i.data.options import AugmentConfig
-from i2i.errors import ConfigError, DataError
-from i2i.images import apply_alpha, to_channels, to_dtype
+from i2i.errors import ConfigError, DataError, ErrorKind
+from i2i.images import ValueRange, apply_alpha, to_channels, to_dtype
 from i2i.images.pixels import split_alpha
+from i2i.images.values import colours, extremes
 
 if TYPE_CHECKING:
     from albumentations import Compose
@@ -67,6 +69,7 @@ class SamplePipeline:
         augment: augmentation of training samples; None for validation, which uses the image's centre, or all of it.
         degrade: makes the source of samples that have none; None: samples are left without one.
         paired: whether the images of a sample share their random parameters.
+        values: the ranges of values of the images, by key.
     """
 
     config: DataConfig
@@ -74,14 +77,22 @@ class SamplePipeline:
     augment: Transform | None
     degrade: Transform | None = None
     paired: bool = True
+    values: Mapping[str, ValueRange] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.geometry = _geometry(self.config, random=self.augment is not None)
 
     def __call__(self, sample: Sample) -> Sample:
-        """Applies all steps to one sample."""
+        """Applies all steps to one sample.
+
+        Raises:
+            DataError: an image has floats beyond [0, 1], and no range is set for it.
+        """
         sample = swapped(sample, self.config.direction)
-        sample = {key: self._converted(v, self.channels[key]) if is_image(v) else v for key, v in sample.items()}
+        sample = {
+            key: self._converted(self._in_range(key, v), self.channels[key]) if is_image(v) else v
+            for key, v in sample.items()
+        }
         if self.paired:
             sample = self._changed(sample)
         else:
@@ -100,6 +111,17 @@ class SamplePipeline:
         rule = "keep" if wanted == "bleed" or wanted == "channel" else wanted
         pixels, alpha = apply_alpha(*split_alpha(image), rule)
         return to_channels(pixels, channels, alpha)
+
+    def _in_range(self, key: str, image: np.ndarray) -> np.ndarray:
+        """The image with the values of its range, if it has one, mapped to [0, 1]; alpha stays."""
+        values = self.values.get(key)
+        if values is None or values.bounds is None:
+            if image.dtype == np.float32 and (problem := range_problem(self.config, key, "float32", extremes(image))):
+                raise DataError(problem, kind=ErrorKind.OUT_OF_RANGE)
+            return image
+        mapped = values.to_unit(colours(image))
+        alpha = image[..., mapped.shape[2] :]
+        return np.concatenate([mapped, to_dtype(alpha, np.float32)], axis=2) if alpha.size else mapped
 
     def _changed(self, sample: Sample) -> Sample:
         sample = self.geometry(sample)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 
 from torch import Tensor, nn
@@ -37,6 +38,7 @@ def to_checkpoint(training: Training, pools: Pools) -> Checkpoint:
             "config": training.config.to_dict(),
             "sample": sample,
             "value_type": training.data.value_type,
+            "values": {key: asdict(values) for key, values in training.data.values.items()},
             "labels": list(training.data.labels),
             "rollbacks": training.rollbacks,
             "rate_scale": training.rate_scale,

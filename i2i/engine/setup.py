@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from lightning_fabric import Fabric
@@ -12,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from i2i.api import Phase, Recipe
 from i2i.config import RunConfig
 from i2i.data.batches import to_device
+from i2i.data.checks.value_ranges import with_ranges
 from i2i.data.loading import Data, open_data
 from i2i.engine.checks.targets import check_targets
 from i2i.engine.context import StepContext
@@ -39,6 +41,7 @@ def open_training(config: RunConfig, plugins: Plugins, fabric: Fabric) -> tuple[
         raise ConfigError(f"train.batch_size={batch} cannot be shared by {world} processes: set a multiple of {world}")
     recipe = build_recipe(plugins, config.recipe, config.options)
     data = open_data(config.data, plugins, needs=recipe.needs, paired=recipe.paired, seed=config.seed)
+    config = replace(config, data=with_ranges(config.data, data.values))
     training = build_training(config, plugins, data, fabric)
     check_targets(training, data)
     return training, data
@@ -81,7 +84,7 @@ def build_training(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabr
         phase_optimizers=phase_optimizers(phases, modules, config.train, fabric.device, owner),
         averages=averages,
         context=context,
-        data=DataSpec(on_device, data.value_type, data.labels, len(data.train)),
+        data=DataSpec(on_device, data.value_type, data.values, data.labels, len(data.train)),
         precision={torch.float32: "fp32", torch.bfloat16: "bf16", torch.float64: "fp64"}[dtype],
         health=health,
     )

@@ -23,6 +23,7 @@ from i2i.engine.health import Health
 from i2i.engine.health.finite import divergence_error, fetch_numbers, gradient_norm, weights_probe
 from i2i.engine.optim import PhaseOptimizer, rate_factor
 from i2i.errors import PluginError
+from i2i.images import ValueRange
 from i2i.plugins.builder import Built
 
 Batch = dict[str, Tensor]
@@ -34,13 +35,15 @@ class DataSpec:
 
     Attributes:
         sample: a batch of one sample on the device, for shapes and types.
-        value_type: type of the source images, ``uint8`` or ``float32``.
+        value_type: type of the images of an exported model, ``uint8`` or ``float32``.
+        values: types and ranges of the values of the images, by key.
         labels: names of the classes; empty without classes.
         length: number of training samples.
     """
 
     sample: Batch
     value_type: str
+    values: Mapping[str, ValueRange]
     labels: tuple[str, ...]
     length: int
 

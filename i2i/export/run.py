@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from i2i.config import resolve
 from i2i.errors import RunError, attributed_to
@@ -13,6 +15,10 @@ from i2i.runs import checkpoint as checkpoints
 from i2i.runs.choice import find_checkpoint
 from i2i.runs.disk import cannot_write
 from i2i.runs.folder import open_run
+from i2i.runtime.metadata import value_entries
+
+if TYPE_CHECKING:
+    from i2i.api import Translator
 
 
 @dataclass(frozen=True)
@@ -84,10 +90,28 @@ def export(
     for name, one in chosen.items():
         file = target or folder.model(name)
         facts = {"recipe": config.recipe, "translator": name, "config_digest": config.digest()}
+        facts |= _value_facts(one, found.state)
         with attributed_to(f"{plugins.full_name('recipe', config.recipe)}, translator '{name}'"):
             difference = write_onnx(file, one, found.state["value_type"], facts)
         exported.append(Exported(file, name, found.step, difference, tuple(one.example), tuple(one.labels)))
     return exported
+
+
+def _value_facts(translator: Translator, state: Mapping[str, Any]) -> dict[str, str]:
+    """The entries on types and ranges of what a translator takes and gives; none for checkpoints that do not know."""
+    values: Mapping[str, Any] = state.get("values", {})
+    other = "target" if translator.source == "source" else "source"
+    unnamed = other if other in values and "image" in translator.example else translator.source
+    sides: dict[Literal["source", "target"], str] = {
+        "source": translator.source,
+        "target": translator.target or unnamed,
+    }
+    facts: dict[str, str] = {}
+    for side, key in sides.items():
+        if key in values:
+            bounds = values[key]["bounds"]
+            facts |= value_entries(side, values[key]["dtype"], None if bounds is None else tuple(bounds))
+    return facts
 
 
 def _refuse_unwritable(folder: Path) -> None:

@@ -86,3 +86,17 @@ class ValueRange:
 def bounds_text(low: float, high: float) -> str:
     """Two values as ``LOW..HIGH``, as the options of ranges are written."""
     return f"{low:.9g}..{high:.9g}"
+
+
+def colours(pixels: np.ndarray) -> np.ndarray:
+    """An image ``(H, W, C)`` without its alpha, the fourth channel."""
+    return pixels[..., :3] if pixels.shape[2] == 4 else pixels
+
+
+def extremes(pixels: np.ndarray) -> tuple[float, float]:
+    """Least and greatest value of an image ``(H, W, C)`` without its alpha; zeros for one without pixels."""
+    if not pixels.size:
+        return 0.0, 0.0
+    rows = pixels[:1] if pixels.strides[0] == 0 else pixels  # a stand-in has equal rows
+    values = colours(rows)
+    return float(values.min()), float(values.max())

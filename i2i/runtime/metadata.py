@@ -90,20 +90,29 @@ def to_entries(metadata: Metadata) -> dict[str, str]:
         "channels_in": str(metadata.channels_in),
         "channels_out": str(metadata.channels_out),
         "value_type": metadata.value_type,
-        "source_type": metadata.source_type,
-        "target_type": metadata.target_type,
         "labels": json.dumps(list(metadata.labels)),
         "receptive_field": str(metadata.receptive_field or "global"),
         "global_statistics": json.dumps(metadata.global_statistics),
     }
-    for key in ("source_range", "target_range"):
-        if (bounds := getattr(metadata, key)) is not None:
-            entries[key] = json.dumps(list(bounds))
+    entries |= value_entries("source", metadata.source_type, metadata.source_range)
+    entries |= value_entries("target", metadata.target_type, metadata.target_range)
     if metadata.bytes_per_pixel is not None:
         entries["bytes_per_pixel"] = str(metadata.bytes_per_pixel)
     entries |= {"recipe": metadata.recipe} if metadata.recipe else {}
     entries |= {"config_digest": metadata.config_digest} if metadata.config_digest else {}
     return {f"{PREFIX}{key}": text for key, text in entries.items()}
+
+
+def value_entries(side: Literal["source", "target"], dtype: str, bounds: Bounds | None) -> dict[str, str]:
+    """The entries, by key without prefix, on the values of one side's images.
+
+    Args:
+        side: what is translated, or what is given.
+        dtype: one of `PixelType`.
+        bounds: as `Metadata.source_range` and `Metadata.target_range`.
+    """
+    ranges = {} if bounds is None else {f"{side}_range": json.dumps(list(bounds))}
+    return {f"{side}_type": dtype} | ranges
 
 
 def from_entries(entries: Mapping[str, str]) -> Metadata:

@@ -7,14 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from i2i.config import DataConfig
 from i2i.data.checks.facts_cache import FactsCache
 from i2i.data.checks.facts_collector import FactsCollector
 from i2i.data.checks.findings import DataFinding
-from i2i.data.checks.sample_checker import CheckedSample, CheckedValue, SampleChecker
+from i2i.data.checks.sample_checker import CheckedSample, SampleChecker
 from i2i.data.checks.sample_warnings import sample_warnings, summary
+from i2i.data.checks.value_ranges import ImageType
 from i2i.data.detect import Requirements
 from i2i.data.sample_checks import check_keys
 from i2i.data.source import DataSource, Split, find_source, open_splits
@@ -28,28 +27,6 @@ MAX_DRAWN = 8
 """Samples of a split that are checked if they are drawn by code, and so all alike."""
 MIN_PER_CLASS = 100
 """Samples for each class that show how common the class is, where not all samples are checked."""
-
-
-@dataclass
-class ImageType:
-    """What the images under one key of the samples have in common.
-
-    Attributes:
-        dtype: the widest type of all images; empty if the values are no images.
-        channels: the largest number of channels without alpha.
-        alpha: whether some of them have alpha.
-    """
-
-    dtype: str = ""
-    channels: int = 1
-    alpha: bool = False
-
-    def add(self, value: CheckedValue) -> None:
-        """Widens the type and the number of channels to those of one more image; ignores other values."""
-        if value.shape:
-            self.dtype = value.dtype if self.dtype in ("", str(np.dtype(np.uint8))) else self.dtype
-            self.channels = max(self.channels, min(value.shape[2], 3))
-            self.alpha = self.alpha or value.shape[2] == 4
 
 
 @dataclass
@@ -155,7 +132,7 @@ def check_dataset(
         splits = open_splits(source, val_source, config.val_fraction)
         _refuse_unfit(splits[0], requirements)
         left_out = len(splits[0].dataset.problems)
-        checkers = [SampleChecker(s, f, config.direction) for s, f in zip(splits, (facts[0], facts[-1]), strict=True)]
+        checkers = [SampleChecker(s, f, config) for s, f in zip(splits, (facts[0], facts[-1]), strict=True)]
         samples = _checked(checkers, None if everything else config.check_files, progress)
         train, val = (CheckedSplit(c.split, c.facts, some) for c, some in zip(checkers, samples, strict=True))
     refusal = _refusal(train, left_out, requirements, config)
@@ -178,7 +155,9 @@ def image_types(samples: Sequence[CheckedSample]) -> dict[str, ImageType]:
     types: dict[str, ImageType] = {}
     for sample in samples:
         for key, value in sample.values.items():
-            types.setdefault(key, ImageType()).add(value)
+            images = types.setdefault(key, ImageType())
+            if value.shape:
+                images.add(value.shape, value.dtype, value.extremes)
     return types
 
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from i2i.errors import DataError, ErrorKind
+from i2i.images.values import colours, extremes
 
 Colour = tuple[float, ...]
 
 _MIN_WIDTH = 4
 """Pixels: in a narrower image a half has a single column, and cannot be made to have two colours."""
 
-_TRANSIENT = frozenset({ErrorKind.OUT_OF_MEMORY, ErrorKind.UNREADABLE, ErrorKind.MISSING})
-"""Failures that may be gone the next time: they are not caused by the content of the file."""
+_TRANSIENT = frozenset({ErrorKind.OUT_OF_MEMORY, ErrorKind.UNREADABLE, ErrorKind.MISSING, ErrorKind.OUT_OF_RANGE})
+"""Failures that may be gone the next time: they are not caused by the content of the file, or options allow it."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class ImageFacts:
         dtype: ``uint8``, ``uint16`` or ``float32``; empty if the file cannot be used.
         left: colour of the left half (image A of a side-by-side pair) if all its pixels are equal; else None.
         right: colour of the right half (image B of a side-by-side pair) if all its pixels are equal; else None.
+        left_extremes: least and greatest value of the left half, without alpha; None if the file cannot be used.
+        right_extremes: least and greatest value of the right half.
         digest: hash of shape, type and pixels; equal for the same picture in two lossless formats.
     """
 
@@ -38,6 +41,8 @@ class ImageFacts:
     dtype: str = ""
     left: Colour | None = None
     right: Colour | None = None
+    left_extremes: tuple[float, float] | None = None
+    right_extremes: tuple[float, float] | None = None
     digest: str = ""
 
     @classmethod
@@ -49,6 +54,8 @@ class ImageFacts:
             dtype=str(pixels.dtype),
             left=single_colour(pixels[:, :middle]),
             right=single_colour(pixels[:, middle:]),
+            left_extremes=extremes(pixels[:, :middle]),
+            right_extremes=extremes(pixels[:, middle:]),
             digest=digest(pixels),
         )
 
@@ -65,17 +72,22 @@ class ImageFacts:
     def stand_in(self) -> np.ndarray | None:
         """An array of the image's shape and type to use in place of its pixels; takes hardly any memory.
 
-        Each half has a single colour if the image's half has. None for an image narrower than 4 pixels.
+        Each half has the least and the greatest value of the image's half, and a single colour if that has. None for an
+        image narrower than 4 pixels.
         """
         _, width, channels = self.shape
         if width < _MIN_WIDTH:
             return None
         row = np.zeros((1, width, channels), self.dtype)
         row[:, 1::2] = 1
-        if self.left is not None:
-            row[:, : width // 2] = self.left
-        if self.right is not None:
-            row[:, width // 2 :] = self.right
+        left, right = slice(0, width // 2), slice(width // 2, None)
+        halves = (left, self.left, self.left_extremes), (right, self.right, self.right_extremes)
+        for half, colour, values in halves:
+            if values is not None:
+                part = colours(row[:, half])
+                part[:, ::2], part[:, 1::2] = values
+            if colour is not None:
+                row[:, half] = colour
         return np.broadcast_to(row, self.shape)
 
 

@@ -22,7 +22,7 @@ from i2i.data.checks.facts import ImageFacts
 from i2i.errors import ErrorKind
 from i2i.files import write_file
 
-VERSION = f"2, Pillow {PIL.__version__}, OpenCV {cv2.__version__}"
+VERSION = f"3, Pillow {PIL.__version__}, OpenCV {cv2.__version__}"
 """Version of the facts: those of another version are ignored, as it may decode other files or keep other facts."""
 
 
@@ -123,7 +123,7 @@ def _parsed(values: dict[str, Any]) -> ImageFacts:
         ValueError: there is an unknown kind.
     """
     values = dict(values)
-    for key in {"shape", "left", "right"} & values.keys():
+    for key in {"shape", "left", "right", "left_extremes", "right_extremes"} & values.keys():
         values[key] = tuple(values[key])
     if "kind" in values:
         values["kind"] = ErrorKind(values["kind"])

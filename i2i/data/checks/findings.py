@@ -28,6 +28,7 @@ WARNINGS = {
     "mode": "unlike most in channels or bits",
     "class": "class with few images",
     "shape": "shapes differ",
+    "range": "values do not fit their range",
 }
 """Kinds of findings that are only reported -> their names in tables."""
 

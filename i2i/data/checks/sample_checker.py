@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from i2i.config import DataConfig
 from i2i.data.checks.facts import Colour, digest, single_colour
 from i2i.data.checks.facts_collector import FactsCollector
 from i2i.data.checks.findings import DataFinding
+from i2i.data.checks.value_ranges import range_problem
 from i2i.data.reader import FileRead
 from i2i.data.sample_checks import check_sample, label_problem
 from i2i.data.source import Split
 from i2i.data.transforms import is_image, swapped
-from i2i.errors import DataError, attributed_to
+from i2i.errors import DataError, ErrorKind, attributed_to
 from i2i.files import printable
+from i2i.images.values import extremes
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class CheckedValue:
         dtype: value type of an image; empty for other values.
         colour: colour of an image if all its pixels are equal; else None.
         label: the value itself if it is a whole number; else None.
+        extremes: least and greatest value of an image, without alpha; None for other values.
     """
 
     file: str
@@ -37,6 +41,7 @@ class CheckedValue:
     dtype: str = ""
     colour: Colour | None = None
     label: int | None = None
+    extremes: tuple[float, float] | None = None
 
 
 @dataclass
@@ -63,12 +68,12 @@ class SampleChecker:
     Attributes:
         split: the samples.
         facts: about the files that the split's reader has read.
-        direction: ``AtoB``, or ``BtoA``, which exchanges source and target.
+        config: the data section: which side is the source, and the ranges of values.
     """
 
     split: Split
     facts: FactsCollector
-    direction: str
+    config: DataConfig
 
     def check_all(self, indices: Sequence[int], progress: Callable[[], None]) -> Iterator[CheckedSample]:
         """Checks samples in order, in several threads if their files are read by our reader.
@@ -111,8 +116,17 @@ class SampleChecker:
             if isinstance(sample, dict) and (problem := label_problem(sample, dataset.labels)):
                 return CheckedSample(index, [DataFinding(file, "label", f"{file}: {problem}", self.split.name)])
             check_sample(name, sample, dataset.labels)
-            values = {key: _checked_value(value, reads, name) for key, value in swapped(sample, self.direction).items()}
+            in_order = swapped(sample, self.config.direction)
+            values = {key: _checked_value(value, reads, name) for key, value in in_order.items()}
+            if findings := [found for key, value in values.items() for found in self._beyond_unit(key, value)]:
+                return CheckedSample(index, findings)
             return CheckedSample(index, values=values, pictures=self._pictures(sample, reads, name))
+
+    def _beyond_unit(self, key: str, value: CheckedValue) -> Iterator[DataFinding]:
+        """The finding for an image of floats that no range is set for, and that lie beyond [0, 1]."""
+        if value.extremes and (problem := range_problem(self.config, key, value.dtype, value.extremes)):
+            error = DataError(problem, kind=ErrorKind.OUT_OF_RANGE, path=value.file)
+            yield DataFinding.of_error(error, self.split.name)
 
     def _refused(self, index: int, error: DataError, reads: list[FileRead], name: str) -> list[DataFinding]:
         """Findings for a sample that cannot be used: one for each unreadable file, else one for the dataset's error."""
@@ -144,7 +158,7 @@ def _checked_value(value: Any, reads: list[FileRead], name: str) -> CheckedValue
     if is_image(value):
         own = [read for read in reads if read.pixels is not None and np.may_share_memory(value, read.pixels)]
         file = printable(own[0].path) if own else file
-        return CheckedValue(file, value.shape, str(value.dtype), single_colour(value))
+        return CheckedValue(file, value.shape, str(value.dtype), single_colour(value), extremes=extremes(value))
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return CheckedValue(file, label=int(value))
     return CheckedValue(file)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from i2i.config import DataConfig
+import numpy as np
+
+from i2i.config import DataConfig, parse_range
 from i2i.data.checks.findings import SUMMARIES, DataFinding
 from i2i.data.checks.sample_checker import CheckedSample, CheckedValue
+from i2i.data.checks.value_ranges import SIDES, configured_range
+from i2i.images.pixels import FULL_SCALE
+from i2i.images.values import bounds_text, deepest
 
 RARE_CLASS_FACTOR = 10
 """There is a warning for a class if the largest one has more than this many times its images."""
+MIN_SHARE_OF_TYPE = 8
+"""There is a warning if the largest value of a set is under full scale divided by this."""
 SHAPE_FACTOR = 2.0
 """There is a warning if the aspect ratios of two images differ by this factor and images are stretched."""
 SIZE_FACTOR = 2
@@ -41,6 +48,7 @@ def sample_warnings(
             found += _constant_images(values, key, split) + _unusual_modes(values, key, split)
             if key == "target":
                 found += _small_images(values, config.size, split)
+    found += [finding for key in SIDES for finding in _ranges(train, config, key)]
     found += _duplicates(train, val, paired) + _rare_classes(train, labels) + _different_shapes(train, config)
     return list(dict.fromkeys(found))
 
@@ -65,7 +73,7 @@ def summary(findings: Sequence[DataFinding], train: Sequence[CheckedSample]) -> 
         some = [f for f in findings if f.kind == kind]
         if some:
             lines.append(f"{len(some)} {what}, such as {some[0].line}")
-    return lines + [f.line for f in findings if f.kind in ("class", "shape")]
+    return lines + [f.line for f in findings if f.kind in ("class", "shape", "range")]
 
 
 def _constant_images(values: Sequence[CheckedValue], key: str, split: str) -> list[DataFinding]:
@@ -105,6 +113,34 @@ def _small_images(values: Sequence[CheckedValue], size: int, split: str) -> list
         for v in values
         if min(v.shape[:2]) * SIZE_FACTOR < size
     ]
+
+
+def _ranges(train: Sequence[CheckedSample], config: DataConfig, key: str) -> Iterator[DataFinding]:
+    """A set that uses little of what its type holds, or whose values lie beyond the range that is set."""
+    values = [s.values[key] for s in train if key in s.values and s.values[key].extremes]
+    spans = [value.extremes for value in values if value.extremes]
+    text = configured_range(config, key)
+    if not spans or text == "auto":
+        return
+    low, high = min(span[0] for span in spans), max(span[1] for span in spans)
+    if text is None:
+        dtype = deepest(value.dtype for value in values)
+        full = FULL_SCALE[np.dtype(dtype)]
+        if low < high < full / MIN_SHARE_OF_TYPE:
+            line = (
+                f"{key}s: values from {low:g} to {high:g} use {100 * high / full:.2g} % of what {dtype} holds: set "
+                f"data.{key}_range=auto, or data.{key}_range={bounds_text(low, high)}"
+            )
+            yield DataFinding(f"{key}s", "range", line, key=key)
+        return
+    least, greatest = map(np.float32, parse_range(text))  # as precise as floats of images
+    beyond = sum(bool(np.float32(span[0]) < least or np.float32(span[1]) > greatest) for span in spans)
+    if beyond:
+        line = (
+            f"{key}s: {beyond} of {len(spans)} have values beyond data.{key}_range={text}, which are clipped: they go "
+            f"from {low:g} to {high:g}"
+        )
+        yield DataFinding(f"{key}s", "range", line, key=key)
 
 
 def _duplicates(train: Sequence[CheckedSample], val: Sequence[CheckedSample], paired: bool) -> list[DataFinding]:

@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from i2i.data.loading import Data
 from i2i.engine.optim import rate_factor
 from i2i.engine.state import Training
+from i2i.images import ValueRange
 
 
 def run_facts(training: Training, fabric: Fabric) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def opening_lines(training: Training, data: Data, facts: Mapping[str, Any], wher
         *(f"warning: left out {problem}" for problem in data.problems),
         *(f"warning: {line}" for line in data.warnings),
         f"{training.config.recipe}: {len(data.train)} training and {len(data.val)} validation samples ({data.layout})",
+        *(_scale_line(key, values) for key, values in data.values.items() if values.bounds is not None),
         ", ".join(f"{key} {value}" for key, value in facts.items()),
         *_idle_end(training),
         f"training {start}to step {training.steps}{where}",
@@ -59,3 +61,11 @@ def _idle_end(training: Training) -> list[str]:
         f"note: train.schedule.name={schedule.name} trains the last epoch, from step {begin} of {training.steps}, at a "
         "rate of 0, as the reference code does: set train.schedule.name=linear to use all steps"
     ]
+
+
+def _scale_line(key: str, values: ValueRange) -> str:
+    """What a number of the losses and metrics is in the units of the images."""
+    assert values.bounds is not None
+    low, high = values.bounds
+    scale = f"{values.text} are -1..1 to losses and metrics, where 0.01 is {(high - low) / 200:.3g}"
+    return f"{key}s of {values.dtype}: {scale}"

@@ -15,7 +15,7 @@ from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
 from i2i.errors import PluginError, attributed_to
-from i2i.images import write_image
+from i2i.images import ValueRange, write_image
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 from i2i.runs.disk import writing
@@ -46,6 +46,7 @@ class Validation:
         *,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
+        self.values = data.values
         self.samples, self.count, self.device = data.val, min(config.train.val_images, len(data.val)), device
         builder = Builder(plugins, (0, 0))
         self.metrics = {metric.name: builder.metric(metric, scale=config.data.scale) for metric in config.train.metrics}
@@ -122,7 +123,7 @@ def run_translator(translator: Translator, batch: Batch, label: int | None = Non
 
 
 def save_examples(folder: Path, validation: Validation, translators: Mapping[str, Translator], count: int) -> None:
-    """Writes inputs of the first translator as image files, to try the exported model on."""
+    """Writes inputs of the first translator as image files of the data's type and units, to try the model on."""
     translator = next(iter(translators.values()))
     if "image" not in translator.example:
         return
@@ -130,10 +131,13 @@ def save_examples(folder: Path, validation: Validation, translators: Mapping[str
         image = batch.get(translator.source)
         if image is None:
             return
-        pixels = ((image[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        values = validation.values.get(translator.source, ValueRange("uint8"))
+        unit = (image[0].float().clamp(-1, 1) + 1) / 2
+        pixels = values.from_unit(unit.permute(1, 2, 0).cpu().numpy())
+        ending = ".tif" if values.dtype == "float32" else ".png"
         with writing(folder):
             folder.mkdir(exist_ok=True)
-            write_image(folder / f"example-{number + 1}.png", pixels)
+            write_image(folder / f"example-{number + 1}{ending}", pixels)
 
 
 def _alone() -> bool:
