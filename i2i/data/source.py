@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,18 @@ class Split:
     dataset: AdaptedDataset
     indices: list[int]
 
+    def divided(self, usable: Sequence[int], fraction: float) -> tuple[Split, Split]:
+        """Training samples without those held out for validation, and these.
+
+        Args:
+            usable: indices of the samples that may be held out.
+            fraction: share of them that is.
+        """
+        places = held_out([self.dataset.key(index) for index in usable], fraction)
+        out = {usable[place] for place in places}
+        kept = [index for index in self.indices if index not in out]
+        return replace(self, indices=kept), replace(self, name="val", indices=sorted(out))
+
 
 def open_splits(source: DataSource, val_source: DataSource, val_fraction: float) -> tuple[Split, Split]:
     """Opens the training and the validation samples.
@@ -138,14 +150,12 @@ def open_splits(source: DataSource, val_source: DataSource, val_fraction: float)
     Args:
         source: where training samples come from.
         val_source: where validation samples come from; may be the same object.
-        val_fraction: share of the training samples that is held out if there are no validation samples.
+        val_fraction: share of the training samples that is held out if the data have no validation split.
     """
     train, val = source.open("train"), val_source.open("val")
-    indices = list(range(len(train)))
-    if not (val.has_splits and len(val)):
-        if val_source is source:
-            out = held_out([train.key(index) for index in indices], val_fraction)
-            kept = [index for index in indices if index not in out]
-            return Split("train", source, train, kept), Split("val", source, train, sorted(out))
+    whole = Split("train", source, train, list(range(len(train))))
+    if val_source is source and not val.has_splits:
+        return whole.divided(whole.indices, val_fraction)
+    if val_source is not source and not (val.has_splits and len(val)):
         val = val_source.open("train")
-    return Split("train", source, train, indices), Split("val", val_source, val, list(range(len(val))))
+    return whole, Split("val", val_source, val, list(range(len(val))))

@@ -136,15 +136,18 @@ def check_dataset(
         samples = _checked(checkers, None if everything else config.check_files, progress)
         train, val = (CheckedSplit(c.split, c.facts, some) for c, some in zip(checkers, samples, strict=True))
     refusal = _refusal(train, left_out, requirements, config)
+    errors = [*_left_out_findings(train, val), *(f for one in (train, val) for s in one.samples for f in s.findings)]
+    needed = requirements.keys - ({"source"} if config.degrade else set())
+    train, val, replaced = _with_validation(train, val, needed, config.val_fraction)
     if not refusal:
         _check_keys(train, requirements, config)
-        _check_labels(splits[0], splits[1])
+        _check_labels(train.split, val.split)
     dataset = splits[0].dataset
     counted = len(train.samples) >= min(len(splits[0].indices), MIN_PER_CLASS * len(dataset.labels))
     warnings = sample_warnings(
         train.samples, val.samples, config, dataset.labels if counted else (), paired=dataset.paired
     )
-    errors = [*_left_out_findings(train, val), *(f for one in (train, val) for s in one.samples for f in s.findings)]
+    warnings = [*replaced, *warnings]
     findings = [*dict.fromkeys(errors), *warnings]
     notes = _notes({source.root, val_source.root}) if everything and source.layout.built_in else []
     return DatasetCheck(train, val, findings, summary(warnings, train.samples), notes, refusal)
@@ -200,6 +203,28 @@ def _checked(
         for facts in {checker.facts for checker in checkers}:
             facts.save(complete=complete)
     return samples
+
+
+def _with_validation(
+    train: CheckedSplit, val: CheckedSplit, needed: frozenset[str], fraction: float
+) -> tuple[CheckedSplit, CheckedSplit, list[DataFinding]]:
+    """The splits, with training samples held out where none of the validation samples can be used; and a finding."""
+    lacking = {sample.index for sample in val.samples if not needed <= sample.values.keys()}  # such as one side
+    none_asked = not val.split.indices and val.split.dataset is train.split.dataset
+    if none_asked or not lacking.issuperset(val.usable):
+        return train, val, []
+    splits = train.split.divided(train.usable, fraction)
+    parts = [
+        CheckedSplit(split, train.facts, [sample for sample in train.samples if sample.index in set(split.indices)])
+        for split in splits
+    ]
+    kept, out = (len(split.indices) for split in splits)
+    text = "the validation split has no sample" + (" that can be used" if val.split.indices else "")
+    instead = f"{out} of the {kept + out} training samples are held out instead (data.val_fraction={fraction:g})"
+    if not out:
+        instead = "nothing is measured, and no checkpoint is the best one"
+    finding = DataFinding("validation", "validation", f"validation: {text}: {instead}", "val")
+    return parts[0], parts[1], [finding]
 
 
 def _left_out_findings(train: CheckedSplit, val: CheckedSplit) -> list[DataFinding]:

@@ -22,6 +22,7 @@ ERRORS = {
 """Kinds of findings for which a sample is left out -> their names in tables."""
 
 WARNINGS = {
+    "validation": "no validation sample",
     "constant": "constant image",
     "duplicate": "in training and validation",
     "small": "much smaller than data.size",

@@ -73,7 +73,7 @@ def summary(findings: Sequence[DataFinding], train: Sequence[CheckedSample]) -> 
         some = [f for f in findings if f.kind == kind]
         if some:
             lines.append(f"{len(some)} {what}, such as {some[0].line}")
-    return lines + [f.line for f in findings if f.kind in ("class", "shape", "range")]
+    return lines + [f.line for f in findings if f.kind in ("validation", "class", "shape", "range")]
 
 
 def _constant_images(values: Sequence[CheckedValue], key: str, split: str) -> list[DataFinding]:
