@@ -130,6 +130,11 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(text.split())[:500] or 'no reason given'}"
 
 
+def system_reason(error: BaseException) -> str:
+    """What the system says of an error, such as ``Permission denied``: never the text of a Python exception."""
+    return getattr(error, "strerror", None) or "the system gives no reason"
+
+
 def short_repr(value: object) -> str:
     """The beginning of a value's ``repr`` in one line of at most 60 characters, for messages."""
     try:

@@ -24,13 +24,13 @@ def report(
     out: Annotated[Path, typer.Option("-o", "--out", help="The page to write.")] = Path("report.html"),
 ) -> None:
     """Write one HTML page about one run or several."""
-    from i2i.errors import RunError
+    from i2i.errors import RunError, system_reason
     from i2i.report import write_report
 
     try:
         print(write_report(runs, out))
     except OSError as error:
-        raise RunError(f"{out}: cannot write the report: {error.strerror or error}") from error
+        raise RunError(f"{out}: cannot write the report: {system_reason(error)}") from error
 
 
 def doctor(

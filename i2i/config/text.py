@@ -15,11 +15,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from i2i.api import Choice, MetricChoice
-from i2i.errors import ConfigError
+from i2i.errors import ConfigError, system_reason
 from i2i.plugins import Plugins
 
 KeyPath = tuple[str, ...]
@@ -63,16 +64,18 @@ def read_yaml(path: Path) -> Layer:
     try:
         document = YAML().load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
+        raise ConfigError(f"{path}: {system_reason(error)}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not a text file in UTF-8") from error
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise ConfigError(f"{path} line {line}: {' '.join(str(error.problem).split())}") from error
+        repeated = isinstance(error, DuplicateKeyError)
+        broken = "no valid YAML here or before: look at quotes, brackets, colons and indentation"
+        raise ConfigError(f"{path} line {line}: {'a key that was given before' if repeated else broken}") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deep for a configuration") from error
     except (YAMLError, ValueError) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path}: no valid YAML, or a value that no YAML can have") from error
     if document is None:
         document = CommentedMap()
     if not isinstance(document, CommentedMap):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from i2i.config.changes import first_few
-from i2i.engine.saving import mismatched_keys
 from i2i.engine.state import Training
 from i2i.errors import RunError
 from i2i.runs import checkpoint as checkpoints
+from i2i.runs.weights import mismatched_keys
 
 
 def load_start_weights(training: Training, path: Path, *, strict: bool) -> list[str]:

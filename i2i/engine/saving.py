@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
-
-from torch import Tensor, nn
 
 from i2i.config.changes import first_few
 from i2i.engine.context import Pools
@@ -15,6 +12,7 @@ from i2i.engine.optim import PhaseOptimizer
 from i2i.engine.state import Training
 from i2i.errors import RunError
 from i2i.runs.checkpoint import Checkpoint
+from i2i.runs.weights import mismatched_keys
 
 
 def to_checkpoint(training: Training, pools: Pools) -> Checkpoint:
@@ -63,8 +61,10 @@ def restore(training: Training, checkpoint: Checkpoint) -> None:
         )
     try:
         _load_states(training, checkpoint)
+    except RunError as error:
+        raise RunError(f"the checkpoint of step {checkpoint.step} does not fit the configuration: {error}") from error
     except (KeyError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = "its optimisers or averages are of others; use the run's own settings"
         raise RunError(f"the checkpoint of step {checkpoint.step} does not fit the configuration: {reason}") from error
     if checkpoint.step > training.steps:
         raise RunError(f"the run has done {checkpoint.step} steps already: ask for more than {training.steps}")
@@ -75,40 +75,17 @@ def restore(training: Training, checkpoint: Checkpoint) -> None:
     training.health.reset()
 
 
-def mismatched_keys(modules: Mapping[str, nn.Module], given: Mapping[str, Mapping[str, Tensor]]) -> list[str]:
-    """One line for each tensor, or whole network, that is on one side only or has another shape.
-
-    Args:
-        modules: the networks that are to get weights.
-        given: state dicts by network.
-    """
-    lines = [f"{name}: in the checkpoint only" for name in given if name not in modules]
-    for name, module in modules.items():
-        own = module.state_dict()
-        if own and name not in given:
-            lines.append(f"{name}: not in the checkpoint")
-            continue
-        there = given.get(name, {})
-        for key, tensor in own.items():
-            if key not in there:
-                lines.append(f"{name}.{key}: not in the checkpoint")
-            elif there[key].shape != tensor.shape:
-                lines.append(f"{name}.{key}: {_shape(there[key])} in the checkpoint, {_shape(tensor)} here")
-        lines += [f"{name}.{key}: in the checkpoint only" for key in there if key not in own]
-    return lines
-
-
 def _load_states(training: Training, checkpoint: Checkpoint) -> None:
     for name, module in training.modules.items():
         module.load_state_dict(checkpoint.networks.get(name, {}))
     for name, average in training.averages.items():
         if name not in checkpoint.ema:
-            raise ValueError("it was trained without train.ema")
+            raise RunError("it was trained without train.ema")
         average.load_state_dict(checkpoint.ema[name])
     for one in training.phase_optimizers:
         saved = checkpoint.training["optimizers"][_optimizer_key(one)]
         if saved["param_groups"][0].keys() != one.optimizer.param_groups[0].keys():
-            raise ValueError("it was trained with another train.optimizer.name")
+            raise RunError("it was trained with another train.optimizer.name")
         groups = one.optimizer.state_dict()["param_groups"]  # the settings may be new: weight decay, betas
         groups = [new | {"lr": old["lr"]} for new, old in zip(groups, saved["param_groups"], strict=True)]
         one.optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
@@ -117,7 +94,3 @@ def _load_states(training: Training, checkpoint: Checkpoint) -> None:
 def _optimizer_key(one: PhaseOptimizer) -> str:
     """Phases that train the same networks share their optimiser."""
     return "+".join(one.phase.trains)
-
-
-def _shape(tensor: Tensor) -> str:
-    return " x ".join(map(str, tensor.shape)) or "a number"

@@ -8,10 +8,12 @@ from torch import Tensor
 from i2i.api import Translator
 from i2i.components.inference import inference_translators
 from i2i.config import RunConfig
+from i2i.config.changes import first_few
 from i2i.errors import RunError, attributed_to
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder, build_recipe, image_size
 from i2i.runs import checkpoint as checkpoints
+from i2i.runs.weights import mismatched_keys
 
 
 def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plugins: Plugins) -> dict[str, Translator]:
@@ -32,10 +34,9 @@ def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plug
         if name in checkpoint.ema:
             averaged = checkpoint.ema[name]
             state = {key.removeprefix("module."): t for key, t in averaged.items() if key.startswith("module.")}
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            raise RunError(f"the weights of '{name}' do not fit: {' '.join(str(error).split())[:300]}") from error
+        if wrong := mismatched_keys({name: network}, {name: state}):
+            raise RunError(f"the weights of '{name}' do not fit: {first_few(wrong)}")
+        network.load_state_dict(state)
     return inference_translators(recipe, networks, sample, config, who)
 
 

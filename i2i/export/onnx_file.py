@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from i2i.api import Translator
-from i2i.errors import ModelError, RunError
+from i2i.errors import ModelError, RunError, system_reason
 from i2i.export.footprint import bytes_per_pixel
 from i2i.export.graph import Deployed, measure_scale
 from i2i.export.receptive import has_global_statistics, receptive_field
@@ -65,7 +65,7 @@ def write_onnx(path: Path, translator: Translator, value_type: ValueType, facts:
                 raise ModelError(f"{path}: onnxruntime and torch differ by {difference:.2f}/255; nothing was exported")
             temporary.replace(path)
     except OSError as error:
-        raise RunError(f"{path}: cannot write the model: {error.strerror or error}") from error
+        raise RunError(f"{path}: cannot write the model: {system_reason(error)}") from error
     return difference
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from i2i.errors import RunError, TrainingError, one_line
+from i2i.errors import RunError, TrainingError, system_reason
 from i2i.files import remove, sync, temporary_path
 from i2i.runs import sums
 from i2i.runs.disk import cannot_write
@@ -118,13 +118,19 @@ def load(path: Path, *, training: bool = True) -> Checkpoint:
     except RunError:
         raise
     except (PermissionError, MemoryError) as error:  # the checkpoint may well be whole
-        raise RunError(f"{path}: cannot be read: {one_line(error)}") from error
+        reason = "not enough memory" if isinstance(error, MemoryError) else system_reason(error)
+        raise RunError(f"{path}: cannot be read: {reason}") from error
     except sums.MismatchError as error:
         raise DamagedError(str(error)) from error
     except pickle.UnpicklingError as error:  # torch's own message advises to load it nevertheless
         raise DamagedError(f"{path / TRAINING}: not loaded: it holds more than tensors and plain values") from error
     except Exception as error:
-        raise DamagedError(f"{path}: not a whole checkpoint: {' '.join(str(error).split())[:200]}") from error
+        what = (
+            system_reason(error)
+            if isinstance(error, OSError)
+            else "a file in it is cut off, damaged or of another sort"
+        )
+        raise DamagedError(f"{path}: not a whole checkpoint: {what}") from error
 
 
 def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from i2i.errors import DataError, TrainingError, one_line
+from i2i.errors import DataError, TrainingError, system_reason
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -22,7 +22,7 @@ def cannot_write(path: Path, error: BaseException, needed: int | None = None) ->
         error: the error that writing raised.
         needed: bytes to be written; None if not known.
     """
-    reason = (getattr(error, "strerror", None) or one_line(error)).strip()
+    reason = system_reason(error).strip()
     free = free_bytes(path)
     if needed is not None:
         if free < needed and not isinstance(error, OSError):  # torch says "unexpected pos 576 vs 534"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from i2i.errors import RunError
+from i2i.errors import RunError, system_reason
 from i2i.files import clear_own_leftovers, write_file
 from i2i.runs.disk import cannot_write
 from i2i.runs.lock import RunLock
@@ -113,7 +113,7 @@ def new_run(recipe: str, out: Path | None, *, root: Path = Path("runs")) -> RunF
                 continue
             return RunFolder(root / f"{recipe}-{number:03d}")
     except OSError as error:
-        raise RunError(f"{out or root}: cannot make the run folder: {error.strerror or error}") from error
+        raise RunError(f"{out or root}: cannot make the run folder: {system_reason(error)}") from error
 
 
 def refuse_used(out: Path) -> None:

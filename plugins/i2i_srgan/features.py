@@ -90,7 +90,8 @@ def _load_imagenet(layers: nn.Module) -> None:
             state = weights.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
         layers.load_state_dict({key: state[f"features.{key}"] for key in layers.state_dict()})
     except (OSError, HTTPException) as error:
-        reason = " ".join(str(getattr(error, "reason", error)).split())
+        cause = getattr(error, "reason", error)
+        reason = getattr(cause, "strerror", None) or "no connection, or the server refused it"
         raise i2i.ModelError(
             f"VGG19's ImageNet weights are missing and torchvision could not download them ({reason}): "
             f"put {name} of {folder} into {file.parent}, {without}"

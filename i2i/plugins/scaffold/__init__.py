@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from i2i.errors import PluginError
+from i2i.errors import PluginError, system_reason
 from i2i.extras import run_command
 from i2i.plugins.names import KINDS, nearest
 
@@ -147,7 +147,7 @@ def _write(folder: Path, files: dict[str, str]) -> None:
         raise PluginError(f"{folder} exists: take another name, or another folder with -o") from None
     except OSError as error:
         _remove_empty(missing)
-        raise PluginError(f"{folder}: cannot make the folder: {error.strerror or error}") from error
+        raise PluginError(f"{folder}: cannot make the folder: {system_reason(error)}") from error
     try:
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
@@ -156,7 +156,7 @@ def _write(folder: Path, files: dict[str, str]) -> None:
         _remove_empty(missing)
         if not isinstance(error, OSError):
             raise
-        raise PluginError(f"{folder}: cannot write the plugin: {error.strerror or error}") from error
+        raise PluginError(f"{folder}: cannot write the plugin: {system_reason(error)}") from error
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from i2i.errors import ModelError
+from i2i.errors import ModelError, system_reason
 from i2i.files import printable
 
 _BASE_SECONDS = 3
@@ -94,7 +94,7 @@ def start_check(file: Path) -> Callable[[], None]:
         limits = CheckLimits(_BASE_SECONDS + size // _BYTES_PER_SECOND, _BASE_BYTES + 4 * size)
         process = start_child(file, limits)
     except OSError as error:
-        raise ModelError(f"cannot be checked: {error.strerror or error}", path=printable(file)) from error
+        raise ModelError(f"cannot be checked: {system_reason(error)}", path=printable(file)) from error
     stderr = _Tail(process)
 
     def finish() -> None:
