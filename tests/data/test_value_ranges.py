@@ -150,6 +150,17 @@ def test_a_measured_range_is_part_of_the_run_and_stays_when_data_change(depth_ru
         i2i.train("straight", out=run, sets=["data.target_range=0..9"], steps=3, resume=True, plugins=straight)
 
 
+def test_each_direction_takes_and_gives_its_own_side(straight, tmp_path):
+    root = pairs(tmp_path / "data", "12 in 16", "float")
+    sets = [*SETS, *ranges("12 in 16", "float"), "train.metrics=[]"]
+    run = train_only("both-ways", data=root, out=tmp_path / "run", sets=sets, steps=1, plugins=straight).run
+    i2i.export(run, plugins=straight)
+    image, degrees = values_of("12 in 16")[0], values_of("float")[0]
+    there, back = (i2i.load(run, translator=name, device="cpu") for name in ("AtoB", "BtoA"))
+    assert np.allclose(there.translate(image)[..., 0], degrees, atol=0.02)  # 4,095 levels for 65 degrees
+    assert np.array_equal(back.translate(degrees)[..., 0], image)
+
+
 def test_floats_in_units_of_their_own_go_to_a_format_that_holds_them(straight, tmp_path):
     root = pairs(tmp_path / "data", "8 bit", "float")
     sets = [*SETS, *ranges("8 bit", "float")]

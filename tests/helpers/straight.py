@@ -33,9 +33,18 @@ class StraightRecipe(i2i.Recipe):
         return {"default": i2i.Translator(nets["generator"], {"image": sample["source"][:1]})}
 
 
+class BothWaysRecipe(StraightRecipe):
+    """Translates in both directions, as CycleGAN does."""
+
+    def translators(self, nets, sample):
+        there = i2i.Translator(nets["generator"], {"image": sample["source"][:1]}, target=None)
+        back = i2i.Translator(nets["generator"], {"image": sample["target"][:1]}, source="target", target=None)
+        return {"AtoB": there, "BtoA": back}
+
+
 @i2i.hookimpl
 def i2i_recipes():
-    return [i2i.Component("straight", StraightRecipe)]
+    return [i2i.Component("straight", StraightRecipe), i2i.Component("both-ways", BothWaysRecipe)]
 
 
 SETS = [

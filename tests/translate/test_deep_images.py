@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from helpers.command import Command
-from helpers.small_models import make_model, noise
+from helpers.small_models import make_model, metadata_of, noise
 from i2i.images import write_image
 from i2i.translate import load
 
@@ -49,6 +49,24 @@ def test_python_gets_the_levels_too(tmp_path, tile):
     assert np.array_equal(result[..., 0], RAMP)
     assert model.translate((RAMP >> 8).astype(np.uint8), tile=tile).dtype == np.uint8
     assert model.notes == []
+
+
+@pytest.mark.parametrize(("target_type", "ending"), [("uint16", ".png"), ("float32", ".tif")])
+def test_generated_images_have_the_units_of_the_training(tmp_path, target_type, ending):
+    values = {"i2i.target_type": target_type, "i2i.target_range": "[1000, 3000]"}
+    made = {}
+    for name, more in {"unit": {}, "ranged": values}.items():
+        metadata = metadata_of("dream", "float32", []) | more
+        made[name] = load(make_model(tmp_path / f"{name}.onnx", "dream", "float32", metadata=metadata), device="cpu")
+    expected = 1000 + 2000 * np.clip(made["unit"].generate(2), 0, 1)
+    images = made["ranged"].generate(2)
+    assert images.dtype == target_type
+    assert np.abs(images - expected).max() <= 0.501
+    done = Command("generate", tmp_path / "ranged.onnx", "-o", tmp_path / "out", "--count", 2).completed()
+    assert done.returncode == 0, done.stderr
+    for number, image in enumerate(images):
+        file = cv2.imread(str(tmp_path / "out" / f"image-{number:04d}{ending}"), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(file[..., ::-1], image)
 
 
 def test_a_graph_that_needs_8_bits_says_that_it_had_no_more(tmp_path):

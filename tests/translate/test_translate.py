@@ -132,6 +132,10 @@ def test_noise_is_the_same_for_each_image_and_run(model):
         ({"i2i.labels": "{}"}, "i2i.labels"),
         ({"i2i.value_type": "float32"}, "float32 with 3 channels for image"),
         ({"i2i.value_type": "int8"}, "i2i.value_type"),
+        ({"i2i.target_type": "uint32"}, "i2i.target_type"),
+        ({"i2i.source_range": "[5, 5]"}, "i2i.source_range"),
+        ({"i2i.source_range": "5"}, "i2i.source_range"),
+        ({"i2i.target_range": "[0, 1e999]"}, "i2i.target_range"),
     ],
 )
 def test_metadata_that_are_missing_or_wrong_are_told_at_loading(tmp_path, change, reason):
