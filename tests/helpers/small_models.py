@@ -53,6 +53,13 @@ GRAPHS = {  # nodes from `image` to `image_out`, constants, channels in and out,
         1,
         1,
     ),
+    "red-of-4": (
+        [node("Slice", ["image", "zero", "one", "axis"], "image_out")],
+        {"zero": [0], "one": [1], "axis": [3]},
+        4,
+        1,
+        1,
+    ),
     "double": (
         [
             node(
