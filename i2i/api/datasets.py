@@ -29,8 +29,8 @@ class Reader(Protocol):
             path: the image file; its content decides about its format, not its ending.
 
         Returns:
-            Pixels ``(H, W, C)``, C in 1, 3, 4 (alpha last), uint8, uint16 or float32; not to be written to. Floats
-            lie in [0, 1] unless the user sets ``data.source_range`` or ``data.target_range``.
+            Pixels ``(H, W, C)``, uint8, uint16 or float32: grey, RGB, RGBA or any number of bands; not to be written.
+            Floats lie in [0, 1] unless the user sets ``data.source_range`` or ``data.target_range``.
 
         Raises:
             DataError: the file cannot be read as an image.
@@ -54,10 +54,10 @@ class Transform(Protocol):
 class Dataset(ABC):
     """The samples of one split, read from a folder or drawn by code; what the components of `i2i_datasets` build.
 
-    A sample is a dictionary of some of ``source``, ``target`` (images ``(H, W, C)``, C in 1, 3, 4, uint8, uint16 or
-    float32 in [0, 1], or in units for which the user sets ``data.source_range`` or ``data.target_range``), ``label``
-    and ``target_label`` (numbers of classes from 0). All other members have defaults, which also hold for a class that
-    is no subclass and lacks them.
+    A sample is a dictionary of some of ``source``, ``target`` (images ``(H, W, C)``: grey, RGB, RGBA or bands; uint8,
+    uint16 or float32 in [0, 1], or in units for which the user sets ``data.source_range`` or ``data.target_range``),
+    ``label`` and ``target_label`` (numbers of classes from 0). All other members have defaults, which also hold for a
+    class that is no subclass and lacks them.
 
     Attributes:
         gives: keys that every sample has, by which ``data.layout=auto`` leaves out layouts that a recipe cannot use;

@@ -57,6 +57,7 @@ def _checked_range(text: str) -> str:
 
 RangeText = Annotated[str, AfterValidator(_checked_range)]
 """``auto``, or ``LOW..HIGH`` in the units of the image files."""
+BandNumbers = Annotated[tuple[Positive, ...], Field(min_length=1)]
 
 
 class DataConfig(Config):
@@ -81,10 +82,17 @@ class DataConfig(Config):
     resize: Literal["stretch", "shorter", "none"] = "stretch"
     """stretch: to load_size x load_size; shorter: the shorter side to load_size; none: crop at the original scale, as
     pairs of two sizes always do."""
-    source_channels: Literal[1, 3, 4] | None = None
-    """Channels of the source images, 4 with alpha; null: 1 if all of them are grey, else 3, or what data.alpha says."""
-    target_channels: Literal[1, 3, 4] | None = None
-    """Channels of the target images, 4 with alpha; null: 1 if all of them are grey, else 3, or what data.alpha says."""
+    source_channels: Positive | None = None
+    """Channels of the source images, 4 with alpha; null: 1 if all of them are grey, 3 for colour or what data.alpha
+    says, and of images of other bands their number."""
+    target_channels: Positive | None = None
+    """Channels of the target images; null: as for the source."""
+    source_bands: BandNumbers | None = None
+    """Which bands of the source images are taken, counted from 1, in this order: [3, 2, 1]; null: all."""
+    target_bands: BandNumbers | None = None
+    """Which bands of the target images are taken; null: all."""
+    pages: Literal["first", "stack"] = "first"
+    """Of files with several pages or frames: first, or stack: all of them, which must be of one size, as bands."""
     alpha: Literal["bleed", "white", "black", "channel"] = "bleed"
     """What transparent images become. bleed: where alpha is 0, pixels get the nearest visible colour; white, black: the
     image is put on that colour; channel: as bleed, and images that have alpha keep it as their fourth channel."""
@@ -130,6 +138,14 @@ class DataConfig(Config):
             size = info.data["size"]
             raise ValueError(f"size {size} is not divisible by scale {scale}: set data.size={size // scale * scale}")
         return scale
+
+    @field_validator("source_bands", "target_bands")
+    @classmethod
+    def _as_many_as_channels(cls, bands: tuple[int, ...] | None, info: ValidationInfo) -> tuple[int, ...] | None:
+        channels = info.data.get(f"{str(info.field_name).removesuffix('_bands')}_channels")
+        if bands is not None and channels not in (None, len(bands)):
+            raise ValueError(f"{len(bands)} bands are chosen, and the channels are set to {channels}: leave those out")
+        return bands
 
     @property
     def resized(self) -> int:

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from i2i.images import read_image, to_channels
+from i2i.images import PagesRule, read_image, read_stack
+from i2i.images.pixels import every_channel
+
+
+@dataclass(frozen=True)
+class DecodedFile:
+    """An image file as datasets get it.
+
+    Attributes:
+        pixels: ``(H, W, C)``, uint8, uint16 or float32; alpha last; not to be written to.
+        has_alpha: whether the last channel is alpha.
+        frames: frames or pages in the file.
+    """
+
+    pixels: np.ndarray
+    has_alpha: bool = False
+    frames: int = 1
 
 
 class CachedReader:
@@ -19,30 +36,30 @@ class CachedReader:
     Args:
         limit_mb: memory for pixels, in MiB; 0 turns the cache off.
         any_range: whether floats outside of [0, 1] are read.
+        pages: which pages of a file are read.
     """
 
-    def __init__(self, limit_mb: int, *, any_range: bool = False) -> None:
-        self._any_range = any_range
+    def __init__(self, limit_mb: int, *, any_range: bool = False, pages: PagesRule = "first") -> None:
+        self._any_range, self._pages = any_range, pages
         self._free_bytes = limit_mb * 2**20
-        self._images: dict[Path, np.ndarray] = {}
+        self._images: dict[Path, DecodedFile] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_images": {}}  # for processes that are not forked, sending them costs more than decoding
 
-    def __call__(self, path: Path) -> np.ndarray:
-        """Pixels ``(H, W, C)``, C in 1, 3, 4 (alpha last), uint8, uint16 or float32; not to be written to.
+    def __call__(self, path: Path) -> DecodedFile:
+        """The decoded file.
 
         Raises:
             DataError: the file cannot be read as an image.
         """
         if path in self._images:
             return self._images[path]
-        picture = read_image(path, any_range=self._any_range)
-        pixels = picture.pixels
-        if picture.alpha is not None:
-            pixels = to_channels(pixels, 4, picture.alpha)
+        picture = (read_stack if self._pages == "stack" else read_image)(path, any_range=self._any_range)
+        pixels = every_channel(picture.pixels, picture.alpha)
         pixels.setflags(write=False)
+        decoded = DecodedFile(pixels, picture.alpha is not None, picture.frames)
         if pixels.nbytes <= self._free_bytes:
             self._free_bytes -= pixels.nbytes
-            self._images[path] = pixels
-        return pixels
+            self._images[path] = decoded
+        return decoded

@@ -19,12 +19,14 @@ from i2i.api import Transform
 from i2i.config import DataConfig
 from i2i.data.adapter import AdaptedDataset
 from i2i.data.batches import SKIPPED, collate
+from i2i.data.checks.bands import Bands
 from i2i.data.checks.check_dataset import CheckedSplit, check_dataset
-from i2i.data.checks.value_ranges import ImageType, value_ranges
+from i2i.data.checks.value_ranges import value_ranges
 from i2i.data.detect import Requirements
 from i2i.data.sample_checks import CheckedTransform, label_problem
 from i2i.data.transforms import SamplePipeline
-from i2i.errors import DataError, attributed_to
+from i2i.errors import DataError, ErrorKind, attributed_to
+from i2i.files import printable
 from i2i.images import ValueRange
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
@@ -89,7 +91,8 @@ class Samples(Dataset):
                 if problem := label_problem(sample, self.dataset.labels):
                     raise DataError(f"{name}: {problem}")
             except DataError as error:
-                skipped.append(str(error))
+                of_file = error.kind is ErrorKind.CHANNELS and not error.path and reads
+                skipped.append(f"{printable(reads[0].path)}: {error}" if of_file else str(error))
                 continue
             mended = [read.problem for read in reads if read.problem and read.problem not in self.known]
             return sample | {SKIPPED: list(dict.fromkeys(skipped + mended))}
@@ -105,6 +108,7 @@ class Data:
         val: validation samples, resized or cropped at the centre; may be empty.
         values: types and ranges of the values of the images, by key.
         layout: name of the dataset component.
+        bands: what is taken of the images under each key.
         problems: one line for each file that was left out.
         warnings: a few lines about what was not left out, but may spoil the training.
     """
@@ -113,6 +117,7 @@ class Data:
     val: Samples
     values: dict[str, ValueRange]
     layout: str
+    bands: Mapping[str, Bands] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -155,8 +160,7 @@ def open_data(
     check = check_dataset(config, plugins, Requirements(frozenset(needs), paired))
     if check.refusal:
         raise DataError(check.refusal)
-    types = check.train.image_types
-    values = value_ranges(config, types)
+    values = value_ranges(config, check.train.image_types)
     dataset = check.train.split.dataset
     dataset.reader.preloadable = check.train.facts.fitting(config.cache_mb)
     build = Builder(plugins, (0, 0))
@@ -168,7 +172,7 @@ def open_data(
     known = frozenset(check.problems)
 
     def samples(checked: CheckedSplit, augment: Transform | None) -> Samples:
-        pipeline = SamplePipeline(config, _channels(types, config), augment, degrade, dataset.paired, values)
+        pipeline = SamplePipeline(config, check.bands, augment, degrade, dataset.paired, values)
         return Samples(checked.split.dataset, checked.usable, pipeline, seed, known, plugins.files)
 
     return Data(
@@ -176,16 +180,12 @@ def open_data(
         val=samples(check.val, None),
         values=values,
         layout=check.layout,
+        bands=check.bands
+        if "source" in check.bands or not degrade
+        else check.bands | {"source": check.bands["target"]},
         problems=check.problems,
         warnings=check.warnings,
     )
-
-
-def _channels(types: Mapping[str, ImageType], config: DataConfig) -> dict[str, int]:
-    """Channels by key: as configured, else 4 if alpha is wanted and there, 1 if every checked image is grey, else 3."""
-    configured = {"source": config.source_channels, "target": config.target_channels}
-    found = {key: 4 if one.alpha and config.alpha == "channel" else one.channels for key, one in types.items()}
-    return {key: configured.get(key) or found[key] for key, one in types.items() if one.dtype}
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import numpy as np
 from i2i.data.cache import CachedReader
 from i2i.data.checks.facts_collector import FactsCollector
 from i2i.errors import DataError
+from i2i.images import PagesRule
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,15 @@ class FileRead:
         path: the file.
         pixels: the array that the dataset got; None if the file could not be read.
         problem: why it could not be read, as a line that begins with its name; empty if it could.
+        has_alpha: whether the last channel is alpha.
+        frames: frames or pages in the file.
     """
 
     path: Path
     pixels: np.ndarray | None
     problem: str = ""
+    has_alpha: bool = False
+    frames: int = 1
 
 
 class DatasetReader:
@@ -38,33 +43,37 @@ class DatasetReader:
     Args:
         cache_mb: memory for decoded pixels, in MiB.
         any_range: whether floats outside of [0, 1] are read, as ``data.source_range`` or ``target_range`` is set.
+        pages: which pages of a file are read.
 
     Attributes:
+        pages: which pages of a file are read.
         preloadable: files to decode in `preload`; they must fit into that memory together.
     """
 
-    def __init__(self, cache_mb: int, *, any_range: bool = False) -> None:
+    def __init__(self, cache_mb: int, *, any_range: bool = False, pages: PagesRule = "first") -> None:
+        self.pages: PagesRule = pages
         self.preloadable: Sequence[Path] = ()
-        self._decode = CachedReader(cache_mb, any_range=any_range)
+        self._decode = CachedReader(cache_mb, any_range=any_range, pages=pages)
         self._collector: FactsCollector | None = None
         self._recordings: dict[int, list[FileRead]] = {}  # by the number of the thread
 
     def __call__(self, path: Path, /) -> np.ndarray:
-        """Pixels ``(H, W, C)``, C in 1, 3, 4 (alpha last), uint8, uint16 or float32; not to be written to.
+        """Pixels ``(H, W, C)``, alpha last, uint8, uint16 or float32; not to be written to.
 
         Raises:
             DataError: the file cannot be read as an image.
         """
-        pixels, problem = None, ""
+        decoded, problem = None, ""
         try:
-            pixels = self._decode(path) if self._collector is None else self._collector.read(path, self._decode)
+            decoded = self._decode(path) if self._collector is None else self._collector.read(path, self._decode)
         except DataError as error:
             problem = str(error)
             raise
         finally:
             if (recording := self._recordings.get(threading.get_ident())) is not None:
-                recording.append(FileRead(path, pixels, problem))
-        return pixels
+                read = (decoded.pixels, problem, decoded.has_alpha, decoded.frames) if decoded else (None, problem)
+                recording.append(FileRead(path, *read))
+        return decoded.pixels
 
     @contextmanager
     def recording(self) -> Iterator[list[FileRead]]:

@@ -76,12 +76,12 @@ def label_problem(sample: Mapping[str, Any], labels: Sequence[str]) -> str:
 
 def image_problem(image: Any) -> str:
     """What is wrong with an image array, to follow its name in a message; empty if nothing is. Tensors always pass."""
-    want = "must be an array (H, W, C) of uint8, uint16 or float32 with 1, 3 or 4 channels"
+    want = "must be an array (H, W, C) of uint8, uint16 or float32 with one channel or more"
     if isinstance(image, torch.Tensor):
         return ""
     if not isinstance(image, np.ndarray):
         return f"{want}, not a {type(image).__name__}"
-    fits = image.ndim == 3 and image.shape[2] in (1, 3, 4) and min(image.shape) > 0
+    fits = image.ndim == 3 and min(image.shape) > 0
     if not fits or image.dtype not in (np.uint8, np.uint16, np.float32):
         return f"{want}, not {image.shape} of {image.dtype}"
     return ""

@@ -111,7 +111,8 @@ def find_source(config: DataConfig, plugins: Plugins, requirements: Requirements
     if config.layout.name == "auto" and config.layout.options:
         first = next(iter(config.layout.options))
         raise ConfigError(f"data.layout.{first} is an option of one layout: name it too, data.layout={layout}")
-    reader = DatasetReader(config.cache_mb, any_range=bool(config.source_range or config.target_range))
+    any_range = bool(config.source_range or config.target_range)
+    reader = DatasetReader(config.cache_mb, any_range=any_range, pages=config.pages)
     return data_source(plugins, layout, root, options, reader=reader, scale=config.scale)
 
 

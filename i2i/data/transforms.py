@@ -16,6 +16,7 @@ import numpy as np
 
 from i2i.api import Transform
 from i2i.config import DataConfig
+from i2i.data.checks.bands import Bands
 from i2i.data.checks.value_ranges import range_problem
 from i2i.data.options import AugmentConfig
 from i2i.errors import ConfigError, DataError, ErrorKind
@@ -65,7 +66,7 @@ class SamplePipeline:
 
     Attributes:
         config: the data section.
-        channels: number of channels of the images, by key.
+        bands: what is taken of the images, by key.
         augment: augmentation of training samples; None for validation, which uses the image's centre, or all of it.
         degrade: makes the source of samples that have none; None: samples are left without one.
         paired: whether the images of a sample share their random parameters.
@@ -73,7 +74,7 @@ class SamplePipeline:
     """
 
     config: DataConfig
-    channels: dict[str, int]
+    bands: Mapping[str, Bands]
     augment: Transform | None
     degrade: Transform | None = None
     paired: bool = True
@@ -89,10 +90,7 @@ class SamplePipeline:
             DataError: an image has floats beyond [0, 1], and no range is set for it.
         """
         sample = swapped(sample, self.config.direction)
-        sample = {
-            key: self._converted(self._in_range(key, v), self.channels[key]) if is_image(v) else v
-            for key, v in sample.items()
-        }
+        sample = {key: self._with_bands(key, v) if is_image(v) else v for key, v in sample.items()}
         if self.paired:
             sample = self._changed(sample)
         else:
@@ -103,23 +101,31 @@ class SamplePipeline:
                 raise ConfigError(f"data.degrade={self.config.degrade.name} makes no source: choose a degradation")
         return _map_images(sample, _to_tensor)
 
-    def _converted(self, image: np.ndarray, channels: int) -> np.ndarray:
-        """The image with that many channels; the colours of one with alpha are changed as ``data.alpha`` says."""
-        if image.shape[2] != 4:
-            return to_channels(image, channels)
-        wanted = self.config.alpha
-        rule = "keep" if wanted == "bleed" or wanted == "channel" else wanted
-        pixels, alpha = apply_alpha(*split_alpha(image), rule)
-        return to_channels(pixels, channels, alpha)
+    def _with_bands(self, key: str, image: np.ndarray) -> np.ndarray:
+        """The bands that are taken; of colours, which are converted, those with alpha become what ``data.alpha`` says.
 
-    def _in_range(self, key: str, image: np.ndarray) -> np.ndarray:
+        Raises:
+            DataError: the image has another number of bands.
+        """
+        rule = self.bands[key]
+        is_colour = not rule.of
+        taken = self._in_range(key, rule.take(image), has_alpha=is_colour and image.shape[2] == 4)
+        if not is_colour:
+            return taken
+        wanted = self.config.alpha
+        pixels, alpha = apply_alpha(*split_alpha(taken), "keep" if wanted == "bleed" or wanted == "channel" else wanted)
+        return to_channels(pixels, rule.channels, alpha)
+
+    def _in_range(self, key: str, image: np.ndarray, *, has_alpha: bool) -> np.ndarray:
         """The image with the values of its range, if it has one, mapped to [0, 1]; alpha stays."""
         values = self.values.get(key)
         if values is None or values.bounds is None:
-            if image.dtype == np.float32 and (problem := range_problem(self.config, key, "float32", extremes(image))):
+            if image.dtype == np.float32 and (
+                problem := range_problem(self.config, key, "float32", extremes(image, has_alpha))
+            ):
                 raise DataError(problem, kind=ErrorKind.OUT_OF_RANGE)
             return image
-        mapped = values.to_unit(colours(image))
+        mapped = values.to_unit(colours(image, has_alpha))
         alpha = image[..., mapped.shape[2] :]
         return np.concatenate([mapped, to_dtype(alpha, np.float32)], axis=2) if alpha.size else mapped
 

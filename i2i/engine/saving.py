@@ -38,6 +38,7 @@ def to_checkpoint(training: Training, pools: Pools) -> Checkpoint:
             "value_type": training.data.value_type,
             "values": {key: asdict(values) for key, values in training.data.values.items()},
             "labels": list(training.data.labels),
+            "bands": {key: asdict(bands) for key, bands in training.data.bands.items()},
             "rollbacks": training.rollbacks,
             "rate_scale": training.rate_scale,
             "versions": versions | {"python": sys.version.split()[0]},

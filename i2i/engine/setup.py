@@ -84,7 +84,7 @@ def build_training(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabr
         phase_optimizers=phase_optimizers(phases, modules, config.train, fabric.device, owner),
         averages=averages,
         context=context,
-        data=DataSpec(on_device, data.value_type, data.values, data.labels, len(data.train)),
+        data=DataSpec(on_device, data.value_type, data.values, data.labels, len(data.train), data.bands),
         precision={torch.float32: "fp32", torch.bfloat16: "bf16", torch.float64: "fp64"}[dtype],
         health=health,
     )

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from i2i.api import Recipe, Translator
 from i2i.components.inference import inference_translators
 from i2i.config import RunConfig
+from i2i.data.checks.bands import Bands
 from i2i.engine.checks.failures import StepFailures
 from i2i.engine.checks.outputs import check_losses, checked_outputs
 from i2i.engine.context import StepContext
@@ -39,6 +40,7 @@ class DataSpec:
         values: types and ranges of the values of the images, by key.
         labels: names of the classes; empty without classes.
         length: number of training samples.
+        bands: which bands of the images are taken, by key of the sample.
     """
 
     sample: Batch
@@ -46,6 +48,7 @@ class DataSpec:
     values: Mapping[str, ValueRange]
     labels: tuple[str, ...]
     length: int
+    bands: Mapping[str, Bands] = field(default_factory=dict)
 
 
 @dataclass

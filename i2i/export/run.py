@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from i2i.config import resolve
+from i2i.config import RunConfig, resolve
 from i2i.errors import RunError, attributed_to
 from i2i.files import temporary_path, user_path
 from i2i.plugins import Plugins
@@ -15,7 +15,7 @@ from i2i.runs import checkpoint as checkpoints
 from i2i.runs.choice import find_checkpoint
 from i2i.runs.disk import cannot_write
 from i2i.runs.folder import open_run
-from i2i.runtime.metadata import value_entries
+from i2i.runtime.metadata import band_entries, value_entries
 
 if TYPE_CHECKING:
     from i2i.api import Translator
@@ -90,7 +90,7 @@ def export(
     for name, one in chosen.items():
         file = target or folder.model(name)
         facts = {"recipe": config.recipe, "translator": name, "config_digest": config.digest()}
-        facts |= _value_facts(one, found.state)
+        facts |= _value_facts(one, found.state) | _band_facts(one, found.state.get("bands", {}), config)
         with attributed_to(f"{plugins.full_name('recipe', config.recipe)}, translator '{name}'"):
             difference = write_onnx(file, one, found.state["value_type"], facts)
         exported.append(Exported(file, name, found.step, difference, tuple(one.example), tuple(one.labels)))
@@ -126,3 +126,14 @@ def _refuse_unwritable(folder: Path) -> None:
             trial.touch()
     except OSError as error:
         raise RunError(cannot_write(folder, error)) from error
+
+
+def _band_facts(translator: Translator, bands: Mapping[str, Mapping[str, Any]], config: RunConfig) -> dict[str, str]:
+    """The metadata about bands; of a run that began before there were any, none."""
+    of_input, of_output = bands.get(translator.source, {}), bands.get(translator.target or "", {})
+    return band_entries(
+        bands_of=of_input.get("of", 0),
+        bands=of_input.get("chosen", ()),
+        gives_bands=bool(of_output.get("of")),
+        pages=config.data.pages,
+    )

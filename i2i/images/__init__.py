@@ -3,12 +3,14 @@
 These are the public names; `i2i.images.reading` says by which rules files are read.
 """
 
+from i2i.images.formats.format import Extras
 from i2i.images.pixels import AlphaRule, apply_alpha, to_channels, to_dtype
 from i2i.images.reading import (
     MAX_PIXELS,
     READABLE,
     ImageInfo,
     ImageSource,
+    PagesRule,
     Picture,
     count_frames,
     find_images,
@@ -16,18 +18,21 @@ from i2i.images.reading import (
     image_info,
     read_frames,
     read_image,
+    read_stack,
     refuse_range,
 )
 from i2i.images.values import ValueRange
-from i2i.images.writing import WRITABLE, can_hold, write_image
+from i2i.images.writing import WRITABLE, can_hold, write_image, write_pixels
 
 __all__ = [
     "MAX_PIXELS",
     "READABLE",
     "WRITABLE",
     "AlphaRule",
+    "Extras",
     "ImageInfo",
     "ImageSource",
+    "PagesRule",
     "Picture",
     "ValueRange",
     "apply_alpha",
@@ -38,8 +43,10 @@ __all__ = [
     "image_info",
     "read_frames",
     "read_image",
+    "read_stack",
     "refuse_range",
     "to_channels",
     "to_dtype",
     "write_image",
+    "write_pixels",
 ]

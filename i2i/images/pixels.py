@@ -70,12 +70,24 @@ def to_channels(pixels: np.ndarray, channels: int, alpha: np.ndarray | None = No
     if have == channels:
         return pixels
     if have not in (1, 3, 4) or channels not in (1, 3, 4):
-        raise FileError(ErrorKind.CHANNELS, f"has {have} channels, and {channels} are needed")
+        raise FileError(ErrorKind.CHANNELS, f"{band_count(have)}, and {channels} are needed")
     if channels == 1:
         colour = np.ascontiguousarray(pixels[..., :3])
         return np.asarray(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY))[..., np.newaxis]
     colour = np.repeat(pixels, 3, axis=2) if have == 1 else pixels[..., :3]
     return np.ascontiguousarray(colour) if channels == 3 else with_alpha(colour, alpha)
+
+
+def band_count(number: int) -> str:
+    """A number of bands in words, such as ``5 bands``."""
+    return f"{number} band{'s' if number != 1 else ''}"
+
+
+def every_channel(pixels: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    """Bands and alpha in one array ``(H, W, C)``: grey with alpha becomes RGBA, for two channels are two bands."""
+    if alpha is None:
+        return pixels
+    return to_channels(pixels, 4, alpha) if pixels.shape[2] in (1, 3) else np.dstack([pixels, alpha])
 
 
 def with_alpha(pixels: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
@@ -138,22 +150,17 @@ def bleed(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return spread
 
 
-def split_alpha(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def split_alpha(pixels: np.ndarray, has_alpha: bool | None = None) -> tuple[np.ndarray, np.ndarray | None]:
     """Takes the alpha channel off.
 
     Args:
-        pixels: ``(H, W, C)``: grey, grey and alpha, RGB, or RGBA.
+        pixels: ``(H, W, C)``: grey, RGB or any number of bands, perhaps with alpha behind them.
+        has_alpha: whether the last channel is alpha; None: of 2 and 4 channels it is.
 
     Returns:
-        Pixels ``(H, W, 1 or 3)`` and alpha ``(H, W)`` or None; contiguous, and writable if the input was.
-
-    Raises:
-        FileError: C is not 1, 2, 3 or 4.
+        Pixels ``(H, W, C or C - 1)`` and alpha ``(H, W)`` or None; contiguous, and writable if the input was.
     """
-    channels = pixels.shape[2]
-    if channels not in (1, 2, 3, 4):
-        raise FileError(ErrorKind.CHANNELS, f"has {channels} channels")
-    if channels in (1, 3):
+    if not (pixels.shape[2] in (2, 4) if has_alpha is None else has_alpha):
         return np.ascontiguousarray(pixels), None
     return np.ascontiguousarray(pixels[..., :-1]), np.ascontiguousarray(pixels[..., -1])
 

@@ -4,11 +4,15 @@ The rules, for every format:
 
 - The content decides about the format, not the ending: PNG, JPEG, WebP, TIFF, BMP, GIF, PBM/PGM/PPM/PFM, AVIF, npy.
 - Bit depth is kept: 8 and 16 bit integers (1, 2 and 4 bits fill the range of 8, other maxima of PPM that of 8 or 16),
-  and floats in [0, 1]. Floats beyond (by more than 0.001) and integers of 32 bits have no range that all agree on:
-  refused, never clipped; such floats are read where the caller knows their range.
+  and floats in [0, 1]. Integers of a TIFF with a sign or more bits are read where they fit into 16 bits without. Floats
+  beyond (by more than 0.001) and other integers have no range that all agree on: refused, never clipped; such floats
+  are read where the caller knows their range.
 - EXIF orientation is applied.
-- Grey stays one channel; palette, CMYK, LAB and all other colour becomes RGB. Alpha is handed out apart, never
-  multiplied into the colours: a colour that stands for transparent, and what a GIF's frames leave free, count as alpha.
+- Grey stays one channel; palette, CMYK, LAB and all other colour becomes RGB. TIFF and npy may have any number of
+  bands, all of which are kept.
+- Alpha is handed out apart, never multiplied into the colours, and only where the file says that a channel is alpha. A
+  colour that stands for transparent counts as alpha, what a GIF's frames leave free, and the last of four channels of
+  an npy.
 - Embedded ICC profiles: 8-bit images are converted to sRGB (relative colorimetric intent, black point compensation) and
   hand out an sRGB profile. Images with more bits keep their values and their profile. Without a profile, or with a
   broken one, the values are taken as sRGB; CMYK is then converted as 255 - min(255, ink + black) does, roughly. gAMA,
@@ -27,9 +31,9 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 from PIL import Image
@@ -39,13 +43,15 @@ from i2i.files import printable, regular_file
 from i2i.images.errors import errors_about
 from i2i.images.exif import exif_block
 from i2i.images.formats import FORMATS
-from i2i.images.formats.format import START_BYTES, Format, Frame, Limits, OpenedImage
+from i2i.images.formats.format import MAX_BANDS_PER_PIXEL, START_BYTES, Format, Frame, Limits, OpenedImage
 from i2i.images.formats.pillow import orientation_of, picture_arrays
-from i2i.images.pixels import orient, split_alpha, to_channels
+from i2i.images.pixels import every_channel, orient, split_alpha, to_channels
 from i2i.images.search import search_folder
 from i2i.images.sorts import START_BYTES as SORT_BYTES
 from i2i.images.sorts import known_sort
 
+PagesRule = Literal["first", "stack"]
+"""Which pages of a file are read: the first, or all as bands of one image."""
 MAX_PIXELS = 100_000_000
 """Width times height that is decoded unless more is asked for."""
 READABLE = frozenset(ending for row in FORMATS for ending in row.endings)
@@ -63,7 +69,7 @@ class ImageInfo:
     Attributes:
         width: in pixels, after EXIF orientation.
         height: in pixels, after EXIF orientation.
-        channels: 1 for grey (with or without alpha), 3 for colour, 4 for colour with alpha.
+        channels: 1 for grey (with or without alpha), 3 for colour, 4 for colour with alpha; other bands: their number.
         bits: bits a channel: 8, 16, or 32 for floats.
     """
 
@@ -121,8 +127,8 @@ def read_image(
     Args:
         source: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, AVIF or npy (``(H, W)`` or ``(H, W, C)``), told by content. An
             open file is read from its position to its end, and stays open.
-        channels: None keeps grey at 1 and gives all else 3; 1 = luma of Rec. 601, 3 = RGB, 4 = RGBA, opaque where the
-            file has no alpha.
+        channels: None keeps what is there: 1 for grey, 3 for colour, or all bands; 1 = luma of Rec. 601, 3 = RGB,
+            4 = RGBA, opaque where the file has no alpha. A file of other bands has to have as many.
         max_pixels: width times height that is still decoded; more than Pillow's own limit raises that limit.
         exif: whether `Picture.exif` is wanted.
         any_range: whether floats outside of [0, 1] are taken, as a range that is known otherwise tells what they mean.
@@ -156,6 +162,47 @@ def read_frames(
     return _pictures(path, _Wanted(channels, max_pixels, exif, any_range))
 
 
+def read_stack(
+    source: ImageSource,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    exif: bool = False,
+    any_range: bool = False,
+    before: Callable[[ImageInfo], None] = lambda info: None,
+) -> Picture:
+    """Decodes all frames or pages of an image file as bands of one picture, in their order; alpha is a band, too.
+
+    Arguments and errors are those of `read_image`; profile and EXIF data are those of the first. A file of one page is
+    read as `read_image` does.
+
+    Raises:
+        DataError: besides, pages differ in size or type.
+    """
+    pages, values = [], 0
+    for page in _pictures(source, _Wanted(None, max_pixels, exif, any_range, stacked=True), before):
+        pages.append(page)
+        values += page.pixels.size
+        with errors_about(_name_of(source)):
+            if page.pixels.shape[:2] != pages[0].pixels.shape[:2] or page.pixels.dtype != pages[0].pixels.dtype:
+                raise FileError(
+                    ErrorKind.UNEQUAL_SIZES,
+                    f"page {len(pages)} is {_described(page)}, the first {_described(pages[0])}: no bands of one image",
+                )
+            if values > max_pixels * MAX_BANDS_PER_PIXEL:
+                raise FileError(
+                    ErrorKind.TOO_LARGE, f"its pages have more values than the limit of {max_pixels} pixels"
+                )
+    if len(pages) == 1:
+        return pages[0]
+    stacked = np.concatenate([every_channel(page.pixels, page.alpha) for page in pages], axis=2)
+    return replace(pages[0], pixels=stacked, alpha=None)
+
+
+def _described(page: Picture) -> str:
+    height, width = page.pixels.shape[:2]
+    return f"{width} x {height} of {page.pixels.dtype}"
+
+
 def count_frames(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> int:
     """How many frames or pages an image file has, from its headers alone.
 
@@ -167,18 +214,19 @@ def count_frames(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
 
 
 def _refuse_channels(channels: int | None) -> None:
-    if channels not in (None, 1, 3, 4):
-        raise ValueError(f"channels is None, 1, 3 or 4, not {channels}")
+    if channels is not None and channels < 1:
+        raise ValueError(f"channels is None or a number from 1, not {channels}")
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """The options of `read_image` of the same names."""
+    """The options of `read_image` of the same names, and whether all frames are wanted at once."""
 
     channels: int | None
     max_pixels: int = MAX_PIXELS
     exif: bool = False
     any_range: bool = False
+    stacked: bool = False
 
 
 def _pictures(
@@ -187,7 +235,8 @@ def _pictures(
     with errors_about(_name_of(source)), _opened(source) as file:
         found = _format_of(file)
         opened = found.open(file, Limits(wanted.max_pixels))
-        before(_info(opened))
+        info = _info(opened)
+        before(replace(info, channels=info.channels * opened.frames) if wanted.stacked else info)
         for frame in opened.decode():
             pixels, alpha = _upright(frame, opened.orientation, wanted)
             block = exif_block(frame.exif) if wanted.exif else None
@@ -279,12 +328,16 @@ def _format_of(file: BinaryIO) -> Format:
 
 def _upright(frame: Frame, orientation: int, wanted: _Wanted) -> tuple[np.ndarray, np.ndarray | None]:
     """Pixels and alpha of a frame, turned as a viewer shows it, with the channels that were asked for."""
-    pixels, alpha = split_alpha(orient(frame.pixels, orientation))
+    pixels, alpha = split_alpha(orient(frame.pixels, orientation), frame.has_alpha)
     if pixels.dtype.kind == "f":
         refuse_range(pixels, any_range=wanted.any_range)
         if alpha is not None:
             refuse_range(alpha)
-    return (pixels if wanted.channels is None else to_channels(pixels, wanted.channels, alpha)), alpha
+    if wanted.channels is None:
+        return pixels, alpha
+    if pixels.shape[2] == 4 != wanted.channels:  # four bands, none of which is alpha
+        raise FileError(ErrorKind.CHANNELS, f"4 bands, and {wanted.channels} are needed")
+    return to_channels(pixels, wanted.channels, alpha), alpha
 
 
 def refuse_range(values: np.ndarray, *, any_range: bool = False) -> None:

@@ -88,15 +88,20 @@ def bounds_text(low: float, high: float) -> str:
     return f"{low:.9g}..{high:.9g}"
 
 
-def colours(pixels: np.ndarray) -> np.ndarray:
-    """An image ``(H, W, C)`` without its alpha, the fourth channel."""
-    return pixels[..., :3] if pixels.shape[2] == 4 else pixels
+def colours(pixels: np.ndarray, has_alpha: bool | None = None) -> np.ndarray:
+    """An image ``(H, W, C)`` without its alpha, the last channel; if that is not said, the last of four."""
+    return pixels[..., :-1] if (pixels.shape[2] == 4 if has_alpha is None else has_alpha) else pixels
 
 
-def extremes(pixels: np.ndarray) -> tuple[float, float]:
-    """Least and greatest value of an image ``(H, W, C)`` without its alpha; zeros for one without pixels."""
+def extremes(pixels: np.ndarray, has_alpha: bool | None = None) -> tuple[float, float]:
+    """Least and greatest value of an image ``(H, W, C)`` without its alpha; zeros for one without pixels.
+
+    Args:
+        pixels: the image.
+        has_alpha: whether the last channel is alpha; None: the last of four is.
+    """
     if not pixels.size:
         return 0.0, 0.0
     rows = pixels[:1] if pixels.strides[0] == 0 else pixels  # a stand-in has equal rows
-    values = colours(rows)
+    values = colours(rows, has_alpha)
     return float(values.min()), float(values.max())

@@ -34,7 +34,7 @@ def can_hold(
 
     Args:
         path: its ending tells the format.
-        channels: 1 grey, 3 RGB, 4 RGBA; npy takes any number.
+        channels: 1 grey, 3 RGB, 4 RGBA; TIFF and npy take any number.
         dtype: value type of the pixels.
         exact: whether floats must stay floats; otherwise a format with 16 bits is enough for them.
         size: height and width in pixels, which WebP, JPEG and AVIF limit; None: the size is not checked.
@@ -67,7 +67,8 @@ def write_image(
 
     Args:
         path: where to write; the ending chooses the format.
-        pixels: ``(H, W)`` or ``(H, W, C)``; grey, RGB or RGBA; uint8, uint16 or float32 in [0, 1]; npy takes any C.
+        pixels: ``(H, W)`` or ``(H, W, C)``; grey, RGB or RGBA; uint8, uint16 or float32 in [0, 1]; TIFF and npy take
+            any C.
         icc: profile to embed, if the format can and the profile is for as many channels; without one, sRGB is meant.
         exif: EXIF block, beginning with its TIFF header or with ``Exif`` before that; embedded where the format can.
             Its orientation is for the caller to reset.
@@ -78,8 +79,24 @@ def write_image(
         DataError: the ending is unknown, the format cannot hold the channels, the file cannot be written, or something
             exists there and `replace` is false.
     """
+    write_pixels(path, pixels, Extras(icc, exif, lossless), replace=replace)
+
+
+def write_pixels(path: str | os.PathLike[str], pixels: np.ndarray, extras: Extras, *, replace: bool = True) -> None:
+    """Writes an image as `write_image` does, with all that can stand beside the pixels.
+
+    Args:
+        path: where to write; the ending chooses the format.
+        pixels: ``(H, W)`` or ``(H, W, C)``; uint8, uint16 or float32; TIFF and npy take any C.
+        extras: what is written beside them, as far as the format can hold it.
+        replace: whether what exists under that name is replaced.
+
+    Raises:
+        DataError: as for `write_image`.
+    """
     target = Path(path)
-    extras = Extras(icc, exif.removeprefix(_EXIF_MARK) if exif else None, lossless)
+    if extras.exif is not None:
+        extras = dataclasses.replace(extras, exif=extras.exif.removeprefix(_EXIF_MARK))
     with errors_about(target):
         write_file(target, _encode(target.suffix.lower(), pixels, extras), replace=replace)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -19,6 +19,8 @@ PixelType = Literal["uint8", "uint16", "float32"]
 """Type of the values of image files."""
 Bounds = tuple[float, float]
 """Two values of image files, the lower one first."""
+PagesRule = Literal["first", "stack"]
+"""Which pages of a file are read: the first, or all as bands of one image."""
 PREFIX = "i2i."
 """What the key of each entry begins with."""
 
@@ -40,6 +42,11 @@ class Metadata:
         source_range: the values of its input images, in their own units, that become 0 and 1 in the graph; None: 0 and
             full scale of the image's type.
         target_range: the values of its output images that 0 and 1 in the graph stand for.
+        bands_of: how many channels, alpha among them, the images that it was trained to translate had, where these were
+            bands; 0: colours, which are converted.
+        bands: numbers from 1 of those that it takes, in this order; empty: all.
+        gives_bands: whether the channels of its output are bands, none of them alpha.
+        pages: which pages of a file it was trained on; ``stack``: all as bands of one image.
         labels: names of the labels, in the order of their numbers.
         receptive_field: side in pixels of the square that one output pixel depends on; None: the whole image, or
             unknown.
@@ -61,6 +68,10 @@ class Metadata:
     target_type: PixelType
     source_range: Bounds | None = None
     target_range: Bounds | None = None
+    bands_of: int = 0
+    bands: tuple[int, ...] = ()
+    gives_bands: bool = False
+    pages: PagesRule = "first"
     labels: tuple[str, ...] = ()
     receptive_field: int | None = None
     global_statistics: bool = False
@@ -96,6 +107,7 @@ def to_entries(metadata: Metadata) -> dict[str, str]:
     }
     entries |= value_entries("source", metadata.source_type, metadata.source_range)
     entries |= value_entries("target", metadata.target_type, metadata.target_range)
+    entries |= band_entries(metadata.bands_of, metadata.bands, metadata.gives_bands, metadata.pages)
     if metadata.bytes_per_pixel is not None:
         entries["bytes_per_pixel"] = str(metadata.bytes_per_pixel)
     entries |= {"recipe": metadata.recipe} if metadata.recipe else {}
@@ -113,6 +125,14 @@ def value_entries(side: Literal["source", "target"], dtype: str, bounds: Bounds 
     """
     ranges = {} if bounds is None else {f"{side}_range": json.dumps(list(bounds))}
     return {f"{side}_type": dtype} | ranges
+
+
+def band_entries(bands_of: int, bands: Sequence[int], gives_bands: bool, pages: str) -> dict[str, str]:
+    """The entries about bands, by key without its prefix; none for a model of colours."""
+    entries = {"bands_of": str(bands_of)} if bands_of else {}
+    entries |= {"bands": json.dumps(list(bands))} if bands else {}
+    entries |= {"gives_bands": "true"} if gives_bands else {}
+    return entries | ({"pages": pages} if pages != "first" else {})
 
 
 def from_entries(entries: Mapping[str, str]) -> Metadata:
@@ -140,6 +160,10 @@ def from_entries(entries: Mapping[str, str]) -> Metadata:
         target_type=_one_of(raw, "target_type", PixelType, value_type),
         source_range=_bounds(raw, "source_range"),
         target_range=_bounds(raw, "target_range"),
+        bands_of=_count(raw, "bands_of", 0, least=0),
+        bands=_band_numbers(raw),
+        gives_bands=raw.get("gives_bands") == "true",
+        pages=_one_of(raw, "pages", PagesRule, "first"),
         labels=_labels(raw.get("labels", "[]")),
         receptive_field=_optional_count(raw, "receptive_field"),
         global_statistics=raw.get("global_statistics") == "true",
@@ -155,6 +179,18 @@ def _one_of(raw: Mapping[str, str], key: str, choices: Any, default: str = "") -
     if text not in get_args(choices):
         raise ModelError(f"its metadata are damaged: i2i.{key} is {text[:40]!r}")
     return text
+
+
+def _band_numbers(raw: Mapping[str, str]) -> tuple[int, ...]:
+    try:
+        numbers: Any = json.loads(raw.get("bands", "[]"))
+    except (ValueError, RecursionError):
+        numbers = None
+    most = _count(raw, "bands_of", 0, least=0)
+    fits = isinstance(numbers, list) and all(type(number) is int and 1 <= number <= most for number in numbers)
+    if not fits or len(numbers) not in (0, _count(raw, "channels_in", least=0)):
+        raise ModelError(f"its metadata are damaged: i2i.bands is {raw['bands'][:40]!r}")
+    return tuple(numbers)
 
 
 def _bounds(raw: Mapping[str, str], key: str) -> Bounds | None:

@@ -168,7 +168,7 @@ class Model:
         if alpha not in get_args(AlphaRule):
             raise UserError(f"alpha is one of {', '.join(get_args(AlphaRule))}, not {alpha!r}")
         with errors_about(image if isinstance(image, str | os.PathLike) else "image"):
-            picture = open_picture(image, any_range=self.info.source_range is not None)
+            picture = open_picture(image, any_range=self.info.source_range is not None, pages=self.info.pages)
             given = network_input(picture, alpha, self.network)
         with self._lock:
             result = self._tiling(tile).translate(given.pixels, label=label)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -11,8 +12,19 @@ from PIL import Image
 
 from i2i.errors import ErrorKind, FileError
 from i2i.files import user_path
-from i2i.images import ImageSource, Picture, ValueRange, from_pillow, read_image, refuse_range, to_channels, to_dtype
-from i2i.images.pixels import AlphaRule, apply_alpha, split_alpha, with_alpha
+from i2i.images import (
+    ImageSource,
+    PagesRule,
+    Picture,
+    ValueRange,
+    from_pillow,
+    read_image,
+    read_stack,
+    refuse_range,
+    to_channels,
+    to_dtype,
+)
+from i2i.images.pixels import AlphaRule, apply_alpha, band_count, every_channel, split_alpha, with_alpha
 from i2i.runtime.metadata import Metadata
 from i2i.runtime.network import ExportedNetwork
 
@@ -40,12 +52,13 @@ class NetworkInput:
     notes: tuple[str, ...] = ()
 
 
-def open_picture(image: ImageLike, *, any_range: bool = False) -> Picture:
+def open_picture(image: ImageLike, *, any_range: bool = False, pages: PagesRule = "first") -> Picture:
     """Reads an image of any kind.
 
     Args:
         image: the image.
         any_range: whether floats outside of [0, 1] are taken.
+        pages: which pages of a file are read.
 
     Raises:
         DataError: the file or Pillow's image cannot be read.
@@ -54,13 +67,14 @@ def open_picture(image: ImageLike, *, any_range: bool = False) -> Picture:
     """
     if isinstance(image, Image.Image):
         return from_pillow(image, any_range=any_range)
+    read = partial(read_stack if pages == "stack" else read_image, any_range=any_range)
     if isinstance(image, str | os.PathLike):
-        return read_image(user_path(image, "the image"), any_range=any_range)
+        return read(user_path(image, "the image"))
     if isinstance(image, bytes | bytearray | memoryview):
-        return read_image(image, any_range=any_range)
+        return read(image)
     if not isinstance(image, np.ndarray):
         if hasattr(image, "read"):
-            return read_image(image, any_range=any_range)
+            return read(image)
         raise FileError(ErrorKind.NOT_AN_IMAGE, f"expected {_TAKEN}, not {_what(image)}")
     pixels = _checked(image, any_range=any_range)
     if pixels.shape[2] != 4:
@@ -108,6 +122,7 @@ def network_input(picture: Picture, rule: AlphaRule, network: ExportedNetwork) -
         FileError: the picture has a number of channels that cannot be converted.
     """
     info, notes = network.info, []
+    picture = _with_bands(picture, info)
     values = ValueRange(info.source_type, info.source_range)
     if values.bounds is not None:
         if share := values.share_beyond(picture.pixels):
@@ -123,6 +138,19 @@ def network_input(picture: Picture, rule: AlphaRule, network: ExportedNetwork) -
             taken = np.dtype(np.float32)
     alpha = None if info.channels_in == _WITH_ALPHA else picture.alpha
     return NetworkInput(to_dtype(pixels, taken), alpha, tuple(notes))
+
+
+def _with_bands(picture: Picture, info: Metadata) -> Picture:
+    """The picture with the bands that a model takes; alpha that is one of them is not put on the result."""
+    here, taken = picture.pixels.shape[2], info.channels_in
+    if info.bands_of and (whole := every_channel(picture.pixels, picture.alpha)).shape[2] == info.bands_of:
+        pixels = whole[..., [number - 1 for number in info.bands]] if info.bands else whole
+        return replace(picture, pixels=np.ascontiguousarray(pixels), alpha=None)
+    converts = not info.bands_of and here in (1, 3) and taken in (1, 3, 4)
+    if here == taken or converts:
+        return picture
+    chosen = f"; or {info.bands_of}, of which it takes {', '.join(map(str, info.bands))}" if info.bands else ""
+    raise FileError(ErrorKind.CHANNELS, f"{band_count(here)}; the model takes {taken}{chosen}")
 
 
 def output_type(info: Metadata, dtype: np.dtype) -> np.dtype:

@@ -167,3 +167,17 @@ def test_a_folder_of_photos_is_told_what_it_lacks_and_what_it_is_good_for(tmp_pa
     done = checked(tmp_path / "photos", "--recipe", recipe)
     assert str(done.exception).startswith(f"{tmp_path / 'photos'}: ")
     assert said in str(done.exception)
+
+
+def test_side_by_side_pairs_of_odd_width_are_told_that_their_width_is_odd(tmp_path):
+    for index in range(3):
+        save(tmp_path / "data" / f"{index}.png", np.random.default_rng(index).integers(0, 256, (64, 129, 3), np.uint8))
+    done = checked(tmp_path / "data", "--recipe", "pix2pix")
+    assert done.exception.exit_code == 2
+    assert "needs an even width, this is 129 pixels wide" in str(done.exception)
+    save(tmp_path / "data" / "3.png", np.random.default_rng(3).integers(0, 256, (64, 128, 3), np.uint8))
+    for index in range(4, 9):
+        save(tmp_path / "data" / f"{index}.png", np.random.default_rng(index).integers(0, 256, (64, 128, 3), np.uint8))
+    done = checked(tmp_path / "data", "--recipe", "pix2pix", "--set", "data.size=32")
+    assert done.exit_code == 1, done.output
+    assert done.stdout.count("needs an even width") == 3

@@ -37,10 +37,10 @@ _KINDS = {
         ErrorKind.NOT_AN_IMAGE,
     ),
     **dict.fromkeys(
-        ("signature.png", "start.jpg", "riff.webp", "head.gif", "head.tif"),
+        ("signature.png", "png-short-data.png", "start.jpg", "riff.webp", "head.gif", "head.tif"),
         ErrorKind.CUT_OFF,
     ),
-    **dict.fromkeys(("int32.tif", "signed.tif"), ErrorKind.UNSUPPORTED),
+    **dict.fromkeys(("int32.tif", "signed.tif"), ErrorKind.OUT_OF_RANGE),
     **dict.fromkeys(("float-nan.npy", "float-range.npy"), ErrorKind.OUT_OF_RANGE),
     # more than the format allows, or strips that are not even listed
     **dict.fromkeys(
@@ -101,8 +101,8 @@ def _damaged():
     files["float-nan.npy"] = (_npy(np.full((4, 4), np.nan, np.float32)), "finite")
     files["int32.npy"] = (_npy(np.zeros((4, 4), np.int32)), "int32")
     files["objects.npy"] = (_npy(np.array([[{}]], dtype=object)), "object")
-    files["int32.tif"] = (any_tiff([np.arange(16, dtype=np.int32).reshape(4, 4)]), "not read")
-    files["signed.tif"] = (any_tiff([np.arange(16, dtype=np.int8).reshape(4, 4)]), "not read")
+    files["int32.tif"] = (any_tiff([np.arange(16, dtype=np.int32).reshape(4, 4) + 65_530]), "0 to 65535")
+    files["signed.tif"] = (any_tiff([np.arange(16, dtype=np.int8).reshape(4, 4) - 3]), "from -3 to 12")
     loop = bytearray(any_tiff([values, values]))
     first = struct.unpack_from("<I", loop, 4)[0]
     second = struct.unpack_from("<I", loop, first + 2 + 12 * struct.unpack_from("<H", loop, first)[0])[0]

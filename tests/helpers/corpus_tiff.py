@@ -37,7 +37,7 @@ def _tiff8():
         files[f"tiff-palette-{bits}.tif"] = (data, shows(palette[values[..., 0]]))
     four, two = picture(channels=4), picture(channels=2)
     files["tiff-alpha.tif"] = (any_tiff([four], extra=2), shows(four[..., :3], four[..., 3]))
-    files["tiff-fourth.tif"] = (any_tiff([four], extra=0), shows(rgb))
+    files["tiff-fourth.tif"] = (any_tiff([four], extra=0), shows(four))
     files["tiff-grey-alpha.tif"] = (any_tiff([two], photometric=1, extra=2), shows(two[..., :1], two[..., 1]))
     dark = np.dstack([np.rint(four[..., :3] * (four[..., 3:] / 255.0)).astype(np.uint8), four[..., 3]])
     files["tiff-premultiplied.tif"] = (any_tiff([dark], extra=1), shows(rgb, four[..., 3], tolerance=LOSSY))

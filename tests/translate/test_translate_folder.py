@@ -74,7 +74,8 @@ def test_formats_are_kept_where_they_hold_the_result(model, tmp_path):
     assert tree(tmp_path / "four")[:3] == ["a.png", "b.webp", "c.png"]
     assert tree(tmp_path / "four")[-1] == "h.png"
     results = list(translate_folder(model("pair"), tmp_path / "in", tmp_path / "two"))
-    assert {result.output.suffix for result in results} == {".npy"}
+    assert {result.output.suffix for result in results} == {".npy", ".tif"}
+    assert [result.output.name for result in results if result.output.suffix == ".tif"] == ["d.tif"]
     assert np.load(results[0].output).shape == (4, 4, 2)
 
 

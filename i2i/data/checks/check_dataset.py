@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from i2i.config import DataConfig
+from i2i.data.checks.bands import Bands, bands_of
 from i2i.data.checks.facts_cache import FactsCache
 from i2i.data.checks.facts_collector import FactsCollector
 from i2i.data.checks.findings import DataFinding
@@ -62,6 +63,7 @@ class DatasetCheck:
     Attributes:
         train: the training samples.
         val: the validation samples.
+        bands: what is taken of the images under each key.
         findings: errors, then warnings.
         warnings: the warnings in a few lines.
         notes: lines about files in the data folder that no layout looks at.
@@ -70,6 +72,7 @@ class DatasetCheck:
 
     train: CheckedSplit
     val: CheckedSplit
+    bands: dict[str, Bands] = field(default_factory=dict)
     findings: list[DataFinding] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -135,6 +138,9 @@ def check_dataset(
         checkers = [SampleChecker(s, f, config) for s, f in zip(splits, (facts[0], facts[-1]), strict=True)]
         samples = _checked(checkers, None if everything else config.check_files, progress)
         train, val = (CheckedSplit(c.split, c.facts, some) for c, some in zip(checkers, samples, strict=True))
+    bands = {key: bands_of(config, key, images) for key, images in _channels_by_key(train.samples).items()}
+    for one in (train, val):
+        _leave_out_other_bands(one, bands)
     refusal = _refusal(train, left_out, requirements, config)
     errors = [*_left_out_findings(train, val), *(f for one in (train, val) for s in one.samples for f in s.findings)]
     needed = requirements.keys - ({"source"} if config.degrade else set())
@@ -150,7 +156,7 @@ def check_dataset(
     warnings = [*replaced, *warnings]
     findings = [*dict.fromkeys(errors), *warnings]
     notes = _notes({source.root, val_source.root}) if everything and source.layout.built_in else []
-    return DatasetCheck(train, val, findings, summary(warnings, train.samples), notes, refusal)
+    return DatasetCheck(train, val, bands, findings, summary(warnings, train.samples), notes, refusal)
 
 
 def image_types(samples: Sequence[CheckedSample]) -> dict[str, ImageType]:
@@ -160,7 +166,7 @@ def image_types(samples: Sequence[CheckedSample]) -> dict[str, ImageType]:
         for key, value in sample.values.items():
             images = types.setdefault(key, ImageType())
             if value.shape:
-                images.add(value.shape, value.dtype, value.extremes)
+                images.add(value.dtype, value.extremes)
     return types
 
 
@@ -171,7 +177,8 @@ def _notes(roots: set[Path | None]) -> list[str]:
 def _collector(source: DataSource) -> FactsCollector:
     """A collector of facts; it keeps them for later checks, and replaces known images, for built-in layouts only."""
     built_in = source.layout.built_in
-    return FactsCollector(FactsCache(source.root if built_in else None), stand_ins=built_in)
+    reading = "" if source.reader.pages == "first" else f"?pages={source.reader.pages}"
+    return FactsCollector(FactsCache(source.root if built_in else None, reading), stand_ins=built_in)
 
 
 def _refuse_unfit(train: Split, requirements: Requirements) -> None:
@@ -225,6 +232,28 @@ def _with_validation(
         instead = "nothing is measured, and no checkpoint is the best one"
     finding = DataFinding("validation", "validation", f"validation: {text}: {instead}", "val")
     return parts[0], parts[1], [finding]
+
+
+def _channels_by_key(samples: Sequence[CheckedSample]) -> dict[str, list[tuple[int, bool]]]:
+    """Number of channels of each image, and whether the last one is alpha."""
+    found: dict[str, list[tuple[int, bool]]] = {}
+    for sample in samples:
+        for key, value in sample.values.items():
+            if value.shape:
+                found.setdefault(key, []).append((value.shape[2], value.has_alpha))
+    return found
+
+
+def _leave_out_other_bands(split: CheckedSplit, bands: Mapping[str, Bands]) -> None:
+    """Adds a finding to each sample that has an image of another number of bands than is taken."""
+    for sample in split.samples:
+        for key, value in sample.values.items():
+            rule = bands.get(key)
+            if rule and value.shape and (problem := rule.problem(value.shape[2], has_alpha=value.has_alpha)):
+                error = DataError(problem, kind=ErrorKind.CHANNELS, path=value.file)
+                sample.findings.append(DataFinding.of_error(error, split.split.name))
+        if sample.findings:
+            sample.values = {}
 
 
 def _left_out_findings(train: CheckedSplit, val: CheckedSplit) -> list[DataFinding]:

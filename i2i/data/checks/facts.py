@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from i2i.data.cache import DecodedFile
 from i2i.errors import DataError, ErrorKind
 from i2i.images.values import colours, extremes
 
@@ -33,6 +34,8 @@ class ImageFacts:
         left_extremes: least and greatest value of the left half, without alpha; None if the file cannot be used.
         right_extremes: least and greatest value of the right half.
         digest: hash of shape, type and pixels; equal for the same picture in two lossless formats.
+        has_alpha: whether the last channel is alpha.
+        frames: frames or pages in the file.
     """
 
     problem: str = ""
@@ -44,19 +47,24 @@ class ImageFacts:
     left_extremes: tuple[float, float] | None = None
     right_extremes: tuple[float, float] | None = None
     digest: str = ""
+    has_alpha: bool = False
+    frames: int = 1
 
     @classmethod
-    def of_pixels(cls, pixels: np.ndarray) -> ImageFacts:
-        """The facts of a decoded image ``(H, W, C)``."""
+    def of_file(cls, decoded: DecodedFile) -> ImageFacts:
+        """The facts of a decoded file."""
+        pixels = decoded.pixels
         middle = pixels.shape[1] // 2
         return cls(
             shape=(pixels.shape[0], pixels.shape[1], pixels.shape[2]),
             dtype=str(pixels.dtype),
             left=single_colour(pixels[:, :middle]),
             right=single_colour(pixels[:, middle:]),
-            left_extremes=extremes(pixels[:, :middle]),
-            right_extremes=extremes(pixels[:, middle:]),
+            left_extremes=extremes(pixels[:, :middle], decoded.has_alpha),
+            right_extremes=extremes(pixels[:, middle:], decoded.has_alpha),
             digest=digest(pixels),
+            has_alpha=decoded.has_alpha,
+            frames=decoded.frames,
         )
 
     @classmethod
@@ -84,7 +92,7 @@ class ImageFacts:
         halves = (left, self.left, self.left_extremes), (right, self.right, self.right_extremes)
         for half, colour, values in halves:
             if values is not None:
-                part = colours(row[:, half])
+                part = colours(row[:, half], self.has_alpha)
                 part[:, ::2], part[:, 1::2] = values
             if colour is not None:
                 row[:, half] = colour

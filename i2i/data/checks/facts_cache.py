@@ -22,7 +22,7 @@ from i2i.data.checks.facts import ImageFacts
 from i2i.errors import ErrorKind
 from i2i.files import write_file
 
-VERSION = f"3, Pillow {PIL.__version__}, OpenCV {cv2.__version__}"
+VERSION = f"4, Pillow {PIL.__version__}, OpenCV {cv2.__version__}"
 """Version of the facts: those of another version are ignored, as it may decode other files or keep other facts."""
 
 
@@ -47,9 +47,10 @@ class FactsCache:
 
     Args:
         root: the data folder; None keeps nothing.
+        reading: how files are read, if it is not as usual; each way has a cache of its own.
     """
 
-    def __init__(self, root: Path | None) -> None:
+    def __init__(self, root: Path | None, reading: str = "") -> None:
         folder = cache_folder() if root is not None else None
         self._file: Path | None = None
         self._root = ""
@@ -59,7 +60,7 @@ class FactsCache:
         if root is None or folder is None:
             return
         self._root = str(root.resolve())
-        name = hashlib.sha256(self._root.encode(errors="surrogateescape")).hexdigest()[:32]
+        name = hashlib.sha256((self._root + reading).encode(errors="surrogateescape")).hexdigest()[:32]
         self._file = folder / "data-checks" / f"{name}.json"
         with contextlib.suppress(OSError, ValueError):
             kept = json.loads(self._file.read_bytes())

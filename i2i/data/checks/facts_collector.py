@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from i2i.data.cache import DecodedFile
 from i2i.data.checks.facts import ImageFacts
 from i2i.data.checks.facts_cache import FactsCache
 from i2i.errors import DataError
@@ -44,7 +45,7 @@ class FactsCollector:
         """The facts about the files that cannot be read."""
         return {path: facts for path, facts in self.facts.items() if facts.problem}
 
-    def read(self, path: Path, decode: Callable[[Path], np.ndarray]) -> np.ndarray:
+    def read(self, path: Path, decode: Callable[[Path], DecodedFile]) -> DecodedFile:
         """Pixels ``(H, W, C)``, or a stand-in of that shape; decodes the file if its facts are not known.
 
         Raises:
@@ -57,7 +58,7 @@ class FactsCollector:
                 raise DataError(facts.problem, kind=facts.kind, path=printable(path))
             stand_in = facts.stand_in()
             if stand_in is not None:
-                return stand_in
+                return DecodedFile(stand_in, facts.has_alpha, facts.frames)
         return self._read_anew(path, decode)
 
     def fitting(self, limit_mb: int) -> list[Path]:
@@ -74,15 +75,15 @@ class FactsCollector:
         """Keeps the facts for later checks; `complete` says whether all files of the folder were read."""
         self._cache.save(complete=complete)
 
-    def _read_anew(self, path: Path, decode: Callable[[Path], np.ndarray]) -> np.ndarray:
+    def _read_anew(self, path: Path, decode: Callable[[Path], DecodedFile]) -> DecodedFile:
         state = self._cache.state(path)  # before reading: a change in between is seen the next time
         try:
-            pixels = decode(path)
+            decoded = decode(path)
         except DataError as error:
             self._note(path, state, ImageFacts.of_failure(error))
             raise
-        self._note(path, state, ImageFacts.of_pixels(pixels))
-        return pixels
+        self._note(path, state, ImageFacts.of_file(decoded))
+        return decoded
 
     def _note(self, path: Path, state: list[int] | None, facts: ImageFacts) -> None:
         self.facts[path] = facts

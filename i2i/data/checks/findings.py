@@ -28,6 +28,7 @@ WARNINGS = {
     "small": "much smaller than data.size",
     "mode": "unlike most in channels or bits",
     "class": "class with few images",
+    "pages": "only the first page is used",
     "shape": "shapes differ",
     "range": "values do not fit their range",
 }
@@ -37,6 +38,7 @@ SUMMARIES = {
     "duplicate": "validation samples are in the training data too",
     "small": "images are much smaller than data.size",
     "mode": "images are unlike most in channels or bits",
+    "pages": "images have several pages, of which the first is used",
 }
 """Kinds of warnings of which one line may stand for all -> what that says behind their number."""
 

@@ -34,6 +34,8 @@ class CheckedValue:
         colour: colour of an image if all its pixels are equal; else None.
         label: the value itself if it is a whole number; else None.
         extremes: least and greatest value of an image, without alpha; None for other values.
+        has_alpha: whether the last channel of an image is alpha.
+        frames: frames or pages in the file.
     """
 
     file: str
@@ -42,6 +44,8 @@ class CheckedValue:
     colour: Colour | None = None
     label: int | None = None
     extremes: tuple[float, float] | None = None
+    has_alpha: bool = False
+    frames: int = 1
 
 
 @dataclass
@@ -156,9 +160,17 @@ class SampleChecker:
 def _checked_value(value: Any, reads: list[FileRead], name: str) -> CheckedValue:
     file = printable(reads[0].path) if reads else name
     if is_image(value):
-        own = [read for read in reads if read.pixels is not None and np.may_share_memory(value, read.pixels)]
-        file = printable(own[0].path) if own else file
-        return CheckedValue(file, value.shape, str(value.dtype), single_colour(value), extremes=extremes(value))
+        own = next((one for one in reads if one.pixels is not None and np.may_share_memory(value, one.pixels)), None)
+        has_alpha = own.has_alpha if own else value.shape[2] == 4
+        return CheckedValue(
+            printable(own.path) if own else file,
+            value.shape,
+            str(value.dtype),
+            single_colour(value),
+            extremes=extremes(value, has_alpha),
+            has_alpha=has_alpha,
+            frames=own.frames if own else 1,
+        )
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return CheckedValue(file, label=int(value))
     return CheckedValue(file)

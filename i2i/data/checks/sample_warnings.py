@@ -46,6 +46,7 @@ def sample_warnings(
         for key in ("source", "target"):
             values = [s.values[key] for s in samples if key in s.values and s.values[key].shape]
             found += _constant_images(values, key, split) + _unusual_modes(values, key, split)
+            found += _further_pages(values, key, split) if config.pages == "first" else []
             if key == "target":
                 found += _small_images(values, config.size, split)
     found += [finding for key in SIDES for finding in _ranges(train, config, key)]
@@ -101,8 +102,23 @@ def _unusual_modes(values: Sequence[CheckedValue], key: str, split: str) -> list
 
 def _mode(value: CheckedValue) -> str:
     """Channels and bits of an image in words."""
-    colours = {1: "grey", 3: "RGB", 4: "RGB with alpha"}[value.shape[2]]
+    channels = value.shape[2]
+    colours = {1: "grey", 3: "RGB", 4: "RGB with alpha" if value.has_alpha else ""}.get(channels) or f"{channels} bands"
     return colours + {"uint8": "", "uint16": " of 16 bits", "float32": " of floats"}[value.dtype]
+
+
+def _further_pages(values: Sequence[CheckedValue], key: str, split: str) -> list[DataFinding]:
+    return [
+        DataFinding(
+            value.file,
+            "pages",
+            f"{value.file}: the first of {value.frames} pages; data.pages=stack takes pages of one size as bands",
+            split,
+            key,
+        )
+        for value in values
+        if value.frames > 1
+    ]
 
 
 def _small_images(values: Sequence[CheckedValue], size: int, split: str) -> list[DataFinding]:

@@ -22,21 +22,15 @@ class ImageType:
 
     Attributes:
         dtype: the deepest type of all images; empty if the values are no images.
-        channels: the largest number of channels without alpha.
-        alpha: whether some of them have alpha.
         extremes: least and greatest value of all images, without alpha.
     """
 
     dtype: str = ""
-    channels: int = 1
-    alpha: bool = False
     extremes: tuple[float, float] | None = None
 
-    def add(self, shape: tuple[int, ...], dtype: str, extremes: tuple[float, float] | None) -> None:
-        """Widens type, channels and values to those of one more image ``(H, W, C)``."""
+    def add(self, dtype: str, extremes: tuple[float, float] | None) -> None:
+        """Widens type and values to those of one more image."""
         self.dtype = deepest([self.dtype or dtype, dtype])
-        self.channels = max(self.channels, min(shape[2], 3))
-        self.alpha = self.alpha or shape[2] == 4
         if extremes is not None:
             low, high = self.extremes or extremes
             self.extremes = min(low, extremes[0]), max(high, extremes[1])

@@ -72,7 +72,7 @@ class SideBySide(Dataset):
         image = self.read(path)
         width = image.shape[1]
         if width % 2:
-            reason = f"a side-by-side pair needs an even width, this is {width} pixels wide"
+            reason = f"a side-by-side pair needs an even width, this is {width} pixels wide: cut one column off"
             raise DataError(reason, kind=ErrorKind.UNEQUAL_SIZES, path=str(path))
         return self.transform({"source": image[:, : width // 2], "target": image[:, width // 2 :]})
 
@@ -149,7 +149,7 @@ def _is_wide(path: Path) -> bool | None:
         info = image_info(path)
     except DataError:
         return None
-    return 1.8 * info.height <= info.width <= 3 * info.height and info.width % 2 == 0
+    return 1.8 * info.height <= info.width <= 3 * info.height  # of an odd width, too: reading it tells what is wrong
 
 
 def _by_stem(folder: Path, scale: int = 1) -> dict[str, Path]:

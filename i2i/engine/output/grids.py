@@ -51,8 +51,9 @@ def sample_grid(translators: Mapping[str, Translator], validation: Validation, c
 
 def image_row(images: Tensor) -> Any:
     """Up to 8 images ``(N, C, H, W)`` in [-1, 1] beside each other, uint8 ``(H, W, C)``."""
-    grid = make_grid((images[:8].float().clamp(-1, 1).cpu() + 1) / 2)
-    return (grid[:3] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    visible = images[:8, : 3 if images.shape[1] > 2 else 1]
+    grid = make_grid((visible.float().clamp(-1, 1).cpu() + 1) / 2)
+    return (grid * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
 
 def save_grid(path: Path, grid: np.ndarray) -> None:

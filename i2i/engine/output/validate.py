@@ -15,7 +15,7 @@ from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
 from i2i.errors import PluginError, attributed_to
-from i2i.images import ValueRange, write_image
+from i2i.images import Extras, ValueRange, write_pixels
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 from i2i.runs.disk import writing
@@ -137,7 +137,9 @@ def save_examples(folder: Path, validation: Validation, translators: Mapping[str
         ending = ".tif" if values.dtype == "float32" else ".png"
         with writing(folder):
             folder.mkdir(exist_ok=True)
-            write_image(folder / f"example-{number + 1}{ending}", pixels)
+            is_bands = pixels.shape[2] not in (1, 3)  # which PNG cannot hold
+            place = folder / f"example-{number + 1}{'.tif' if is_bands else ending}"
+            write_pixels(place, pixels, Extras(bands=is_bands))
 
 
 def _alone() -> bool:

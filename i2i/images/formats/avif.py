@@ -1,18 +1,28 @@
-"""AVIF: the boxes are checked here, Pillow decodes and encodes. Of 10 and 12 bits, 8 are read."""
+"""AVIF: the boxes are checked here, Pillow decodes and encodes; OpenCV decodes 10 and 12 bits, spread over 16.
+
+An animation of more than 8 bits is not read.
+"""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import BinaryIO
 
+import cv2
 import numpy as np
-from PIL import AvifImagePlugin  # noqa: F401 - importing it is what makes Pillow know the format
+from PIL import (
+    AvifImagePlugin,  # noqa: F401 - importing it is what makes Pillow know the format
+    ImageFile,
+)
 
 from i2i.errors import ErrorKind, FileError
-from i2i.images.formats.format import Encoder, Extras, Format, Limits, OpenedImage
+from i2i.images.formats.format import Encoder, Extras, Format, Frame, Limits, OpenedImage
 from i2i.images.formats.limits import refuse_too_few_bytes
 from i2i.images.formats.pillow import encode_by_pillow, open_by_pillow, opened_by_pillow
 
+_MAX_META_BYTES = 1 << 20
+_HIGH_DEPTH, _TWELVE_BITS = 0x40, 0x20  # in the third byte of the box av1C (AV1-ISOBMFF, section 2.3.3)
 _BOXES = (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip")
 
 
@@ -28,7 +38,31 @@ def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
     _refuse_cut_off(file)
     image = open_by_pillow(file, "AVIF", limits)
     refuse_too_few_bytes(image.width * image.height, file.seek(0, io.SEEK_END))
-    return opened_by_pillow(image)
+    if (bits := _bits(file)) == 8:
+        return opened_by_pillow(image)
+    return opened_by_pillow(image, bits=16, decode=lambda: _deep_frame(file, image, bits))
+
+
+def _bits(file: BinaryIO) -> int:
+    """Bits a channel, by the first box that describes AV1 data."""
+    file.seek(0)
+    _, _, after = file.read(_MAX_META_BYTES).partition(b"av1C")
+    flags = after[2] if len(after) > 2 else 0
+    return 8 if not flags & _HIGH_DEPTH else 12 if flags & _TWELVE_BITS else 10
+
+
+def _deep_frame(file: BinaryIO, image: ImageFile.ImageFile, bits: int) -> Iterator[Frame]:
+    if getattr(image, "n_frames", 1) > 1:
+        raise FileError(ErrorKind.UNSUPPORTED, f"an animated AVIF of {bits} bits is not read")
+    file.seek(0)
+    array = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if array is None or array.shape[1::-1] != image.size or array.dtype != np.uint16:
+        raise FileError(ErrorKind.DAMAGED, "damaged or of a kind that is not supported: the data of the AVIF")
+    array = np.atleast_3d(array)
+    if array.shape[2] > 2:
+        array = array[..., [2, 1, 0, 3][: array.shape[2]]]
+    spread = np.rint(array * (65535 / (2**bits - 1))).astype(np.uint16)
+    yield Frame(spread, image.info.get("icc_profile"), image.getexif)
 
 
 def _refuse_cut_off(file: BinaryIO) -> None:

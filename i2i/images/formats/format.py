@@ -29,15 +29,17 @@ class Frame:
     """A decoded frame or page.
 
     Attributes:
-        pixels: ``(H, W, 1..4)`` before `OpenedImage.orientation`: grey, grey and alpha, RGB, or RGBA, with straight
-            alpha; uint8, uint16 or float32.
+        pixels: ``(H, W, C)`` before `OpenedImage.orientation`: grey, RGB or any number of bands, and straight alpha
+            behind them; uint8, uint16 or float32.
         icc: the profile that the values refer to, of sRGB where they were converted; None where the file has none.
         exif: reads the frame's EXIF data; None where the format has none.
+        has_alpha: whether the last channel is alpha; None: of 2 and 4 channels it is.
     """
 
     pixels: np.ndarray
     icc: bytes | None = None
     exif: Callable[[], Image.Exif] | None = None
+    has_alpha: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class OpenedImage:
     Attributes:
         width: in pixels as stored, before `orientation` is applied.
         height: in pixels as stored.
-        channels: 1 grey (with or without alpha), 3 colour, 4 colour with alpha.
+        channels: 1 grey (with or without alpha), 3 colour, 4 colour with alpha; of other bands their number.
         bits: bits a channel: 8, 16, or 32 for floats.
         decode: decodes the frames or pages in order, each when it is asked for.
         frames: number of frames or pages in the file.
@@ -78,11 +80,13 @@ class Extras:
         icc: profile to embed.
         exif: EXIF block, beginning with its TIFF header.
         lossless: whether a format that can be both is coded without loss.
+        bands: whether the channels are bands, so that the last of four is not alpha.
     """
 
     icc: bytes | None = None
     exif: bytes | None = None
     lossless: bool = False
+    bands: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,5 +132,7 @@ class Format:
     encoders: tuple[Encoder, ...] = ()
 
 
+MAX_BANDS_PER_PIXEL = 16
+"""Values of a pixel that count as one where the number of pixels is limited."""
 START_BYTES = 64
 """How many bytes of a file `Format.matches` gets."""

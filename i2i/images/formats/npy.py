@@ -1,4 +1,4 @@
-"""Arrays of numpy as images: ``(H, W)`` or ``(H, W, 1..4)``, uint8, uint16 or floats; nothing is unpickled."""
+"""Arrays of numpy as images: ``(H, W)`` or ``(H, W, C)``, uint8, uint16 or floats; nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from i2i.images.formats.limits import refuse_size
 
 _MAX_HEADER_BYTES = 10_000  # numpy refuses more, but reads it first
 
+_MAX_CHANNELS_FIRST = 4  # more are read where a side has as many pixels: (3, 256, 256) has its channels first
+
 
 def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
     shape, dtype = _header(file)
@@ -24,7 +26,7 @@ def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
     if end - start < height * width * channels * dtype.itemsize:
         raise FileError(ErrorKind.CUT_OFF, "cut off: the data of the npy file are not all there")
     bits = 32 if dtype.kind == "f" else dtype.itemsize * 8
-    return OpenedImage(width, height, 1 if channels < 3 else channels, bits, decode=lambda: _decode(file, shape, dtype))
+    return OpenedImage(width, height, channels, bits, decode=lambda: _decode(file, shape, dtype))
 
 
 def _header(file: BinaryIO) -> tuple[tuple[int, int, int], np.dtype]:
@@ -41,8 +43,8 @@ def _header(file: BinaryIO) -> tuple[tuple[int, int, int], np.dtype]:
         shape, _, dtype = read(file)
     except (ValueError, SyntaxError, TokenError):
         raise FileError(ErrorKind.DAMAGED, "damaged: the header of the npy file") from None
-    if len(shape) not in (2, 3) or min(shape) < 1 or not 1 <= (*shape, 1)[2] <= 4:
-        raise FileError(ErrorKind.CHANNELS, f"an array of shape {shape} is no image")
+    if len(shape) not in (2, 3) or min(shape) < 1 or (*shape, 1)[2] > max(_MAX_CHANNELS_FIRST, *shape[:2]):
+        raise FileError(ErrorKind.CHANNELS, f"an array of shape {shape} is no image (H, W, C)")
     if dtype.str[1:] not in ("u1", "u2", "f2", "f4", "f8"):
         raise FileError(ErrorKind.NOT_AN_IMAGE, f"an array of type {dtype} is no image; uint8, uint16 and floats are")
     return (shape[0], shape[1], (*shape, 1)[2]), dtype
@@ -52,7 +54,8 @@ def _decode(file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype) -> Ite
     file.seek(0)
     array = np.lib.format.read_array(file, allow_pickle=False).reshape(shape)
     with np.errstate(all="ignore"):  # values that become infinite are refused later
-        yield Frame(array.astype(np.float32 if dtype.kind == "f" else dtype.newbyteorder("="), order="C"))
+        pixels = array.astype(np.float32 if dtype.kind == "f" else dtype.newbyteorder("="), order="C")
+    yield Frame(pixels, has_alpha=shape[2] == 4)
 
 
 def _encode(pixels: np.ndarray, extras: Extras) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import BinaryIO
 
@@ -27,6 +27,7 @@ from i2i.images.formats.pillow import (
     orientation_of,
     with_transparent_colour,
 )
+from i2i.images.formats.png_data import ImageData
 
 _START = b"\x89PNG\r\n\x1a\n"
 _END = b"\xaeB`\x82"  # checksum of the chunk IEND
@@ -49,11 +50,11 @@ def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
             file.seek(start + 8)
             image.info.setdefault("exif", file.read(length))
     channels = 1 if stored.startswith("L") else channels_of(image)
-    if "16" not in stored:
-        return opened_by_pillow(image, channels=channels, orientation=orientation_of(image))
     frames = int(getattr(image, "n_frames", 1))
-    decode = partial(_deep_frame, file, image, channels, frames)
-    return opened_by_pillow(image, channels=channels, bits=16, decode=decode)
+    deep = "16" in stored
+    read = partial(_deep_frame, file, image, channels) if deep else partial(decode_by_pillow, image)
+    changes = {"bits": 16} if deep else {"orientation": orientation_of(image)}
+    return opened_by_pillow(image, channels=channels, decode=lambda: _decode(file, image, frames, read), **changes)
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
@@ -91,6 +92,33 @@ def _check(file: BinaryIO, limits: Limits) -> None:
     if not packed or not has_colours:
         raise FileError(ErrorKind.DAMAGED, f"damaged: a PNG without {'a palette' if packed else 'image data'}")
     refuse_implausible(promised, packed * _MAX_EXPANSION)
+
+
+def _decode(
+    file: BinaryIO, image: ImageFile.ImageFile, frames: int, read: Callable[[int], Iterator[Frame]]
+) -> Iterator[Frame]:
+    """The frames; data that end before the last row are refused, where Pillow leaves the rest black.
+
+    Unpacking all data again takes as long as half the decoding, so a plain image with anything in its last row is not
+    looked at.
+    """
+    try:
+        image.load()
+    except OSError:
+        _refuse_missing_rows(file)
+        raise
+    last_row = image.crop((0, image.height - 1, image.width, image.height))
+    if frames > 1 or "interlace" in image.info or last_row.getbbox() is None:
+        _refuse_missing_rows(file)
+    yield from read(frames)
+
+
+def _refuse_missing_rows(file: BinaryIO) -> None:
+    data = ImageData()
+    for kind, start, length in _chunks(file):
+        if kind in ImageData.CHUNKS:
+            file.seek(start + 8)
+            data.add(kind, file.read(length))
 
 
 def _deep_frame(file: BinaryIO, image: ImageFile.ImageFile, channels: int, frames: int) -> Iterator[Frame]:

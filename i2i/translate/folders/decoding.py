@@ -12,7 +12,7 @@ import numpy as np
 
 from i2i.errors import ErrorKind, FileError, UserError
 from i2i.files import printable
-from i2i.images import ImageInfo, Picture, read_frames, read_image
+from i2i.images import ImageInfo, Picture, read_frames, read_image, read_stack
 from i2i.images.errors import errors_about
 from i2i.images.pixels import AlphaRule
 from i2i.runtime.network import ExportedNetwork
@@ -177,7 +177,7 @@ class Decoder:
             return failed(decoded_result(planned, time.perf_counter() - start), error)
         result = decoded_result(planned, time.perf_counter() - start)
         notes = list(given.notes)
-        if picture.frames > 1 and planned.frame is None:
+        if picture.frames > 1 and planned.frame is None and self.network.info.pages == "first":
             notes.insert(0, f"the first of {picture.frames} frames; --frames all writes each")
         if notes:
             result = replace(result, note=f"{printable(planned.input)}: {'; '.join(notes)}")
@@ -202,7 +202,8 @@ class Decoder:
     def _picture(self, job: DecodeJob, count: Callable[[int], None]) -> Picture:
         """Decodes the picture and counts its bytes: before decoding, but for a frame afterwards, with its real size."""
         if job.frames is None:
-            return read_image(
+            read = read_stack if self.network.info.pages == "stack" else read_image
+            return read(
                 job.planned.input,
                 max_pixels=self.max_pixels,
                 exif=self.exif,

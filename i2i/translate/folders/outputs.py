@@ -24,7 +24,7 @@ class OutputPixels:
     """What the formats of outputs must be able to hold.
 
     Attributes:
-        channels: number of channels.
+        channels: number of channels; of four bands without alpha 5, which the same formats hold.
         exact: whether the values are floats in units of their own, which no integers can hold.
     """
 
@@ -34,7 +34,8 @@ class OutputPixels:
     @classmethod
     def of_model(cls, info: Metadata) -> OutputPixels:
         """Those of the images that a model gives."""
-        return cls(info.channels_out, exact=info.target_type == "float32" and not info.keeps_type)
+        four = info.channels_out == 4 and info.gives_bands
+        return cls(5 if four else info.channels_out, exact=info.target_type == "float32" and not info.keeps_type)
 
     def held_by(self, name: str, dtype: DTypeLike = np.uint8) -> bool:
         """Whether a file of that name can hold them, as `dtype` where they are not exact."""

@@ -23,7 +23,7 @@ import numpy as np
 from i2i import memory
 from i2i.errors import ErrorKind, FileError, ModelError, UserError
 from i2i.files import printable
-from i2i.images import write_image
+from i2i.images import Extras, write_pixels
 from i2i.images.errors import errors_about
 from i2i.images.pixels import AlphaRule
 from i2i.runtime.network import ExportedNetwork
@@ -263,14 +263,8 @@ class FolderPipeline:
                 output = planned.output_for(image.shape[2], image.dtype, decoded.format, (height, width))
                 refuse_loss(output, image, OutputPixels(image.shape[2], self._exact))
                 self._open_folder(output.parent)
-                write_image(
-                    output,
-                    image,
-                    icc=decoded.icc,
-                    exif=decoded.exif,
-                    lossless=decoded.lossless,
-                    replace=self.settings.existing == "overwrite",
-                )
+                extras = Extras(decoded.icc, decoded.exif, decoded.lossless, bands=self.network.info.gives_bands)
+                write_pixels(output, image, extras, replace=self.settings.existing == "overwrite")
         except UserError as error:
             result = replace(result, encode=time.perf_counter() - start)
             if self.settings.existing == "skip" and error.kind is ErrorKind.EXISTS:

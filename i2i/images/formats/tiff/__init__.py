@@ -1,4 +1,7 @@
-"""TIFF and BigTIFF: directories are read here, Pillow decodes 8 bits, libtiff unpacks deeper values, numpy encodes.
+"""TIFF and BigTIFF: directories are read here, Pillow decodes grey and colour of 8 bits, numpy encodes.
+
+Of all else, more bits or any number of bands, libtiff only unpacks the values. tifffile was considered: without
+imagecodecs (60 MB, compiled) it reads no LZW, Zstandard or JPEG, and some damaged files never end in it.
 
 Pages are what a viewer shows: thumbnails and smaller copies do not count.
 """
@@ -12,28 +15,30 @@ from typing import BinaryIO
 from PIL import Image, TiffImagePlugin
 
 from i2i.errors import ErrorKind, FileError
-from i2i.images.formats.format import Encoder, Format, Frame, Limits, OpenedImage
+from i2i.images.formats.format import MAX_BANDS_PER_PIXEL, Encoder, Format, Frame, Limits, OpenedImage
 from i2i.images.formats.limits import refuse_size
 from i2i.images.formats.pillow import picture_arrays
-from i2i.images.formats.tiff.deep import deep_pixels
 from i2i.images.formats.tiff.layout import refuse_missing_data, single_page
 from i2i.images.formats.tiff.pages import STARTS, Page, Tag, tiff_pages
+from i2i.images.formats.tiff.samples import read_type, stored_pixels, stored_type
 from i2i.images.formats.tiff.writing import encode_tiff
 
 _JPEG, _OLD_JPEG = 7, 6
-_DEEP_COMPRESSIONS = (1, 5, 8, 32946, 32773, 34925, 50000)  # none, LZW, deflate (two), PackBits, LZMA, Zstandard
+_UNPACKED = (1, 5, 8, 32946, 32773, 34925, 50000)  # none, LZW, deflate (two), PackBits, LZMA, Zstandard
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _YCBCR = 0, 1, 2, 6  # photometric interpretations
 
 
 def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
     pages = tiff_pages(file)
     page = pages[0]
     _check(page, limits)
-    colour = page.value(Tag.PHOTOMETRIC, 1) not in (0, 1, 4)
-    alpha = (page.values(Tag.EXTRA_SAMPLES) or [0])[0] in (1, 2) and page.samples > (3 if colour else 1)
+    alpha = page.alpha is not None
+    by_values = _is_read_by_values(page)
+    bands = page.bands if by_values else 1 if page.value(Tag.PHOTOMETRIC, 1) in (0, 1, 4) else 3
     return OpenedImage(
         *_upright_size(page),
-        channels=(4 if alpha else 3) if colour else 1,
-        bits=8 if not page.is_deep else 32 if page.value(Tag.SAMPLE_FORMAT, 1) == 3 else 16,
+        channels=1 if bands == 1 else bands + alpha,
+        bits=read_type(page).itemsize * 8 if by_values else 8,
         decode=lambda: _decode(pages, limits),
         frames=len(pages),
     )
@@ -44,8 +49,20 @@ def _upright_size(page: Page) -> tuple[int, int]:
     return (page.height, page.width) if page.turned else (page.width, page.height)
 
 
+def _is_read_by_values(page: Page) -> bool:
+    """Whether the code here makes pixels of the values; otherwise Pillow does: grey, RGB and more of 8 bits."""
+    if page.is_deep:
+        return True
+    colours = page.value(Tag.PHOTOMETRIC, 1)
+    usual = page.bands == page.colours and page.alpha in (None, page.samples - 1)
+    signed = page.value(Tag.SAMPLE_FORMAT, 1) == 2
+    return page.bits[0] == 8 and colours in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB) and (signed or not usual)
+
+
 def _check(page: Page, limits: Limits) -> None:
     refuse_size(*_upright_size(page), limits.max_pixels)
+    if (values := page.width * page.height * page.samples) > limits.max_pixels * MAX_BANDS_PER_PIXEL:
+        raise FileError(ErrorKind.TOO_LARGE, f"{values} values are more than the limit of {limits.max_pixels} pixels")
     _refuse_unknown(page)
     if limits.thorough:
         refuse_missing_data(page)
@@ -59,18 +76,20 @@ def _refuse_unknown(page: Page) -> None:
         raise FileError(ErrorKind.UNSUPPORTED, "TIFF with JPEG data of the old kind is not read")
     if len(set(bits)) > 1 or len(set(kinds)) > 1:
         raise FileError(ErrorKind.UNSUPPORTED, "TIFF with channels of different types is not read")
-    if page.is_deep:
-        known = (kinds[0], bits[0]) in ((1, 16), (3, 16), (3, 32), (3, 64)) and compression in _DEEP_COMPRESSIONS
-        known = known and (colours in (1, 2) or (colours == 0 and kinds[0] == 1)) and page.samples <= 16
+    if _is_read_by_values(page):
+        stored = stored_type(page)
+        known = compression in _UNPACKED and (
+            colours in (_BLACK_IS_ZERO, _RGB) or (colours == _WHITE_IS_ZERO and stored.kind == "u")
+        )
     else:
         known = kinds[0] in (1, 4) and (
-            colours != 6 or compression == _JPEG or page.values(Tag.YCBCR_SUBSAMPLING) == [1, 1]
+            colours != _YCBCR or compression == _JPEG or page.values(Tag.YCBCR_SUBSAMPLING) == [1, 1]
         )
     if not known:
         raise FileError(
             ErrorKind.UNSUPPORTED,
-            f"TIFF with {bits[0]} bits, sample format {kinds[0]}, photometric interpretation {colours} "
-            f"and compression {compression} is not read",
+            f"TIFF with {page.samples} channels of {bits[0]} bits, sample format {kinds[0]}, photometric "
+            f"interpretation {colours} and compression {compression} is not read",
         )
 
 
@@ -78,12 +97,24 @@ def _decode(pages: list[Page], limits: Limits) -> Iterator[Frame]:
     for page in pages:
         _check(page, limits)
         exif = partial(_exif, page)
-        if page.is_deep:
-            yield Frame(deep_pixels(page), page.raw(Tag.ICC_PROFILE) or None, exif)
+        if _is_read_by_values(page):
+            pixels, icc = stored_pixels(page), page.raw(Tag.ICC_PROFILE) or None
+            yield Frame(pixels, icc, exif, has_alpha=page.alpha is not None)
         else:
-            with TiffImagePlugin.TiffImageFile(single_page(page)) as image:
+            with _opened_by_pillow(page) as image:
                 image.load()
                 yield Frame(*picture_arrays(image), exif)
+
+
+def _opened_by_pillow(page: Page) -> TiffImagePlugin.TiffImageFile:
+    try:
+        return TiffImagePlugin.TiffImageFile(single_page(page))
+    except (SyntaxError, LookupError) as error:  # how Pillow says that it has no mode for it
+        raise FileError(
+            ErrorKind.UNSUPPORTED,
+            f"TIFF with {page.samples} channels of {page.bits[0]} bits and photometric interpretation "
+            f"{page.value(Tag.PHOTOMETRIC, 1)} is not read",
+        ) from error
 
 
 def _exif(page: Page) -> Image.Exif:
@@ -100,5 +131,5 @@ TIFF = Format(
     endings=_ENDINGS,
     matches=lambda start: start.startswith(STARTS),
     open=_open,
-    encoders=(Encoder("TIFF", _ENDINGS, encode_tiff, channels=(1, 3, 4), dtypes=("uint8", "uint16", "float32")),),
+    encoders=(Encoder("TIFF", _ENDINGS, encode_tiff, dtypes=("uint8", "uint16", "float32")),),
 )

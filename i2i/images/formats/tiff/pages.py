@@ -111,6 +111,22 @@ class Page:
         return max(self.bits) > 8
 
     @property
+    def colours(self) -> int:
+        """How many values of a pixel its photometric interpretation takes: 3 for RGB, 1 for grey."""
+        return {2: 3, 5: 4, 6: 3, 8: 3}.get(self.value(Tag.PHOTOMETRIC, 1), 1)
+
+    @property
+    def alpha(self) -> int | None:
+        """Which value of a pixel, from 0, is alpha; None where the file does not say that one is."""
+        extra = self.values(Tag.EXTRA_SAMPLES)[: max(0, self.samples - self.colours)]
+        return next((self.colours + place for place, meaning in enumerate(extra) if meaning in (1, 2)), None)
+
+    @property
+    def bands(self) -> int:
+        """Values a pixel without alpha."""
+        return self.samples - (self.alpha is not None)
+
+    @property
     def turned(self) -> bool:
         """Whether the orientation exchanges width and height."""
         return self.value(Tag.ORIENTATION, 1) in (5, 6, 7, 8)

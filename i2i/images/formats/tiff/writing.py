@@ -23,7 +23,8 @@ def encode_tiff(pixels: np.ndarray, extras: Extras) -> bytes:
     """One page in deflated strips.
 
     Args:
-        pixels: ``(H, W, 1, 3 or 4)``; uint8, uint16 or float32.
+        pixels: ``(H, W, C)``; uint8, uint16 or float32. Other than grey, RGB and RGBA are bands, stored as grey with
+            further samples, as GDAL and tifffile do.
         extras: profile and EXIF block to embed.
     """
     height, width, channels = pixels.shape
@@ -42,14 +43,17 @@ def encode_tiff(pixels: np.ndarray, extras: Extras) -> bytes:
     tags[Tag.WIDTH], tags[Tag.HEIGHT] = width, height
     tags[Tag.BITS] = (pixels.dtype.itemsize * 8,) * channels
     tags[Tag.COMPRESSION] = 8  # Adobe deflate
-    tags[Tag.PHOTOMETRIC] = 1 if channels == 1 else 2  # black is zero, RGB
+    alpha = channels == 4 and not extras.bands
+    tags[Tag.PHOTOMETRIC] = 2 if channels == 3 or alpha else 1  # RGB, black is zero
     tags[Tag.STRIP_OFFSETS] = tuple(
         int(start) for start in np.cumsum([0, *sizes[:-1]])
     )  # `save` adds where the strips begin
     tags[Tag.SAMPLES], tags[Tag.ROWS_PER_STRIP], tags[Tag.STRIP_BYTES] = channels, rows, tuple(sizes)
     tags[Tag.PLANAR], tags[Tag.PREDICTOR] = 1, 2 if integer else 1
-    if channels == 4:
-        tags[Tag.EXTRA_SAMPLES] = 2  # alpha, not multiplied into the colours
+    if alpha:
+        tags[Tag.EXTRA_SAMPLES] = 2  # not multiplied into the colours
+    elif channels not in (1, 3):
+        tags[Tag.EXTRA_SAMPLES] = (0,) * (channels - 1)  # of no meaning that TIFF has a number for
     tags[Tag.SAMPLE_FORMAT] = (1 if integer else 3,) * channels
     if extras.icc is not None:
         tags[Tag.ICC_PROFILE] = extras.icc
