@@ -1,4 +1,4 @@
-"""Files: their names as text, their order, and writing one in a single step."""
+"""Files: their names as text, their order, writing one in a single step, and where caches lie."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,20 @@ _TEMPORARY = re.compile(r"\.i2i-(?P<pid>\d+)-[0-9a-f]{16}\.tmp")
 _OLD_TEMPORARY = re.compile(r"\.(?:.+\.(?P<pid>\d+)|step-\d+(?:\.\d+)?|i2i-[0-9a-f]{16})\.tmp")
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/+)|data:[a-z]+/")  # `Path` makes one slash of two
 _MAX_WRITING_S = 3600
+
+
+def cache_folder() -> Path | None:
+    """The user's cache folder for i2i, or what ``I2I_CACHE`` names; None where there is no home."""
+    if folder := os.environ.get("I2I_CACHE"):
+        return Path(folder)
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "i2i"
+    if sys.platform == "win32" and (base := os.environ.get("LOCALAPPDATA")):
+        return Path(base) / "i2i" / "Cache"
+    try:
+        return Path.home() / ".cache" / "i2i"
+    except RuntimeError:
+        return None
 
 
 def printable(text: str | os.PathLike[str]) -> str:

@@ -191,7 +191,7 @@ def test_a_full_disk_is_told_with_the_bytes_and_leaves_the_old_checkpoint(tmp_pa
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoints.torch, "save", full)
+    monkeypatch.setattr(torch, "save", full)
     with pytest.raises(TrainingError) as error:
         checkpoints.save(tmp_path, made(2))
     assert "step-0000002" in str(error.value)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -20,24 +18,10 @@ import PIL
 
 from i2i.data.checks.facts import ImageFacts
 from i2i.errors import ErrorKind
-from i2i.files import write_file
+from i2i.files import cache_folder, write_file
 
 VERSION = f"4, Pillow {PIL.__version__}, OpenCV {cv2.__version__}"
 """Version of the facts: those of another version are ignored, as it may decode other files or keep other facts."""
-
-
-def cache_folder() -> Path | None:
-    """The user's cache folder for i2i, or what ``I2I_CACHE`` names; None where there is no home."""
-    if folder := os.environ.get("I2I_CACHE"):
-        return Path(folder)
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base) / "i2i"
-    if sys.platform == "win32" and (base := os.environ.get("LOCALAPPDATA")):
-        return Path(base) / "i2i" / "Cache"
-    try:
-        return Path.home() / ".cache" / "i2i"
-    except RuntimeError:
-        return None
 
 
 class FactsCache:

@@ -2,7 +2,7 @@
 
 onnxruntime runs whatever a file says: it may never end, take all memory, read other files or crash the process. So the
 file is first examined, opened and run on two small images by `i2i.runtime.sandbox.child`, whose time and memory are
-limited.
+limited. A file that has passed is not tried again, see `i2i.runtime.sandbox.verdicts`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from i2i.errors import ModelError, system_reason
 from i2i.files import printable
+from i2i.runtime.sandbox.verdicts import has_passed, remember_passed, verdict_name
 
 _BASE_SECONDS = 3
 """CPU seconds for a small file once all is imported. A small model needs 0.1; one of 218 MB needs 1 and gets 13."""
@@ -90,6 +92,9 @@ def start_check(file: Path) -> Callable[[], None]:
     if not sys.executable or getattr(sys, "frozen", False):
         return lambda: None
     try:
+        name = verdict_name(file)
+        if has_passed(name):
+            return lambda: None
         size = file.stat().st_size
         limits = CheckLimits(_BASE_SECONDS + size // _BYTES_PER_SECOND, _BASE_BYTES + 4 * size)
         process = start_child(file, limits)
@@ -100,6 +105,9 @@ def start_check(file: Path) -> Callable[[], None]:
     def finish() -> None:
         if problem := _outcome(process, stderr, limits):
             raise ModelError(printable(problem), path=printable(file))  # it may quote names that the file made up
+        with suppress(OSError):
+            if verdict_name(file) == name:  # what was tried is what was looked at
+                remember_passed(name)
 
     return finish
 

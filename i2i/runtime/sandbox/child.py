@@ -28,6 +28,7 @@ from i2i.errors import ModelError, short_repr
 from i2i.runtime.metadata import PREFIX, Metadata
 from i2i.runtime.network import ExportedNetwork, Shape
 from i2i.runtime.runner import Feeds, Runner
+from i2i.runtime.sandbox.verdicts import FIRST_BYTE, MAX_BYTES
 from i2i.runtime.session import open_session, short_reason
 from i2i.runtime.signature import read_metadata
 
@@ -35,10 +36,6 @@ _SIZES = ((12, 20), (21, 9))
 """Heights and widths of the images it is run on: two, since a graph may be fixed to one."""
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 _STANDARD = ("", "ai.onnx")
-_FIRST_BYTE = b"\x08"
-"""Tag of the field ``ir_version``, with which every ONNX file begins."""
-_MAX_BYTES = 1 << 31
-"""Bytes of a message that Protocol Buffers can parse."""
 _MAX_VALUES = {"scale": 64, "multiple": 8192, "channels_in": 1024, "channels_out": 1024}
 """Largest numbers in the metadata that are plausible, by entry; far above those of any image network."""
 _MAX_CHARACTERS = 500_000
@@ -96,12 +93,12 @@ def limit(seconds: int, max_bytes: int) -> None:
 
 
 def _parsed(file: Path) -> ModelProto:
-    if file.stat().st_size > _MAX_BYTES:
+    if file.stat().st_size > MAX_BYTES:
         raise ModelError("not an ONNX file: larger than 2 GiB")
     with file.open("rb") as stream:
         first = stream.read(1)
         try:
-            if first == _FIRST_BYTE:  # so that any other large file is not even read
+            if first == FIRST_BYTE:  # so that any other large file is not even read
                 return ModelProto.FromString(first + stream.read())
         except DecodeError:
             pass

@@ -1,0 +1,102 @@
+"""Remembers which model files have passed the check, so that none is tried twice.
+
+A file is known by the digest of its content, together with the versions of onnxruntime, of onnx and of the check. What
+is kept is an empty file of that name in the user's cache folder. It counts only where nobody else could have made it; a
+cache that cannot be used means that the model is checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import onnxruntime
+
+from i2i.files import cache_folder
+
+FIRST_BYTE = b"\x08"
+"""Tag of the field ``ir_version``, with which every ONNX file begins."""
+MAX_BYTES = 1 << 31
+"""Bytes of a message that Protocol Buffers can parse, and so of an ONNX file."""
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def verdict_name(file: Path) -> str:
+    """The name under which the verdict on a model file is kept; empty for what cannot be an ONNX file.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if file.stat().st_size > MAX_BYTES:
+        return ""
+    with file.open("rb") as stream:
+        if stream.read(1) != FIRST_BYTE:  # so that no other large file is read
+            return ""
+        stream.seek(0)
+        digest = hashlib.file_digest(stream, "sha256")
+    for part in (_digest_of_check(), _version("onnx"), onnxruntime.__version__):
+        digest.update(f"\0{part}".encode())
+    return digest.hexdigest()
+
+
+def has_passed(name: str) -> bool:
+    """Whether a model of that verdict's name has passed the check before.
+
+    Args:
+        name: as `verdict_name` gives it.
+    """
+    folder = _folder()
+    return bool(name) and folder is not None and _only_ours(folder) and _only_ours(folder / name)
+
+
+def remember_passed(name: str) -> None:
+    """Keeps that a model of that verdict's name has passed the check, where only this user can write.
+
+    Args:
+        name: as `verdict_name` gives it.
+    """
+    folder = _folder()
+    if not name or folder is None:
+        return
+    with suppress(OSError):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if _only_ours(folder):
+            os.close(os.open(folder / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _folder() -> Path | None:
+    cache = cache_folder()
+    return cache / "checked-models" if cache else None
+
+
+def _only_ours(path: Path) -> bool:
+    """Whether a file or folder is there, belongs to this user and can be written by nobody else; no link will do."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        return False
+    if not hasattr(os, "geteuid"):  # Windows: the rights of the user's own folder are inherited
+        return True
+    return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_MAY_WRITE
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
+
+
+def _digest_of_check() -> str:
+    """A digest of the source of the check and of what it runs models with."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
