@@ -1,4 +1,4 @@
-"""A model file that has passed the check is not tried again, unless something has changed or others could have said so."""
+"""A model file that has passed the check is not tried again, unless something changed or others could have said so."""
 
 import os
 import stat
@@ -101,6 +101,12 @@ def test_only_the_user_can_read_and_write_what_is_kept(good, cache):
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
 
 
+def give_away(path):
+    if os.geteuid():
+        pytest.skip("only root can give a file to another user")
+    os.chown(path, 12345, -1)
+
+
 @unix
 @pytest.mark.parametrize(
     "spoil",
@@ -111,19 +117,10 @@ def test_only_the_user_can_read_and_write_what_is_kept(good, cache):
         lambda folder, kept: kept.chmod(0o602),
         lambda folder, kept: kept.rename(folder.parent / "own") and kept.symlink_to(folder.parent / "own"),
         lambda folder, kept: folder.rename(folder.parent / "own") and folder.symlink_to(folder.parent / "own"),
-        lambda folder, kept: os.geteuid() or os.chown(kept, 12345, -1),
-        lambda folder, kept: os.geteuid() or os.chown(folder, 12345, -1),
+        lambda folder, kept: give_away(kept),
+        lambda folder, kept: give_away(folder),
     ],
-    ids=[
-        "group's folder",
-        "all's folder",
-        "group's file",
-        "all's file",
-        "link",
-        "linked folder",
-        "owner",
-        "folder's owner",
-    ],
+    ids=["folder-g", "folder-o", "file-g", "file-o", "link", "linked folder", "owner", "folder's owner"],
 )
 def test_what_others_could_have_written_does_not_count(good, cache, tries, spoil):
     check_model(good)
