@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
@@ -131,13 +132,13 @@ def report_all(
 
 def _with_progress(results: Iterable[R], total: int, doing: str) -> Iterator[R]:
     """The results as they are, with a bar on a terminal and a line now and then elsewhere, both on stderr."""
+    if total < 2 or not sys.stderr.isatty():  # nor is rich imported then, which takes as long as a small image
+        yield from _with_lines(results, total, doing)
+        return
     from rich import progress
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        yield from _with_lines(results, total, doing)
-        return
     columns = (
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),

@@ -1,7 +1,7 @@
 """Remembers which model files have passed the check, so that none is tried twice.
 
-A file is known by the digest of its content, together with the versions of onnxruntime, of onnx and of the check. What
-is kept is an empty file of that name in the user's cache folder. It counts only where nobody else could have made it; a
+A file is known by the digest of its content, together with the versions of onnxruntime and of the check. What is
+kept is an empty file of that name in the user's cache folder. It counts only where nobody else could have made it; a
 cache that cannot be used means that the model is checked.
 """
 
@@ -11,7 +11,6 @@ import hashlib
 import os
 import stat
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import onnxruntime
@@ -38,7 +37,7 @@ def verdict_name(file: Path) -> str:
             return ""
         stream.seek(0)
         digest = hashlib.file_digest(stream, "sha256")
-    for part in (_digest_of_check(), _version("onnx"), onnxruntime.__version__):
+    for part in (_digest_of_check(), onnxruntime.__version__):
         digest.update(f"\0{part}".encode())
     return digest.hexdigest()
 
@@ -85,13 +84,6 @@ def _only_ours(path: Path) -> bool:
     if not hasattr(os, "geteuid"):  # Windows: the rights of the user's own folder are inherited
         return True
     return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_MAY_WRITE
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return ""
 
 
 def _digest_of_check() -> str:
