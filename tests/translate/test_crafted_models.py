@@ -241,6 +241,7 @@ DEATHS = {  # what an `onnx` that the process finds first does, and what is said
 @pytest.mark.parametrize("name", DEATHS)
 def test_a_check_that_ends_badly_says_how_and_its_last_words(tmp_path, monkeypatch, name):
     code, says = DEATHS[name]
+    monkeypatch.setenv("I2I_CACHE", str(tmp_path / "cache"))  # another test may have found the model to be good
     file = make_model(tmp_path / "model.onnx", "invert")
     (tmp_path / "broken" / "onnx").mkdir(parents=True)
     (tmp_path / "broken" / "onnx" / "__init__.py").write_text(code)
