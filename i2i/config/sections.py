@@ -45,7 +45,7 @@ def parse_range(text: str) -> tuple[float, float]:
     found = _RANGE.fullmatch(text.replace(" ", ""))
     low, high = map(float, found.groups()) if found else (math.nan, math.nan)
     if not (low < high and math.isfinite(high - low)):
-        raise ValueError(f"must be auto, or two numbers LOW..HIGH such as 500..10000, not {text!r}")
+        raise ValueError("must be auto, or two numbers LOW..HIGH such as 500..10000")
     return low, high
 
 

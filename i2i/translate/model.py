@@ -23,6 +23,9 @@ from i2i.translate.pictures import ImageLike, attach_alpha, network_input, open_
 from i2i.translate.results import Result, Results
 from i2i.translate.tiles.tiling import Tiling
 
+MAX_NOTES = 20
+"""Lines in `Model.notes` after which those about further images are left out."""
+
 
 def load(
     path: str | os.PathLike[str], *, translator: str | None = None, device: str = "auto", check: bool = False
@@ -172,7 +175,7 @@ class Model:
             given = network_input(picture, alpha, self.network)
         with self._lock:
             result = self._tiling(tile).translate(given.pixels, label=label)
-        self.notes += [note for note in given.notes if note not in self.notes]
+        self.notes += [note for note in given.notes if note not in self.notes][: max(0, MAX_NOTES - len(self.notes))]
         dtype = output_type(self.info, picture.pixels.dtype)
         dtype = np.dtype(np.float32 if dtype.kind == "f" else deepest([dtype.name, self.info.target_type]))
         return attach_alpha(to_output(result, self.info, dtype), given.alpha)
