@@ -6,11 +6,13 @@ Imports no torch, so that reading a plugin's table stays cheap.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from i2i.errors import DataError
+from i2i.kinds import ValueKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,15 +24,18 @@ class Reader(Protocol):
     Pixels are kept in memory up to ``data.cache_mb``, so reading a file again is cheap.
     """
 
-    def __call__(self, path: Path, /) -> np.ndarray:
+    def __call__(self, path: Path, /, *keys: str) -> np.ndarray:
         """Reads one file.
 
         Args:
             path: the image file; its content decides about its format, not its ending.
+            keys: the keys of the sample that its pixels are for. Where all of these are ``labels`` (see
+                `Dataset.kinds`), a palette image gives the numbers of its colours in the palette.
 
         Returns:
             Pixels ``(H, W, C)``, uint8, uint16 or float32: grey, RGB, RGBA or any number of bands; not to be written.
-            Floats lie in [0, 1] unless the user sets ``data.source_range`` or ``data.target_range``.
+            Floats lie in [0, 1] unless the user sets ``data.source_range`` or ``data.target_range``. Of labels:
+            ``(H, W, 1)`` numbers of classes, or ``(H, W, 3)`` colours that stand for classes, uint8.
 
         Raises:
             DataError: the file cannot be read as an image.
@@ -67,6 +72,10 @@ class Dataset(ABC):
         has_splits: whether the data have validation samples of their own. If not, a share of the training samples is
             held out, chosen by `key`.
         labels: names of the classes that ``label`` numbers; the same in both splits.
+        kinds: what the values of the images under a key stand for, by key; those that are not named are pictures, or
+            what ``data.source_kind`` and ``data.target_kind`` say. ``image``: a picture. ``labels``: numbers of classes
+            from 0 to 255, or colours that stand for classes. ``mask``: where something is. ``values``: measurements,
+            such as depth. Labels and masks are resized by the nearest pixel; only pictures change in brightness.
         problems: files that are left out: a `DataError` with path, kind and reason for each, or just a line of text.
     """
 
@@ -74,6 +83,7 @@ class Dataset(ABC):
     paired: bool = True
     has_splits: bool = True
     labels: Sequence[str] = ()
+    kinds: Mapping[str, ValueKind] = MappingProxyType({})
     problems: Sequence[DataError | str] = ()
 
     @staticmethod

@@ -127,6 +127,8 @@ class Recipe(ABC):
             dataset; checked before the first step.
         paired: True refuses data whose sources do not belong to their targets, False prefers such data where a folder
             can be read either way, None takes both.
+        takes_labels: whether its sources may be label maps: palette images then count as ``labels`` (numbers of
+            classes), not as pictures, unless ``data.source_kind`` or the dataset says otherwise.
 
     Example:
         >>> import i2i
@@ -147,6 +149,7 @@ class Recipe(ABC):
 
     needs: frozenset[str] = frozenset({"source", "target"})
     paired: bool | None = None
+    takes_labels: bool = False
 
     def __init__(self, config: Any) -> None:
         self.config = config

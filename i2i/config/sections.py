@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from i2i.api import Config, DatasetChoice, MetricChoice, TransformChoice
+from i2i.kinds import ValueKind
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -101,6 +102,13 @@ class DataConfig(Config):
     values are clipped; auto: those of the checked training images; null: 0 and full scale of their type."""
     target_range: RangeText | None = None
     """The same for the target images; the exported model gives images in these units."""
+    source_kind: Literal["auto", "image", "labels", "mask", "values"] = "auto"
+    """What the values of the source images stand for. image: a picture; labels: numbers of classes, in a palette or in
+    grey, or colours that stand for classes; mask: where something is; values: measurements, such as depth. Labels and
+    masks are resized by the nearest pixel, and only pictures change in brightness. auto: what the dataset says; labels
+    for palette images where the recipe takes labels; else image."""
+    target_kind: Literal["auto", "image", "labels", "mask", "values"] = "auto"
+    """What the values of the target images stand for; auto: what the dataset says, else image."""
     transform: TransformChoice = TransformChoice("augment")
     """Augmentation of the training samples; both images of a pair get the same random parameters."""
     degrade: TransformChoice | None = None
@@ -131,6 +139,14 @@ class DataConfig(Config):
                 raise ValueError(f"on {alpha} no alpha is left for data.{key}=4: set data.alpha=channel")
         return alpha
 
+    @field_validator("source_kind", "target_kind")
+    @classmethod
+    def _labels_have_no_range(cls, kind: str, info: ValidationInfo) -> str:
+        key = f"{(info.field_name or '').removesuffix('_kind')}_range"
+        if kind == "labels" and info.data.get(key):
+            raise ValueError(f"numbers of classes have no range: leave out data.{key}")
+        return kind
+
     @field_validator("scale")
     @classmethod
     def _crop_divides(cls, scale: int, info: ValidationInfo) -> int:
@@ -146,6 +162,16 @@ class DataConfig(Config):
         if bands is not None and channels not in (None, len(bands)):
             raise ValueError(f"{len(bands)} bands are chosen, and the channels are set to {channels}: leave those out")
         return bands
+
+    @property
+    def kinds(self) -> dict[str, ValueKind]:
+        """The kinds that are set, by key."""
+        found: dict[str, ValueKind] = {}
+        if self.source_kind != "auto":
+            found["source"] = self.source_kind
+        if self.target_kind != "auto":
+            found["target"] = self.target_kind
+        return found
 
     @property
     def resized(self) -> int:

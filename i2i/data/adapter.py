@@ -6,15 +6,16 @@ Only this module inspects the members of a dataset and the parameters of its bui
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from i2i.api import Component, Dataset
 from i2i.data.reader import DatasetReader
-from i2i.errors import DataError, PluginError, plugin_failures
+from i2i.errors import DataError, PluginError, plugin_failures, short_repr
 from i2i.extras import MissingExtraError
+from i2i.kinds import ValueKind
 from i2i.plugins import Plugins
 from i2i.plugins.builder import imported_builder
 from i2i.plugins.discovery import Plugin
@@ -140,6 +141,7 @@ class AdaptedDataset:
         paired: whether source and target of a sample belong together.
         has_splits: whether the data have validation samples of their own.
         labels: names of the classes that labels number; empty without classes.
+        kinds: what its images stand for, by key; those that are not there are pictures.
         looks_complete: whether `look` shows all keys of a sample.
     """
 
@@ -149,6 +151,7 @@ class AdaptedDataset:
         self.paired = bool(getattr(dataset, "paired", Dataset.paired))
         self.has_splits = bool(getattr(dataset, "has_splits", Dataset.has_splits))
         self.labels = tuple(map(str, getattr(dataset, "labels", Dataset.labels)))
+        self.kinds: dict[str, ValueKind] = _checked_kinds(getattr(dataset, "kinds", Dataset.kinds))
         look = getattr(dataset, "look", None)
         self.looks_complete = look is None or getattr(look, "__func__", look) is Dataset.look
 
@@ -177,6 +180,18 @@ class AdaptedDataset:
     def sample_files(self, index: int) -> Sequence[Path]:
         """Image files behind a sample; empty if not known, as of a class that is no `i2i.Dataset`."""
         return self._dataset.sample_files(index) if isinstance(self._dataset, Dataset) else ()
+
+
+def _checked_kinds(kinds: Any) -> dict[str, ValueKind]:
+    """The kinds that a dataset gives.
+
+    Raises:
+        PluginError: they are no dictionary of known kinds.
+    """
+    known = get_args(ValueKind)
+    if not isinstance(kinds, Mapping) or not all(kind in known for kind in kinds.values()):
+        raise PluginError(f"kinds must be a dictionary from key to {', '.join(known)}, not {short_repr(kinds)}")
+    return dict(kinds)
 
 
 def _as_error(line: str) -> DataError:

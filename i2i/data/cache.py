@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from i2i.images import PagesRule, read_image, read_stack
+from i2i.images import PagesRule, label_map, read_image, read_stack
+from i2i.images.errors import errors_about
 from i2i.images.pixels import every_channel
 
 
@@ -20,11 +21,13 @@ class DecodedFile:
         pixels: ``(H, W, C)``, uint8, uint16 or float32; alpha last; not to be written to.
         has_alpha: whether the last channel is alpha.
         frames: frames or pages in the file.
+        labels: whether it was read as a label map.
     """
 
     pixels: np.ndarray
     has_alpha: bool = False
     frames: int = 1
+    labels: bool = False
 
 
 class CachedReader:
@@ -42,24 +45,33 @@ class CachedReader:
     def __init__(self, limit_mb: int, *, any_range: bool = False, pages: PagesRule = "first") -> None:
         self._any_range, self._pages = any_range, pages
         self._free_bytes = limit_mb * 2**20
-        self._images: dict[Path, DecodedFile] = {}
+        self._images: dict[tuple[Path, bool], DecodedFile] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_images": {}}  # for processes that are not forked, sending them costs more than decoding
 
-    def __call__(self, path: Path) -> DecodedFile:
+    def __call__(self, path: Path, labels: bool = False) -> DecodedFile:
         """The decoded file.
 
+        Args:
+            path: the image file.
+            labels: whether it is a label map, as `i2i.images.label_map` gives it.
+
         Raises:
-            DataError: the file cannot be read as an image.
+            DataError: the file cannot be read as an image, or as a label map.
         """
-        if path in self._images:
-            return self._images[path]
+        if (path, labels) in self._images:
+            return self._images[path, labels]
         picture = (read_stack if self._pages == "stack" else read_image)(path, any_range=self._any_range)
-        pixels = every_channel(picture.pixels, picture.alpha)
+        if labels:
+            with errors_about(path):
+                decoded = DecodedFile(label_map(picture.pixels, picture.indices), labels=True)
+        else:
+            pixels = every_channel(picture.pixels, picture.alpha)
+            decoded = DecodedFile(pixels, picture.alpha is not None, picture.frames)
         pixels.setflags(write=False)
         decoded = DecodedFile(pixels, picture.alpha is not None, picture.frames)
         if pixels.nbytes <= self._free_bytes:
             self._free_bytes -= pixels.nbytes
-            self._images[path] = decoded
+            self._images[path, labels] = decoded
         return decoded

@@ -21,10 +21,12 @@ class Requirements:
         keys: keys that samples must have.
         paired: whether source and target of a sample must belong together (True), should preferably not (False), or
             may or may not (None).
+        takes_labels: whether sources that are palette images count as label maps, unless something says otherwise.
     """
 
     keys: frozenset[str]
     paired: bool | None = None
+    takes_labels: bool = False
 
     def rank(self, component: DatasetComponent, config: DataConfig) -> tuple[int, bool, int] | None:
         """How well a dataset meets the requirements, smaller is better; None if it does not.

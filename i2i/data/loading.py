@@ -28,6 +28,7 @@ from i2i.data.transforms import SamplePipeline
 from i2i.errors import DataError, ErrorKind, attributed_to
 from i2i.files import printable
 from i2i.images import ValueRange
+from i2i.kinds import ValueKind
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 from i2i.plugins.discovery import import_file
@@ -109,6 +110,7 @@ class Data:
         values: types and ranges of the values of the images, by key.
         layout: name of the dataset component.
         bands: what is taken of the images under each key.
+        kinds: what the images stand for, by key; those that are not there are pictures.
         problems: one line for each file that was left out.
         warnings: a few lines about what was not left out, but may spoil the training.
     """
@@ -118,6 +120,7 @@ class Data:
     values: dict[str, ValueRange]
     layout: str
     bands: Mapping[str, Bands] = field(default_factory=dict)
+    kinds: dict[str, ValueKind] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -140,7 +143,13 @@ class Data:
 
 
 def open_data(
-    config: DataConfig, plugins: Plugins, *, needs: Iterable[str], seed: int, paired: bool | None = None
+    config: DataConfig,
+    plugins: Plugins,
+    *,
+    needs: Iterable[str],
+    seed: int,
+    paired: bool | None = None,
+    takes_labels: bool = False,
 ) -> Data:
     """Finds and checks the data, and makes training samples of them.
 
@@ -151,20 +160,22 @@ def open_data(
         seed: the run's seed.
         paired: whether source and target of a sample must belong together (True), should preferably not (False), or
             may or may not (None).
+        takes_labels: whether sources that are palette images count as label maps, unless something says otherwise.
 
     Raises:
         ConfigError: a range is set for images that the samples do not have.
         DataError: there is no such folder, no sample in it, a key that the recipe needs is missing, or more than half
             of the samples cannot be used.
     """
-    check = check_dataset(config, plugins, Requirements(frozenset(needs), paired))
+    check = check_dataset(config, plugins, Requirements(frozenset(needs), paired, takes_labels))
     if check.refusal:
         raise DataError(check.refusal)
     values = value_ranges(config, check.train.image_types)
     dataset = check.train.split.dataset
     dataset.reader.preloadable = check.train.facts.fitting(config.cache_mb)
-    build = Builder(plugins, (0, 0))
-    augment = CheckedTransform(build.transform(config.transform), plugins.full_name("transform", config.transform.name))
+    build, kinds = Builder(plugins, (0, 0)), check.kinds
+    made = build.transform(config.transform, kinds=kinds)
+    augment = CheckedTransform(made, plugins.full_name("transform", config.transform.name), kinds)
     degrade = None
     if config.degrade:
         made = build.transform(config.degrade, scale=config.scale)
@@ -172,7 +183,7 @@ def open_data(
     known = frozenset(check.problems)
 
     def samples(checked: CheckedSplit, augment: Transform | None) -> Samples:
-        pipeline = SamplePipeline(config, check.bands, augment, degrade, dataset.paired, values)
+        pipeline = SamplePipeline(config, check.bands, augment, degrade, dataset.paired, values, kinds)
         return Samples(checked.split.dataset, checked.usable, pipeline, seed, known, plugins.files)
 
     return Data(
@@ -183,6 +194,7 @@ def open_data(
         bands=check.bands
         if "source" in check.bands or not degrade
         else check.bands | {"source": check.bands["target"]},
+        kinds=kinds,
         problems=check.problems,
         warnings=check.warnings,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from i2i.data.cache import CachedReader
 from i2i.data.checks.facts_collector import FactsCollector
 from i2i.errors import DataError
 from i2i.images import PagesRule
+from i2i.kinds import ValueKind
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class FileRead:
     Attributes:
         path: the file.
         pixels: the array that the dataset got; None if the file could not be read.
+        keys: the keys of the sample that it was read for, where the dataset says so.
         problem: why it could not be read, as a line that begins with its name; empty if it could.
         has_alpha: whether the last channel is alpha.
         frames: frames or pages in the file.
@@ -32,6 +34,7 @@ class FileRead:
 
     path: Path
     pixels: np.ndarray | None
+    keys: tuple[str, ...] = ()
     problem: str = ""
     has_alpha: bool = False
     frames: int = 1
@@ -47,32 +50,32 @@ class DatasetReader:
 
     Attributes:
         pages: which pages of a file are read.
-        preloadable: files to decode in `preload`; they must fit into that memory together.
+        preloadable: files to decode in `preload`, and whether as label maps; they must fit into that memory together.
+        kinds: what the images of the dataset's samples stand for, by key; those that are not there are pictures.
     """
 
     def __init__(self, cache_mb: int, *, any_range: bool = False, pages: PagesRule = "first") -> None:
         self.pages: PagesRule = pages
-        self.preloadable: Sequence[Path] = ()
+        self.preloadable: Sequence[tuple[Path, bool]] = ()
+        self.kinds: Mapping[str, ValueKind] = {}
         self._decode = CachedReader(cache_mb, any_range=any_range, pages=pages)
         self._collector: FactsCollector | None = None
         self._recordings: dict[int, list[FileRead]] = {}  # by the number of the thread
 
-    def __call__(self, path: Path, /) -> np.ndarray:
-        """Pixels ``(H, W, C)``, alpha last, uint8, uint16 or float32; not to be written to.
-
-        Raises:
-            DataError: the file cannot be read as an image.
-        """
+    def __call__(self, path: Path, /, *keys: str) -> np.ndarray:
+        """Reads a file as `i2i.Reader` says, as a label map if all the keys that it is read for are labels."""
         decoded, problem = None, ""
+        labels = bool(keys) and all(self.kinds.get(key) == "labels" for key in keys)
         try:
-            decoded = self._decode(path) if self._collector is None else self._collector.read(path, self._decode)
+            collector = self._collector
+            decoded = self._decode(path, labels) if collector is None else collector.read(path, self._decode, labels)
         except DataError as error:
             problem = str(error)
             raise
         finally:
             if (recording := self._recordings.get(threading.get_ident())) is not None:
-                read = (decoded.pixels, problem, decoded.has_alpha, decoded.frames) if decoded else (None, problem)
-                recording.append(FileRead(path, *read))
+                of = (decoded.has_alpha, decoded.frames) if decoded else ()
+                recording.append(FileRead(path, decoded.pixels if decoded else None, keys, problem, *of))
         return decoded.pixels
 
     @contextmanager
@@ -99,6 +102,6 @@ class DatasetReader:
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._preload_one, self.preloadable))
 
-    def _preload_one(self, path: Path) -> None:
+    def _preload_one(self, file: tuple[Path, bool]) -> None:
         with contextlib.suppress(DataError):  # the file is named when its sample is read
-            self(path)
+            self._decode(*file)

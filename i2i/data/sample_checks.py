@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from i2i.api import Transform
 from i2i.errors import PluginError, attributed_to, short_repr
+from i2i.kinds import ValueKind
 
 IMAGES = ("source", "target")
 """Keys of a sample that hold images."""
@@ -87,6 +88,17 @@ def image_problem(image: Any) -> str:
     return ""
 
 
+T = TypeVar("T")
+
+
+def swapped_keys(values: Mapping[str, T], direction: str) -> dict[str, T]:
+    """What is known by key of a dataset's samples, by key of training's, or the other way: exchanged with BtoA."""
+    if direction == "AtoB":
+        return dict(values)
+    other = {"source": "target", "target": "source"}
+    return {other.get(key, key): value for key, value in values.items()}
+
+
 @dataclass(frozen=True)
 class CheckedTransform:
     """A transform whose failures name it.
@@ -94,18 +106,26 @@ class CheckedTransform:
     Attributes:
         transform: changes samples.
         full_name: its name in messages.
+        kinds: what the images stand for, by key.
     """
 
     transform: Transform
     full_name: str
+    kinds: Mapping[str, ValueKind] = field(default_factory=dict)
 
     def __call__(self, sample: Sample) -> Sample:
         """The transformed sample.
 
         Raises:
-            PluginError: it fails, drops a key, or returns something else than images.
+            PluginError: it fails, drops a key, returns something else than images, or invents labels.
         """
         with attributed_to(self.full_name):
             changed = self.transform(sample)
         check_sample(f"{self.full_name}: what it returns", changed, keys=list(sample))
+        for key in [key for key, kind in self.kinds.items() if kind == "labels" and key in sample]:
+            if isinstance(changed[key], np.ndarray) and not np.isin(changed[key], np.unique(sample[key])).all():
+                raise PluginError(
+                    f"{self.full_name}: gives {key}, a label map, values that were not there: a transform that blends "
+                    "or brightens takes the keyword kinds, and leaves labels as they are"
+                )
         return changed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from i2i.data.adapter import AdaptedDataset, DatasetComponent, dataset_component
 from i2i.data.detect import Requirements, find_layout
 from i2i.data.layouts.splits import held_out
 from i2i.data.reader import DatasetReader
+from i2i.data.sample_checks import swapped_keys
 from i2i.errors import ConfigError, DataError, attributed_to
+from i2i.kinds import ValueKind
 from i2i.plugins import Plugins
 from i2i.plugins.builder import checked_options
 
@@ -28,6 +30,7 @@ class DataSource:
         options: the component's options.
         reader: reads image files for all datasets that are built here.
         scale: how many times larger the target is than the source.
+        kinds: what the images of its samples stand for, by key, where the user says so.
     """
 
     root: Path | None
@@ -35,6 +38,7 @@ class DataSource:
     options: Config
     reader: DatasetReader
     scale: int = 1
+    kinds: Mapping[str, ValueKind] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -58,6 +62,8 @@ class DataSource:
             built = self.layout.builder(self.options, root=self.root, split=split, transform=transform, **extra)
             dataset = AdaptedDataset(built, self.layout.full_name, self.reader)
             len(dataset)
+        dataset.kinds |= self.kinds
+        self.reader.kinds = dataset.kinds
         return dataset
 
 
@@ -113,7 +119,8 @@ def find_source(config: DataConfig, plugins: Plugins, requirements: Requirements
         raise ConfigError(f"data.layout.{first} is an option of one layout: name it too, data.layout={layout}")
     any_range = bool(config.source_range or config.target_range)
     reader = DatasetReader(config.cache_mb, any_range=any_range, pages=config.pages)
-    return data_source(plugins, layout, root, options, reader=reader, scale=config.scale)
+    source = data_source(plugins, layout, root, options, reader=reader, scale=config.scale)
+    return replace(source, kinds=swapped_keys(config.kinds, config.direction))
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,11 @@ from i2i.data.checks.bands import Bands
 from i2i.data.checks.value_ranges import range_problem
 from i2i.data.options import AugmentConfig
 from i2i.errors import ConfigError, DataError, ErrorKind
-from i2i.images import ValueRange, apply_alpha, to_channels, to_dtype
+from i2i.images import ValueRange, apply_alpha, label_map, to_channels, to_dtype
+from i2i.images.errors import errors_about
 from i2i.images.pixels import split_alpha
 from i2i.images.values import colours, extremes
+from i2i.kinds import PICKED, ValueKind
 
 if TYPE_CHECKING:
     from albumentations import Compose
@@ -35,27 +37,32 @@ class Augment:
 
     Args:
         config: see `AugmentConfig`.
+        kinds: what the images stand for, by key; only pictures change in brightness and contrast.
     """
 
-    def __init__(self, config: AugmentConfig) -> None:
+    def __init__(self, config: AugmentConfig, kinds: Mapping[str, ValueKind] | None = None) -> None:
         albumentations = _albumentations()
-        steps = [
+        moves = [
             albumentations.HorizontalFlip(p=config.flip),
             albumentations.VerticalFlip(p=config.vertical_flip),
             albumentations.RandomRotate90(p=config.rotate90),
         ]
+        self.moves = _compose(moves, equal_sizes=False)  # a pair for super-resolution differs
+        self.light = None
         if config.brightness or config.contrast:
-            steps.append(albumentations.RandomBrightnessContrast(config.brightness, config.contrast, p=0.5))
-        self.photometric = bool(config.brightness or config.contrast)
-        self.compose = _compose(steps, equal_sizes=False)  # a pair for super-resolution differs
+            light = albumentations.RandomBrightnessContrast(config.brightness, config.contrast, p=0.5)
+            self.light = _compose([light], equal_sizes=False)
+        self.no_pictures = {key for key, kind in (kinds or {}).items() if kind != "image"}
 
     def __call__(self, sample: Sample) -> Sample:
         """Images ``(H, W, C)`` -> the same keys, the same dtypes except uint16 -> float32."""
-        if self.photometric:  # albumentations does not know 16 bit there
-            sample = _map_images(
-                sample, lambda image: to_dtype(image, np.dtype(np.float32)) if image.dtype == np.uint16 else image
-            )
-        return _apply(self.compose, sample)
+        sample = _apply(self.moves, sample)
+        if self.light is None:
+            return sample
+        pictures = {key: v for key, v in sample.items() if is_image(v) and key not in self.no_pictures}
+        floats = np.dtype(np.float32)  # albumentations does not know 16 bits there
+        pictures = {key: to_dtype(v, floats) if v.dtype == np.uint16 else v for key, v in pictures.items()}
+        return sample | _apply(self.light, pictures)
 
 
 @dataclass
@@ -71,6 +78,7 @@ class SamplePipeline:
         degrade: makes the source of samples that have none; None: samples are left without one.
         paired: whether the images of a sample share their random parameters.
         values: the ranges of values of the images, by key.
+        kinds: what the images stand for, by key; those that are not there are pictures.
     """
 
     config: DataConfig
@@ -79,15 +87,17 @@ class SamplePipeline:
     degrade: Transform | None = None
     paired: bool = True
     values: Mapping[str, ValueRange] = field(default_factory=dict)
+    kinds: Mapping[str, ValueKind] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.geometry = _geometry(self.config, random=self.augment is not None)
+        picked = frozenset(key for key, kind in self.kinds.items() if kind in PICKED)
+        self.geometry = _geometry(self.config, picked, random=self.augment is not None)
 
     def __call__(self, sample: Sample) -> Sample:
         """Applies all steps to one sample.
 
         Raises:
-            DataError: an image has floats beyond [0, 1], and no range is set for it.
+            DataError: an image has floats beyond [0, 1], and no range is set; or a label map has other channels.
         """
         sample = swapped(sample, self.config.direction)
         sample = {key: self._with_bands(key, v) if is_image(v) else v for key, v in sample.items()}
@@ -108,6 +118,9 @@ class SamplePipeline:
             DataError: the image has another number of bands.
         """
         rule = self.bands[key]
+        if self.kinds.get(key) == "labels":
+            with errors_about(key):
+                return label_map(image, channels=rule.channels)
         is_colour = not rule.of
         taken = self._in_range(key, rule.take(image), has_alpha=is_colour and image.shape[2] == 4)
         if not is_colour:
@@ -146,13 +159,20 @@ def swapped(sample: Sample, direction: str) -> Sample:
     return sample | {"source": sample["target"], "target": sample["source"]}
 
 
-def _geometry(config: DataConfig, *, random: bool) -> Transform:
-    """Resize and random crop for training; the whole image (or its centre) at the crop's size for validation."""
+def _geometry(config: DataConfig, picked: frozenset[str], *, random: bool) -> Transform:
+    """Resize and random crop for training; the whole image (or its centre) at the crop's size for validation.
+
+    Args:
+        config: the data section.
+        picked: keys of the images that are resized by the nearest pixel.
+        random: whether the crop is a random one.
+    """
     if config.val_whole and not random:
         return partial(_cut_to_multiple, scale=config.scale)
     a = _albumentations()
     size = config.size
     method = {"interpolation": cv2.INTER_CUBIC, "area_for_downscale": "image"}
+    method["mask_interpolation"] = cv2.INTER_NEAREST_EXACT  # INTER_NEAREST takes the upper left pixel of each cell
     crop = a.RandomCrop(size, size, pad_if_needed=True, border_mode=cv2.BORDER_REFLECT_101)
     if not random:
         crop = a.CenterCrop(size, size, pad_if_needed=True, border_mode=cv2.BORDER_REFLECT_101)
@@ -164,7 +184,7 @@ def _geometry(config: DataConfig, *, random: bool) -> Transform:
     else:
         compose = _compose([crop])
     if config.scale == 1:
-        return partial(_apply, compose)
+        return partial(_apply, compose, picked=picked)
     return partial(_scaled, compose, size, config.scale, random)
 
 
@@ -227,16 +247,24 @@ def _compose(steps: list[Any], *, equal_sizes: bool = True) -> Compose:
     return _albumentations().Compose(steps, seed=0, is_check_shapes=equal_sizes)
 
 
-def _apply(compose: Compose, sample: Sample) -> Sample:
-    """Runs albumentations with one set of random parameters over all images of a sample."""
+def _apply(compose: Compose, sample: Sample, picked: frozenset[str] = frozenset()) -> Sample:
+    """Runs albumentations with one set of random parameters over all images of a sample.
+
+    Args:
+        compose: the steps.
+        sample: the sample.
+        picked: keys of the images whose values are picked, not blended: masks to albumentations.
+    """
     images = {key: value for key, value in sample.items() if is_image(value)}
     if not images:
         return sample
-    first, *others = images
-    compose.add_targets({key: "image" for key in others if key not in compose.additional_targets})
+    first = next((key for key in images if key not in picked), next(iter(images)))
+    given = {key: image for key, image in images.items() if key != first or key in picked}
+    new = {key: "mask" if key in picked else "image" for key in given if key not in compose.additional_targets}
+    compose.add_targets(new)
     compose.set_random_seed(int(np.random.randint(2**31)))
-    result = compose(image=images[first], **{key: images[key] for key in others})
-    return sample | {first: result["image"]} | {key: result[key] for key in others}
+    result = compose(image=images[first], **given)  # there must be an `image`, if only one to be thrown away
+    return sample | {key: result[key if key in given else "image"] for key in images}
 
 
 def _map_images(sample: Sample, change: Callable[[np.ndarray], Any]) -> Sample:

@@ -39,6 +39,7 @@ def to_checkpoint(training: Training, pools: Pools) -> Checkpoint:
             "values": {key: asdict(values) for key, values in training.data.values.items()},
             "labels": list(training.data.labels),
             "bands": {key: asdict(bands) for key, bands in training.data.bands.items()},
+            "kinds": dict(training.data.kinds),
             "rollbacks": training.rollbacks,
             "rate_scale": training.rate_scale,
             "versions": versions | {"python": sys.version.split()[0]},

@@ -40,7 +40,14 @@ def open_training(config: RunConfig, plugins: Plugins, fabric: Fabric) -> tuple[
     if batch % world:
         raise ConfigError(f"train.batch_size={batch} cannot be shared by {world} processes: set a multiple of {world}")
     recipe = build_recipe(plugins, config.recipe, config.options)
-    data = open_data(config.data, plugins, needs=recipe.needs, paired=recipe.paired, seed=config.seed)
+    data = open_data(
+        config.data,
+        plugins,
+        needs=recipe.needs,
+        seed=config.seed,
+        paired=recipe.paired,
+        takes_labels=recipe.takes_labels,
+    )
     config = replace(config, data=with_ranges(config.data, data.values))
     training = build_training(config, plugins, data, fabric)
     check_targets(training, data)
@@ -84,7 +91,7 @@ def build_training(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabr
         phase_optimizers=phase_optimizers(phases, modules, config.train, fabric.device, owner),
         averages=averages,
         context=context,
-        data=DataSpec(on_device, data.value_type, data.values, data.labels, len(data.train), data.bands),
+        data=DataSpec(on_device, data.value_type, data.values, data.labels, len(data.train), data.bands, data.kinds),
         precision={torch.float32: "fp32", torch.bfloat16: "bf16", torch.float64: "fp64"}[dtype],
         health=health,
     )

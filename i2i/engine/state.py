@@ -25,6 +25,7 @@ from i2i.engine.health.finite import divergence_error, fetch_numbers, gradient_n
 from i2i.engine.optim import PhaseOptimizer, rate_factor
 from i2i.errors import PluginError
 from i2i.images import ValueRange
+from i2i.kinds import ValueKind
 from i2i.plugins.builder import Built
 
 Batch = dict[str, Tensor]
@@ -41,6 +42,7 @@ class DataSpec:
         labels: names of the classes; empty without classes.
         length: number of training samples.
         bands: which bands of the images are taken, by key of the sample.
+        kinds: what the images stand for, by key; those that are not there are pictures.
     """
 
     sample: Batch
@@ -49,6 +51,7 @@ class DataSpec:
     labels: tuple[str, ...]
     length: int
     bands: Mapping[str, Bands] = field(default_factory=dict)
+    kinds: Mapping[str, ValueKind] = field(default_factory=dict)
 
 
 @dataclass

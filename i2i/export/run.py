@@ -91,6 +91,8 @@ def export(
         file = target or folder.model(name)
         facts = {"recipe": config.recipe, "translator": name, "config_digest": config.digest()}
         facts |= _value_facts(one, found.state) | _band_facts(one, found.state.get("bands", {}), config)
+        if kind := found.state.get("kinds", {}).get(one.source):  # older runs have pictures only
+            facts["source_kind"] = kind
         with attributed_to(f"{plugins.full_name('recipe', config.recipe)}, translator '{name}'"):
             difference = write_onnx(file, one, found.state["value_type"], facts)
         exported.append(Exported(file, name, found.step, difference, tuple(one.example), tuple(one.labels)))

@@ -4,7 +4,7 @@ These are the public names; `i2i.images.reading` says by which rules files are r
 """
 
 from i2i.images.formats.format import Extras
-from i2i.images.pixels import AlphaRule, apply_alpha, to_channels, to_dtype
+from i2i.images.pixels import AlphaRule, apply_alpha, label_map, to_channels, to_dtype
 from i2i.images.reading import (
     MAX_PIXELS,
     READABLE,
@@ -41,6 +41,7 @@ __all__ = [
     "find_images",
     "from_pillow",
     "image_info",
+    "label_map",
     "read_frames",
     "read_image",
     "read_stack",

@@ -150,6 +150,31 @@ def bleed(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return spread
 
 
+def label_map(pixels: np.ndarray, indices: np.ndarray | None = None, channels: int | None = None) -> np.ndarray:
+    """The values of a label map: palette indices where there is a palette, else the stored values.
+
+    Args:
+        pixels: ``(H, W, C)``; of four channels the last is alpha, which is left out.
+        indices: ``(H, W)`` uint8, the numbers in the palette; None without a palette.
+        channels: the number of channels that is wanted; None: any.
+
+    Returns:
+        Array ``(H, W, 1 or 3)`` uint8: numbers of classes, or colours that stand for classes.
+
+    Raises:
+        FileError: the values are floats, or above 255, or have another number of channels: labels are not converted.
+    """
+    values = indices[..., np.newaxis] if indices is not None else pixels[..., :3]
+    if values.dtype.kind == "f" or values.max(initial=0) > 255:
+        what = "floats" if values.dtype.kind == "f" else f"values up to {values.max()}"
+        raise FileError(ErrorKind.OUT_OF_RANGE, f"a label map has whole numbers from 0 to 255, and this has {what}")
+    if channels not in (None, values.shape[2]):
+        names = {1: "numbers of classes (a palette or grey)", 3: "colours"}
+        have, want = (names.get(count or 0, f"{count} channels") for count in (values.shape[2], channels))
+        raise FileError(ErrorKind.CHANNELS, f"a label map of {have}, and the model takes one of {want}")
+    return values.astype(np.uint8, copy=False)
+
+
 def split_alpha(pixels: np.ndarray, has_alpha: bool | None = None) -> tuple[np.ndarray, np.ndarray | None]:
     """Takes the alpha channel off.
 

@@ -44,7 +44,7 @@ from i2i.images.errors import errors_about
 from i2i.images.exif import exif_block
 from i2i.images.formats import FORMATS
 from i2i.images.formats.format import MAX_BANDS_PER_PIXEL, START_BYTES, Format, Frame, Limits, OpenedImage
-from i2i.images.formats.pillow import orientation_of, picture_arrays
+from i2i.images.formats.pillow import orientation_of, palette_indices, picture_arrays
 from i2i.images.pixels import every_channel, orient, split_alpha, to_channels
 from i2i.images.search import search_folder
 from i2i.images.sorts import START_BYTES as SORT_BYTES
@@ -92,6 +92,8 @@ class Picture:
         exif: EXIF data as they may be written again, without orientation, thumbnail and pixel dimensions; with GPS.
             Begins with ``Exif`` and two zeros. None where there is none, or it was not asked for.
         lossless: whether it is coded without loss; only formats that can be both, as WebP, say so.
+        indices: ``(H, W)`` uint8, the numbers of the pixels' colours in the palette, as label maps have them; None
+            where the file has no palette.
     """
 
     pixels: np.ndarray
@@ -101,6 +103,7 @@ class Picture:
     frames: int = 1
     exif: bytes | None = None
     lossless: bool = False
+    indices: np.ndarray | None = None
 
 
 def image_info(path: str | os.PathLike[str]) -> ImageInfo:
@@ -240,7 +243,8 @@ def _pictures(
         for frame in opened.decode():
             pixels, alpha = _upright(frame, opened.orientation, wanted)
             block = exif_block(frame.exif) if wanted.exif else None
-            yield Picture(pixels, alpha, frame.icc, found.name, opened.frames, block, opened.lossless)
+            indices = _upright_indices(frame, opened.orientation)
+            yield Picture(pixels, alpha, frame.icc, found.name, opened.frames, block, opened.lossless, indices)
 
 
 def from_pillow(image: Image.Image, *, channels: int | None = None, any_range: bool = False) -> Picture:
@@ -256,11 +260,12 @@ def from_pillow(image: Image.Image, *, channels: int | None = None, any_range: b
     """
     with errors_about(getattr(image, "filename", "") or "image"):
         image.load()
-        frame = Frame(*picture_arrays(image))
+        frame = Frame(*picture_arrays(image), indices=palette_indices(image))
         return Picture(
             *_upright(frame, orientation_of(image), _Wanted(channels, any_range=any_range)),
             frame.icc,
             image.format or "",
+            indices=_upright_indices(frame, orientation_of(image)),
         )
 
 
@@ -338,6 +343,10 @@ def _upright(frame: Frame, orientation: int, wanted: _Wanted) -> tuple[np.ndarra
     if pixels.shape[2] == 4 != wanted.channels:  # four bands, none of which is alpha
         raise FileError(ErrorKind.CHANNELS, f"4 bands, and {wanted.channels} are needed")
     return to_channels(pixels, wanted.channels, alpha), alpha
+
+
+def _upright_indices(frame: Frame, orientation: int) -> np.ndarray | None:
+    return None if frame.indices is None else np.ascontiguousarray(orient(frame.indices, orientation))
 
 
 def refuse_range(values: np.ndarray, *, any_range: bool = False) -> None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from i2i.api import Choice, Component, Config, Recipe
 from i2i.errors import ConfigError, PluginError, attributed_to
 from i2i.extras import missing_extra
+from i2i.kinds import ValueKind
 from i2i.plugins.names import nearest
 from i2i.plugins.registry import Plugins
 
@@ -165,12 +166,15 @@ class Builder:
         """
         return self._build("metric", name, options, optional={"scale": scale})
 
-    def transform(self, name: str | Choice, *, scale: int = 1, **options: Any) -> Any:
+    def transform(
+        self, name: str | Choice, *, scale: int = 1, kinds: Mapping[str, ValueKind] | None = None, **options: Any
+    ) -> Any:
         """Builds a transform.
 
         Args:
             name: the transform, or the user's choice of one.
             scale: ``data.scale``, passed on if the component's `build` has a parameter of that name.
+            kinds: what the images stand for, by key, passed on if the component's `build` has a parameter of that name.
             options: options of the component, on top of those of a choice.
 
         Returns:
@@ -180,7 +184,7 @@ class Builder:
             ConfigError: an option is unknown or does not fit.
             PluginError: no plugin gives a transform of that name, or the one that does fails.
         """
-        return self._build("transform", name, options, optional={"scale": scale})
+        return self._build("transform", name, options, optional={"scale": scale, "kinds": kinds or {}})
 
     def _build(
         self,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from i2i.errors import ModelError
+from i2i.kinds import ValueKind
 
 ValueType = Literal["uint8", "float32"]
 """Type of a model's input and output images: uint8, or float32 in [0, 1]."""
@@ -47,6 +48,8 @@ class Metadata:
         bands: numbers from 1 of those that it takes, in this order; empty: all.
         gives_bands: whether the channels of its output are bands, none of them alpha.
         pages: which pages of a file it was trained on; ``stack``: all as bands of one image.
+        source_kind: what the values of its input images stand for; of ``labels``, palette images are taken by their
+            numbers, not by their colours.
         labels: names of the labels, in the order of their numbers.
         receptive_field: side in pixels of the square that one output pixel depends on; None: the whole image, or
             unknown.
@@ -72,6 +75,7 @@ class Metadata:
     bands: tuple[int, ...] = ()
     gives_bands: bool = False
     pages: PagesRule = "first"
+    source_kind: ValueKind = "image"
     labels: tuple[str, ...] = ()
     receptive_field: int | None = None
     global_statistics: bool = False
@@ -108,6 +112,7 @@ def to_entries(metadata: Metadata) -> dict[str, str]:
     entries |= value_entries("source", metadata.source_type, metadata.source_range)
     entries |= value_entries("target", metadata.target_type, metadata.target_range)
     entries |= band_entries(metadata.bands_of, metadata.bands, metadata.gives_bands, metadata.pages)
+    entries |= {"source_kind": metadata.source_kind} if metadata.source_kind != "image" else {}
     if metadata.bytes_per_pixel is not None:
         entries["bytes_per_pixel"] = str(metadata.bytes_per_pixel)
     entries |= {"recipe": metadata.recipe} if metadata.recipe else {}
@@ -164,6 +169,7 @@ def from_entries(entries: Mapping[str, str]) -> Metadata:
         bands=_band_numbers(raw),
         gives_bands=raw.get("gives_bands") == "true",
         pages=_one_of(raw, "pages", PagesRule, "first"),
+        source_kind=_one_of(raw, "source_kind", ValueKind, "image"),
         labels=_labels(raw.get("labels", "[]")),
         receptive_field=_optional_count(raw, "receptive_field"),
         global_statistics=raw.get("global_statistics") == "true",

@@ -24,7 +24,7 @@ from i2i.images import (
     to_channels,
     to_dtype,
 )
-from i2i.images.pixels import AlphaRule, apply_alpha, band_count, every_channel, split_alpha, with_alpha
+from i2i.images.pixels import AlphaRule, apply_alpha, band_count, every_channel, label_map, split_alpha, with_alpha
 from i2i.runtime.metadata import Metadata
 from i2i.runtime.network import ExportedNetwork
 
@@ -122,6 +122,8 @@ def network_input(picture: Picture, rule: AlphaRule, network: ExportedNetwork) -
         FileError: the picture has a number of channels that cannot be converted.
     """
     info, notes = network.info, []
+    if info.source_kind == "labels":
+        return _labels_input(picture, rule, network)
     picture = _with_bands(picture, info)
     values = ValueRange(info.source_type, info.source_range)
     if values.bounds is not None:
@@ -151,6 +153,16 @@ def _with_bands(picture: Picture, info: Metadata) -> Picture:
         return picture
     chosen = f"; or {info.bands_of}, of which it takes {', '.join(map(str, info.bands))}" if info.bands else ""
     raise FileError(ErrorKind.CHANNELS, f"{band_count(here)}; the model takes {taken}{chosen}")
+
+
+def _labels_input(picture: Picture, rule: AlphaRule, network: ExportedNetwork) -> NetworkInput:
+    """A label map as a network takes it: its values as they are stored, which no colour may change.
+
+    Raises:
+        FileError: it is no label map, or has other channels than the network takes.
+    """
+    pixels = label_map(picture.pixels, picture.indices, network.info.channels_in)
+    return NetworkInput(to_dtype(pixels, network.dtype), picture.alpha if rule == "keep" else None)
 
 
 def output_type(info: Metadata, dtype: np.dtype) -> np.dtype:

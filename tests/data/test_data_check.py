@@ -29,7 +29,8 @@ def cache_folder(tmp_path, monkeypatch):
 
 
 def checked(plugins, root, **options):
-    config = DataConfig(root=str(root), **({"size": 32, "load_size": 36} | options))
+    pictures = {"source_kind": "image", "target_kind": "image"}  # drawn with few colours
+    config = DataConfig(root=str(root), **({"size": 32, "load_size": 36} | pictures | options))
     return check_dataset(config, plugins, Requirements(frozenset()), everything=True)
 
 
@@ -169,7 +170,7 @@ def test_the_share_of_constant_targets_is_told_before_training(plugins, tmp_path
     files = side_by_side(tmp_path / "data")
     for number, path in enumerate(files[:3]):  # the right half: the target
         save(path, np.hstack([pictures(1, 30 + number)[0][0], np.zeros((SIZE, SIZE, 3), np.uint8)]))
-    config = DataConfig(root=str(tmp_path / "data"), size=32)
+    config = DataConfig(root=str(tmp_path / "data"), size=32, source_kind="image", target_kind="image")
     if again == "remembered":
         open_data(config, plugins, needs={"source", "target"}, seed=0)
     [line] = open_data(config, plugins, needs={"source", "target"}, seed=0).warnings

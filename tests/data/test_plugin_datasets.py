@@ -94,7 +94,7 @@ def test_files_left_out_keep_the_kind_that_the_dataset_gives_them(tmp_path):
     both = [files[2], tmp_path / "trainB" / "02.png"]
     for path in both:
         spoil(path)
-    config = DataConfig(root=str(tmp_path), size=32, layout="own")
+    config = DataConfig(root=str(tmp_path), size=32, layout="own", source_kind="image")
     result = check_dataset(config, plugins_with(own=Pairs), Requirements(frozenset()), everything=True)
     lost = str(tmp_path / "lost.png")
     kinds = {(finding.file, finding.kind) for finding in result.findings}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,15 +14,16 @@ from i2i.data.checks.facts_cache import FactsCache
 from i2i.data.checks.facts_collector import FactsCollector
 from i2i.data.checks.findings import DataFinding
 from i2i.data.checks.sample_checker import CheckedSample, SampleChecker
-from i2i.data.checks.sample_warnings import sample_warnings, summary
+from i2i.data.checks.sample_warnings import blended_label_maps, sample_warnings, summary
 from i2i.data.checks.value_ranges import ImageType
 from i2i.data.detect import Requirements
-from i2i.data.sample_checks import check_keys
+from i2i.data.sample_checks import check_keys, swapped_keys
 from i2i.data.source import DataSource, Split, find_source, open_splits
-from i2i.errors import DataError, ErrorKind
+from i2i.errors import DataError, ErrorKind, attributed_to
 from i2i.files import printable
-from i2i.images import READABLE
+from i2i.images import READABLE, read_image
 from i2i.images.search import search_folder
+from i2i.kinds import ValueKind
 from i2i.plugins import Plugins
 
 MAX_DRAWN = 8
@@ -68,6 +70,7 @@ class DatasetCheck:
         warnings: the warnings in a few lines.
         notes: lines about files in the data folder that no layout looks at.
         refusal: why the data cannot be used at all; empty if they can.
+        direction: ``AtoB``, or ``BtoA``, which exchanges source and target.
     """
 
     train: CheckedSplit
@@ -77,6 +80,7 @@ class DatasetCheck:
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refusal: str = ""
+    direction: str = "AtoB"
 
     @property
     def name(self) -> str:
@@ -87,6 +91,11 @@ class DatasetCheck:
     def layout(self) -> str:
         """Name of the dataset component that reads the training samples."""
         return self.train.split.source.layout.name
+
+    @property
+    def kinds(self) -> dict[str, ValueKind]:
+        """What the images stand for, by key of the training's samples; those that are not there are pictures."""
+        return swapped_keys(self.train.split.dataset.kinds, self.direction)
 
     @property
     def samples(self) -> dict[str, int]:
@@ -134,10 +143,12 @@ def check_dataset(
         ]
         splits = open_splits(source, val_source, config.val_fraction)
         _refuse_unfit(splits[0], requirements)
+        _find_labels(splits, config, requirements)
         left_out = len(splits[0].dataset.problems)
         checkers = [SampleChecker(s, f, config) for s, f in zip(splits, (facts[0], facts[-1]), strict=True)]
         samples = _checked(checkers, None if everything else config.check_files, progress)
         train, val = (CheckedSplit(c.split, c.facts, some) for c, some in zip(checkers, samples, strict=True))
+    _refuse_other_labels((train, val), config)
     bands = {key: bands_of(config, key, images) for key, images in _channels_by_key(train.samples).items()}
     for one in (train, val):
         _leave_out_other_bands(one, bands)
@@ -150,13 +161,55 @@ def check_dataset(
         _check_labels(train.split, val.split)
     dataset = splits[0].dataset
     counted = len(train.samples) >= min(len(splits[0].indices), MIN_PER_CLASS * len(dataset.labels))
-    warnings = sample_warnings(
-        train.samples, val.samples, config, dataset.labels if counted else (), paired=dataset.paired
-    )
-    warnings = [*replaced, *warnings]
+    kinds, labels = swapped_keys(dataset.kinds, config.direction), dataset.labels if counted else ()
+    warnings = [
+        *replaced,
+        *sample_warnings(train.samples, val.samples, config, labels, paired=dataset.paired, kinds=kinds),
+    ]
+    if source.root is not None:
+        warnings += blended_label_maps(train.samples, val.samples, config, kinds)
     findings = [*dict.fromkeys(errors), *warnings]
     notes = _notes({source.root, val_source.root}) if everything and source.layout.built_in else []
-    return DatasetCheck(train, val, bands, findings, summary(warnings, train.samples), notes, refusal)
+    said = summary(warnings, train.samples)
+    return DatasetCheck(train, val, bands, findings, said, notes, refusal, config.direction)
+
+
+def _find_labels(splits: Sequence[Split], config: DataConfig, requirements: Requirements) -> None:
+    """Where the recipe takes labels and nothing says what sources are: a first one with a palette makes them labels."""
+    key = "source" if config.direction == "AtoB" else "target"
+    train = splits[0].dataset
+    if not requirements.takes_labels or key in train.kinds or not splits[0].indices:
+        return
+    with train.reader.recording() as reads, suppress(DataError), attributed_to(train.full_name):
+        train.look(splits[0].indices[0])
+    files = [read.path for read in reads if read.keys == (key,)]
+    if files and any(read_image(file).indices is not None for file in files):
+        for split in splits:
+            split.dataset.kinds[key] = "labels"
+            split.dataset.reader.kinds = split.dataset.kinds
+
+
+def _refuse_other_labels(splits: Sequence[CheckedSplit], config: DataConfig) -> None:
+    """Refuses samples whose label map has other channels than the model will take, for labels are not converted.
+
+    These are the configured channels, or those of most training samples.
+    """
+    configured = {"source": config.source_channels, "target": config.target_channels}
+    for key, kind in swapped_keys(splits[0].split.dataset.kinds, config.direction).items():
+        counts = Counter(s.values[key].shape[2] for s in splits[0].samples if key in s.values and s.values[key].shape)
+        if kind != "labels" or not counts:
+            continue
+        channels = configured.get(key) or counts.most_common(1)[0][0]
+        names = {1: "numbers of classes (a palette or grey)", 3: "colours"}
+        for one in splits:
+            for sample in [s for s in one.samples if key in s.values and s.values[key].shape[2] != channels]:
+                value = sample.values[key]
+                line = (
+                    f"{value.file}: the {key} is a label map of {names.get(value.shape[2])}, and the others, or "
+                    f"data.{key}_channels, are {names.get(channels, f'{channels} channels')}"
+                )
+                sample.findings.append(DataFinding(value.file, "channels", line, one.split.name, key))
+                sample.values = {}
 
 
 def image_types(samples: Sequence[CheckedSample]) -> dict[str, ImageType]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,11 @@ Colour = tuple[float, ...]
 
 _MIN_WIDTH = 4
 """Pixels: in a narrower image a half has a single column, and cannot be made to have two colours."""
+
+_MAX_COLOURS, _MAX_GREYS = 256, 64
+_MIN_PIXELS_A_VALUE = 16
+_PROBED = (512, 16_384)
+"""Pixels that are looked at, first a few: most images have too many values among these already."""
 
 _TRANSIENT = frozenset({ErrorKind.OUT_OF_MEMORY, ErrorKind.UNREADABLE, ErrorKind.MISSING, ErrorKind.OUT_OF_RANGE})
 """Failures that may be gone the next time: they are not caused by the content of the file, or options allow it."""
@@ -36,6 +42,9 @@ class ImageFacts:
         digest: hash of shape, type and pixels; equal for the same picture in two lossless formats.
         has_alpha: whether the last channel is alpha.
         frames: frames or pages in the file.
+        labels: whether it was read as a label map.
+        few: how many different values, or colours, there are in the image, its left and its right half, if these are
+            as few as in label maps; else 0.
     """
 
     problem: str = ""
@@ -49,6 +58,8 @@ class ImageFacts:
     digest: str = ""
     has_alpha: bool = False
     frames: int = 1
+    labels: bool = False
+    few: tuple[int, int, int] = (0, 0, 0)
 
     @classmethod
     def of_file(cls, decoded: DecodedFile) -> ImageFacts:
@@ -65,12 +76,14 @@ class ImageFacts:
             digest=digest(pixels),
             has_alpha=decoded.has_alpha,
             frames=decoded.frames,
+            labels=decoded.labels,
+            few=(few_values(pixels), few_values(pixels[:, :middle]), few_values(pixels[:, middle:])),
         )
 
     @classmethod
-    def of_failure(cls, error: DataError) -> ImageFacts:
+    def of_failure(cls, error: DataError, labels: bool = False) -> ImageFacts:
         """The facts of a file that cannot be read."""
-        return cls(error.reason, error.kind)
+        return cls(error.reason, error.kind, labels=labels)
 
     @property
     def lasting(self) -> bool:
@@ -104,6 +117,28 @@ def single_colour(pixels: np.ndarray) -> Colour | None:
     if not pixels.size or (pixels[0] != pixels[0, 0]).any() or (pixels != pixels[0, 0]).any():
         return None
     return tuple(pixels[0, 0].tolist())
+
+
+def few_values(pixels: np.ndarray) -> int:
+    """How many different values, or colours, an image ``(H, W, C)`` of integers has; 0 for more than label maps have.
+
+    That is more than 256 colours, as a palette has, more than 64 values of grey, which photographs may have, or more
+    than one in 16 pixels. Of a large image some 16,000 pixels are looked at, evenly spread.
+    """
+    size, channels = pixels.shape[0] * pixels.shape[1], pixels.shape[2]
+    most = min(_MAX_GREYS if channels == 1 else _MAX_COLOURS, size // _MIN_PIXELS_A_VALUE)
+    if pixels.dtype.kind == "f" or channels > 4 or not most:
+        return 0
+    for probed in _PROBED:
+        step = max(1, math.isqrt(size // probed))
+        part = pixels[::step, ::step]
+        packed = np.zeros(part.shape[:2], np.uint64)
+        for channel in range(channels):
+            packed = (packed << np.uint64(16)) | part[..., channel]
+        found = len(np.unique(packed))
+        if found > most:
+            return 0
+    return found
 
 
 def digest(pixels: np.ndarray) -> str:

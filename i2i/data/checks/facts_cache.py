@@ -108,7 +108,7 @@ def _parsed(values: dict[str, Any]) -> ImageFacts:
         ValueError: there is an unknown kind.
     """
     values = dict(values)
-    for key in {"shape", "left", "right", "left_extremes", "right_extremes"} & values.keys():
+    for key in {"shape", "left", "right", "left_extremes", "right_extremes", "few"} & values.keys():
         values[key] = tuple(values[key])
     if "kind" in values:
         values["kind"] = ErrorKind(values["kind"])

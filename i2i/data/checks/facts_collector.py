@@ -45,42 +45,50 @@ class FactsCollector:
         """The facts about the files that cannot be read."""
         return {path: facts for path, facts in self.facts.items() if facts.problem}
 
-    def read(self, path: Path, decode: Callable[[Path], DecodedFile]) -> DecodedFile:
+    def read(self, path: Path, decode: Callable[[Path, bool], DecodedFile], labels: bool = False) -> DecodedFile:
         """Pixels ``(H, W, C)``, or a stand-in of that shape; decodes the file if its facts are not known.
 
+        Args:
+            path: the image file.
+            decode: decodes it, as a label map or not.
+            labels: whether it is a label map.
+
         Raises:
-            DataError: the file cannot be read as an image.
+            DataError: the file cannot be read as an image, or as a label map.
         """
         facts = (self.facts.get(path) or self._cache.get(path)) if self._stand_ins else None
-        if facts is not None:
+        if facts is not None and facts.labels == labels:
             self.facts[path] = facts
             if facts.problem:
                 raise DataError(facts.problem, kind=facts.kind, path=printable(path))
             stand_in = facts.stand_in()
             if stand_in is not None:
-                return DecodedFile(stand_in, facts.has_alpha, facts.frames)
-        return self._read_anew(path, decode)
+                return DecodedFile(stand_in, facts.has_alpha, facts.frames, labels)
+        return self._read_anew(path, decode, labels)
 
-    def fitting(self, limit_mb: int) -> list[Path]:
-        """The readable files, in the order in which they were read, as many as fit decoded into `limit_mb` MiB."""
+    def fitting(self, limit_mb: int) -> list[tuple[Path, bool]]:
+        """The readable files, in the order in which they were read, as many as fit decoded into `limit_mb` MiB.
+
+        Each with whether it was read as a label map.
+        """
         left, files = limit_mb * 2**20, []
         for path, facts in self.facts.items():
             size = 0 if facts.problem else math.prod(facts.shape) * np.dtype(facts.dtype).itemsize
             if 0 < size <= left:
                 left -= size
-                files.append(path)
+                files.append((path, facts.labels))
         return files
 
     def save(self, *, complete: bool) -> None:
         """Keeps the facts for later checks; `complete` says whether all files of the folder were read."""
         self._cache.save(complete=complete)
 
-    def _read_anew(self, path: Path, decode: Callable[[Path], DecodedFile]) -> DecodedFile:
+    def _read_anew(self, path: Path, decode: Callable[[Path, bool], DecodedFile], labels: bool) -> DecodedFile:
         state = self._cache.state(path)  # before reading: a change in between is seen the next time
         try:
-            decoded = decode(path)
+            decoded = decode(path, labels)
         except DataError as error:
-            self._note(path, state, ImageFacts.of_failure(error))
+            self._note(path, state, ImageFacts.of_failure(error, labels))
             raise
         self._note(path, state, ImageFacts.of_file(decoded))
         return decoded

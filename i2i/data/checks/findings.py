@@ -31,6 +31,7 @@ WARNINGS = {
     "pages": "only the first page is used",
     "shape": "shapes differ",
     "range": "values do not fit their range",
+    "blend": "label maps resized as pictures",
 }
 """Kinds of findings that are only reported -> their names in tables."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from i2i.config import DataConfig
-from i2i.data.checks.facts import Colour, digest, single_colour
+from i2i.data.checks.facts import Colour, digest, few_values, single_colour
 from i2i.data.checks.facts_collector import FactsCollector
 from i2i.data.checks.findings import DataFinding
 from i2i.data.checks.value_ranges import range_problem
@@ -36,6 +36,7 @@ class CheckedValue:
         extremes: least and greatest value of an image, without alpha; None for other values.
         has_alpha: whether the last channel of an image is alpha.
         frames: frames or pages in the file.
+        few: how many different values, or colours, an image has if these are as few as in label maps; else 0.
     """
 
     file: str
@@ -46,6 +47,7 @@ class CheckedValue:
     extremes: tuple[float, float] | None = None
     has_alpha: bool = False
     frames: int = 1
+    few: int = 0
 
 
 @dataclass
@@ -121,7 +123,7 @@ class SampleChecker:
                 return CheckedSample(index, [DataFinding(file, "label", f"{file}: {problem}", self.split.name)])
             check_sample(name, sample, dataset.labels)
             in_order = swapped(sample, self.config.direction)
-            values = {key: _checked_value(value, reads, name) for key, value in in_order.items()}
+            values = {key: self._checked_value(value, reads, name) for key, value in in_order.items()}
             if findings := [found for key, value in values.items() for found in self._beyond_unit(key, value)]:
                 return CheckedSample(index, findings)
             return CheckedSample(index, values=values, pictures=self._pictures(sample, reads, name))
@@ -156,21 +158,29 @@ class SampleChecker:
             return [(self.facts.facts[path].digest, printable(path)) for path in paths]
         return [(digest(value), name) for value in sample.values() if is_image(value)]
 
+    def _checked_value(self, value: Any, reads: list[FileRead], name: str) -> CheckedValue:
+        file = printable(reads[0].path) if reads else name
+        if is_image(value):
+            own = next((r for r in reads if r.pixels is not None and np.may_share_memory(value, r.pixels)), None)
+            has_alpha = own.has_alpha if own else value.shape[2] == 4
+            return CheckedValue(
+                printable(own.path) if own else file,
+                value.shape,
+                str(value.dtype),
+                single_colour(value),
+                extremes=extremes(value, has_alpha),
+                has_alpha=has_alpha,
+                frames=own.frames if own else 1,
+                few=_few(value, own.pixels, self.facts.facts[own.path].few) if own else few_values(value),
+            )
+        if isinstance(value, int | np.integer) and not isinstance(value, bool):
+            return CheckedValue(file, label=int(value))
+        return CheckedValue(file)
 
-def _checked_value(value: Any, reads: list[FileRead], name: str) -> CheckedValue:
-    file = printable(reads[0].path) if reads else name
-    if is_image(value):
-        own = next((one for one in reads if one.pixels is not None and np.may_share_memory(value, one.pixels)), None)
-        has_alpha = own.has_alpha if own else value.shape[2] == 4
-        return CheckedValue(
-            printable(own.path) if own else file,
-            value.shape,
-            str(value.dtype),
-            single_colour(value),
-            extremes=extremes(value, has_alpha),
-            has_alpha=has_alpha,
-            frames=own.frames if own else 1,
-        )
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
-        return CheckedValue(file, label=int(value))
-    return CheckedValue(file)
+
+def _few(value: np.ndarray, whole: np.ndarray | None, few: tuple[int, int, int]) -> int:
+    """`ImageFacts.few` of an image that is a file as a whole, or one half of it."""
+    if whole is None or value.shape == whole.shape:
+        return few[0]
+    starts = value.__array_interface__["data"][0] == whole.__array_interface__["data"][0]
+    return few[1 if starts else 2]

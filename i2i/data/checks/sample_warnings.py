@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from i2i.data.checks.sample_checker import CheckedSample, CheckedValue
 from i2i.data.checks.value_ranges import SIDES, configured_range
 from i2i.images.pixels import FULL_SCALE
 from i2i.images.values import bounds_text, deepest
+from i2i.kinds import PICKED, ValueKind
 
 RARE_CLASS_FACTOR = 10
 """There is a warning for a class if the largest one has more than this many times its images."""
@@ -31,6 +32,7 @@ def sample_warnings(
     labels: Sequence[str],
     *,
     paired: bool,
+    kinds: Mapping[str, ValueKind],
 ) -> list[DataFinding]:
     """All warnings about usable samples.
 
@@ -40,6 +42,7 @@ def sample_warnings(
         config: the data section.
         labels: names of the classes whose sizes are compared.
         paired: whether the images of a sample belong together.
+        kinds: what the images stand for, by key, where it is known.
     """
     found: list[DataFinding] = []
     for split, samples in (("train", train), ("val", val)):
@@ -49,9 +52,41 @@ def sample_warnings(
             found += _further_pages(values, key, split) if config.pages == "first" else []
             if key == "target":
                 found += _small_images(values, config.size, split)
-    found += [finding for key in SIDES for finding in _ranges(train, config, key)]
+    found += [finding for key in SIDES if kinds.get(key) not in PICKED for finding in _ranges(train, config, key)]
     found += _duplicates(train, val, paired) + _rare_classes(train, labels) + _different_shapes(train, config)
     return list(dict.fromkeys(found))
+
+
+def blended_label_maps(
+    train: Sequence[CheckedSample], val: Sequence[CheckedSample], config: DataConfig, kinds: Mapping[str, ValueKind]
+) -> list[DataFinding]:
+    """Warnings about images that look like label maps and would be resized as pictures, which blends their values.
+
+    Args:
+        train: samples of training that were checked.
+        val: samples of validation that were checked.
+        config: the data section.
+        kinds: what the images stand for, by key, where it is known.
+    """
+    found = []
+    for split, samples in (("train", train), ("val", val)):
+        for key in ("source", "target"):
+            values = [s.values[key] for s in samples if key in s.values and s.values[key].shape]
+            few = [v.few for v in values if v.few and v.colour is None and _is_resized(v, config)]
+            if key not in kinds and len(few) * 2 > len(values):
+                line = (
+                    f"{key}s: {len(few)} of {len(values)} have few colours (up to {max(few)}), as label maps and masks "
+                    f"do, and are resized as pictures, which blends these: set data.{key}_kind=labels or mask, or "
+                    "image if they are pictures"
+                )
+                found.append(DataFinding(f"{key}s", "blend", line, split, key))
+    return found
+
+
+def _is_resized(value: CheckedValue, config: DataConfig) -> bool:
+    if config.resize == "none" or config.scale > 1:
+        return False
+    return {config.resized, config.size} != set(value.shape[:2])
 
 
 def summary(findings: Sequence[DataFinding], train: Sequence[CheckedSample]) -> list[str]:
@@ -74,7 +109,8 @@ def summary(findings: Sequence[DataFinding], train: Sequence[CheckedSample]) -> 
         some = [f for f in findings if f.kind == kind]
         if some:
             lines.append(f"{len(some)} {what}, such as {some[0].line}")
-    return lines + [f.line for f in findings if f.kind in ("validation", "class", "shape", "range")]
+    told = [f.line for f in findings if f.kind in ("validation", "class", "shape", "range")]
+    return [*lines, *told, *(f.line for f in findings if (f.kind, f.split) == ("blend", "train"))]
 
 
 def _constant_images(values: Sequence[CheckedValue], key: str, split: str) -> list[DataFinding]:

@@ -69,7 +69,7 @@ class SideBySide(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         path = self.paths[index]
-        image = self.read(path)
+        image = self.read(path, "source", "target")
         width = image.shape[1]
         if width % 2:
             reason = f"a side-by-side pair needs an even width, this is {width} pixels wide: cut one column off"
@@ -134,7 +134,7 @@ class PairedFolders(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         path_a, path_b = self.pairs[index]
-        a, b = self.read(path_a), self.read(path_b)
+        a, b = self.read(path_a, "source"), self.read(path_b, "target")
         small, large = sorted((a.shape[:2], b.shape[:2]))
         if small != tuple(side // self.scale for side in large):  # a rest of the division is cut off later
             sizes = f"{a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}"

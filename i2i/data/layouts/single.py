@@ -60,7 +60,7 @@ class Classes(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         path, label = self.samples[index]
-        return self.transform({"target": self.read(path), "label": label})
+        return self.transform({"target": self.read(path, "target"), "label": label})
 
 
 class Images(Dataset):
@@ -93,7 +93,7 @@ class Images(Dataset):
         return str(self.paths[index].relative_to(self.root))
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return self.transform({"target": self.read(self.paths[index])})
+        return self.transform({"target": self.read(self.paths[index], "target")})
 
 
 def _class_folders(folder: Path) -> list[Path]:

@@ -61,19 +61,19 @@ class Unpaired(Dataset):
     def look(self, index: int) -> dict[str, Any]:
         """The images of A and B with that number; a damaged one of B is missing, and among the `problems`."""
         path_b = self.paths_b[index % len(self.paths_b)]
-        sample = {"source": self.read(self.paths_a[index % len(self.paths_a)])}
+        sample = {"source": self.read(self.paths_a[index % len(self.paths_a)], "source")}
         try:
-            return sample | {"target": self.read(path_b)}
+            return sample | {"target": self.read(path_b, "target")}
         except DataError as error:  # a copy of it, for its traceback would keep the pixels in memory
             self.problems.append(DataError(error.reason, kind=error.kind, path=error.path))
             return sample
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        a = self.read(self.paths_a[index % len(self.paths_a)])
+        a = self.read(self.paths_a[index % len(self.paths_a)], "source")
         first, count = np.random.randint(len(self.paths_b)), len(self.paths_b)
         for offset in range(count):  # a damaged image of B must not take one of A with it
             try:
-                b = self.read(self.paths_b[(first + offset) % count])
+                b = self.read(self.paths_b[(first + offset) % count], "target")
             except DataError:
                 continue
             return self.transform({"source": a, "target": b})

@@ -75,7 +75,8 @@ def _run_lengths(file: BinaryIO, width: int, height: int, channels: int) -> Iter
     file.seek(_integer(file, 10, 4))
     rows = _run_rows(file.read(_MAX_CODE_BYTES + 1), width, height, bits == 4)
     upward = _integer(file, 22, 4) < 2**31
-    yield Frame(table[rows[:: -1 if upward else 1]][..., :channels])
+    rows = rows[:: -1 if upward else 1]
+    yield Frame(table[rows][..., :channels], indices=rows)
 
 
 def _run_rows(codes: bytes, width: int, height: int, four_bits: bool) -> np.ndarray:

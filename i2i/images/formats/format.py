@@ -34,12 +34,15 @@ class Frame:
         icc: the profile that the values refer to, of sRGB where they were converted; None where the file has none.
         exif: reads the frame's EXIF data; None where the format has none.
         has_alpha: whether the last channel is alpha; None: of 2 and 4 channels it is.
+        indices: ``(H, W)`` uint8, before `OpenedImage.orientation`: the numbers of the pixels' colours in the palette;
+            None where there is no palette.
     """
 
     pixels: np.ndarray
     icc: bytes | None = None
     exif: Callable[[], Image.Exif] | None = None
     has_alpha: bool | None = None
+    indices: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,14 @@ def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
 
 
 def _decode(gif: _Gif, channels: int, exif: Callable[[], Image.Exif]) -> Iterator[Frame]:
+    indices = gif.indices()
     for screen in gif.pictures():
         opaque = bool((screen[..., 3] == 255).all())
         if channels == 1 and opaque and np.ptp(screen[..., :3], axis=2).max() == 0:
-            yield Frame(screen[..., :1], exif=exif)
+            yield Frame(screen[..., :1], exif=exif, indices=indices)
         else:
-            yield Frame(screen if channels == 4 or not opaque else screen[..., :3], exif=exif)
+            yield Frame(screen if channels == 4 or not opaque else screen[..., :3], exif=exif, indices=indices)
+        indices = None  # later frames are put together of several, each with a palette of its own
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,17 @@ class _Gif:
     @property
     def covered(self) -> bool:
         """Whether the first frame has a colour everywhere."""
-        first = self.frames[0]
-        full = first.left == first.top == 0 and first.width >= self.width and first.height >= self.height
-        return full and not first.transparent
+        return self._fills_screen(self.frames[0]) and not self.frames[0].transparent
+
+    def indices(self) -> np.ndarray | None:
+        """Numbers in the palette, ``(H, W)`` uint8, of a first frame that fills the screen; None of a smaller one."""
+        if not self._fills_screen(self.frames[0]):
+            return None
+        image = self._image(self.frames[0])
+        return np.array(image)[: self.height, : self.width] if image.mode in ("P", "L") else None
+
+    def _fills_screen(self, frame: _Part) -> bool:
+        return frame.left == frame.top == 0 and frame.width >= self.width and frame.height >= self.height
 
     def _walk(self) -> Iterator[_Part]:
         data, at, control, found = self.data, self.start, b"", 0
@@ -152,14 +162,17 @@ class _Gif:
 
     def _drawn(self, frame: _Part) -> np.ndarray:
         """The frame alone, ``(h, w, 4)``."""
+        return np.asarray(self._image(frame).convert("RGBA"))
+
+    def _image(self, frame: _Part) -> Image.Image:
+        """The frame alone, as Pillow decodes it."""
         head = bytearray(self.data[: self.start])
         head[6:10] = struct.pack("<HH", frame.width, frame.height)
         body = bytearray(self.data[frame.start : frame.end])
         body[1:5] = b"\0\0\0\0"
         if frame.control:
             head += frame.control
-        image = GifImagePlugin.GifImageFile(io.BytesIO(bytes(head + body + b";")))
-        return np.asarray(image.convert("RGBA"))
+        return GifImagePlugin.GifImageFile(io.BytesIO(bytes(head + body + b";")))
 
 
 GIF = Format(

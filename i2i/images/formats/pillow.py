@@ -81,7 +81,7 @@ def decode_by_pillow(image: ImageFile.ImageFile, frames: int) -> Iterator[Frame]
         if frame:
             image.seek(frame)
         image.load()
-        yield Frame(*picture_arrays(image), image.getexif)
+        yield Frame(*picture_arrays(image), image.getexif, indices=palette_indices(image))
 
 
 def picture_arrays(image: Image.Image) -> tuple[np.ndarray, bytes | None]:
@@ -107,6 +107,13 @@ def picture_arrays(image: Image.Image) -> tuple[np.ndarray, bytes | None]:
     if pixels.ndim == 2:
         pixels = pixels[..., np.newaxis]
     return (pixels if alpha is None else np.dstack([pixels, alpha])), icc
+
+
+def palette_indices(image: Image.Image) -> np.ndarray | None:
+    """Numbers of the pixels' colours in the palette, ``(H, W)`` uint8; None of an image without a palette."""
+    if image.mode not in ("P", "PA"):
+        return None
+    return np.array(image if image.mode == "P" else image.getchannel(0))
 
 
 def with_transparent_colour(pixels: np.ndarray, colour: int | tuple[int, ...] | None) -> np.ndarray:

@@ -17,7 +17,7 @@ from PIL import Image, TiffImagePlugin
 from i2i.errors import ErrorKind, FileError
 from i2i.images.formats.format import MAX_BANDS_PER_PIXEL, Encoder, Format, Frame, Limits, OpenedImage
 from i2i.images.formats.limits import refuse_size
-from i2i.images.formats.pillow import picture_arrays
+from i2i.images.formats.pillow import palette_indices, picture_arrays
 from i2i.images.formats.tiff.layout import refuse_missing_data, single_page
 from i2i.images.formats.tiff.pages import STARTS, Page, Tag, tiff_pages
 from i2i.images.formats.tiff.samples import read_type, stored_pixels, stored_type
@@ -103,7 +103,7 @@ def _decode(pages: list[Page], limits: Limits) -> Iterator[Frame]:
         else:
             with _opened_by_pillow(page) as image:
                 image.load()
-                yield Frame(*picture_arrays(image), exif)
+                yield Frame(*picture_arrays(image), exif, indices=palette_indices(image))
 
 
 def _opened_by_pillow(page: Page) -> TiffImagePlugin.TiffImageFile:

@@ -1,0 +1,81 @@
+"""A model trained on label maps gets the same numbers in translation, whatever the file that holds them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import i2i
+from helpers.image_files import noise, save
+from helpers.recipes import TINY
+from helpers.small_models import make_model, metadata_of
+from i2i.config import resolve
+from i2i.data.loading import open_data
+from i2i.images import read_image
+
+PALETTE = noise(256, 3, seed=5)
+NUMBERS = np.kron(np.random.default_rng(0).integers(0, 9, (8, 8), np.uint8), np.ones((4, 4), np.uint8))
+
+
+def indexed(path, values=NUMBERS, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(values, "P")
+    image.putpalette(PALETTE.tobytes())
+    image.save(path, **options)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on label maps with a palette, of the size of the training crop."""
+    root = tmp_path_factory.mktemp("labels")
+    for number in range(4):
+        indexed(root / f"data/A/{number}.png", np.roll(NUMBERS, number * 4))
+        save(root / f"data/B/{number}.png", noise(32, 32, 3, seed=number))
+    sets = [
+        *TINY,
+        "data.load_size=32",
+        "data.source_kind=labels",
+        "train.steps=2",
+        "data.transform={name: augment, flip: 0}",
+    ]
+    return root, i2i.train("pix2pix", data=root / "data", out=root / "run", sets=sets)
+
+
+def test_training_and_translation_see_the_same_numbers(trained, tmp_path, cli, plugins):
+    root, run = trained
+    model = i2i.load(run.run)
+    assert model.channels == (1, 3)
+    assert model.metadata["source_kind"] == "labels"
+    config = resolve(plugins, config=run.run / "config.yaml")
+    data = open_data(config.data, plugins, needs={"source", "target"}, seed=0)
+    file = sorted((root / "data/A").glob("*.png"))[data.train.indices[0]]
+    seen = data.train[0, 0]["source"].numpy()
+    assert np.array_equal(seen[0], np.asarray(Image.open(file)))  # the numbers in the palette
+    expected = model.translate_batch(seen.transpose(1, 2, 0)[np.newaxis])[0]
+    assert expected.std() > 0
+
+    values = np.asarray(Image.open(file))
+    indexed(tmp_path / "in/palette.png", values)
+    indexed(tmp_path / "in/palette.tif", values)
+    save(tmp_path / "in/grey.png", values)
+    save(tmp_path / "in/deep.png", values.astype(np.uint16))
+    save(tmp_path / "in/colours.png", PALETTE[values])
+    done = cli("translate", run.run, tmp_path / "in", "-o", tmp_path / "out")
+    assert done.returncode == 1, done.stderr  # the colours
+    assert "colours.png: a label map of colours, and the model takes one of numbers of classes" in done.stderr
+    for name in ("palette.png", "grey.png"):
+        assert np.array_equal(read_image(tmp_path / "out" / name).pixels, expected), name
+    for array in (values, values[..., None], Image.open(file), str(tmp_path / "in/palette.tif")):
+        assert np.array_equal(model.translate(array), expected)
+    assert (tmp_path / "out/deep.png").is_file()
+
+
+def test_older_models_and_those_of_pictures_take_colours_as_before(tmp_path):
+    indexed(tmp_path / "a.png")
+    grey = np.asarray(Image.fromarray(PALETTE[NUMBERS]).convert("L")).astype(int)
+    for more, expected in (({}, grey), ({"i2i.source_kind": "image"}, grey), ({"i2i.source_kind": "labels"}, NUMBERS)):
+        path = make_model(tmp_path / "m.onnx", "identity-1", metadata=metadata_of("identity-1", "uint8", []) | more)
+        got = i2i.load(path, device="cpu").translate(tmp_path / "a.png")[..., 0].astype(int)
+        assert np.abs(got - expected).max() <= (0 if "labels" in more.values() else 1)
+    with pytest.raises(i2i.ModelError, match=r"i2i\.source_kind is 'classes'"):
+        metadata = metadata_of("identity-1", "uint8", []) | {"i2i.source_kind": "classes"}
+        i2i.load(make_model(tmp_path / "m.onnx", "identity-1", metadata=metadata), device="cpu")
