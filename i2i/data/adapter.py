@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from i2i.api import Component, Dataset
-from i2i.data.reader import DatasetReader
+from i2i.data.reading.reader import DatasetReader
 from i2i.errors import DataError, PluginError, plugin_failures, short_repr
 from i2i.extras import MissingExtraError
 from i2i.kinds import ValueKind

@@ -12,7 +12,7 @@ from i2i.config import DataConfig
 from i2i.data.adapter import AdaptedDataset, DatasetComponent, dataset_component
 from i2i.data.detect import Requirements, find_layout
 from i2i.data.layouts.splits import held_out
-from i2i.data.reader import DatasetReader
+from i2i.data.reading.reader import DatasetReader
 from i2i.data.sample_checks import swapped_keys
 from i2i.errors import ConfigError, DataError, attributed_to
 from i2i.kinds import ValueKind

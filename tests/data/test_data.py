@@ -8,9 +8,9 @@ import i2i
 from helpers.image_files import save
 from i2i.config import DataConfig
 from i2i.data.batches import SKIPPED, BatchOrder, batches, to_device
-from i2i.data.cache import CachedReader
 from i2i.data.layouts.splits import held_out
 from i2i.data.loading import open_data
+from i2i.data.reading.cache import CachedReader
 from i2i.errors import DataError
 from i2i.plugins import Plugins
 

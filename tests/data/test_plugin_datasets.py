@@ -12,7 +12,7 @@ from i2i.data.batches import BatchOrder, batches
 from i2i.data.checks.check_dataset import check_dataset
 from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
-from i2i.data.reader import DatasetReader
+from i2i.data.reading.reader import DatasetReader
 from i2i.plugins import Plugins
 
 

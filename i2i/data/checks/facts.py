@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from i2i.data.cache import DecodedFile
+from i2i.data.reading.cache import DecodedFile
 from i2i.errors import DataError, ErrorKind
 from i2i.images.values import colours, extremes
 

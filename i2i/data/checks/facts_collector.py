@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from i2i.data.cache import DecodedFile
 from i2i.data.checks.facts import ImageFacts
 from i2i.data.checks.facts_cache import FactsCache
+from i2i.data.reading.cache import DecodedFile
 from i2i.errors import DataError
 from i2i.files import printable
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from i2i.data.cache import CachedReader
 from i2i.data.checks.facts_collector import FactsCollector
+from i2i.data.reading.cache import CachedReader
 from i2i.errors import DataError
 from i2i.images import PagesRule
 from i2i.kinds import ValueKind

@@ -1,0 +1,1 @@
+"""How datasets read image files: decoded, kept in memory, and recorded."""
