@@ -75,6 +75,21 @@ def user_path(path: object, what: str) -> Path:
         return Path(text)
 
 
+def printable_lines(text: str) -> str:
+    """A text of several lines that any terminal can show: all else that is unprintable is escaped."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def control_hint(path: str | os.PathLike[str]) -> str:
+    r"""Where a path that is not there has control characters: what may have made them, to end a message; else "".
+
+    In double quotes YAML takes the ``\n`` of ``C:\new`` for a line break.
+    """
+    if all(c >= " " for c in os.fspath(path)):
+        return ""
+    return "; it holds a control character, as YAML makes of \\n or \\t in double quotes: use single quotes or none"
+
+
 def natural_order(path: Path) -> list[str]:
     """Sort key of a path that compares numbers by value, ``2.png`` before ``10.png``; different for each path."""
     return [*(natural_key(part) for part in path.parts), "", str(path)]

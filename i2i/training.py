@@ -18,7 +18,7 @@ from i2i.data.detect import Requirements
 from i2i.data.source import find_source
 from i2i.errors import ConfigError, RunError, TrainingError, UserError
 from i2i.extras import run_command
-from i2i.files import user_path
+from i2i.files import printable, user_path
 from i2i.plugins import Plugins
 from i2i.plugins.builder import build_recipe
 from i2i.runs.choice import find_start
@@ -221,7 +221,7 @@ def _completed(config: RunConfig, plugins: Plugins, fabric: Fabric, note: str, *
         config, line = fit_batch(config, plugins, fabric)
         lines.append(line)
     if fabric.is_global_zero:
-        print(*filter(None, lines), sep="\n", end="\n" if any(lines) else "", file=sys.stderr)
+        print(*map(printable, filter(None, lines)), sep="\n", end="\n" if any(lines) else "", file=sys.stderr)
     return config
 
 

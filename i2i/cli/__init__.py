@@ -137,14 +137,12 @@ def _fail(message: object, code: int) -> NoReturn:
 
     Of several processes of one training only the first prints, unless another one failed after training had begun.
     """
-    from i2i.files import printable
-
     if debugging() and isinstance(message, UserError):
         raise message
     rank = os.environ.get("LOCAL_RANK", "0")
     where = f"process {rank}: " if rank != "0" else ""
     if not where or (isinstance(message, UserError) and _training_together()):
-        say(f"i2i: error: {where}{printable(' '.join(str(message).split()))}")
+        say(f"i2i: error: {where}{' '.join(str(message).split())}")
     sys.exit(code)
 
 

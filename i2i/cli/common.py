@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from i2i.files import printable_lines
 from i2i.signals import ending_signals, exit_at_once
 
 if TYPE_CHECKING:
@@ -28,10 +29,19 @@ def closed_stdout_ignored() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def say(line: str) -> None:
-    """Prints a line on stderr; does nothing where stderr is closed."""
+def show(text: str) -> None:
+    """Prints lines on stdout; control characters in them, as of a path or a plugin, are escaped.
+
+    Raises:
+        BrokenPipeError: its reader has closed the pipe.
+    """
+    print(printable_lines(text), flush=True)
+
+
+def say(text: str) -> None:
+    """Prints lines on stderr, escaped as by `show`; does nothing where stderr is closed."""
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(printable_lines(text), file=sys.stderr, flush=True)
     except OSError:  # what is still in the buffer would fail again when the program ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from i2i.cli.common import plugins_of
+from i2i.cli.common import plugins_of, show
 from i2i.cli.train import Sets
 from i2i.cli.usage import CommandGroup, ConfiguredCommand
 
@@ -53,7 +53,7 @@ def check(
     with _progress() as progress:
         result = check_dataset(config, plugins, requirements, everything=True, progress=progress)
     if as_json:
-        print(json.dumps(_record(result, recipe)), flush=True)
+        show(json.dumps(_record(result, recipe)))
     else:
         _show(result)
     if result.refusal:
@@ -147,12 +147,12 @@ def _show(result: DatasetCheck) -> None:
         f"{len(one.usable)} of {result.samples[split]} {what}"
         for split, what, one in (("train", "training", result.train), ("val", "validation", result.val))
     )
-    _say(f"{result.name}: layout {result.layout}, {used} samples can be used")
+    show(f"{result.name}: layout {result.layout}, {used} samples can be used")
     for note in result.notes:
-        _say(f"note: {note}")
+        show(f"note: {note}")
     number = counts(result.findings)
     if not number:
-        _say("nothing found that is wrong")
+        show("nothing found that is wrong")
         return
     table = Table("finding", "count", "what it does", box=SIMPLE if console.is_terminal else None)
     for kind, count in number.items():
@@ -166,16 +166,10 @@ def _list(kind: str, findings: list[DataFinding]) -> None:
     from i2i.data.checks.findings import SUMMARIES
 
     if kind == "small" and len(findings) > 1:  # one setting is the cause of all
-        _say(f"warning: {len(findings)} {SUMMARIES[kind]}, such as {findings[0].line} (--json lists all)")
+        show(f"warning: {len(findings)} {SUMMARIES[kind]}, such as {findings[0].line} (--json lists all)")
         return
     some = findings if findings[0].severity == "error" else findings[:MAX_WARNINGS]
     for finding in some:
-        _say(f"{finding.severity}: {finding.line}")
+        show(f"{finding.severity}: {finding.line}")
     if len(some) < len(findings):
-        _say(f"... and {len(findings) - len(some)} more of these (--json lists all)")
-
-
-def _say(line: str) -> None:
-    from i2i.files import printable
-
-    print(printable(line), flush=True)
+        show(f"... and {len(findings) - len(some)} more of these (--json lists all)")

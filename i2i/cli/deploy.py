@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from i2i.cli.common import plugins_of
+from i2i.cli.common import plugins_of, show
 from i2i.cli.results import ProgressReport, report_all
 from i2i.errors import UserError
 
@@ -32,7 +32,7 @@ def export(
     from i2i.export import export as run_export
 
     for one in run_export(run, out=out, checkpoint=checkpoint, translator=translator, plugins=plugins_of(context)):
-        print(f"{one.path}: {one.translator}, step {one.step}, differs from torch by {one.difference:.2f}/255 at most")
+        show(f"{one.path}: {one.translator}, step {one.step}, differs from torch by {one.difference:.2f}/255 at most")
 
 
 def translate(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from i2i.cli.common import plugins_of
+from i2i.cli.common import plugins_of, show
 from i2i.extras import EXTRAS, install_command, missing_extra
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def report(
     from i2i.report import write_report
 
     try:
-        print(write_report(runs, out))
+        show(str(write_report(runs, out)))
     except OSError as error:
         raise RunError(f"{out}: cannot write the report: {system_reason(error)}") from error
 
@@ -38,16 +38,16 @@ def doctor(
     full: Annotated[bool, typer.Option("--full", help="Import torch too, which takes seconds, and try it.")] = False,
 ) -> None:
     """Show versions, devices, providers and plugins, and what is wrong with them."""
-    print(f"i2i {_version('i2i-toolkit')}, Python {sys.version.split()[0]}, {platform.platform()}")
+    show(f"i2i {_version('i2i-toolkit')}, Python {sys.version.split()[0]}, {platform.platform()}")
     names = ("torch", "torchvision", "lightning-fabric", "albumentations", "onnx", "onnxruntime-gpu", "onnxruntime")
-    print("packages: " + ", ".join(f"{name} {_version(name)}" for name in names if _version(name)))
+    show("packages: " + ", ".join(f"{name} {_version(name)}" for name in names if _version(name)))
     for extra, packages in EXTRAS.items():
         if absent := [package for package in packages if not _version(package)]:
-            print(f"extra {extra}: not installed: {', '.join(absent)}; {install_command(extra)}")
+            show(f"extra {extra}: not installed: {', '.join(absent)}; {install_command(extra)}")
     problems = [*_plugin_problems(plugins_of(context)), *_onnxruntime_problems(), *(_torch_problems() if full else ())]
-    print("\n".join(f"problem: {line}" for line in problems) or "no problems found")
+    show("\n".join(f"problem: {line}" for line in problems) or "no problems found")
     if not full and _version("torch"):
-        print("torch was not tried: i2i doctor --full does")
+        show("torch was not tried: i2i doctor --full does")
     if problems:
         raise typer.Exit(1)
 
@@ -68,7 +68,7 @@ def _torch_problems() -> list[str]:
         import torch
 
         devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-        print(f"torch devices: cpu ({torch.get_num_threads()} threads)" + "".join(f", {name}" for name in devices))
+        show(f"torch devices: cpu ({torch.get_num_threads()} threads)" + "".join(f", {name}" for name in devices))
     except Exception as error:
         return [] if missing_extra(error) else [f"torch cannot be imported: {error}"]
     return []
@@ -79,7 +79,7 @@ def _onnxruntime_problems() -> list[str]:
     try:
         import onnxruntime
 
-        print("onnxruntime providers: " + ", ".join(onnxruntime.get_available_providers()))
+        show("onnxruntime providers: " + ", ".join(onnxruntime.get_available_providers()))
     except Exception as error:
         return [f"onnxruntime cannot be imported: {error}"]
     if _version("onnxruntime") and _version("onnxruntime-gpu"):

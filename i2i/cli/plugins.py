@@ -7,20 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from i2i.cli.common import plugins_of
+from i2i.cli.common import plugins_of, show
 from i2i.cli.usage import CommandGroup
 
 if TYPE_CHECKING:
     from i2i.api import Component, Config
     from i2i.plugins import Plugins
     from i2i.plugins.discovery import Plugin
-
-
-def print_line(line: str) -> None:
-    """Prints a line at once; control characters that a plugin put into it are escaped."""
-    from i2i.files import printable
-
-    print("\n".join(printable(part) for part in line.split("\n")), flush=True)
 
 
 app = typer.Typer(
@@ -33,15 +26,15 @@ def list_plugins(context: typer.Context) -> None:
     """List every plugin with what it gives, or why it cannot be used."""
     found = plugins_of(context)
     for plugin in found.all:
-        print_line(f"{plugin.name}  ({plugin.source})")
+        show(f"{plugin.name}  ({plugin.source})")
         if plugin.error:
-            print_line(f"  not loaded: {plugin.error}")
+            show(f"  not loaded: {plugin.error}")
         for kind, component in plugin.components:
-            print_line(f"  {kind:14} {component.name:16} {component.summary}")
+            show(f"  {kind:14} {component.name:16} {component.summary}")
         for line in plugin.warnings:
-            print_line(f"  warning: {line}")
+            show(f"  warning: {line}")
     for line in found.conflicts():
-        print_line(f"conflict: {line}")
+        show(f"conflict: {line}")
 
 
 @app.command("show")
@@ -52,13 +45,13 @@ def show_plugin(
     """Show what a plugin or component gives, with options, defaults and meanings."""
     for plugin, components in _named(plugins_of(context), name):
         file = getattr(plugin.module, "__file__", None) or plugin.origin
-        print_line(f"{plugin.name}  ({f'{plugin.source}, ' if plugin.distribution else ''}{file})")
+        show(f"{plugin.name}  ({f'{plugin.source}, ' if plugin.distribution else ''}{file})")
         for kind, component in components:
-            print_line(f"\n{kind} {component.name}: {component.summary}")
+            show(f"\n{kind} {component.name}: {component.summary}")
             if component.presets:
-                print_line(f"  presets: {', '.join(component.presets)}")
+                show(f"  presets: {', '.join(component.presets)}")
             for line in _options(component.config, _defaults(component.config)):
-                print_line(f"  {line}")
+                show(f"  {line}")
 
 
 @app.command("new")
@@ -74,9 +67,9 @@ def new(
     from i2i.plugins.scaffold import new_plugin, next_commands
 
     folder = new_plugin(name, kind, out, plugins_of(context))
-    print_line(f"made {folder}; next:")
+    show(f"made {folder}; next:")
     for line in next_commands(name, kind, folder):
-        print_line(f"  {line}")
+        show(f"  {line}")
 
 
 @app.command("check")
@@ -100,15 +93,15 @@ def check(
     counts = {"ok": 0, "wrong": 0, "skipped": 0}
     for plugin, components in _named(plugins, target):
         for line in plugin.warnings:
-            print_line(f"note    plugin {plugin}: {line}")
+            show(f"note    plugin {plugin}: {line}")
         if not components:
-            print_line(f"note    plugin {plugin}: gives no components")
+            show(f"note    plugin {plugin}: gives no components")
         for kind, component in components:
             found = findings(kind, component.name, plugins=plugins, data=data, sets=sets or (), skip=skip or ())
             for finding in found:
-                print_line(str(finding))
+                show(str(finding))
                 counts["wrong" if finding.problem else "skipped" if finding.skipped else "ok"] += 1
-    print_line(", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "ok"))
+    show(", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "ok"))
     if counts["wrong"]:
         raise typer.Exit(1)
 

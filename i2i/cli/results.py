@@ -66,16 +66,16 @@ class ProgressReport(Generic[R]):
         if self._record is not None:
             self._records.append(self._record(result))
         if result.status == "failed":
-            _say(f"failed: {result.reason}")
+            say(f"failed: {result.reason}")
         elif note := getattr(result, "note", ""):
-            _say(f"note: {note}")
+            say(f"note: {note}")
         self.print_notes()
 
     def print_notes(self) -> None:
         """Prints the notes that have come since the last time."""
         notes = self._notes()
         for note in notes[self._notes_printed :]:
-            _say(f"note: {note}")
+            say(f"note: {note}")
         self._notes_printed = len(notes)
 
     def finish(self, out: Path, *, complete: bool) -> None:
@@ -95,7 +95,7 @@ class ProgressReport(Generic[R]):
             with closed_stdout_ignored():
                 print(json.dumps({**summary, "notes": list(self._notes()), "results": self._records}), flush=True)
         text = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count) or "nothing done"
-        _say(f"{text}, {speed:.3g} images/s, {'as' if out.is_file() else 'in'} {out}")
+        say(f"{text}, {speed:.3g} images/s, {'as' if out.is_file() else 'in'} {out}")
 
 
 def report_all(
@@ -162,10 +162,4 @@ def _with_lines(results: Iterable[R], total: int, doing: str) -> Iterator[R]:
         if now - last >= _SECONDS_BETWEEN_LINES:
             speed, last = count / (now - begin), now
             left = timedelta(seconds=round((total - count) / speed))
-            _say(f"{doing}: {count} of {total}, {speed:.3g} images/s, {left} left")
-
-
-def _say(text: str) -> None:
-    from i2i.files import printable
-
-    say(printable(text))
+            say(f"{doing}: {count} of {total}, {speed:.3g} images/s, {left} left")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from i2i.cli.common import plugins_of
+from i2i.cli.common import plugins_of, say, show
 
 Recipe = Annotated[
     str | None, typer.Argument(help="What to train, such as pix2pix; see `i2i plugins list`.", show_default=False)
@@ -75,18 +74,15 @@ def train(
     own, run_path = run_command(), shlex.quote(str(trained.run))
     go_on = f"stopped at step {trained.step}, checkpoint saved; go on with: {own} train --resume --out {run_path}"
     if trained.signal:
-        print(go_on, file=sys.stderr)
+        say(go_on)
         raise typer.Exit(128 + trained.signal)
     if trained.late:
-        print(
-            f"the time of train.max_hours is over: {go_on}, or export what there is with: {own} export {run_path}",
-            file=sys.stderr,
-        )
+        say(f"the time of train.max_hours is over: {go_on}, or export what there is with: {own} export {run_path}")
     if trained.exported:
         for one in trained.exported:
-            print(f"exported {one.path} (differs from torch by {one.difference:.2f}/255 at most)", file=sys.stderr)
-        print(f"report: {trained.run / 'report.html'}", file=sys.stderr)
-        print(f"Next, translate images:\n  {trained.next_command()}")
+            say(f"exported {one.path} (differs from torch by {one.difference:.2f}/255 at most)")
+        say(f"report: {trained.run / 'report.html'}")
+        show(f"Next, translate images:\n  {trained.next_command()}")
 
 
 def config(

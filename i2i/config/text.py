@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -61,16 +62,20 @@ def read_yaml(path: Path) -> Layer:
     Raises:
         ConfigError: it cannot be read, is no YAML, or is no mapping.
     """
+    text = ""
     try:
-        document = YAML().load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        document = YAML().load(text)
     except OSError as error:
         raise ConfigError(f"{path}: {system_reason(error)}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not a text file in UTF-8") from error
     except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        number = error.problem_mark.line if error.problem_mark else 0
+        line = number + 1 if error.problem_mark else "?"
+        hint = _quotes_hint("".join(text.splitlines()[number : number + 1]))
         repeated = isinstance(error, DuplicateKeyError)
-        broken = "no valid YAML here or before: look at quotes, brackets, colons and indentation"
+        broken = f"no valid YAML here or before{hint or ': look at quotes, brackets, colons and indentation'}"
         raise ConfigError(f"{path} line {line}: {'a key that was given before' if repeated else broken}") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deep for a configuration") from error
@@ -97,8 +102,15 @@ def parse_set(text: str) -> Layer:
     try:
         parsed = _plain(YAML().load(value) if value.strip() else "", (), {}, count())
     except (YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError(f"--set {text}: the value is no valid YAML") from error
+        raise ConfigError(f"--set {text}: the value is no valid YAML{_quotes_hint(value)}") from error
     return setting(".".join(parts), parsed, f"--set {text}", may_omit_section=True)
+
+
+def _quotes_hint(text: str) -> str:
+    r"""Where a text that is no YAML has a backslash in double quotes, as ``"C:\data"`` has: what to write; else ""."""
+    if re.search(r'"[^"]*\\', text) is None:
+        return ""
+    return "; in double quotes a backslash begins an escape: use single quotes or none"
 
 
 def setting(key: str, value: Any, origin: str, *, may_omit_section: bool = False) -> Layer:

@@ -15,6 +15,7 @@ from i2i.data.layouts.splits import held_out
 from i2i.data.reading.reader import DatasetReader
 from i2i.data.sample_checks import swapped_keys
 from i2i.errors import ConfigError, DataError, attributed_to
+from i2i.files import control_hint, printable
 from i2i.kinds import ValueKind
 from i2i.plugins import Plugins
 from i2i.plugins.builder import checked_options
@@ -111,7 +112,8 @@ def find_source(config: DataConfig, plugins: Plugins, requirements: Requirements
     folder = getattr(config, key)
     root = Path(folder).expanduser() if folder is not None else None
     if root is not None and not root.is_dir():
-        raise DataError(f"{root}: {'not a folder' if root.exists() else 'no such folder'} (data.{key})")
+        what = "not a folder" if root.exists() else "no such folder"
+        raise DataError(f"{what} (data.{key}){control_hint(root)}", path=printable(root))
     layout = find_layout(config, plugins, root, requirements)
     options = config.layout.options if config.layout.name == layout else {}
     if config.layout.name == "auto" and config.layout.options:

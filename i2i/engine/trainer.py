@@ -30,7 +30,6 @@ from i2i.engine.setup import build_training, open_training
 from i2i.engine.state import Batch, Training
 from i2i.engine.step_batches import step_batches
 from i2i.errors import DataError, PluginError, RunError, TrainingError, attributed_to
-from i2i.files import printable
 from i2i.plugins import Plugins
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.folder import RunFolder
@@ -213,7 +212,7 @@ class Trainer:
     def _say_opening(self) -> None:
         for line in self.damaged:
             self.reporter.say(f"warning: {line}; the checkpoint before it is used")
-        where = f" in {printable(self.run.path)}"
+        where = f" in {self.run.path}"
         for line in [*opening_lines(self.training, self.data, self.facts, where), *self.start_lines]:
             self.reporter.say(line)
 

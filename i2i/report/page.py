@@ -12,7 +12,7 @@ from pathlib import Path
 import jinja2
 
 from i2i.errors import RunError
-from i2i.files import user_path, write_file
+from i2i.files import printable_lines, user_path, write_file
 from i2i.report import charts
 from i2i.report.run import RunSummary, read_run
 
@@ -42,6 +42,7 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -59,6 +60,11 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     write_file(out, page.encode())
     return out
+
+
+def _shown(value: object) -> object:
+    """A text of a run, such as its path, with control characters escaped; pieces of the page itself as they are."""
+    return printable_lines(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

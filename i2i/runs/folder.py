@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from i2i.errors import RunError, system_reason
-from i2i.files import clear_own_leftovers, write_file
+from i2i.files import clear_own_leftovers, control_hint, printable, write_file
 from i2i.runs.disk import cannot_write
 from i2i.runs.lock import RunLock
 
@@ -143,9 +143,8 @@ def open_run(path: Path) -> RunFolder:
     """
     run = RunFolder(path)
     if not run.exists():
-        raise RunError(
-            f"{path}: not a run folder (no config.yaml in it)" if path.is_dir() else f"{path}: no such run folder"
-        )
+        reason = "not a run folder (no config.yaml in it)" if path.is_dir() else "no such run folder"
+        raise RunError(f"{reason}{control_hint(path)}", path=printable(path))
     return run
 
 

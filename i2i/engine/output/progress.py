@@ -11,6 +11,8 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from i2i.files import printable
+
 
 class Reporter:
     """Progress on stderr: a bar on a terminal, a line at every log interval elsewhere.
@@ -67,6 +69,6 @@ class Reporter:
             self.say(f"step {self.step}/{self.steps}  {losses} {speed}  {left:.0f} s left")
 
     def say(self, line: str) -> None:
-        """Prints one line."""
+        """Prints one line; control characters in it, as of a path, are escaped."""
         if self.enabled:
-            self.console.print(line, markup=False, soft_wrap=True)
+            self.console.print(printable(line), markup=False, soft_wrap=True)
