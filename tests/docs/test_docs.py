@@ -119,8 +119,8 @@ def test_every_command_in_the_text_has_these_options(page):
         command, words = get_command(app), text.split()
         while words and hasattr(command, "commands"):
             word = words.pop(0)
-            if word in options_of(command):  # of the group, with its value
-                words.pop(0)
+            if word in options_of(command):  # of the group, with its value if it has one
+                del words[:1]
             else:
                 assert word in command.commands, text
                 command = command.commands[word]

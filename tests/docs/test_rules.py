@@ -9,6 +9,7 @@ import re
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
@@ -94,6 +95,25 @@ def a_graph_of_8_bits_has_a_note(tried):
     tried("in.tif", DEEP, graph="invert")
     assert "went through 8 bits" in tried.result.note
     assert tried.pixels.dtype == np.uint16
+
+
+def deep_avif_is_spread_over_16_bits(tried):
+    for bits in (10, 12):
+        ramp = np.linspace(0, 2**bits - 1, 1200).round().astype(np.uint16).reshape(30, 40)
+        done, data = cv2.imencode(".avif", ramp, [cv2.IMWRITE_AVIF_QUALITY, 100, cv2.IMWRITE_AVIF_DEPTH, bits])
+        assert done
+        tried("in.avif", data.tobytes(), graph="identity-1", value_type="float32")
+        assert np.array_equal(tried.pixels, np.rint(ramp * (65535 / (2**bits - 1))))
+
+
+def whole_numbers_of_tiff_fit_into_16_bits_or_are_refused(tried):
+    values = np.arange(48).reshape(6, 8) * 1000
+    for dtype in (np.int32, np.uint32, np.int16):
+        given = (values % 30_000).astype(dtype)
+        tried("in.tif", tiff(given), graph="identity-1", value_type="float32")
+        assert np.array_equal(tried.pixels, given)
+    tried("in.tif", tiff(values.astype(np.uint32) * 1000), graph="identity-1", value_type="float32")
+    assert tried.result.status == "failed"
 
 
 def floats_without_a_range_are_refused(tried):
@@ -197,6 +217,60 @@ def grey_stays_until_a_model_asks_for_colour(tried):
     assert np.array_equal(tried("in.png", GREY[..., 0]).pixels, np.repeat(GREY, 3, axis=2))
 
 
+def tiff(array, **options):
+    file = io.BytesIO()
+    tifffile.imwrite(file, array, photometric="minisblack", **options)
+    return file.getvalue()
+
+
+BANDS = {"i2i.source_type": "uint16", "i2i.target_type": "uint16", "i2i.bands_of": "5", "i2i.gives_bands": "true"}
+
+
+def all_bands_are_taken(tried):
+    given = noise(6, 8, 5, dtype=np.uint16)
+    for order in ("contig", "separate"):
+        data = tiff(given if order == "contig" else given.transpose(2, 0, 1), planarconfig=order)
+        tried("in.tif", data, graph="identity-5", value_type="float32", entries=BANDS)
+        assert np.array_equal(tifffile.imread(tried.file), given)
+    tried("in.npy", given, graph="identity-5", value_type="float32", entries=BANDS)
+    assert np.array_equal(tried.pixels, given)
+    for dtype, kept in ((np.uint8, "uint8"), (np.float32, "float32"), (np.float64, "float32")):
+        entries = BANDS | {"i2i.source_type": kept, "i2i.target_type": kept}
+        values = noise(6, 8, 5) if kept == "uint8" else (given / 65535).astype(dtype)
+        data = tiff(values, planarconfig="contig")
+        tried("in.tif", data, graph="identity-5", value_type=kept, entries=entries)
+        assert np.array_equal(tifffile.imread(tried.file), values.astype(kept))
+
+
+def a_fourth_channel_is_alpha_where_the_file_says_so(tried):
+    given = noise(6, 8, 4, dtype=np.uint16)
+    tried("in.tif", tiff(given, planarconfig="contig"), value_type="float32")
+    assert "4 bands; the model takes 3" in tried.result.reason
+    tried("in.npy", given, value_type="float32")
+    assert np.array_equal(tried.pixels[..., 3], given[..., 3])
+
+
+def other_bands_are_refused_by_number(tried):
+    tried("in.tif", tiff(noise(6, 8, 5, dtype=np.uint16), planarconfig="contig"), value_type="float32")
+    assert "5 bands; the model takes 3" in tried.result.reason
+
+
+def chosen_bands_are_taken_from_files_with_all_of_them(tried):
+    given, entries = noise(6, 8, 5, dtype=np.uint16), BANDS | {"i2i.bands": "[3, 2, 1]", "i2i.gives_bands": ""}
+    tried("in.tif", tiff(given, planarconfig="contig"), value_type="float32", entries=entries)
+    assert np.array_equal(tried.pixels, given[..., [2, 1, 0]])
+    three = given[..., :3].copy()
+    tried("in.tif", tiff(three, planarconfig="contig"), value_type="float32", entries=entries)
+    assert np.array_equal(tried.pixels, three)
+
+
+def stacked_pages_are_bands(tried):
+    pages = noise(5, 6, 8, dtype=np.uint16)
+    entries = BANDS | {"i2i.pages": "stack"}
+    tried("in.tif", tiff(pages), graph="identity-5", value_type="float32", entries=entries)
+    assert np.array_equal(tifffile.imread(tried.file), pages.transpose(1, 2, 0))
+
+
 def profile_of(name):
     return ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes()
 
@@ -271,6 +345,8 @@ CHECKS = {
         "8 and 16 bit integers and floats in [0, 1] keep their levels": levels_are_kept,
         "Where its graph cannot, a note says": a_graph_of_8_bits_has_a_note,
         "Floats outside of [0, 1] are refused unless": floats_without_a_range_are_refused,
+        "10 and 12 bits of AVIF are spread over 16": deep_avif_is_spread_over_16_bits,
+        "integers of a TIFF with a sign or of 32 bits": whole_numbers_of_tiff_fit_into_16_bits_or_are_refused,
     },
     "values, by a model with a range": {
         "taken as they are in the file, whatever its type": ranges_take_values_of_any_type,
@@ -287,6 +363,15 @@ CHECKS = {
     "palette, CMYK, YCbCr": {
         "becomes RGB": colours_become_rgb,
         "grey stays grey until a model asks for colour": grey_stays_until_a_model_asks_for_colour,
+    },
+    "bands of a TIFF or npy": {
+        "all of them, 8 to 64 bits, in any order": all_bands_are_taken,
+        "a channel is alpha only where the TIFF says so": a_fourth_channel_is_alpha_where_the_file_says_so,
+    },
+    "other bands than a model takes": {
+        "refused by number, never dropped or made up": other_bands_are_refused_by_number,
+        "A model that was trained on chosen bands": chosen_bands_are_taken_from_files_with_all_of_them,
+        "one trained with `data.pages=stack` takes all pages": stacked_pages_are_bands,
     },
     "profile": {
         "images of 8 bits are converted to sRGB": images_of_8_bits_become_srgb,

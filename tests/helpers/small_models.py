@@ -21,6 +21,7 @@ GRAPHS = {  # nodes from `image` to `image_out`, constants, channels in and out,
     "identity": ([node("Identity", ["image"], "image_out")], {}, 3, 3, 1),
     "identity-1": ([node("Identity", ["image"], "image_out")], {}, 1, 1, 1),
     "identity-4": ([node("Identity", ["image"], "image_out")], {}, 4, 4, 1),
+    "identity-5": ([node("Identity", ["image"], "image_out")], {}, 5, 5, 1),
     "exported": (  # uint8: an identity in the form that `i2i export` gives it
         [
             node("Transpose", ["image"], "planes", perm=[0, 3, 1, 2]),
