@@ -271,6 +271,24 @@ def stacked_pages_are_bands(tried):
     assert np.array_equal(tifffile.imread(tried.file), pages.transpose(1, 2, 0))
 
 
+LABELS = {"graph": "identity-1", "entries": {"i2i.source_kind": "labels"}}
+
+
+def label_maps_give_their_numbers(tried):
+    numbers = GREY[..., 0] % 7
+    indexed = Image.fromarray(numbers)
+    indexed.putpalette(bytes(range(255, -1, -1)) * 3)
+    assert indexed.mode == "P"
+    for image in (indexed, numbers):
+        assert np.array_equal(tried("in.png", image, **LABELS).pixels, numbers)
+
+
+def what_is_no_label_map_is_refused(tried):
+    for data in (PIXELS, np.float32(GREY[..., 0]) / 255, np.full((6, 8), 256, np.uint16)):
+        tried(f"in.{'png' if data.dtype == np.uint8 else 'tif'}", data, **LABELS)
+        assert tried.result.status == "failed", data.dtype
+
+
 def profile_of(name):
     return ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes()
 
@@ -363,6 +381,10 @@ CHECKS = {
     "palette, CMYK, YCbCr": {
         "becomes RGB": colours_become_rgb,
         "grey stays grey until a model asks for colour": grey_stays_until_a_model_asks_for_colour,
+    },
+    "label map": {
+        "a model trained with `data.source_kind=labels` gets the numbers": label_maps_give_their_numbers,
+        "colours, floats and values above 255 are refused": what_is_no_label_map_is_refused,
     },
     "bands of a TIFF or npy": {
         "all of them, 8 to 64 bits, in any order": all_bands_are_taken,
