@@ -46,6 +46,7 @@ from i2i.images.formats import FORMATS
 from i2i.images.formats.format import MAX_BANDS_PER_PIXEL, START_BYTES, Format, Frame, Limits, OpenedImage
 from i2i.images.formats.pillow import orientation_of, palette_indices, picture_arrays
 from i2i.images.pixels import every_channel, orient, split_alpha, to_channels
+from i2i.images.place import Place
 from i2i.images.search import search_folder
 from i2i.images.sorts import START_BYTES as SORT_BYTES
 from i2i.images.sorts import known_sort
@@ -94,6 +95,7 @@ class Picture:
         lossless: whether it is coded without loss; only formats that can be both, as WebP, say so.
         indices: ``(H, W)`` uint8, the numbers of the pixels' colours in the palette, as label maps have them; None
             where the file has no palette.
+        place: of a TIFF, where the picture lies and how large it is; None where the file does not say so.
     """
 
     pixels: np.ndarray
@@ -104,6 +106,7 @@ class Picture:
     exif: bytes | None = None
     lossless: bool = False
     indices: np.ndarray | None = None
+    place: Place | None = None
 
 
 def image_info(path: str | os.PathLike[str]) -> ImageInfo:
@@ -243,8 +246,8 @@ def _pictures(
         for frame in opened.decode():
             pixels, alpha = _upright(frame, opened.orientation, wanted)
             block = exif_block(frame.exif) if wanted.exif else None
-            indices = _upright_indices(frame, opened.orientation)
-            yield Picture(pixels, alpha, frame.icc, found.name, opened.frames, block, opened.lossless, indices)
+            indices, lossless = _upright_indices(frame, opened.orientation), opened.lossless
+            yield Picture(pixels, alpha, frame.icc, found.name, opened.frames, block, lossless, indices, frame.place)
 
 
 def from_pillow(image: Image.Image, *, channels: int | None = None, any_range: bool = False) -> Picture:

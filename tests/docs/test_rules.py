@@ -13,6 +13,7 @@ import tifffile
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
+from helpers import place_rules
 from helpers.doc_blocks import read
 from helpers.small_models import make_model, metadata_of, noise, tree
 from i2i.config import DataConfig
@@ -359,6 +360,7 @@ def all_frames_are_written_until_one_cannot_be_read(tried):
 
 
 CHECKS = {
+    **place_rules.CHECKS,
     "bits": {
         "8 and 16 bit integers and floats in [0, 1] keep their levels": levels_are_kept,
         "Where its graph cannot, a note says": a_graph_of_8_bits_has_a_note,

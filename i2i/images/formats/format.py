@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
+
+from i2i.images.place import Place, StoredTag
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Frame:
         has_alpha: whether the last channel is alpha; None: of 2 and 4 channels it is.
         indices: ``(H, W)`` uint8, before `OpenedImage.orientation`: the numbers of the pixels' colours in the palette;
             None where there is no palette.
+        place: where the picture lies, and how large it is; None where the file does not say so.
     """
 
     pixels: np.ndarray
@@ -43,6 +46,7 @@ class Frame:
     exif: Callable[[], Image.Exif] | None = None
     has_alpha: bool | None = None
     indices: np.ndarray | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -84,12 +88,14 @@ class Extras:
         exif: EXIF block, beginning with its TIFF header.
         lossless: whether a format that can be both is coded without loss.
         bands: whether the channels are bands, so that the last of four is not alpha.
+        tags: of a TIFF, by number.
     """
 
     icc: bytes | None = None
     exif: bytes | None = None
     lossless: bool = False
     bands: bool = False
+    tags: Mapping[int, StoredTag] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

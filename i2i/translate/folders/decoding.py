@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from i2i.errors import ErrorKind, FileError, UserError
-from i2i.files import printable
 from i2i.images import ImageInfo, Picture, read_frames, read_image, read_stack
 from i2i.images.errors import errors_about
 from i2i.images.pixels import AlphaRule
+from i2i.images.place import Place
 from i2i.runtime.network import ExportedNetwork
 from i2i.translate.folders.memory_budget import MemoryBudget
-from i2i.translate.folders.outcomes import decoded_result, failed
+from i2i.translate.folders.outcomes import decoded_result, failed, with_notes
 from i2i.translate.folders.plan import PlannedImage
 from i2i.translate.pictures import network_input, output_type
 from i2i.translate.results import Result
@@ -38,6 +38,8 @@ class Decoded:
         exif: EXIF metadata for the output.
         lossless: whether the output is to be coded without loss; see `Picture`.
         size: bytes that are counted in the memory budget, its output among them.
+        place: what the input, a TIFF, says of its place and size.
+        stored: height, width, channels and type of the input's pixels; None of a file of several frames.
     """
 
     planned: PlannedImage
@@ -50,6 +52,8 @@ class Decoded:
     exif: bytes | None
     lossless: bool
     size: int
+    place: Place | None = None
+    stored: tuple[tuple[int, ...], np.dtype] | None = None
 
 
 class FrameReader:
@@ -179,8 +183,7 @@ class Decoder:
         notes = list(given.notes)
         if picture.frames > 1 and planned.frame is None and self.network.info.pages == "first":
             notes.insert(0, f"the first of {picture.frames} frames; --frames all writes each")
-        if notes:
-            result = replace(result, note=f"{printable(planned.input)}: {'; '.join(notes)}")
+        result = replace(result, note=with_notes("", planned.input, notes))
         return Decoded(
             planned,
             result,
@@ -192,6 +195,8 @@ class Decoder:
             exif=picture.exif,
             lossless=picture.lossless,
             size=counted,
+            place=picture.place,
+            stored=_stored(picture),
         )
 
     def check_stop(self) -> None:
@@ -224,3 +229,10 @@ class Decoder:
         deep = image.bits > 8 or self.any_range
         itemsize = np.dtype(np.float32).itemsize if deep else self.network.dtype.itemsize
         return image.width * image.height * (image.channels * image.bits // 8 + values * itemsize)
+
+
+def _stored(picture: Picture) -> tuple[tuple[int, ...], np.dtype] | None:
+    height, width, channels = picture.pixels.shape
+    return (
+        None if picture.frames > 1 else ((height, width, channels + (picture.alpha is not None)), picture.pixels.dtype)
+    )

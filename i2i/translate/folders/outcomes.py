@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from i2i.errors import UserError
 from i2i.files import printable
@@ -35,3 +37,10 @@ def failed(result: Result, error: UserError) -> Result:
     reason = error.reason if error.path == name else str(error)
     frame = "" if result.frame is None else f"frame {result.frame}: "
     return replace(result, status="failed", note="", reason=f"{name}: {frame}{reason}")
+
+
+def with_notes(note: str, input: Path, notes: Sequence[str]) -> str:
+    """The note on an image with further ones, each without the image's name; empty without any."""
+    if not notes:
+        return note
+    return f"{note}; {'; '.join(notes)}" if note else f"{printable(input)}: {'; '.join(notes)}"

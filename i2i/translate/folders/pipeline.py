@@ -29,10 +29,11 @@ from i2i.images.pixels import AlphaRule
 from i2i.runtime.network import ExportedNetwork
 from i2i.translate.folders.decoding import Decoded, DecodeJob, Decoder
 from i2i.translate.folders.memory_budget import MemoryBudget
-from i2i.translate.folders.outcomes import failed, known_result, skipped
+from i2i.translate.folders.outcomes import failed, known_result, skipped, with_notes
 from i2i.translate.folders.outputs import OutputPixels, inside, refuse_loss
 from i2i.translate.folders.plan import ExistingRule, PlannedImage
 from i2i.translate.pictures import attach_alpha, to_output
+from i2i.translate.places import kept_tags
 from i2i.translate.results import Result
 from i2i.translate.tiles.tiling import Tiling
 
@@ -263,8 +264,12 @@ class FolderPipeline:
                 output = planned.output_for(image.shape[2], image.dtype, decoded.format, (height, width))
                 refuse_loss(output, image, OutputPixels(image.shape[2], self._exact))
                 self._open_folder(output.parent)
-                extras = Extras(decoded.icc, decoded.exif, decoded.lossless, bands=self.network.info.gives_bands)
+                same_pixels = decoded.stored == (image.shape, image.dtype)
+                scale, ending = self.network.info.scale, output.suffix.lower()
+                tags, notes = kept_tags(decoded.place, ending, scale, same_pixels=same_pixels)
+                extras = Extras(decoded.icc, decoded.exif, decoded.lossless, self.network.info.gives_bands, tags)
                 write_pixels(output, image, extras, replace=self.settings.existing == "overwrite")
+                result = replace(result, note=with_notes(result.note, planned.input, notes))
         except UserError as error:
             result = replace(result, encode=time.perf_counter() - start)
             if self.settings.existing == "skip" and error.kind is ErrorKind.EXISTS:

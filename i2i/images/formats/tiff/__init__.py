@@ -21,6 +21,7 @@ from i2i.images.formats.pillow import palette_indices, picture_arrays
 from i2i.images.formats.tiff.layout import refuse_missing_data, single_page
 from i2i.images.formats.tiff.pages import STARTS, Page, Tag, tiff_pages
 from i2i.images.formats.tiff.samples import read_type, stored_pixels, stored_type
+from i2i.images.formats.tiff.tags import place_of
 from i2i.images.formats.tiff.writing import encode_tiff
 
 _JPEG, _OLD_JPEG = 7, 6
@@ -99,11 +100,11 @@ def _decode(pages: list[Page], limits: Limits) -> Iterator[Frame]:
         exif = partial(_exif, page)
         if _is_read_by_values(page):
             pixels, icc = stored_pixels(page), page.raw(Tag.ICC_PROFILE) or None
-            yield Frame(pixels, icc, exif, has_alpha=page.alpha is not None)
+            yield Frame(pixels, icc, exif, has_alpha=page.alpha is not None, place=place_of(page))
         else:
             with _opened_by_pillow(page) as image:
                 image.load()
-                yield Frame(*picture_arrays(image), exif, indices=palette_indices(image))
+                yield Frame(*picture_arrays(image), exif, indices=palette_indices(image), place=place_of(page))
 
 
 def _opened_by_pillow(page: Page) -> TiffImagePlugin.TiffImageFile:

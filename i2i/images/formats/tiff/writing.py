@@ -11,6 +11,7 @@ from PIL import Image, TiffImagePlugin
 from i2i.errors import ErrorKind, FileError
 from i2i.images.formats.format import Extras
 from i2i.images.formats.tiff.pages import Tag
+from i2i.images.formats.tiff.tags import described_by, put_tags
 
 _STRIP_BYTES = 1 << 18
 _EXIF, _GPS = 0x8769, 0x8825
@@ -40,6 +41,9 @@ def encode_tiff(pixels: np.ndarray, extras: Extras) -> bytes:
     tags = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
     if extras.exif is not None:
         _take_over(tags, extras.exif)
+        if described_by(tags.get(270, "")):  # a description of the pixels of another file
+            del tags[270]
+    put_tags(tags, extras.tags)
     tags[Tag.WIDTH], tags[Tag.HEIGHT] = width, height
     tags[Tag.BITS] = (pixels.dtype.itemsize * 8,) * channels
     tags[Tag.COMPRESSION] = 8  # Adobe deflate
