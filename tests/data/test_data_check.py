@@ -13,11 +13,11 @@ from helpers.image_files import save
 from helpers.layout_folders import LAYOUTS, SIZE, folders, images, pictures, side_by_side, spoil, unpaired
 from helpers.recipes import OWN, TINY, train_only
 from i2i.config import DataConfig, resolve
-from i2i.data.reading import cache
 from i2i.data.batches import SKIPPED, collate
 from i2i.data.checks.check_dataset import check_dataset
 from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
+from i2i.data.reading import cache
 from i2i.errors import DataError
 from i2i.plugins import Plugins
 

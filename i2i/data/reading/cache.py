@@ -65,12 +65,11 @@ class CachedReader:
         picture = (read_stack if self._pages == "stack" else read_image)(path, any_range=self._any_range)
         if labels:
             with errors_about(path):
-                decoded = DecodedFile(label_map(picture.pixels, picture.indices), labels=True)
+                pixels = label_map(picture.pixels, picture.indices)
         else:
             pixels = every_channel(picture.pixels, picture.alpha)
-            decoded = DecodedFile(pixels, picture.alpha is not None, picture.frames)
         pixels.setflags(write=False)
-        decoded = DecodedFile(pixels, picture.alpha is not None, picture.frames)
+        decoded = DecodedFile(pixels, picture.alpha is not None and not labels, picture.frames, labels)
         if pixels.nbytes <= self._free_bytes:
             self._free_bytes -= pixels.nbytes
             self._images[path, labels] = decoded
