@@ -115,6 +115,27 @@ class ImagePool(Protocol):
         """
 
 
+class GameObserver(Protocol):
+    """Is told how an adversarial game goes; the engine derives the health of the training from it."""
+
+    def discriminator_judged(self, *, real: Tensor, fake: Tensor, boundary: float | None) -> None:
+        """To be called with a discriminator's judgement, when it learns.
+
+        Args:
+            real: its logits for real images, of any shape.
+            fake: its logits for generated images.
+            boundary: the logit above which an image counts as real; None: halfway between the means of both.
+        """
+
+    def generator_judged(self, loss: Tensor, fake: Tensor) -> None:
+        """To be called with a generator's adversarial loss, when it learns.
+
+        Args:
+            loss: the loss, a scalar.
+            fake: the generated images ``(N, C, H, W)`` that it was computed of.
+        """
+
+
 class Context(Protocol):
     """What the engine offers to a recipe during a step.
 
@@ -122,11 +143,13 @@ class Context(Protocol):
         step: number of finished training steps; the first step sees 0.
         steps: number of steps of the whole run.
         turn: how often the current phase has run before: what happens in every n-th of its steps asks this number.
+        observer: is told how an adversarial game goes, which `i2i.Adversary` does; None: nobody asks.
     """
 
     step: int
     steps: int
     turn: int
+    observer: GameObserver | None
 
     def rand(self, *shape: int) -> Tensor:
         """Random numbers, uniform in [0, 1); the same after a resume, and on any number of processes.

@@ -146,8 +146,8 @@ class Adversary:
         """
         fake = fake.detach()
         logits = {"real": _logits(critic(self._noisy(real, ctx))), "fake": _logits(critic(self._noisy(fake, ctx)))}
-        if observer := getattr(ctx, "observer", None):
-            observer.discriminator_judged(**logits, boundary=getattr(self.loss, "boundary", None))
+        if ctx.observer is not None:
+            ctx.observer.discriminator_judged(**logits, boundary=getattr(self.loss, "boundary", None))
         losses = {"adversarial": self.config.discriminator_weight * self.loss("discriminator", **logits)}
         every = getattr(self.penalty, "every", 1)
         if self.penalty is not None and ctx.turn % every == 0:
@@ -180,8 +180,8 @@ class Adversary:
         if getattr(self.loss, "compares", False):
             given["real"] = _logits(model)
         losses = {"adversarial": self.config.weight * self.loss("generator", **given)}
-        if observer := getattr(ctx, "observer", None):
-            observer.generator_judged(losses["adversarial"], fake)
+        if ctx.observer is not None:
+            ctx.observer.generator_judged(losses["adversarial"], fake)
         if self.config.feature_matching:
             losses["features"] = self.config.feature_matching * self._feature_distance(judged, model)
         return losses

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, distributed
+
+from i2i.api.protocols import GameObserver
 
 Pools = dict[str, Tensor]
 """Image pools by name: ``(processes, images, C, H, W)``."""
@@ -31,7 +32,7 @@ class StepContext:
     ) -> None:
         self.step, self.steps, self.turn = 0, steps, 0
         self.images: dict[str, Tensor] = {}
-        self.observer: Any = None  # `i2i.components.adversary` calls it with logits and losses
+        self.observer: GameObserver | None = None
         self.device, self.dtype, self.world = device, dtype, world
         self._seed, self._rank = seed, rank
         self._generator = torch.Generator(device)

@@ -56,8 +56,8 @@ class Writer:
         except OSError as error:
             raise TrainingError(cannot_write(run.config, error)) from error
         self.log = MetricsLog(run, first_step)
-        self.since = time.monotonic()
-        self.since_step = training.step
+        self._speed_begin = time.monotonic()
+        self._speed_step = training.step
 
     def begin(self, untrained: Mapping[str, Translator], measured: dict[str, float]) -> None:
         """Writes example inputs, and the untrained networks' metrics and grid, to see progress against.
@@ -127,27 +127,27 @@ class Writer:
         self.log.warn(step, line)
         self.losses.clear()
         self.reporter.advance(step)
-        self.since, self.since_step = time.monotonic(), step
+        self._speed_begin, self._speed_step = time.monotonic(), step
 
     def figures(self) -> None:
         """Writes losses, rates and speed."""
         values = {name: float(loss) for name, loss in self.losses.items()} | self.training.health.figures()
-        seconds = time.monotonic() - self.since
-        images = (self.training.step - self.since_step) * self.config.batch_size * self.config.accumulate
+        seconds = time.monotonic() - self._speed_begin
+        images = (self.training.step - self._speed_step) * self.config.batch_size * self.config.accumulate
         speed = {"images_per_second": images / seconds} if seconds > 0 and images else {}
         epoch = float(self.training.step / self.training.epoch_length)
         skipped = {"data/skipped": float(self.skipped)} if self.skipped else {}
         self.log.write(self.training.step, {"epoch": epoch} | values | self.training.rates() | speed | skipped)
         self.reporter.figures(values | speed)
         self.losses.clear()  # a phase that does not run until the next line has no figure there
-        self.since, self.since_step = time.monotonic(), self.training.step
+        self._speed_begin, self._speed_step = time.monotonic(), self.training.step
 
     def validate(self, step: int, translators: Mapping[str, Translator]) -> bool:
         """Measures on the validation images and logs the metrics; whether there are any."""
         begin = time.monotonic()
         measured = self.validation.measure(translators)
         self._record_validation(step, measured)
-        self.since += time.monotonic() - begin
+        self._speed_begin += time.monotonic() - begin
         return bool(measured)
 
     def _record_validation(self, step: int, measured: dict[str, float]) -> None:
@@ -168,7 +168,7 @@ class Writer:
             self.log.images(step, "samples", grid)
         for name, images in self.training.context.images.items():
             self.log.images(step, name, image_row(images))
-        self.since += time.monotonic() - begin
+        self._speed_begin += time.monotonic() - begin
 
     def save(self, pools: Pools, *, validated: bool) -> None:
         """Writes a checkpoint, then removes what is no longer needed."""
@@ -179,7 +179,7 @@ class Writer:
         checkpoint.state |= {"metrics": metrics, "score": score}
         checkpoints.save(self.run.checkpoints, checkpoint)
         checkpoints.prune(self.run.checkpoints, self.config.keep_last, self.config.keep_every)
-        self.since += time.monotonic() - begin
+        self._speed_begin += time.monotonic() - begin
 
 
 def _check_space(training: Training, run: RunFolder) -> None:
