@@ -5,12 +5,17 @@ so that PNG and JPEG are about as large as those of photographs; a tenth of them
 must name exactly those.
 
     python benchmarks/data_check.py [--count 10000] [--folder FOLDER]
+
+With ``--links 100000`` it measures time and memory of ``i2i data check`` and of what a training does before its first
+step, on that many hard links to 16 small files. The promises are 700 MB for the check and 20 s for the training.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,13 +31,48 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=10_000, help="number of files")
     parser.add_argument("--folder", type=Path, help="where the files are made, or lie from an earlier call")
+    parser.add_argument("--links", type=int, default=0, help="number of hard links; measures memory instead")
     options = parser.parse_args()
+    if options.links:
+        measure_links(options.links)
+        return
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["I2I_CACHE"] = str(Path(scratch) / "cache")
         folder = options.folder or Path(scratch) / "images"
         broken = make(folder, options.count)
         for what in ("first check", "second check"):
             checked(folder, what, broken)
+
+
+CHECK = "sys.argv = ['i2i', 'data', 'check', folder, '--set', 'data.layout=images', '--set', 'data.size=64']; main()"
+OPEN = (
+    "from i2i.data.loading import open_data; from i2i.config import DataConfig; from i2i.plugins import Plugins; "
+    "open_data(DataConfig(root=folder, layout='images', size=64), Plugins(), needs={'target'}, seed=0)"
+)
+
+
+def measure_links(count: int) -> None:
+    """Checks the links and opens them for a training, each in a process of its own, and prints a line each."""
+    with tempfile.TemporaryDirectory() as scratch:
+        files, folder = Path(scratch) / "files", Path(scratch) / "links"
+        make(files, 16)
+        usable = [path for path in sorted(files.rglob("*.*")) if int(path.stem) % 10 != 3]
+        folder.mkdir()
+        for number in range(count):
+            first = usable[number % len(usable)]
+            os.link(first, folder / f"{number:06d}{first.suffix}")
+        environment = os.environ | {"I2I_CACHE": str(Path(scratch) / "cache")}
+        for what, code in (("start of a training", OPEN), ("data check", CHECK)):
+            head = f"import sys; from i2i.cli import main; folder = {str(folder)!r}; "
+            begin = time.perf_counter()
+            process = subprocess.Popen([sys.executable, "-c", head + code], env=environment, stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds, busy = time.perf_counter() - begin, usage.ru_utime + usage.ru_stime
+            state = "" if status == 0 else f", which failed with {os.waitstatus_to_exitcode(status)}"
+            print(
+                f"{what}: {count} files in {seconds:.1f} s, {busy:.1f} s of CPU time, "
+                f"{usage.ru_maxrss / 1024:.0f} MB{state}"
+            )
 
 
 def checked(folder: Path, what: str, broken: set[str]) -> None:

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any
 from i2i.config import RunConfig, Settings, resolve, setting, setting_layers
 from i2i.config.changes import resumed_config
 from i2i.config.text import Layer
-from i2i.data.detect import Requirements
-from i2i.data.source import find_source
+from i2i.data.source import data_folder
 from i2i.errors import ConfigError, RunError, TrainingError, UserError
 from i2i.extras import run_command
 from i2i.files import printable, user_path
 from i2i.plugins import Plugins
-from i2i.plugins.builder import build_recipe
 from i2i.runs.choice import find_start
 from i2i.runs.folder import RunFolder, latest_run, new_run, refuse_used
 
@@ -123,7 +121,8 @@ def train(
     run, resolved, note = _configured(request, plugins)
     if run is None:
         _refuse_new(resolved, None if dry_run else request.out)
-    _refuse_data(resolved, plugins)
+    for key in ("root", "val_root"):
+        data_folder(resolved.data, key)
 
     from i2i.engine import dry_run as try_one_step  # heavy: only when there is something to train
     from i2i.engine import launch
@@ -192,18 +191,6 @@ def _refuse_new(config: RunConfig, out: Path | None) -> None:
         refuse_used(out)
     if config.train.start_from:
         find_start(Path(config.train.start_from).expanduser())
-
-
-def _refuse_data(config: RunConfig, plugins: Plugins) -> None:
-    """Refuses data that cannot be used, as far as that is known before torch is imported, which takes seconds.
-
-    Raises:
-        DataError: a data folder is missing, or no layout fits it.
-    """
-    recipe = build_recipe(plugins, config.recipe, config.options)
-    requirements = Requirements(frozenset(recipe.needs), recipe.paired)
-    for key in ("root", "val_root") if config.data.val_root else ("root",):
-        find_source(config.data, plugins, requirements, key)
 
 
 def _completed(config: RunConfig, plugins: Plugins, fabric: Fabric, note: str, *, resumed: bool) -> RunConfig:

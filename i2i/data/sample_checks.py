@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 
 from i2i.api import Transform
 from i2i.errors import PluginError, attributed_to, short_repr
@@ -41,7 +41,7 @@ def check_sample(name: str, sample: Any, labels: Sequence[str] = (), *, keys: Se
             raise PluginError(f"{name}: {key} {problem}")
     for key in [key for key in LABELS if key in sample]:
         label = sample[key]
-        if isinstance(label, np.ndarray | torch.Tensor) and label.ndim:  # a label map, or several labels
+        if (isinstance(label, np.ndarray) or _is_tensor(label)) and label.ndim:  # a label map, or several labels
             continue
         if not isinstance(label, int | np.integer) or isinstance(label, bool) or label < 0:
             raise PluginError(f"{name}: {key} must be a class's number from 0, not {short_repr(label)}")
@@ -66,11 +66,11 @@ def label_problem(sample: Mapping[str, Any], labels: Sequence[str]) -> str:
     """
     for key in [key for key in LABELS if labels and key in sample]:
         label = sample[key]
-        if isinstance(label, np.ndarray | torch.Tensor) and label.ndim:
+        if (isinstance(label, np.ndarray) or _is_tensor(label)) and label.ndim:
             for extreme in (int(label.min()), int(label.max())) if 0 not in label.shape else ():
                 if not 0 <= extreme < len(labels):
                     return f"{key} has the value {extreme}, and the dataset's labels are {len(labels)}, from 0"
-        elif isinstance(label, int | np.integer | torch.Tensor) and int(label) >= len(labels):
+        elif (isinstance(label, int | np.integer) or _is_tensor(label)) and int(label) >= len(labels):
             return f"{key} is {int(label)}, and the dataset's labels are {len(labels)}, from 0"
     return ""
 
@@ -78,7 +78,7 @@ def label_problem(sample: Mapping[str, Any], labels: Sequence[str]) -> str:
 def image_problem(image: Any) -> str:
     """What is wrong with an image array, to follow its name in a message; empty if nothing is. Tensors always pass."""
     want = "must be an array (H, W, C) of uint8, uint16 or float32 with one channel or more"
-    if isinstance(image, torch.Tensor):
+    if _is_tensor(image):
         return ""
     if not isinstance(image, np.ndarray):
         return f"{want}, not a {type(image).__name__}"
@@ -97,6 +97,12 @@ def swapped_keys(values: Mapping[str, T], direction: str) -> dict[str, T]:
         return dict(values)
     other = {"source": "target", "target": "source"}
     return {other.get(key, key): value for key, value in values.items()}
+
+
+def _is_tensor(value: Any) -> bool:
+    """Whether a value is a tensor, which it can be only where torch has been imported already."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
 
 
 @dataclass(frozen=True)

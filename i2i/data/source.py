@@ -96,6 +96,24 @@ def data_source(
     return DataSource(root, component, checked, reader or DatasetReader(0), scale)
 
 
+def data_folder(config: DataConfig, key: str = "root") -> Path | None:
+    """The data folder of a configuration; None for samples drawn by code.
+
+    Args:
+        config: the data section.
+        key: option of the data section that names the folder: ``root`` or ``val_root``.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    folder = getattr(config, key)
+    root = Path(folder).expanduser() if folder is not None else None
+    if root is not None and not root.is_dir():
+        what = "not a folder" if root.exists() else "no such folder"
+        raise DataError(f"{what} (data.{key}){control_hint(root)}", path=printable(root))
+    return root
+
+
 def find_source(config: DataConfig, plugins: Plugins, requirements: Requirements, key: str = "root") -> DataSource:
     """The `DataSource` of a configuration: its data folder with the configured or detected layout.
 
@@ -109,11 +127,7 @@ def find_source(config: DataConfig, plugins: Plugins, requirements: Requirements
         ConfigError: options of a layout are given, but not which one.
         DataError: there is no such folder, or no layout fits it.
     """
-    folder = getattr(config, key)
-    root = Path(folder).expanduser() if folder is not None else None
-    if root is not None and not root.is_dir():
-        what = "not a folder" if root.exists() else "no such folder"
-        raise DataError(f"{what} (data.{key}){control_hint(root)}", path=printable(root))
+    root = data_folder(config, key)
     layout = find_layout(config, plugins, root, requirements)
     options = config.layout.options if config.layout.name == layout else {}
     if config.layout.name == "auto" and config.layout.options:

@@ -1,8 +1,10 @@
 """What a command imports before it knows that it needs it."""
 
+import numpy as np
 import pytest
 
 from helpers.cold import cold
+from helpers.image_files import save
 from i2i.plugins import KINDS, Plugins
 
 HEAVY = {"torch", "torchvision", "lightning_fabric", "torchmetrics", "albumentations", "kornia"}
@@ -20,6 +22,16 @@ def test_tables_are_had_without_what_the_components_need(tmp_path):
         assert not done.modules & (HEAVY | PICTURES), line
 
 
+def test_data_check_imports_no_torch(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (4, 16, 16, 3), np.uint8)
+    for number, image in enumerate(images):
+        save(tmp_path / "data" / f"{number}.png", image)
+    line = "data check data --set data.layout=images --set data.size=16"
+    [done] = cold([(line, "")], cwd=tmp_path, preload=LIGHT, I2I_CACHE=str(tmp_path / "cache"))
+    assert done.returncode == 0, done.stderr
+    assert not done.modules & HEAVY
+
+
 def test_doctor_imports_torch_only_when_asked_to(tmp_path):
     [done] = cold([("doctor", "")], cwd=tmp_path)
     assert done.returncode == 0, done.stdout
@@ -35,7 +47,6 @@ def test_the_builders_of_the_built_in_components_are_where_they_are_said_to_be(k
 
 
 def test_what_cannot_be_trained_or_exported_is_said_without_importing_torch(tmp_path):
-    (tmp_path / "photos").mkdir()
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "notes.txt").touch()
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
@@ -45,10 +56,10 @@ def test_what_cannot_be_trained_or_exported_is_said_without_importing_torch(tmp_
     used = "used: not empty; add --resume to go on with the run there, or choose another --out"
     said = {
         "train pix2pix --data missing": "missing: no such folder (data.root)",
-        "train pix2pix --data photos": "photos: no images in it",
-        "train pix2pix --data photos --resume --out none": "photos: no images in it",
+        "train pix2pix --data missing --resume --out none": "missing: no such folder (data.root)",
+        "train pix2pix --data used/notes.txt": "used/notes.txt: not a folder (data.root)",
         "train pix2pix --set data.val_root=nowhere": "nowhere: no such folder (data.val_root)",
-        "train pix2pix --data photos --dry-run": "photos: no images in it",
+        "train pix2pix --data missing --dry-run": "missing: no such folder (data.root)",
         "train cyclegan --out used": used,
         "train cyclegan --out used/notes.txt": "used/notes.txt: a file, not a folder: choose another --out",
         "train cyclegan --from nothing": "nothing: no such run folder",

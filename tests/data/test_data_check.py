@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -336,3 +337,18 @@ def test_loader_processes_share_what_was_read_before_them(plugins, tmp_path):
     again.train.preload()
     shutil.rmtree(tmp_path / "data")
     assert not again.train[0, 0][SKIPPED]
+
+
+def test_a_check_of_everything_keeps_no_pixels(plugins, tmp_path):
+    save(tmp_path / "0.png", np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8))
+    for number in range(1, 200):
+        (tmp_path / f"{number}.png").hardlink_to(tmp_path / "0.png")
+    config = DataConfig(root=str(tmp_path), layout="images", size=64)
+    tracemalloc.start()
+    try:
+        found = check_dataset(config, plugins, Requirements(frozenset({"target"})), everything=True)
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert sum(found.samples.values()) == 200
+    assert kept < 200 * 10_000  # an image has 49,152 bytes; what is known of it, some 3,000

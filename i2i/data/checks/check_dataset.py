@@ -134,6 +134,8 @@ def check_dataset(
         DataError: there is no such folder, no layout fits it, there is no sample in it, or a key that is needed.
         PluginError: the dataset breaks its contract.
     """
+    if everything:  # nothing is trained on afterwards: no pixels are kept
+        config = config.model_copy(update={"cache_mb": 0})
     source = find_source(config, plugins, requirements)
     val_source = find_source(config, plugins, requirements, "val_root") if config.val_root else source
     with ExitStack() as stack:

@@ -26,7 +26,7 @@ _TRANSIENT = frozenset({ErrorKind.OUT_OF_MEMORY, ErrorKind.UNREADABLE, ErrorKind
 """Failures that may be gone the next time: they are not caused by the content of the file, or options allow it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageFacts:
     """What decoding an image file has shown.
 

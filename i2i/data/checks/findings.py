@@ -55,7 +55,7 @@ _KINDS = {
 """Kind of an error -> kind of the finding; all other kinds of errors become ``unreadable``."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DataFinding:
     """One problem of a file or sample, or of a whole split.
 

@@ -22,8 +22,11 @@ from i2i.errors import DataError, ErrorKind, attributed_to
 from i2i.files import printable
 from i2i.images.values import extremes
 
+_AT_ONCE = 1000
+"""Samples that wait for a thread."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class CheckedValue:
     """One value of a sample, without its pixels.
 
@@ -50,7 +53,7 @@ class CheckedValue:
     few: int = 0
 
 
-@dataclass
+@dataclass(slots=True)
 class CheckedSample:
     """One sample that was checked.
 
@@ -98,9 +101,10 @@ class SampleChecker:
             return
         pool = ThreadPoolExecutor()
         try:
-            for sample in pool.map(self.check, indices):
-                yield sample
-                progress()
+            for first in range(0, len(indices), _AT_ONCE):  # what waits takes memory too
+                for sample in pool.map(self.check, indices[first : first + _AT_ONCE]):
+                    yield sample
+                    progress()
         finally:  # also after an interrupt: what has not begun is not waited for
             pool.shutdown(cancel_futures=True)
 
