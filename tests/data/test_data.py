@@ -270,7 +270,9 @@ def test_damaged_validation_images_are_left_out(plugins, pairs_root, tmp_path):
         for path in (pairs_root / split).iterdir():
             (tmp_path / split / path.name).write_bytes(path.read_bytes() if split == "train" else b"junk")
     data = opened(plugins, tmp_path, layout="side-by-side")
-    assert (len(data.train), len(data.val), len(data.problems)) == (10, 0, 4)
+    assert (len(data.train) + len(data.val), len(data.problems)) == (10, 4)
+    assert 0 < len(data.val) < len(data.train)
+    assert any("val" in warning for warning in data.warnings), data.warnings
 
 
 def test_more_than_half_bad_stops_before_training(plugins, pairs_root, tmp_path):

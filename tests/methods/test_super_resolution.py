@@ -1,5 +1,6 @@
 """The networks of super-resolution, against their papers' layer lists and independent maths."""
 
+import errno
 from pathlib import Path
 from urllib.error import URLError
 
@@ -289,7 +290,7 @@ def hub(tmp_path, monkeypatch) -> Path:
     """An empty folder for torchvision's weights, and no network."""
 
     def refuse(*_: object, **__: object) -> None:
-        raise URLError("no route to host")
+        raise URLError(OSError(errno.EHOSTUNREACH, "No route to host"))
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
@@ -301,7 +302,7 @@ def test_missing_weights_are_explained_in_one_line(hub, capsys):
         features.build(features.VGG19Config())
     text = str(caught.value)
     assert "\n" not in text
-    for part in ("missing", "download", "no route to host", "vgg19-dcbb9e9d.pth", str(hub), "features=null", "random"):
+    for part in ("missing", "download", "No route to host", "vgg19-dcbb9e9d.pth", str(hub), "features=null", "random"):
         assert part in text
     assert capsys.readouterr().out == ""  # stdout is for --json
 

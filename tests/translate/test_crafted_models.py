@@ -197,7 +197,7 @@ def test_what_is_no_file_is_told_without_being_opened(tmp_path):
         with pytest.raises(ModelError, match="not a regular file"):
             load(tmp_path / "fifo.onnx", check=True)
     (tmp_path / "folder.onnx").mkdir()
-    with pytest.raises(ModelError, match=r"holds no model\.onnx"):
+    with pytest.raises(ModelError, match=r"no model\.onnx in it"):
         load(tmp_path / "folder.onnx", check=True)
 
 

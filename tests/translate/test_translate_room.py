@@ -13,7 +13,7 @@ import i2i.translate.folders.pipeline as pipeline
 import i2i.translate.tiles.tiling as tiling
 from helpers.small_models import noise, tree
 from i2i.errors import ModelError
-from i2i.images import read_frames, read_image, write_image
+from i2i.images import read_frames, read_image, write_image, write_pixels
 from i2i.runtime.network import ExportedNetwork
 from i2i.translate import translate_folder
 from i2i.translate.folders.memory_budget import MemoryBudget
@@ -33,7 +33,7 @@ class Alive:
         self.bytes = self.most = self.stages = self.most_stages = self.reads = 0
         monkeypatch.setattr(decoding, "read_image", self.read)
         monkeypatch.setattr(decoding, "read_frames", self.frames)
-        monkeypatch.setattr(pipeline, "write_image", self.write)
+        monkeypatch.setattr(pipeline, "write_pixels", self.write)
 
     @contextmanager
     def stage(self):
@@ -62,9 +62,9 @@ class Alive:
             self.add(picture.pixels.nbytes)
             yield picture
 
-    def write(self, path, pixels, **options):
+    def write(self, path, pixels, extras, **options):
         with self.stage():
-            write_image(path, pixels, **options)
+            write_pixels(path, pixels, extras, **options)
             self.add(-pixels.nbytes)
 
 
@@ -133,15 +133,15 @@ def test_a_slow_first_image_does_not_let_results_pile_up(model, tmp_path, monkey
     alive, blocked = Alive(monkeypatch), threading.Event()
     slow = threading.Timer(1, blocked.set)
 
-    def write(path, pixels, **options):
+    def write(path, pixels, extras, **options):
         if path.name == "0.png":
             slow.start()
             blocked.wait()
             begun.append(alive.reads)
-        alive.write(path, pixels, **options)
+        alive.write(path, pixels, extras, **options)
 
     begun = []
-    monkeypatch.setattr(pipeline, "write_image", write)
+    monkeypatch.setattr(pipeline, "write_pixels", write)
     assert len(list(translate_folder(model(), tmp_path / "in", tmp_path / "out", workers=2))) == 100
     assert 2 < begun[0] <= 7
 
@@ -205,15 +205,15 @@ def test_an_interrupt_begins_nothing_new_of_a_batch(model, tmp_path, monkeypatch
     draw(tmp_path / "in", [5] * 60)
     begun, stopped = threading.Event(), threading.Event()
 
-    def write(path, pixels, **options):
+    def write(path, pixels, extras, **options):
         if int(path.stem) >= 10:
             begun.set()
             stopped.wait(300)
         elif path.stem == "9":
             begun.wait(300)  # so that the next batch has been handed out
-        write_image(path, pixels, **options)
+        write_pixels(path, pixels, extras, **options)
 
-    monkeypatch.setattr(pipeline, "write_image", write)
+    monkeypatch.setattr(pipeline, "write_pixels", write)
     monkeypatch.setattr(ExportedNetwork, "interrupt", lambda self: stopped.set())
     results = translate_folder(model(), tmp_path / "in", tmp_path / "out", workers=2, batch=10)
     for _ in range(10):
@@ -234,11 +234,11 @@ def test_results_of_a_batch_come_as_they_are_made(model, tmp_path, monkeypatch):
     draw(tmp_path / "in", [5] * 10)
     held = threading.Event()
 
-    def write(path, pixels, **options):
+    def write(path, pixels, extras, **options):
         assert path.name != "9.png" or held.wait(300)
-        write_image(path, pixels, **options)
+        write_pixels(path, pixels, extras, **options)
 
-    monkeypatch.setattr(pipeline, "write_image", write)
+    monkeypatch.setattr(pipeline, "write_pixels", write)
     results = translate_folder(model(), tmp_path / "in", tmp_path / "out", batch=10)
     assert [next(results).output.name for _ in range(9)] == [f"{n}.png" for n in range(9)]
     held.set()
