@@ -121,7 +121,7 @@ class DataConfig(Config):
     """Loader processes; null: none on a CPU, up to 8 beside a GPU. The samples do not depend on it."""
     cache_mb: Count = 1024
     """Memory for decoded images, in MiB; what does not fit is decoded anew each time."""
-    check_files: Count = 20_000
+    check_files: Count = 10_000
     """How many files, spread evenly, are decoded before training to find damaged ones."""
 
     @field_validator("load_size")

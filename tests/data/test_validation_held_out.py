@@ -9,6 +9,7 @@ import pytest
 from helpers.layout_folders import LAYOUTS, side_by_side, spoil
 from helpers.recipes import TINY, train_only
 from i2i.config import DataConfig
+from i2i.data.checks import check_dataset as check_dataset_module
 from i2i.data.checks.check_dataset import check_dataset
 from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
@@ -135,3 +136,15 @@ def test_the_check_of_a_part_of_the_files_holds_out_too(plugins, tmp_path):
     config = DataConfig(root=str(tmp_path), size=32, load_size=36, check_files=3)
     result = check_dataset(config, plugins, Requirements(frozenset()))
     assert (len(result.train.usable), len(result.val.usable)) == (6, 3)
+
+
+def test_a_part_of_the_validation_samples_shows_that_none_can_be_used(plugins, tmp_path, monkeypatch):
+    monkeypatch.setattr(check_dataset_module, "MIN_CHECKED", 1)
+    side_by_side(tmp_path)
+    for file in validation_files(tmp_path):
+        spoil(file)
+    config = DataConfig(root=str(tmp_path), size=32, load_size=36, check_files=2)
+    result = check_dataset(config, plugins, Requirements(frozenset()))
+    assert len(result.val.samples) < 3
+    assert "validation" in {finding.kind for finding in result.findings}
+    assert len(result.train.usable) + len(result.val.usable) == 9

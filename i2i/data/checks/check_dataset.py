@@ -28,6 +28,8 @@ from i2i.plugins import Plugins
 
 MAX_DRAWN = 8
 """Samples of a split that are checked if they are drawn by code, and so all alike."""
+MIN_CHECKED = 100
+"""Samples of a split that are checked however small its share is, unless fewer are asked for."""
 MIN_PER_CLASS = 100
 """Samples for each class that show how common the class is, where not all samples are checked."""
 
@@ -127,7 +129,7 @@ def check_dataset(
         config: the data section.
         plugins: where datasets are looked up.
         requirements: what the samples are for.
-        everything: check all samples, instead of about ``data.check_files`` of each split, evenly spread.
+        everything: check all samples, instead of about ``data.check_files``, evenly spread.
         progress: called after every sample, with the number of samples that will be checked.
 
     Raises:
@@ -249,11 +251,12 @@ def _refuse_unfit(train: Split, requirements: Requirements) -> None:
 def _checked(
     checkers: Sequence[SampleChecker], limit: int | None, progress: Callable[[int], None]
 ) -> list[list[CheckedSample]]:
-    """Checks samples of each split, at most about `limit` of each, and saves the facts about their files."""
-    parts = []
+    """Checks samples, about `limit` in all and of each split its share, and saves the facts about their files."""
+    parts, count = [], sum(len(checker.split.indices) for checker in checkers)
     for checker in checkers:
         indices = checker.split.indices
-        most = len(indices) if limit is None else limit
+        share = len(indices) if limit is None else -(-limit * len(indices) // max(1, count))
+        most = max(share, min(limit or 0, MIN_CHECKED))
         most = most if checker.split.source.root else MAX_DRAWN
         parts.append(indices[:: max(1, -(-len(indices) // max(1, most)))])
     total = sum(map(len, parts))
@@ -270,23 +273,23 @@ def _checked(
 def _with_validation(
     train: CheckedSplit, val: CheckedSplit, needed: frozenset[str], fraction: float
 ) -> tuple[CheckedSplit, CheckedSplit, list[DataFinding]]:
-    """The splits, with training samples held out where none of the validation samples can be used; and a finding."""
-    lacking = {sample.index for sample in val.samples if not needed <= sample.values.keys()}  # such as one side
+    """The splits, with training samples held out where none of the checked validation samples can be used."""
+    lacks_all = all(one.findings or not needed <= one.values.keys() for one in val.samples)  # such as one side
     none_asked = not val.split.indices and val.split.dataset is train.split.dataset
-    if none_asked or not lacking.issuperset(val.usable):
+    if none_asked or not lacks_all:
         return train, val, []
     splits = train.split.divided(train.usable, fraction)
-    parts = [
-        CheckedSplit(split, train.facts, [sample for sample in train.samples if sample.index in set(split.indices)])
-        for split in splits
-    ]
+    held = set(splits[1].indices)
+    of_train = [sample for sample in train.samples if sample.index not in held]
+    of_val = [sample for sample in train.samples if sample.index in held]
+    parts = CheckedSplit(splits[0], train.facts, of_train), CheckedSplit(splits[1], train.facts, of_val)
     kept, out = (len(split.indices) for split in splits)
     text = "the validation split has no sample" + (" that can be used" if val.split.indices else "")
     instead = f"{out} of the {kept + out} training samples are held out instead (data.val_fraction={fraction:g})"
     if not out:
         instead = "nothing is measured, and no checkpoint is the best one"
     finding = DataFinding("validation", "validation", f"validation: {text}: {instead}", "val")
-    return parts[0], parts[1], [finding]
+    return *parts, [finding]
 
 
 def _channels_by_key(samples: Sequence[CheckedSample]) -> dict[str, list[tuple[int, bool]]]:

@@ -135,7 +135,8 @@ def few_values(pixels: np.ndarray) -> int:
         packed = np.zeros(part.shape[:2], np.uint64)
         for channel in range(channels):
             packed = (packed << np.uint64(16)) | part[..., channel]
-        found = len(np.unique(packed))
+        ordered = np.sort(packed, axis=None)  # np.unique takes three times as long for so few
+        found = 1 + int(np.count_nonzero(ordered[1:] != ordered[:-1]))
         if found > most:
             return 0
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,8 @@ class FactsCache:
         """
         if self._file is None or state is None:
             return
-        defaults = {field.name: field.default for field in fields(facts)}
-        kept = {key: value for key, value in asdict(facts).items() if value != defaults[key]}
+        values = ((field, getattr(facts, field.name)) for field in fields(facts))
+        kept = {field.name: value for field, value in values if value != field.default}
         self._asked[str(path.absolute())] = [state, kept]
         self._changed = True
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ from i2i.errors import DataError, ErrorKind, attributed_to
 from i2i.files import printable
 from i2i.images.values import extremes
 
+_PART = 16
+"""Samples that a thread takes at once: handing over each small image takes longer than decoding it."""
 _AT_ONCE = 1000
 """Samples that wait for a thread."""
 
@@ -99,13 +103,20 @@ class SampleChecker:
                 yield self.check(index)
                 progress()
             return
-        pool = ThreadPoolExecutor()
+        pool, stopped = ThreadPoolExecutor(), Event()
+
+        def check_part(part: Sequence[int]) -> list[CheckedSample]:
+            return [self.check(index) for index in part if not stopped.is_set()]
+
         try:
             for first in range(0, len(indices), _AT_ONCE):  # what waits takes memory too
-                for sample in pool.map(self.check, indices[first : first + _AT_ONCE]):
+                last = min(first + _AT_ONCE, len(indices))
+                parts = [indices[start : min(start + _PART, last)] for start in range(first, last, _PART)]
+                for sample in chain.from_iterable(pool.map(check_part, parts)):
                     yield sample
                     progress()
         finally:  # also after an interrupt: what has not begun is not waited for
+            stopped.set()
             pool.shutdown(cancel_futures=True)
 
     def check(self, index: int) -> CheckedSample:

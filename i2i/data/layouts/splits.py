@@ -56,6 +56,6 @@ def split_images(root: Path, split: str) -> tuple[list[Path], bool]:
     own = split_folder(root, split)
     folder = own or training_folder(root)
     images = find_images(folder)
-    if folder == root:
+    if folder == root and any((root / name).exists() for name in SPLIT_NAMES):
         images = [path for path in images if path.relative_to(root).parts[0] not in SPLIT_NAMES]
     return images, own is not None
