@@ -7,10 +7,11 @@ import i2i
 from helpers.image_files import noise
 from helpers.recipes import small
 from i2i.images import image_info, read_image
+from i2i.plugins import Plugins
 from i2i.translate.folders.folder import translate_folder
 
 
-@pytest.mark.parametrize("recipe", ["cyclegan", "cgan", "stargan", "srresnet"])  # two ways, noise, labels, a scale
+@pytest.mark.parametrize("recipe", Plugins().table("recipe"))
 def test_the_next_command_uses_the_model(recipe, tmp_path):
     trained = i2i.train(recipe, out=tmp_path / "run", sets=[*small(recipe), "train.steps=2"])
     assert {one.path.name for one in trained.exported} == {path.name for path in trained.run.glob("*.onnx")}
