@@ -190,7 +190,7 @@ def _refuse_new(config: RunConfig, out: Path | None) -> None:
     if out is not None:
         refuse_used(out)
     if config.train.start_from:
-        find_start(Path(config.train.start_from).expanduser())
+        find_start(user_path(config.train.start_from, "train.start_from"))
 
 
 def _completed(config: RunConfig, plugins: Plugins, fabric: Fabric, note: str, *, resumed: bool) -> RunConfig:

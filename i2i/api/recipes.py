@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from i2i.api.protocols import Build, Context
 from i2i.errors import PluginError
@@ -112,17 +112,26 @@ class Translator:
     labels: Sequence[str] = ()
 
 
+StateValue: TypeAlias = "Tensor | float | int | bool | str"
+"""What `Recipe.state` may hold."""
+
+
 class Recipe(ABC):
     """A training method: which networks there are, in which order they learn, and from which losses.
 
     A recipe computes; only the engine moves tensors, differentiates, averages over processes, steps and saves. It saves
-    networks, optimisers and image pools: other attributes of a recipe must follow from its options and from shapes.
+    networks, optimisers, image pools and `state`: other attributes must follow from the options and from shapes.
 
     Args:
         config: the options, an instance of the component's `Config`.
 
     Attributes:
         config: the options.
+        state: what the recipe measures or decides during training, by name: tensors without gradients, numbers, True or
+            False, and texts. It is in every checkpoint, and never averaged. It is there again before `networks`,
+            `translators` and `losses` are called in a resumed run or an export. A new run begins with an empty
+            one, so read it with a default: ``self.state.get("strength", 0.0)``. With several processes all must set the
+            same values; what they measure apart becomes equal by `i2i.all_mean`.
         needs: keys that a batch must have: ``source``, ``target``, ``label``, ``target_label``, or further ones of a
             dataset; checked before the first step.
         paired: True refuses data whose sources do not belong to their targets, False prefers such data where a folder
@@ -153,6 +162,7 @@ class Recipe(ABC):
 
     def __init__(self, config: Any) -> None:
         self.config = config
+        self.state: dict[str, StateValue] = {}
 
     @abstractmethod
     def networks(self, build: Build, sample: dict[str, Tensor]) -> dict[str, nn.Module]:

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from i2i.api import Config, DatasetChoice, MetricChoice, TransformChoice
-from i2i.kinds import ValueKind
+from i2i.kinds import ValueKind, is_range
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -45,7 +45,7 @@ def parse_range(text: str) -> tuple[float, float]:
     """
     found = _RANGE.fullmatch(text.replace(" ", ""))
     low, high = map(float, found.groups()) if found else (math.nan, math.nan)
-    if not (low < high and math.isfinite(high - low)):
+    if not is_range(low, high):
         raise ValueError("must be auto, or two numbers LOW..HIGH such as 500..10000")
     return low, high
 

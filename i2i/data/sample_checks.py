@@ -11,15 +11,13 @@ import numpy as np
 
 from i2i.api import Transform
 from i2i.errors import PluginError, attributed_to, short_repr
+from i2i.images.pixels import has_channels_first
 from i2i.kinds import ValueKind
 
 IMAGES = ("source", "target")
 """Keys of a sample that hold images."""
 LABELS = ("label", "target_label")
 """Keys of a sample that hold numbers of classes. All other keys hold numbers or arrays that only the recipe knows."""
-_MAX_COLOURS, _LEAST_SIDE = 4, 16
-"""An array whose first axis is not above the first number, and whose others are not below the second, is taken for one
-with channels first: no image has 4 rows and 16 bands."""
 
 Sample = dict[str, Any]
 
@@ -86,7 +84,7 @@ def image_problem(image: Any) -> str:
     if not isinstance(image, np.ndarray):
         return f"{want}, not a {type(image).__name__}"
     fits = image.ndim == 3 and min(image.shape) > 0
-    channels_first = fits and image.shape[0] <= _MAX_COLOURS and min(image.shape[1:]) >= _LEAST_SIDE
+    channels_first = fits and has_channels_first(image.shape)
     if not fits or channels_first or image.dtype not in (np.uint8, np.uint16, np.float32):
         advice = ": move the channels to the last axis" if channels_first else ""
         return f"{want}, not {image.shape} of {image.dtype}{advice}"

@@ -15,7 +15,7 @@ from i2i.data.layouts.splits import held_out
 from i2i.data.reading.reader import DatasetReader
 from i2i.data.sample_checks import swapped_keys
 from i2i.errors import ConfigError, DataError, attributed_to
-from i2i.files import control_hint, printable
+from i2i.files import control_hint, printable, user_path
 from i2i.kinds import ValueKind
 from i2i.plugins import Plugins
 from i2i.plugins.builder import checked_options
@@ -105,9 +105,10 @@ def data_folder(config: DataConfig, key: str = "root") -> Path | None:
 
     Raises:
         DataError: there is no such folder.
+        UserError: it is no path, or its home folder is not known.
     """
     folder = getattr(config, key)
-    root = Path(folder).expanduser() if folder is not None else None
+    root = user_path(folder, f"data.{key}") if folder is not None else None
     if root is not None and not root.is_dir():
         what = "not a folder" if root.exists() else "no such folder"
         raise DataError(f"{what} (data.{key}){control_hint(root)}", path=printable(root))

@@ -48,6 +48,8 @@ def load_start_weights(training: Training, path: Path, *, strict: bool) -> list[
     lines = [f"starting with the weights of {path} (step {found.step})"]
     if wrong:
         lines.append(f"warning: not taken: {first_few(wrong)}")
+    if found.recipe:
+        lines.append(f"warning: not taken: what its recipe had in its state ({first_few(sorted(found.recipe))})")
     labels, here = tuple(found.state.get("labels", ())), training.data.labels
     if labels != here:
         old, new = (", ".join(names) or "none" for names in (labels, here))

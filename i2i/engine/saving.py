@@ -9,6 +9,7 @@ from importlib.metadata import version
 from i2i.config.changes import first_few
 from i2i.engine.context import Pools
 from i2i.engine.optim import PhaseOptimizer
+from i2i.engine.recipe_state import checked_state, set_state
 from i2i.engine.state import Training
 from i2i.errors import RunError
 from i2i.runs.checkpoint import Checkpoint
@@ -32,6 +33,7 @@ def to_checkpoint(training: Training, pools: Pools) -> Checkpoint:
         networks={name: module.state_dict() for name, module in training.modules.items()},
         ema={name: average.state_dict() for name, average in training.averages.items()},
         training={"optimizers": optimizers, "pools": pools},
+        recipe=checked_state(training.recipe, training.owner),
         state={
             "config": training.config.to_dict(),
             "sample": sample,
@@ -71,6 +73,7 @@ def restore(training: Training, checkpoint: Checkpoint) -> None:
     if checkpoint.step > training.steps:
         raise RunError(f"the run has done {checkpoint.step} steps already: ask for more than {training.steps}")
     training.context.load_pools(checkpoint.training["pools"])
+    set_state(training.recipe, checkpoint.recipe, training.context.device)
     training.step = checkpoint.step
     training.rollbacks = checkpoint.state.get("rollbacks", 0)
     training.rate_scale = checkpoint.state.get("rate_scale", 1.0)

@@ -11,6 +11,7 @@ from torch import distributed, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from i2i.api import Phase, Recipe
+from i2i.api.recipes import StateValue
 from i2i.config import RunConfig
 from i2i.data.batches import to_device
 from i2i.data.checks.value_ranges import with_ranges
@@ -22,14 +23,23 @@ from i2i.engine.device.networks import move_to_device, recipe_networks
 from i2i.engine.health import Health
 from i2i.engine.health.observer import observed_translators
 from i2i.engine.optim import phase_optimizers
+from i2i.engine.recipe_state import set_state
 from i2i.engine.state import Batch, DataSpec, Training
 from i2i.errors import ConfigError, PluginError, attributed_to
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder, build_recipe, image_size
 
 
-def open_training(config: RunConfig, plugins: Plugins, fabric: Fabric) -> tuple[Training, Data]:
+def open_training(
+    config: RunConfig, plugins: Plugins, fabric: Fabric, state: Mapping[str, StateValue] | None = None
+) -> tuple[Training, Data]:
     """Opens the data and builds the training at step 0.
+
+    Args:
+        config: the resolved configuration.
+        plugins: where components are looked up.
+        fabric: this process.
+        state: what the recipe's networks may depend on: its `Recipe.state` of a checkpoint.
 
     Raises:
         ConfigError: options do not fit each other, the images or the number of processes.
@@ -49,13 +59,19 @@ def open_training(config: RunConfig, plugins: Plugins, fabric: Fabric) -> tuple[
         takes_labels=recipe.takes_labels,
     )
     config = replace(config, data=with_ranges(config.data, data.values))
-    training = build_training(config, plugins, data, fabric)
+    training = build_training(config, plugins, data, fabric, state)
     check_targets(training, data)
     return training, data
 
 
-def build_training(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabric) -> Training:
-    """Builds networks and optimisers for a run at step 0.
+def build_training(
+    config: RunConfig,
+    plugins: Plugins,
+    data: Data,
+    fabric: Fabric,
+    state: Mapping[str, StateValue] | None = None,
+) -> Training:
+    """Builds networks and optimisers for a run at step 0; see `open_training`.
 
     Raises:
         ConfigError: options do not fit each other or the images.
@@ -64,6 +80,7 @@ def build_training(config: RunConfig, plugins: Plugins, data: Data, fabric: Fabr
     dtype = compute_dtype(config.engine, fabric.device)
     exact = torch.float64 if dtype == torch.float64 else torch.float32
     recipe = build_recipe(plugins, config.recipe, config.options)
+    set_state(recipe, state or {}, fabric.device)
     sample = to_device(data.sample(), torch.device("cpu"))
     owner = plugins.full_name("recipe", config.recipe)
     builder = Builder(plugins, image_size(sample, config.data.size), data.labels)

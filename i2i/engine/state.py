@@ -23,6 +23,7 @@ from i2i.engine.device.networks import average_gradients
 from i2i.engine.health import Health
 from i2i.engine.health.finite import divergence_error, fetch_numbers, gradient_norm, weights_probe
 from i2i.engine.optim import PhaseOptimizer, rate_factor
+from i2i.engine.recipe_state import checked_state
 from i2i.errors import PluginError
 from i2i.images import ValueRange
 from i2i.kinds import ValueKind
@@ -162,6 +163,8 @@ class Training:
         found, finite = fetch_numbers(figures, observation.figures, world=self.context.world)
         if not finite:
             raise divergence_error(self.step + 1, found, batches, self.modules)
+        if unchecked:
+            checked_state(self.recipe, self.owner)
         self.step += 1
         for name, average in self.averages.items():
             average.update_parameters(self.modules[name])

@@ -117,11 +117,14 @@ class Trainer:
     def __init__(self, config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder) -> None:
         self.begin = time.monotonic()
         self.plugins, self.fabric, self.run = plugins, fabric, run
-        self.training, self.data = open_training(config, plugins, fabric)
+        found, self.damaged = checkpoints.load_newest(run.checkpoints)
+        if found is None and self.damaged:
+            raise RunError(f"{run.path}: no whole checkpoint is left; {self.damaged[0]}")
+        self.training, self.data = open_training(config, plugins, fabric, found.recipe if found else None)
         self.stop = StopRequest(fabric, self.begin + 3600 * (config.train.max_hours or math.inf))
         self.validation = Validation(self.data, config, plugins, fabric.device, should_stop=self.stop.signalled)
         self.facts = run_facts(self.training, fabric)
-        self.metrics, self.damaged = self._resume()
+        self.metrics = self._go_on_from(found)
         self.first_step = self.training.step
         self.start_lines = _start_from_other_run(self.training)
         self.reporter = Reporter(self.training.steps, self.first_step, enabled=fabric.is_global_zero)
@@ -199,15 +202,13 @@ class Trainer:
         restore(self.training, to_checkpoint(new, {}))
         _start_from_other_run(self.training)
 
-    def _resume(self) -> tuple[dict[str, float], list[str]]:
-        """Goes on from the newest whole checkpoint, if any; returns its validation, and what was damaged."""
-        found, damaged = checkpoints.load_newest(self.run.checkpoints)
-        if found:
-            restore(self.training, found)
-            return found.state["metrics"], damaged
-        if damaged:
-            raise RunError(f"{self.run.path}: no whole checkpoint is left; {damaged[0]}")
-        return {}, []
+    def _go_on_from(self, found: checkpoints.Checkpoint | None) -> dict[str, float]:
+        """Puts the training back to a checkpoint, if there is one; returns its validation."""
+        if found is None:
+            return {}
+        restore(self.training, found)
+        metrics: dict[str, float] = found.state["metrics"]
+        return metrics
 
     def _say_opening(self) -> None:
         for line in self.damaged:

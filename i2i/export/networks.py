@@ -27,6 +27,7 @@ def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plug
     who = plugins.full_name("recipe", config.recipe)
     build = Builder(plugins, image_size(sample, config.data.size), labels, inference=True)
     recipe = build_recipe(plugins, config.recipe, config.options)
+    recipe.state = dict(checkpoint.recipe)
     with attributed_to(f"{who}, networks"):
         networks = recipe.networks(build, sample)
     for name, network in networks.items():

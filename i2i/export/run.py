@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -102,11 +102,9 @@ def export(
 def _value_facts(translator: Translator, state: Mapping[str, Any]) -> dict[str, str]:
     """The entries on types and ranges of what a translator takes and gives; none for checkpoints that do not know."""
     values: Mapping[str, Any] = state.get("values", {})
-    other = "target" if translator.source == "source" else "source"
-    unnamed = other if other in values and "image" in translator.example else translator.source
     sides: dict[Literal["source", "target"], str] = {
         "source": translator.source,
-        "target": translator.target or unnamed,
+        "target": _output_key(translator, values),
     }
     facts: dict[str, str] = {}
     for side, key in sides.items():
@@ -114,6 +112,13 @@ def _value_facts(translator: Translator, state: Mapping[str, Any]) -> dict[str, 
             bounds = values[key]["bounds"]
             facts |= value_entries(side, values[key]["dtype"], None if bounds is None else tuple(bounds))
     return facts
+
+
+def _output_key(translator: Translator, known: Collection[str]) -> str:
+    """Key of the images that a translator's outputs are like, also where there is no target to compare them with."""
+    other = "target" if translator.source == "source" else "source"
+    unnamed = other if other in known and "image" in translator.example else translator.source
+    return translator.target or unnamed
 
 
 def _refuse_unwritable(folder: Path) -> None:
@@ -132,7 +137,7 @@ def _refuse_unwritable(folder: Path) -> None:
 
 def _band_facts(translator: Translator, bands: Mapping[str, Mapping[str, Any]], config: RunConfig) -> dict[str, str]:
     """The metadata about bands; of a run that began before there were any, none."""
-    of_input, of_output = bands.get(translator.source, {}), bands.get(translator.target or "", {})
+    of_input, of_output = bands.get(translator.source, {}), bands.get(_output_key(translator, bands), {})
     return band_entries(
         bands_of=of_input.get("of", 0),
         bands=of_input.get("chosen", ()),

@@ -5,6 +5,7 @@ Full scale is 255 for uint8, 65535 for uint16 and 1.0 for float32.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import cv2
@@ -17,6 +18,11 @@ AlphaRule = Literal["keep", "drop", "white", "black"]
 """What becomes of alpha: kept apart, left out without a blend, or the image blended over white or black."""
 
 FULL_SCALE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
+
+
+def has_channels_first(shape: Sequence[int]) -> bool:
+    """Whether an array of that shape is taken for ``(C, H, W)``: no picture has 4 rows at most and 8 bands or more."""
+    return len(shape) == 3 and 0 < shape[0] <= 4 and min(shape[1:]) >= 8
 
 
 def to_dtype(pixels: np.ndarray, dtype: DTypeLike) -> np.ndarray:

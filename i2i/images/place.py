@@ -16,6 +16,8 @@ PIXEL_SCALE, TIE_POINTS, TRANSFORMATION, KEYS, RPC = 33550, 33922, 34264, 34735,
 """Numbers of the tags that say which pixel lies where, of the GeoTIFF keys, and of rational polynomials."""
 GEO = (PIXEL_SCALE, TIE_POINTS, TRANSFORMATION, KEYS, 34736, 34737, 42112, 42113, RPC)
 """Numbers of the tags about the place on the earth, and of GDAL's."""
+_COUNTS = {PIXEL_SCALE: 3, TIE_POINTS: 6, TRANSFORMATION: 16}
+"""How many numbers such a tag has; of tie points a multiple."""
 _RASTER_TYPE, _IS_POINT = 1025, 2  # GeoTIFF's key and its value where places are those of pixel centres
 
 Values = tuple[int | float, ...] | bytes
@@ -65,7 +67,7 @@ class Place:
         """The tags for an image that is that many times as large, and shows the same.
 
         Tags that do not hold for it are left out: of a turned picture those about places, of a larger one rational
-        polynomials.
+        polynomials, and places that are not the numbers that GeoTIFF asks for.
         """
         kept = {number: tag for number, tag in self.tags.items() if not (self.turned and number in GEO)}
         if self.orientation > 4 and 282 in kept and 283 in kept:
@@ -75,9 +77,12 @@ class Place:
         kept.pop(RPC, None)
         changes = {PIXEL_SCALE: _smaller_pixels, TIE_POINTS: _moved_points, TRANSFORMATION: _composed}
         for number, change in changes.items():
-            if number in kept:
-                values = np.asarray(kept[number].values, np.float64)
-                kept[number] = StoredTag(12, tuple(change(values, scale, self._is_point).ravel().tolist()))
+            values = kept[number].values if number in kept else b""
+            if not isinstance(values, bytes) and len(values) >= _COUNTS[number] and len(values) % _COUNTS[number] == 0:
+                changed = change(np.asarray(values, np.float64), scale, self._is_point)
+                kept[number] = StoredTag(12, tuple(changed.ravel().tolist()))
+            else:
+                kept.pop(number, None)
         for number in (282, 283):
             if number in kept and len(kept[number].values) == 2:
                 above, below = kept[number].values
@@ -94,20 +99,18 @@ class Place:
 
 
 def _smaller_pixels(values: np.ndarray, scale: int, is_point: bool) -> np.ndarray:
-    return values / np.array([scale, scale, 1][: len(values)])
+    return values[:3] / np.array([scale, scale, 1])
 
 
 def _moved_points(values: np.ndarray, scale: int, is_point: bool) -> np.ndarray:
     """Tie points (column, row, layer, x, y, z): corner (c, r) becomes (s c, s r); a centre lies (s - 1) / 2 further."""
-    points = values[: len(values) // 6 * 6].reshape(-1, 6).copy()
+    points = values.reshape(-1, 6).copy()
     points[:, :2] = points[:, :2] * scale + _shift(scale, is_point)
     return points
 
 
 def _composed(values: np.ndarray, scale: int, is_point: bool) -> np.ndarray:
     """The matrix from columns and rows of the larger image to places: first to those of the smaller one."""
-    if values.size != 16:
-        return values
     smaller = np.diag([1 / scale, 1 / scale, 1, 1])
     smaller[:2, 3] = -_shift(scale, is_point) / scale
     return values.reshape(4, 4) @ smaller

@@ -1,10 +1,11 @@
 """Checkpoints: folders that are complete or not there at all, and that can run no code when they are loaded.
 
-``networks.safetensors`` and ``ema.safetensors`` hold state dicts, each key behind its network's name. ``training.pt``
-has optimisers and image pools and is loaded with ``weights_only=True``. ``state.json`` has the step and the
-configuration, ``SHA256SUMS`` the digest of each of these files. Everything is written under a temporary name, synced to
-the disk and renamed; nothing is removed before what replaces it is safe. torch is imported where tensors are read or
-written.
+``networks.safetensors`` and ``ema.safetensors`` hold state dicts, each key behind its network's name.
+``recipe.safetensors`` holds the tensors of `i2i.Recipe.state`, if there are any. ``training.pt`` has optimisers and
+image pools and is loaded with ``weights_only=True``. ``state.json`` has the step, the configuration and the other
+values of `i2i.Recipe.state`, ``SHA256SUMS`` the digest of each of these files. Everything is written under a temporary
+name, synced to the disk and renamed; nothing is removed before what replaces it is safe. torch is imported where
+tensors are read or written.
 """
 
 from __future__ import annotations
@@ -27,10 +28,13 @@ from i2i.runs.disk import cannot_write
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from i2i.api.recipes import StateValue
+
     StateDicts = dict[str, dict[str, Tensor]]
 
 FORMAT = 2
-NETWORKS, EMA, TRAINING, STATE = "networks.safetensors", "ema.safetensors", "training.pt", "state.json"
+NETWORKS, EMA, RECIPE = "networks.safetensors", "ema.safetensors", "recipe.safetensors"
+TRAINING, STATE = "training.pt", "state.json"
 
 
 class DamagedError(RunError):
@@ -48,6 +52,7 @@ class Checkpoint:
         training: optimisers and image pools: tensors and plain values only.
         state: JSON values: configuration, sample shapes, versions, validation metrics, and a ``score`` that is higher
             for a better checkpoint.
+        recipe: what the recipe keeps in its `state`.
     """
 
     step: int
@@ -55,6 +60,7 @@ class Checkpoint:
     ema: StateDicts = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, StateValue] = field(default_factory=dict)
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> Path:
@@ -84,7 +90,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
 
 def size_of(checkpoint: Checkpoint) -> int:
     """Bytes that a checkpoint's tensors take on the disk; what is beside them is small."""
-    tensors = _tensors([checkpoint.networks, checkpoint.ema, checkpoint.training])
+    tensors = _tensors([checkpoint.networks, checkpoint.ema, checkpoint.training, checkpoint.recipe])
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
@@ -113,6 +119,7 @@ def load(path: Path, *, training: bool = True) -> Checkpoint:
             networks=_nested(load_file(path / NETWORKS)),
             ema=_nested(load_file(path / EMA)) if EMA in digests else {},
             training=torch.load(path / TRAINING, map_location="cpu", weights_only=True) if training else {},
+            recipe=state.get("recipe_state", {}) | (load_file(path / RECIPE) if RECIPE in digests else {}),
             state=state,
         )
     except RunError:
@@ -227,7 +234,12 @@ def _write(folder: Path, checkpoint: Checkpoint) -> None:
     if checkpoint.ema:
         save_file(_flat(checkpoint.ema), folder / EMA)
     torch.save(checkpoint.training, folder / TRAINING)
-    state = checkpoint.state | {"format": FORMAT, "step": checkpoint.step}
+    kept = checkpoint.recipe
+    tensors = {name: _copied(value) for name, value in kept.items() if isinstance(value, torch.Tensor)}
+    if tensors:
+        save_file(tensors, folder / RECIPE)
+    values = {name: value for name, value in kept.items() if name not in tensors}
+    state = checkpoint.state | {"recipe_state": values, "format": FORMAT, "step": checkpoint.step}
     (folder / STATE).write_text(json.dumps(state, indent=2), encoding="utf-8")
     for path in folder.glob("*.safetensors"):  # safetensors lets only the owner read them, whatever the umask says
         shutil.copymode(folder / STATE, path)
@@ -249,12 +261,12 @@ def _digests(path: Path) -> dict[str, str]:
 
 
 def _flat(states: StateDicts) -> dict[str, Tensor]:
-    # a copy each: safetensors refuses tensors that share memory, as tied weights do
-    return {
-        f"{name}/{key}": tensor.detach().to("cpu", copy=True).contiguous()
-        for name, state in states.items()
-        for key, tensor in state.items()
-    }
+    return {f"{name}/{key}": _copied(tensor) for name, state in states.items() for key, tensor in state.items()}
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    """A copy in main memory, for safetensors refuses tensors that share memory, as tied weights do."""
+    return tensor.detach().to("cpu", copy=True).contiguous()
 
 
 def _nested(flat: Mapping[str, Tensor]) -> StateDicts:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from i2i.errors import ModelError
-from i2i.kinds import ValueKind
+from i2i.kinds import ValueKind, is_range
 
 ValueType = Literal["uint8", "float32"]
 """Type of a model's input and output images: uint8, or float32 in [0, 1]."""
@@ -206,7 +206,7 @@ def _bounds(raw: Mapping[str, str], key: str) -> Bounds | None:
         low, high = map(float, json.loads(raw[key]))
     except (ValueError, TypeError, RecursionError, OverflowError):
         low = high = math.nan
-    if not (low < high and math.isfinite(high - low)):
+    if not is_range(low, high):
         raise ModelError(f"its metadata are damaged: i2i.{key} is {raw[key][:40]!r}, not two numbers in order")
     return low, high
 

@@ -24,7 +24,16 @@ from i2i.images import (
     to_channels,
     to_dtype,
 )
-from i2i.images.pixels import AlphaRule, apply_alpha, band_count, every_channel, label_map, split_alpha, with_alpha
+from i2i.images.pixels import (
+    AlphaRule,
+    apply_alpha,
+    band_count,
+    every_channel,
+    has_channels_first,
+    label_map,
+    split_alpha,
+    with_alpha,
+)
 from i2i.runtime.metadata import Metadata
 from i2i.runtime.network import ExportedNetwork
 
@@ -89,8 +98,8 @@ def _checked(image: np.ndarray, *, any_range: bool) -> np.ndarray:
     if image.dtype.kind != "f" and image.dtype.name not in ("uint8", "uint16"):
         wanted = "uint8, uint16, or floats in [0, 1]"
         raise FileError(ErrorKind.UNSUPPORTED, f"the array of an image has the type {wanted}, not {image.dtype}")
-    if image.ndim not in (2, 3) or not image.size:
-        raise FileError(ErrorKind.NOT_AN_IMAGE, f"an array of shape {image.shape} is no image")
+    if image.ndim not in (2, 3) or not image.size or has_channels_first(image.shape):
+        raise FileError(ErrorKind.NOT_AN_IMAGE, f"an array of shape {image.shape} is no image (H, W) or (H, W, C)")
     if image.dtype.kind == "f":
         refuse_range(image, any_range=any_range)
     image = image.astype(np.float32 if image.dtype.kind == "f" else image.dtype.newbyteorder("="), copy=False)

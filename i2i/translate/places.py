@@ -32,8 +32,11 @@ def kept_tags(
     tags, notes = place.of_larger(scale), []
     if geo and place.turned:
         notes.append("its GeoTIFF tags are not kept, as the picture was turned upright")
-    elif RPC in place.tags and RPC not in tags:
-        notes.append("its rational polynomials (tag 50844) are not kept, as the result is larger")
+    else:
+        lost = [number for number in place.tags if number in GEO and number not in tags]
+        if RPC in lost:
+            notes.append("its rational polynomials (tag 50844) are not kept, as the result is larger")
+        notes += [f"its tag {one} is not kept, as it has not the numbers of GeoTIFF" for one in lost if one != RPC]
     if place.description is not None and same_pixels and not place.turned:
         tags[_DESCRIPTION] = place.description
     elif author:

@@ -197,3 +197,12 @@ def test_photographs_and_tiny_images_are_no_label_maps(tmp_path):
         save(tmp_path / f"A/{seed}.png", np.uint8(shades + seed))
         save(tmp_path / f"B/{seed}.png", noise(50, 37, 3, seed=seed))
     assert not checked(tmp_path)
+
+
+def test_the_palette_is_looked_for_in_the_first_source_that_can_be_read(plugins, tmp_path):
+    root = pairs(tmp_path)
+    whole = (root / "A/0.png").read_bytes()
+    (root / "A/0.png").write_bytes(whole[: len(whole) // 2])
+    data = opened(root, plugins, takes_labels=True)
+    assert data.kinds == {"source": "labels"}
+    assert len(data.problems) == 1

@@ -264,3 +264,10 @@ def test_a_range_that_is_none_is_refused_in_one_line(tmp_path, text):
     done = checked(tmp_path, f"data.source_range={text}")
     assert isinstance(done.exception, ConfigError)
     assert "LOW..HIGH such as 500..10000" in str(done.exception)
+
+
+@pytest.mark.parametrize("text", ["16777216..16777217", "1e39..2e39", "5..5", "9..1"])
+def test_a_range_whose_ends_are_equal_in_float32_is_refused(cli, text):
+    done = cli("config", "pix2pix", "--set", f"data.source_range={text}")
+    assert done.returncode == 2
+    assert "two numbers LOW..HIGH" in done.stderr

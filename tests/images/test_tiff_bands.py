@@ -200,3 +200,24 @@ def test_bands_are_not_converted_to_other_numbers_of_channels(tmp_path, bands, a
         read_image(path, channels=asked)
     assert caught.value.kind is ErrorKind.CHANNELS
     assert read_image(path, channels=bands).pixels.shape == (*SHAPE, bands)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("extra", [(2,), (0,), (0, 2)])
+def test_only_colours_are_inverted_where_white_is_zero(tmp_path, dtype, extra):
+    array, path = values(1 + len(extra), dtype), tmp_path / "a.tif"
+    tifffile.imwrite(path, array, photometric="miniswhite", planarconfig="contig", extrasamples=extra)
+    picture = read_image(path)
+    expected = np.dstack([np.iinfo(dtype).max - array[..., :1], array[..., 1:]])
+    if 2 in extra:
+        assert np.array_equal(picture.alpha, expected[..., -1])
+        expected = expected[..., :-1]
+    assert np.array_equal(picture.pixels, expected)
+
+
+def test_a_spot_colour_beside_cmyk_is_refused(tmp_path):
+    array, path = values(5, np.uint8), tmp_path / "a.tif"
+    tifffile.imwrite(path, array, photometric="separated", planarconfig="contig", extrasamples=(0,))
+    with pytest.raises(DataError, match="TIFF with 5 channels of 8 bits") as caught:
+        read_image(path)
+    assert caught.value.kind is ErrorKind.UNSUPPORTED

@@ -115,3 +115,16 @@ def test_a_file_without_any_of_it_gets_none(model, tmp_path):
     result = translated(model("double"), tmp_path / "a.tif", tmp_path / "out")
     assert not result.note
     assert not tags_of(result.output).keys() & {270, 282, 283, 296, 33550, 33922, 34735}
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [(33550, 12, 4, (*SCALE, 1.0)), (33550, 2, 4, b"ten\0"), (33922, 2, 4, b"far\0"), (34264, 12, 3, SCALE)],
+    ids=["four numbers", "text", "points as text", "a part of a matrix"],
+)
+def test_a_place_that_is_none_is_left_out_with_a_note(model, tmp_path, tag):
+    source = picture(tmp_path / "a.tif", [tag])
+    result = translated(model("double"), source, tmp_path / "out")
+    assert tag[0] not in tags_of(result.output)
+    assert f"its tag {tag[0]} is not kept, as it has not the numbers of GeoTIFF" in result.note
+    assert not translated(model("invert"), source, tmp_path / "same").note  # it is as it was

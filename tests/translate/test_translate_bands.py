@@ -154,3 +154,21 @@ def test_training_chooses_bands_and_the_model_keeps_the_choice(cli, tmp_path, ru
     assert read_image(results["five.tif"]["output"]).alpha is None
     assert "4 bands; the model takes 3; or 5, of which it takes 4, 2, 1" in results["four.tif"]["reason"]
     assert results["example-1.png"]["status"] == "written"
+
+
+def test_four_bands_do_not_become_a_picture_with_alpha(tmp_path, monkeypatch, cli):
+    model = band_model(tmp_path, monkeypatch, 4, bands_of=4, gives_bands=True)
+    source = written(tmp_path / "in.tif", values(20, 31, 4))
+    done = cli("translate", model, source, "-o", tmp_path / "out.png")
+    assert done.returncode == 2
+    assert ".png cannot hold the result, 4 bands of 16 bits" in done.stderr
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_all_frames_and_a_model_of_stacked_pages_exclude_each_other(tmp_path, monkeypatch, cli):
+    model = band_model(tmp_path, monkeypatch, 3, bands_of=3, pages="stack")
+    source = written(tmp_path / "in.tif", values(20, 31, 3))
+    done = cli("translate", model, source, "-o", tmp_path / "out", "--frames", "all")
+    assert done.returncode == 2
+    assert "the model takes all pages of a file as one image: leave out --frames all" in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -120,6 +120,8 @@ SORTS = {
     "npz": (archive("npz"), "an npz archive: save each array as a file"),
     "mp4": (b"\0\0\0\x20ftypisom\0\0\2\0", "a video: i2i takes images; write its frames as images first"),
     "mov": (b"\0\0\0\x14ftypqt  \0\0\0\0", "a video"),
+    "mov without a brand": (b"\0\0\0\x08wide\0\0\1\0mdat", "a video"),
+    "cr3": (b"\0\0\0\x18ftypcrx \0\0\0\1", "a raw photo, which i2i does not read"),
     "mkv": (b"\x1a\x45\xdf\xa3\x01\0", "a video"),
     "avi": (b"RIFF\x10\0\0\0AVI LIST", "a video"),
     "heic": (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC image, which i2i does not read: convert it to PNG or TIFF"),
@@ -227,3 +229,22 @@ def test_a_translator_of_a_one_way_model_is_to_be_left_out(tmp_path):
         with pytest.raises(ModelError, match="has one translator, 'default', and no 'AtoB'; leave the translator out"):
             load(place, translator="AtoB", device="cpu")
     assert load(path, translator="default", device="cpu").recipe == "test"
+
+
+@pytest.mark.parametrize("data", [b"\0\0\2\0\0\0\0\0\0\0\0\0\x10\0\x10\0", b"Buy free stuff"], ids=["tga", "text"])
+def test_what_only_looks_alike_gets_no_sort(tmp_path, data):
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(DataError) as caught:
+        read_image(tmp_path / "a.png")
+    assert "but a" not in caught.value.reason
+
+
+def test_a_home_folder_that_nobody_has_is_a_folder_that_is_not_there(cli, tmp_path):
+    for words in (["data", "check", "~nosuchuser/x"], ["train", "pix2pix", "--data", "~nosuchuser/x"]):
+        done = cli(*words, cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr == "i2i: error: ~nosuchuser/x: no such folder (data.root)\n"
+    done = cli("train", "pix2pix", "--from", "~nosuchuser/x", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "~nosuchuser/x" in done.stderr
+    assert "unexpected" not in done.stderr

@@ -28,6 +28,8 @@ from i2i.plugins import Plugins
 
 MAX_DRAWN = 8
 """Samples of a split that are checked if they are drawn by code, and so all alike."""
+_TRIED = 16
+"""Samples in which a source that can be read is looked for, to see whether it has a palette."""
 MIN_CHECKED = 100
 """Samples of a split that are checked however small its share is, unless fewer are asked for."""
 MIN_PER_CLASS = 100
@@ -182,12 +184,15 @@ def _find_labels(splits: Sequence[Split], config: DataConfig, requirements: Requ
     """Where the recipe takes labels and nothing says what sources are: a first one with a palette makes them labels."""
     key = "source" if config.direction == "AtoB" else "target"
     train = splits[0].dataset
-    if not requirements.takes_labels or key in train.kinds or not splits[0].indices:
+    if not requirements.takes_labels or key in train.kinds:
         return
-    with train.reader.recording() as reads, suppress(DataError), attributed_to(train.full_name):
-        train.look(splits[0].indices[0])
-    files = [read.path for read in reads if read.keys == (key,)]
-    if files and any(read_image(file).indices is not None for file in files):
+    files: list[Path] = []
+    for index in splits[0].indices[:_TRIED]:
+        with train.reader.recording() as reads, suppress(DataError), attributed_to(train.full_name):
+            train.look(index)
+        if files := [read.path for read in reads if read.keys == (key,) and not read.problem]:
+            break
+    if any(read_image(file, any_range=True).indices is not None for file in files):
         for split in splits:
             split.dataset.kinds[key] = "labels"
             split.dataset.reader.kinds = split.dataset.kinds

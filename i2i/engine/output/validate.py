@@ -46,7 +46,7 @@ class Validation:
         *,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.values = data.values
+        self.values, self.bands = data.values, data.bands
         self.samples, self.count, self.device = data.val, min(config.train.val_images, len(data.val)), device
         builder = Builder(plugins, (0, 0))
         self.metrics = {metric.name: builder.metric(metric, scale=config.data.scale) for metric in config.train.metrics}
@@ -137,7 +137,8 @@ def save_examples(folder: Path, validation: Validation, translators: Mapping[str
         ending = ".tif" if values.dtype == "float32" else ".png"
         with writing(folder):
             folder.mkdir(exist_ok=True)
-            is_bands = pixels.shape[2] not in (1, 3)  # which PNG cannot hold
+            rule = validation.bands.get(translator.source)
+            is_bands = rule is not None and rule.of > 0 and pixels.shape[2] not in (1, 3)  # PNG makes alpha of the last
             place = folder / f"example-{number + 1}{'.tif' if is_bands else ending}"
             write_pixels(place, pixels, Extras(bands=is_bands))
 

@@ -12,10 +12,9 @@ import numpy as np
 from i2i.errors import ErrorKind, FileError
 from i2i.images.formats.format import Encoder, Extras, Format, Frame, Limits, OpenedImage
 from i2i.images.formats.limits import refuse_size
+from i2i.images.pixels import has_channels_first
 
 _MAX_HEADER_BYTES = 10_000  # numpy refuses more, but reads it first
-
-_MAX_CHANNELS_FIRST = 4  # more are read where a side has as many pixels: (3, 256, 256) has its channels first
 
 
 def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
@@ -43,7 +42,7 @@ def _header(file: BinaryIO) -> tuple[tuple[int, int, int], np.dtype]:
         shape, _, dtype = read(file)
     except (ValueError, SyntaxError, TokenError):
         raise FileError(ErrorKind.DAMAGED, "damaged: the header of the npy file") from None
-    if len(shape) not in (2, 3) or min(shape) < 1 or (*shape, 1)[2] > max(_MAX_CHANNELS_FIRST, *shape[:2]):
+    if len(shape) not in (2, 3) or min(shape) < 1 or has_channels_first(shape):
         raise FileError(ErrorKind.CHANNELS, f"an array of shape {shape} is no image (H, W, C)")
     if dtype.str[1:] not in ("u1", "u2", "f2", "f4", "f8"):
         raise FileError(ErrorKind.NOT_AN_IMAGE, f"an array of type {dtype} is no image; uint8, uint16 and floats are")

@@ -24,6 +24,7 @@ from i2i.engine import train as run_engine
 from i2i.engine.setup import open_training
 from i2i.engine.state import Batch, Training
 from i2i.engine.step_batches import step_batches
+from i2i.runs import checkpoint as checkpoints
 from i2i.runs.folder import open_run
 from i2i.testing.processes import final_state, train_in_processes
 from i2i.testing.subject import Check, Subject, fail, small_options
@@ -96,8 +97,10 @@ def resume(subject: Subject) -> None:
         if different:
             fail(
                 f"{different[0]} differs after a resume: draw random numbers from ctx or torch, and keep no state "
-                "outside of networks, pools and ctx.step"
+                "outside of networks, pools, self.state and ctx.step"
             )
+    if _kept(whole.run / last) != _kept(halved / last):
+        fail("self.state differs after a resume: let it follow from what it was before, from ctx and from the batch")
     states = [torch.load(run / last / "training.pt", weights_only=True) for run in (whole.run, halved)]
     leaves = [tree_leaves(state) for state in states]
     if len(leaves[0]) != len(leaves[1]) or not all(map(_equal, *leaves)):
@@ -162,6 +165,12 @@ def _translated(model: Any, size: tuple[int, int], label: Any) -> np.ndarray:
     if result.shape[:2] != expected:
         fail(f"an image of {size} became {result.shape[:2]} and should be {expected}")
     return result
+
+
+def _kept(checkpoint: Path) -> dict[str, Any]:
+    """What a checkpoint has of `Recipe.state`, in a form that can be compared."""
+    kept = checkpoints.load(checkpoint, training=False).recipe
+    return {name: value.tolist() if isinstance(value, Tensor) else value for name, value in kept.items()}
 
 
 def _described(recipe: Any) -> str:

@@ -86,6 +86,8 @@ def translate_folder(
     network = model.network
     network.check_command("translate")
     network.label_index(label)
+    if frames == "all" and network.info.pages == "stack":
+        raise UserError("the model takes all pages of a file as one image: leave out --frames all")
     items = _paths(inputs)
     tiling = Tiling(network.interruptible(), tile)
     existing = existing_rule(overwrite=overwrite, skip_existing=skip_existing)

@@ -1,10 +1,9 @@
 """Names of outputs: two for each input, settled before any file is read, and no two alike.
 
 The first keeps the input's ending, for results that its format can hold; the second ends in ``.png``, or as
-`OutputPixels.safe_ending` says. That both are
-reserved makes a name independent of what is in the files, so that a job can be continued. Where two inputs want one
-name, the ending of one goes into its name: ``a.gif`` beside ``a.png`` becomes ``a_gif.png``. Who gets it depends on the
-names alone, not on the order of the inputs.
+`OutputPixels.safe_ending` says. That both are reserved makes a name independent of what is in the files, so that a job
+can be continued. Where two inputs want one name, the ending of one goes into its name: ``a.gif`` beside ``a.png``
+becomes ``a_gif.png``. Who gets it depends on the names alone, not on the order of the inputs.
 """
 
 from __future__ import annotations

@@ -24,22 +24,25 @@ class OutputPixels:
     """What the formats of outputs must be able to hold.
 
     Attributes:
-        channels: number of channels; of four bands without alpha 5, which the same formats hold.
+        channels: number of channels.
         exact: whether the values are floats in units of their own, which no integers can hold.
+        bands: whether the channels are bands, so that the last of four is not alpha.
     """
 
     channels: int
     exact: bool = False
+    bands: bool = False
 
     @classmethod
     def of_model(cls, info: Metadata) -> OutputPixels:
         """Those of the images that a model gives."""
-        four = info.channels_out == 4 and info.gives_bands
-        return cls(5 if four else info.channels_out, exact=info.target_type == "float32" and not info.keeps_type)
+        exact = info.target_type == "float32" and not info.keeps_type
+        return cls(info.channels_out, exact, bands=info.gives_bands)
 
     def held_by(self, name: str, dtype: DTypeLike = np.uint8) -> bool:
         """Whether a file of that name can hold them, as `dtype` where they are not exact."""
-        return can_hold(name, self.channels, np.float32 if self.exact else dtype, exact=self.exact)
+        channels = 5 if self.bands and self.channels == 4 else self.channels  # what holds five holds four bands, too
+        return can_hold(name, channels, np.float32 if self.exact else dtype, exact=self.exact)
 
     @property
     def safe_ending(self) -> str:
@@ -127,10 +130,10 @@ def refuse_loss(output: Path, image: np.ndarray, pixels: OutputPixels) -> None:
     """
     if pixels.held_by(output.name, image.dtype):
         return
-    what = f"{pixels.channels} channels of {8 * image.itemsize} bits" + (
+    what = f"{pixels.channels} {'bands' if pixels.bands else 'channels'} of {8 * image.itemsize} bits" + (
         " in units of their own" if pixels.exact else ""
     )
-    advice = ", or leave transparency out with --alpha drop" if pixels.channels == 4 else ""
+    advice = ", or leave transparency out with --alpha drop" if pixels.channels == 4 and not pixels.bands else ""
     reason = f"{output.suffix} cannot hold the result, {what}; choose {pixels.safe_ending}{advice}"
     raise FileError(ErrorKind.UNSUPPORTED, reason)
 

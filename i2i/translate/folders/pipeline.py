@@ -104,7 +104,7 @@ class FolderPipeline:
 
     def __init__(self, network: ExportedNetwork, tiling: Tiling, settings: FolderSettings) -> None:
         self.network, self.tiling, self.settings = network, tiling, settings
-        self._exact = OutputPixels.of_model(network.info).exact
+        self._pixels = OutputPixels.of_model(network.info)
         self.budget = MemoryBudget(_MAX_BYTES, _MIN_IMAGES)
         self._stopped = threading.Event()
         self.decoder = Decoder(
@@ -262,7 +262,8 @@ class FolderPipeline:
                     raise FileError(ErrorKind.OUT_OF_RANGE, "the model gave values that are not finite")
                 image = attach_alpha(to_output(image, self.network.info, decoded.dtype), decoded.alpha)
                 output = planned.output_for(image.shape[2], image.dtype, decoded.format, (height, width))
-                refuse_loss(output, image, OutputPixels(image.shape[2], self._exact))
+                bands = self._pixels.bands and decoded.alpha is None
+                refuse_loss(output, image, replace(self._pixels, channels=image.shape[2], bands=bands))
                 self._open_folder(output.parent)
                 same_pixels = decoded.stored == (image.shape, image.dtype)
                 scale, ending = self.network.info.scale, output.suffix.lower()

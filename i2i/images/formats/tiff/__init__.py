@@ -56,6 +56,7 @@ def _is_read_by_values(page: Page) -> bool:
         return True
     colours = page.value(Tag.PHOTOMETRIC, 1)
     usual = page.bands == page.colours and page.alpha in (None, page.samples - 1)
+    usual &= colours != _WHITE_IS_ZERO or page.samples == 1
     signed = page.value(Tag.SAMPLE_FORMAT, 1) == 2
     return page.bits[0] == 8 and colours in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB) and (signed or not usual)
 
@@ -83,8 +84,11 @@ def _refuse_unknown(page: Page) -> None:
             colours in (_BLACK_IS_ZERO, _RGB) or (colours == _WHITE_IS_ZERO and stored.kind == "u")
         )
     else:
-        known = kinds[0] in (1, 4) and (
-            colours != _YCBCR or compression == _JPEG or page.values(Tag.YCBCR_SUBSAMPLING) == [1, 1]
+        more = page.samples > page.colours + (page.alpha is not None)  # such as a spot colour beside CMYK
+        known = (
+            kinds[0] in (1, 4)
+            and not more
+            and (colours != _YCBCR or compression == _JPEG or page.values(Tag.YCBCR_SUBSAMPLING) == [1, 1])
         )
     if not known:
         raise FileError(

@@ -56,7 +56,7 @@ def stored_pixels(page: Page) -> np.ndarray:
     pixels = planes[0] if len(planes) == 1 else np.dstack(planes)
     pixels = _in_type(pixels[: page.height, : page.width], read_type(page))
     if page.value(Tag.PHOTOMETRIC, 1) == 0:  # white is zero
-        pixels = np.iinfo(pixels.dtype).max - pixels
+        pixels[..., : page.colours] = np.iinfo(pixels.dtype).max - pixels[..., : page.colours]
     return orient(_alpha_last(pixels, page), page.value(Tag.ORIENTATION, 1))
 
 
