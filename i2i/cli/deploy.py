@@ -36,13 +36,19 @@ def export(
 
 
 def translate(
-    model: Annotated[Path, typer.Argument(help="An .onnx file or a run folder.", show_default=False)],
+    model: Annotated[str, typer.Argument(help="An .onnx file or a run folder.", metavar="PATH", show_default=False)],
     inputs: Annotated[
         list[str], typer.Argument(help="Images, folders, or patterns.", metavar="INPUT...", show_default=False)
     ],
     out: Annotated[
-        Path,
-        typer.Option("-o", "--out", help="Folder for the results; for one image, also a file.", show_default=False),
+        str,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Folder for the results; for one image, also a file.",
+            metavar="PATH",
+            show_default=False,
+        ),
     ],
     translator: Translator = None,
     label: Annotated[str | None, typer.Option(help="Target label, where the model has labels.")] = None,

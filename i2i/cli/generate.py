@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def generate(
-    model: Annotated[Path, typer.Argument(help="An .onnx file or a run folder.", show_default=False)],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the images.", show_default=False)],
+    model: Annotated[str, typer.Argument(help="An .onnx file or a run folder.", metavar="PATH", show_default=False)],
+    out: Annotated[str, typer.Option("-o", "--out", help="Folder for the images.", metavar="PATH", show_default=False)],
     translator: Translator = None,
     label: Annotated[
         list[str] | None, typer.Option(help="What to draw, by name or number; may be repeated. By default every label.")

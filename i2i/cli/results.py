@@ -99,7 +99,7 @@ class ProgressReport(Generic[R]):
 
 
 def report_all(
-    report: ProgressReport[R], results: Iterable[R], total: int, out: Path, *, wording: tuple[str, str]
+    report: ProgressReport[R], results: Iterable[R], total: int, out: str, *, wording: tuple[str, str]
 ) -> None:
     """Iterates over the results and reports them; prints the summary also if an error or a signal ends the work.
 
@@ -122,7 +122,7 @@ def report_all(
             report.add(result)
         complete = True
     finally:
-        report.finish(out, complete=complete)
+        report.finish(Path(out), complete=complete)
     failed = report.counts["failed"]
     if failed and failed == sum(report.counts.values()):
         raise UserError(f"none of {failed} images could be {done}, see the reasons above")

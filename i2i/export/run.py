@@ -91,8 +91,9 @@ def export(
         file = target or folder.model(name)
         facts = {"recipe": config.recipe, "translator": name, "config_digest": config.digest()}
         facts |= _value_facts(one, found.state) | _band_facts(one, found.state.get("bands", {}), config)
-        if kind := found.state.get("kinds", {}).get(one.source):  # older runs have pictures only
-            facts["source_kind"] = kind
+        kinds = found.state.get("kinds", {})  # older runs have pictures only
+        sides = {"source_kind": one.source, "target_kind": _output_key(one, found.state["sample"])}
+        facts |= {side: kinds[key] for side, key in sides.items() if key in kinds}
         with attributed_to(f"{plugins.full_name('recipe', config.recipe)}, translator '{name}'"):
             difference = write_onnx(file, one, found.state["value_type"], facts)
         exported.append(Exported(file, name, found.step, difference, tuple(one.example), tuple(one.labels)))

@@ -14,7 +14,9 @@ RESOLUTION = (282, 283, 296)
 """Numbers of the tags of the resolution: pixels across and down a unit, and which unit."""
 PIXEL_SCALE, TIE_POINTS, TRANSFORMATION, KEYS, RPC = 33550, 33922, 34264, 34735, 50844
 """Numbers of the tags that say which pixel lies where, of the GeoTIFF keys, and of rational polynomials."""
-GEO = (PIXEL_SCALE, TIE_POINTS, TRANSFORMATION, KEYS, 34736, 34737, 42112, 42113, RPC)
+VALUES = (42112, 42113)
+"""Numbers of GDAL's tags about what the values mean: its metadata, such as scale and unit, and the no-data value."""
+GEO = (PIXEL_SCALE, TIE_POINTS, TRANSFORMATION, KEYS, 34736, 34737, *VALUES, RPC)
 """Numbers of the tags about the place on the earth, and of GDAL's."""
 _COUNTS = {PIXEL_SCALE: 3, TIE_POINTS: 6, TRANSFORMATION: 16}
 """How many numbers such a tag has; of tie points a multiple."""

@@ -50,6 +50,7 @@ class Metadata:
         pages: which pages of a file it was trained on; ``stack``: all as bands of one image.
         source_kind: what the values of its input images stand for; of ``labels``, palette images are taken by their
             numbers, not by their colours.
+        target_kind: what the values of its output images stand for.
         labels: names of the labels, in the order of their numbers.
         receptive_field: side in pixels of the square that one output pixel depends on; None: the whole image, or
             unknown.
@@ -76,6 +77,7 @@ class Metadata:
     gives_bands: bool = False
     pages: PagesRule = "first"
     source_kind: ValueKind = "image"
+    target_kind: ValueKind = "image"
     labels: tuple[str, ...] = ()
     receptive_field: int | None = None
     global_statistics: bool = False
@@ -91,8 +93,15 @@ class Metadata:
 
     @property
     def keeps_type(self) -> bool:
-        """Whether it was trained to give images of the type that it takes, both at full scale."""
-        return self.source_type == self.target_type and self.source_range is None and self.target_range is None
+        """Whether it was trained to give pictures of the type that it takes, both at full scale."""
+        plain = self.source_range is None and self.target_range is None and self.target_kind == "image"
+        return plain and self.source_type == self.target_type
+
+    @property
+    def keeps_units(self) -> bool:
+        """Whether the values that it gives mean the same as those that it takes: pictures, or one range for both."""
+        source, target = (self.source_type, self.source_range), (self.target_type, self.target_range)
+        return self.keeps_type or (source == target and self.source_kind == self.target_kind)
 
 
 def to_entries(metadata: Metadata) -> dict[str, str]:
@@ -113,6 +122,7 @@ def to_entries(metadata: Metadata) -> dict[str, str]:
     entries |= value_entries("target", metadata.target_type, metadata.target_range)
     entries |= band_entries(metadata.bands_of, metadata.bands, metadata.gives_bands, metadata.pages)
     entries |= {"source_kind": metadata.source_kind} if metadata.source_kind != "image" else {}
+    entries |= {"target_kind": metadata.target_kind} if metadata.target_kind != "image" else {}
     if metadata.bytes_per_pixel is not None:
         entries["bytes_per_pixel"] = str(metadata.bytes_per_pixel)
     entries |= {"recipe": metadata.recipe} if metadata.recipe else {}
@@ -170,6 +180,7 @@ def from_entries(entries: Mapping[str, str]) -> Metadata:
         gives_bands=raw.get("gives_bands") == "true",
         pages=_one_of(raw, "pages", PagesRule, "first"),
         source_kind=_one_of(raw, "source_kind", ValueKind, "image"),
+        target_kind=_one_of(raw, "target_kind", ValueKind, "image"),
         labels=_labels(raw.get("labels", "[]")),
         receptive_field=_optional_count(raw, "receptive_field"),
         global_statistics=raw.get("global_statistics") == "true",

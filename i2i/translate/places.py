@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from i2i.images.place import GEO, RPC, Place, StoredTag
+from i2i.images.place import GEO, RPC, VALUES, Place, StoredTag
 
 _DESCRIPTION = 270
 
 
 def kept_tags(
-    place: Place | None, ending: str, scale: int, *, same_pixels: bool
+    place: Place | None, ending: str, scale: int, *, same_pixels: bool, same_units: bool
 ) -> tuple[dict[int, StoredTag], list[str]]:
     """The tags to write with a translation.
 
@@ -17,6 +17,7 @@ def kept_tags(
         ending: of the output, in lower case with its dot.
         scale: how many times larger the output is.
         same_pixels: whether the output has the size, channels and type of the input, which was of one page.
+        same_units: whether the values of the output mean the same as those of the input.
 
     Returns:
         The tags by number, and a note, without the input's name, on each sort of them that is lost.
@@ -29,11 +30,14 @@ def kept_tags(
         sorts = ["GeoTIFF tags"] * geo + ["resolution"] * place.has_resolution
         sorts += [f"{author} description"] * bool(author)
         return {}, [f"its {' and '.join(sorts)} cannot be kept in {ending}"] if sorts else []
-    tags, notes = place.of_larger(scale), []
+    tags, notes = place.of_larger(scale), list[str]()
+    if not same_units and any(number in place.tags for number in VALUES):
+        tags = {number: tag for number, tag in tags.items() if number not in VALUES}
+        notes.append("its GDAL metadata and no-data value are not kept, as the result has other units")
     if geo and place.turned:
         notes.append("its GeoTIFF tags are not kept, as the picture was turned upright")
     else:
-        lost = [number for number in place.tags if number in GEO and number not in tags]
+        lost = [number for number in place.tags if number in GEO and number not in (*tags, *VALUES)]
         if RPC in lost:
             notes.append("its rational polynomials (tag 50844) are not kept, as the result is larger")
         notes += [f"its tag {one} is not kept, as it has not the numbers of GeoTIFF" for one in lost if one != RPC]

@@ -221,3 +221,13 @@ def test_a_spot_colour_beside_cmyk_is_refused(tmp_path):
     with pytest.raises(DataError, match="TIFF with 5 channels of 8 bits") as caught:
         read_image(path)
     assert caught.value.kind is ErrorKind.UNSUPPORTED
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_grey_and_alpha_in_planes_of_their_own_are_read(tmp_path, dtype):
+    array, path = values(2, dtype), tmp_path / "a.tif"
+    planes = array.transpose(2, 0, 1)
+    tifffile.imwrite(path, planes, photometric="minisblack", planarconfig="separate", extrasamples=[2])
+    picture = read_image(path)
+    assert np.array_equal(picture.pixels, array[..., :1])
+    assert np.array_equal(picture.alpha, array[..., 1])

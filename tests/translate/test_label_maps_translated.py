@@ -79,3 +79,18 @@ def test_older_models_and_those_of_pictures_take_colours_as_before(tmp_path):
     with pytest.raises(i2i.ModelError, match=r"i2i\.source_kind is 'classes'"):
         metadata = metadata_of("identity-1", "uint8", []) | {"i2i.source_kind": "classes"}
         i2i.load(make_model(tmp_path / "m.onnx", "identity-1", metadata=metadata), device="cpu")
+
+
+@pytest.mark.parametrize("kind", ["labels", "mask", "image"])
+def test_numbers_of_classes_do_not_follow_the_depth_of_the_input(tmp_path, kind):
+    """A model that gives labels gives the same numbers whatever type the photo is stored in; pictures stay deep."""
+    metadata = metadata_of("identity", "float32", []) | {"i2i.source_type": "uint8", "i2i.target_type": "uint8"}
+    if kind != "image":
+        metadata["i2i.target_kind"] = kind
+    model = i2i.load(make_model(tmp_path / "m.onnx", "identity", "float32", metadata=metadata))
+    photo = noise(8, 9, 3)
+    for deep in (photo.astype(np.uint16) * 257, np.float32(photo) / np.float32(255)):
+        result = model.translate(deep)
+        assert result.dtype == (deep.dtype if kind == "image" else np.uint8)
+        if kind != "image":
+            assert np.array_equal(result, photo)

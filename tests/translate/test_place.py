@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from helpers.small_models import make_model, metadata_of
 from i2i.images import write_image
-from i2i.translate import translate_folder
+from i2i.translate import load, translate_folder
 
 KEYS = (1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 1, 3072, 0, 1, 32633)  # projected, areas, UTM 33N
 NODATA, GDAL = b"-9999\0", '<GDALMetadata><Item name="unit">\u00b5m</Item></GDALMetadata>\0'.encode()
@@ -128,3 +129,25 @@ def test_a_place_that_is_none_is_left_out_with_a_note(model, tmp_path, tag):
     assert tag[0] not in tags_of(result.output)
     assert f"its tag {tag[0]} is not kept, as it has not the numbers of GeoTIFF" in result.note
     assert not translated(model("invert"), source, tmp_path / "same").note  # it is as it was
+
+
+def test_what_gdal_says_of_values_goes_where_the_result_has_other_units(tmp_path):
+    metadata = metadata_of("identity", "float32", []) | {"i2i.source_type": "uint8", "i2i.target_type": "uint16"}
+    metadata |= {"i2i.target_range": "[500, 10000]"}
+    model = make_model(tmp_path / "m.onnx", "identity", "float32", metadata=metadata)
+    source = picture(tmp_path / "a.tif", BY_POINTS)
+    result = translated(load(model), source, tmp_path / "out")
+    kept = tags_of(result.output)
+    assert kept[33550] == SCALE
+    assert not {42112, 42113} & kept.keys()
+    assert "its GDAL metadata and no-data value are not kept, as the result has other units" in result.note
+
+
+def test_a_description_of_planes_goes_where_the_result_has_none(model, tmp_path):
+    planes = np.random.default_rng(0).integers(0, 256, (3, 12, 14), np.uint8)
+    for name, options in (("shaped", {}), ("ome", {"ome": True, "metadata": {"axes": "SYX"}})):
+        path = tmp_path / f"{name}.tif"
+        tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate", **options)
+        result = translated(model("invert"), path, tmp_path / "out")
+        assert 270 not in tags_of(result.output)
+        assert ("OME description is not kept" in result.note) == (name == "ome")

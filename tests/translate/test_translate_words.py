@@ -248,3 +248,23 @@ def test_a_home_folder_that_nobody_has_is_a_folder_that_is_not_there(cli, tmp_pa
     assert done.returncode == 2
     assert "~nosuchuser/x" in done.stderr
     assert "unexpected" not in done.stderr
+
+
+def test_an_empty_name_is_refused(image, tmp_path, cli):
+    model = make_model(tmp_path / "m.onnx", "invert")
+    (tmp_path / "here").mkdir()
+    done = cli("translate", model, image, "-o", "", cwd=tmp_path / "here")
+    assert (done.returncode, done.stderr) == (2, "i2i: error: the output folder has an empty name\n")
+    done = cli("translate", "", image, "-o", "out", cwd=tmp_path / "here")
+    assert done.returncode == 2
+    assert "has an empty name" in done.stderr
+    assert not tree(tmp_path / "here")
+
+
+@pytest.mark.parametrize("ending", [".heic", ".jp2", ".tga", ".exr"])
+def test_the_name_of_an_image_that_cannot_be_written_makes_no_folder(image, tmp_path, cli, ending):
+    model = make_model(tmp_path / "m.onnx", "invert")
+    done = cli("translate", model, image, "-o", tmp_path / f"out{ending}")
+    assert done.returncode == 2
+    assert f"{ending} files cannot be written; choose another ending, such as .png" in done.stderr
+    assert not (tmp_path / f"out{ending}").exists()

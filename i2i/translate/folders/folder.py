@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from i2i.errors import UserError, short_repr
 from i2i.images import MAX_PIXELS
 from i2i.images.pixels import AlphaRule
+from i2i.runtime.metadata import Metadata
 from i2i.runtime.network import LoadedModel
 from i2i.translate.folders.inputs import PathLike
 from i2i.translate.folders.outputs import OutputPixels
@@ -80,14 +81,12 @@ def translate_folder(
         [('written', 'cat.png', 20), ('written', 'dog.jpg', 32)]
     """
     _check_choice("alpha", alpha, get_args(AlphaRule))
-    _check_choice("frames", frames, get_args(FrameChoice))
     if batch < 1 or max_pixels < 1 or (workers is not None and workers < 1):
         raise UserError("batch, max_pixels and workers are whole numbers from 1")
     network = model.network
     network.check_command("translate")
     network.label_index(label)
-    if frames == "all" and network.info.pages == "stack":
-        raise UserError("the model takes all pages of a file as one image: leave out --frames all")
+    _check_frames(frames, network.info)
     items = _paths(inputs)
     tiling = Tiling(network.interruptible(), tile)
     existing = existing_rule(overwrite=overwrite, skip_existing=skip_existing)
@@ -112,3 +111,9 @@ def _paths(inputs: Any) -> list[PathLike]:
 def _check_choice(option: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         raise UserError(f"{option} is one of {', '.join(known)}, not {value!r}")
+
+
+def _check_frames(frames: str, info: Metadata) -> None:
+    _check_choice("frames", frames, get_args(FrameChoice))
+    if frames == "all" and info.pages == "stack":
+        raise UserError("the model takes all pages of a file as one image: leave out --frames all")

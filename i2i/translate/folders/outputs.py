@@ -18,6 +18,9 @@ from i2i.images.errors import kind_and_reason
 from i2i.runtime.metadata import Metadata
 from i2i.translate.folders.inputs import PathLike, is_within, real_path
 
+_OTHER_ENDINGS = frozenset((".heic", ".heif", ".jp2", ".jxl", ".tga", ".exr", ".hdr", ".psd", ".svg", ".pdf", ".ico"))
+"""Endings of images that i2i neither reads nor writes: a result of that name is to be a file, no folder."""
+
 
 @dataclass(frozen=True)
 class OutputPixels:
@@ -71,7 +74,7 @@ def output_place(out: PathLike) -> OutputPlace:
     """
     path = user_path(out, "the output folder")
     ending = path.suffix.lower()
-    if ending not in READABLE or path.is_dir():
+    if ending not in READABLE | _OTHER_ENDINGS or path.is_dir():
         return OutputPlace(path)
     if ending not in WRITABLE:
         raise UserError(f"{ending} files cannot be written; choose another ending, such as .png", path=printable(path))

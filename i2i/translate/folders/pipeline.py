@@ -267,7 +267,8 @@ class FolderPipeline:
                 self._open_folder(output.parent)
                 same_pixels = decoded.stored == (image.shape, image.dtype)
                 scale, ending = self.network.info.scale, output.suffix.lower()
-                tags, notes = kept_tags(decoded.place, ending, scale, same_pixels=same_pixels)
+                same = {"same_pixels": same_pixels, "same_units": self.network.info.keeps_units}
+                tags, notes = kept_tags(decoded.place, ending, scale, **same)
                 extras = Extras(decoded.icc, decoded.exif, decoded.lossless, self.network.info.gives_bands, tags)
                 write_pixels(output, image, extras, replace=self.settings.existing == "overwrite")
                 result = replace(result, note=with_notes(result.note, planned.input, notes))

@@ -56,7 +56,7 @@ def _is_read_by_values(page: Page) -> bool:
         return True
     colours = page.value(Tag.PHOTOMETRIC, 1)
     usual = page.bands == page.colours and page.alpha in (None, page.samples - 1)
-    usual &= colours != _WHITE_IS_ZERO or page.samples == 1
+    usual &= page.samples != 2 or (colours == _BLACK_IS_ZERO and page.value(Tag.PLANAR, 1) == 1)
     signed = page.value(Tag.SAMPLE_FORMAT, 1) == 2
     return page.bits[0] == 8 and colours in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB) and (signed or not usual)
 

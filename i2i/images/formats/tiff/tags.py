@@ -22,7 +22,8 @@ def place_of(page: Page) -> Place | None:
     author = described_by(description.values) if description else ""
     if not tags and not author:
         return None
-    return Place(tags, description if author else None, author, page.value(Tag.ORIENTATION, 1))
+    is_planar = page.samples > 1 and page.value(Tag.PLANAR, 1) == 2  # and outputs are not
+    return Place(tags, description if author and not is_planar else None, author, page.value(Tag.ORIENTATION, 1))
 
 
 def described_by(text: object) -> str:
