@@ -36,6 +36,11 @@ def places_are_kept_and_scaled(tried):
 def lost_places_are_told(tried):
     tried("in.tif", tiff(extratags=[*PLACE, (274, 3, 1, 6, True)]), value_type="float32")
     assert "GeoTIFF tags are not kept" in tried.result.note
+    entries = {"i2i.source_type": "uint8", "i2i.target_type": "uint16", "i2i.target_range": "[500, 10000]"}
+    kept = tags(tried("in.tif", tiff(extratags=PLACE), value_type="float32", entries=entries))
+    assert "GDAL metadata and no-data value are not kept, as the result has other units" in tried.result.note
+    assert 42113 not in kept
+    assert 33550 in kept
     tried("in.jpg", tiff(extratags=PLACE), value_type="float32")
     assert "GeoTIFF tags cannot be kept in .png" in tried.result.note
 
