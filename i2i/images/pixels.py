@@ -156,13 +156,16 @@ def bleed(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return spread
 
 
-def label_map(pixels: np.ndarray, indices: np.ndarray | None = None, channels: int | None = None) -> np.ndarray:
-    """The values of a label map: palette indices where there is a palette, else the stored values.
+def label_map(
+    pixels: np.ndarray, indices: np.ndarray | None = None, channels: int | None = None, stored_full: int = 0
+) -> np.ndarray:
+    """The values of a label map: palette indices where there is a palette, else the values as they are stored.
 
     Args:
         pixels: ``(H, W, C)``; of four channels the last is alpha, which is left out.
         indices: ``(H, W)`` uint8, the numbers in the palette; None without a palette.
         channels: the number of channels that is wanted; None: any.
+        stored_full: the stored number that full scale of `pixels` stands for; 0: they are as they are stored.
 
     Returns:
         Array ``(H, W, 1 or 3)`` uint8: numbers of classes, or colours that stand for classes.
@@ -171,6 +174,8 @@ def label_map(pixels: np.ndarray, indices: np.ndarray | None = None, channels: i
         FileError: the values are floats, or above 255, or have another number of channels: labels are not converted.
     """
     values = indices[..., np.newaxis] if indices is not None else pixels[..., :3]
+    if stored_full and indices is None and values.dtype.kind == "u":
+        values = np.rint(values.astype(np.float64) * (stored_full / FULL_SCALE[values.dtype])).astype(np.uint16)
     if values.dtype.kind == "f" or values.max(initial=0) > 255:
         what = "floats" if values.dtype.kind == "f" else f"values up to {values.max()}"
         raise FileError(ErrorKind.OUT_OF_RANGE, f"a label map has whole numbers from 0 to 255, and this has {what}")

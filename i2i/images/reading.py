@@ -96,6 +96,8 @@ class Picture:
         indices: ``(H, W)`` uint8, the numbers of the pixels' colours in the palette, as label maps have them; None
             where the file has no palette.
         place: of a TIFF, where the picture lies and how large it is; None where the file does not say so.
+        stored_full: the stored number that full scale stands for, such as 15 of 4 bits, where `pixels` are spread over
+            a wider range, as label maps are not; 0 where they are as they are stored.
     """
 
     pixels: np.ndarray
@@ -107,6 +109,7 @@ class Picture:
     lossless: bool = False
     indices: np.ndarray | None = None
     place: Place | None = None
+    stored_full: int = 0
 
 
 def image_info(path: str | os.PathLike[str]) -> ImageInfo:
@@ -246,8 +249,18 @@ def _pictures(
         for frame in opened.decode():
             pixels, alpha = _upright(frame, opened.orientation, wanted)
             block = exif_block(frame.exif) if wanted.exif else None
-            indices, lossless = _upright_indices(frame, opened.orientation), opened.lossless
-            yield Picture(pixels, alpha, frame.icc, found.name, opened.frames, block, lossless, indices, frame.place)
+            yield Picture(
+                pixels,
+                alpha,
+                frame.icc,
+                found.name,
+                opened.frames,
+                block,
+                opened.lossless,
+                _upright_indices(frame, opened.orientation),
+                frame.place,
+                frame.stored_full,
+            )
 
 
 def from_pillow(image: Image.Image, *, channels: int | None = None, any_range: bool = False) -> Picture:
@@ -269,6 +282,7 @@ def from_pillow(image: Image.Image, *, channels: int | None = None, any_range: b
             frame.icc,
             image.format or "",
             indices=_upright_indices(frame, orientation_of(image)),
+            stored_full=1 if image.mode == "1" else 0,
         )
 
 

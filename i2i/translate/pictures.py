@@ -170,7 +170,8 @@ def _labels_input(picture: Picture, rule: AlphaRule, network: ExportedNetwork) -
     Raises:
         FileError: it is no label map, or has other channels than the network takes.
     """
-    pixels = label_map(picture.pixels, picture.indices, network.info.channels_in)
+    taken = network.info.channels_in
+    pixels = label_map(picture.pixels, picture.indices, taken, picture.stored_full)
     return NetworkInput(to_dtype(pixels, network.dtype), picture.alpha if rule == "keep" else None)
 
 

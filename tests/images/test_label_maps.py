@@ -79,3 +79,40 @@ def test_what_has_no_palette_has_no_numbers_but_its_values(stored):
 def test_labels_are_never_converted(pixels, channels, message):
     with pytest.raises(FileError, match=message):
         label_map(pixels, channels=channels)
+
+
+def pgm(numbers, full, kind="P5"):
+    head = f"{kind}\n{WIDTH} {HEIGHT}\n{full}\n".encode()
+    return head + (numbers.tobytes() if kind == "P5" else " ".join(map(str, numbers.ravel())).encode())
+
+
+GREYS = {
+    "png-1": (1, lambda n: any_png(n[..., None], 0, 1)),
+    "png-2": (3, lambda n: any_png(n[..., None], 0, 2)),
+    "png-4": (15, lambda n: any_png(n[..., None], 0, 4)),
+    "png-8": (255, lambda n: any_png(n[..., None], 0, 8)),
+    "pgm": (20, lambda n: pgm(n, 20)),
+    "pgm-plain": (7, lambda n: pgm(n, 7, "P2")),
+    "pbm": (1, lambda n: saved(Image.fromarray(n.astype(bool)), "PPM")),
+    "tiff-1": (1, lambda n: saved(Image.fromarray(n.astype(bool)), "TIFF")),
+}
+
+
+@pytest.mark.parametrize("kind", GREYS)
+def test_grey_of_any_depth_gives_the_numbers_that_are_stored(stored, kind):
+    full, make = GREYS[kind]
+    numbers = np.minimum(NUMBERS, full)
+    path = stored(make(numbers))
+    picture = read_image(path)
+    spread = picture.pixels[..., 0] / 255  # as a picture, full scale is full scale
+    assert np.abs(spread - numbers / full).max() <= 0.5 / 255 + 1e-9
+    assert picture.indices is None
+    found = label_map(picture.pixels, picture.indices, stored_full=picture.stored_full)
+    assert np.array_equal(found[..., 0], numbers)
+    assert found.dtype == np.uint8
+
+
+def test_a_bilevel_image_of_pillow_has_the_numbers_0_and_1():
+    picture = from_pillow(Image.fromarray(NUMBERS % 2 > 0))
+    found = label_map(picture.pixels, picture.indices, stored_full=picture.stored_full)
+    assert np.array_equal(found[..., 0], NUMBERS % 2)

@@ -6,9 +6,10 @@ from PIL import Image
 
 import i2i
 from helpers.image_files import noise, save
+from helpers.image_writers import any_png
 from helpers.recipes import TINY
 from helpers.small_models import make_model, metadata_of
-from i2i.config import resolve
+from i2i.config import DataConfig, resolve
 from i2i.data.loading import open_data
 from i2i.images import read_image
 
@@ -94,3 +95,21 @@ def test_numbers_of_classes_do_not_follow_the_depth_of_the_input(tmp_path, kind)
         assert result.dtype == (deep.dtype if kind == "image" else np.uint8)
         if kind != "image":
             assert np.array_equal(result, photo)
+
+
+def test_grey_maps_of_few_bits_are_numbers_in_training_and_translation(plugins, tmp_path):
+    numbers = np.kron(np.arange(12, dtype=np.uint8).reshape(3, 4), np.ones((11, 9), np.uint8))
+    for number in range(4):
+        name = f"{number}.png"
+        data = any_png(numbers[..., None], 0, 4) if number % 2 else any_png(numbers[..., None], 0, 8)
+        (tmp_path / "data/A").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data/A" / name).write_bytes(data)
+        save(tmp_path / "data/B" / name, noise(*numbers.shape, 3, seed=number))
+    options = {"size": 32, "load_size": 36, "val_fraction": 0.5, "source_kind": "labels"}
+    data = open_data(DataConfig(root=str(tmp_path / "data"), **options), plugins, needs={"source"}, seed=1)
+    for sample in [data.train[0, place] for place in range(len(data.train))]:
+        assert set(np.unique(sample["source"])) <= set(range(12))
+    metadata = metadata_of("identity-1", "uint8", []) | {"i2i.source_kind": "labels", "i2i.target_kind": "labels"}
+    model = i2i.load(make_model(tmp_path / "m.onnx", "identity-1", metadata=metadata))
+    for path in sorted((tmp_path / "data/A").iterdir()):
+        assert np.array_equal(np.squeeze(model.translate(path)), numbers)

@@ -65,7 +65,7 @@ class CachedReader:
         picture = (read_stack if self._pages == "stack" else read_image)(path, any_range=self._any_range)
         if labels:
             with errors_about(path):
-                pixels = label_map(picture.pixels, picture.indices)
+                pixels = label_map(picture.pixels, picture.indices, stored_full=picture.stored_full)
         else:
             pixels = every_channel(picture.pixels, picture.alpha)
         pixels.setflags(write=False)

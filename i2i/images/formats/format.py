@@ -39,6 +39,8 @@ class Frame:
         indices: ``(H, W)`` uint8, before `OpenedImage.orientation`: the numbers of the pixels' colours in the palette;
             None where there is no palette.
         place: where the picture lies, and how large it is; None where the file does not say so.
+        stored_full: the stored number that full scale stands for, such as 15 of 4 bits, where `pixels` are spread over
+            a wider range; 0 where they are as they are stored.
     """
 
     pixels: np.ndarray
@@ -47,6 +49,7 @@ class Frame:
     has_alpha: bool | None = None
     indices: np.ndarray | None = None
     place: Place | None = None
+    stored_full: int = 0
 
 
 @dataclass(frozen=True)

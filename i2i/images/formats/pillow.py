@@ -75,13 +75,14 @@ def opened_by_pillow(image: ImageFile.ImageFile, **changes: Any) -> OpenedImage:
     return OpenedImage(*image.size, **(found | changes))
 
 
-def decode_by_pillow(image: ImageFile.ImageFile, frames: int) -> Iterator[Frame]:
-    """Lets Pillow decode the frames in order."""
+def decode_by_pillow(image: ImageFile.ImageFile, frames: int, stored_full: int = 0) -> Iterator[Frame]:
+    """Lets Pillow decode the frames in order; `stored_full` is what `Frame` says."""
     for frame in range(frames):
         if frame:
             image.seek(frame)
         image.load()
-        yield Frame(*picture_arrays(image), image.getexif, indices=palette_indices(image))
+        indices = palette_indices(image)
+        yield Frame(*picture_arrays(image), image.getexif, indices=indices, stored_full=stored_full)
 
 
 def picture_arrays(image: Image.Image) -> tuple[np.ndarray, bytes | None]:

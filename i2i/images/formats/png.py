@@ -42,9 +42,9 @@ def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
     _check(file, limits)
     image = open_by_pillow(file, "PNG", limits)
     stored = str(image.tile[0].args) if image.tile else ""  # such as "RGB;16B", where Pillow's mode is RGB
-    key, factor = image.info.get("transparency"), {"L;2": 85, "L;4": 17}.get(stored)
-    if factor and isinstance(key, int):  # Pillow spreads grey of 2 and 4 bits over the range of 8, but not this value
-        image.info["transparency"] = key * factor
+    key, full = image.info.get("transparency"), {"1": 1, "L;2": 3, "L;4": 15}.get(stored, 0)
+    if full > 1 and isinstance(key, int):  # Pillow spreads grey of 2 and 4 bits over the range of 8, but not this value
+        image.info["transparency"] = key * (255 // full)
     for kind, start, length in _chunks(file):
         if kind == b"eXIf":  # may stand behind the data, where Pillow finds it only after decoding
             file.seek(start + 8)
@@ -52,7 +52,7 @@ def _open(file: BinaryIO, limits: Limits) -> OpenedImage:
     channels = 1 if stored.startswith("L") else channels_of(image)
     frames = int(getattr(image, "n_frames", 1))
     deep = "16" in stored
-    read = partial(_deep_frame, file, image, channels) if deep else partial(decode_by_pillow, image)
+    read = partial(_deep_frame, file, image, channels) if deep else partial(decode_by_pillow, image, stored_full=full)
     changes = {"bits": 16} if deep else {"orientation": orientation_of(image)}
     return opened_by_pillow(image, channels=channels, decode=lambda: _decode(file, image, frames, read), **changes)
 

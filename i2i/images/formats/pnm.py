@@ -57,6 +57,12 @@ class _Header:
         """Bits a channel when decoded: 8, 16, or 32 for floats."""
         return 32 if self.kind in "fF" else 16 if self.maximum > 255 else 8
 
+    @property
+    def stored_full(self) -> int:
+        """What `Frame.stored_full` says; of bits, which are 0 for white, 1 as numpy has them: True is white."""
+        full = int(self.maximum)
+        return 0 if self.bits == 32 or full in (255, 65535) else full
+
 
 def _matches(start: bytes) -> bool:
     """Whether a file begins with one of the formats' numbers and a space or comment."""
@@ -107,7 +113,7 @@ def _min_bytes(header: _Header) -> int:
 
 
 def _decode(file: BinaryIO, header: _Header) -> Iterator[Frame]:
-    yield Frame(_pixels(file, header))
+    yield Frame(_pixels(file, header), stored_full=header.stored_full)
 
 
 def _pixels(file: BinaryIO, header: _Header) -> np.ndarray:

@@ -108,7 +108,10 @@ def _decode(pages: list[Page], limits: Limits) -> Iterator[Frame]:
         else:
             with _opened_by_pillow(page) as image:
                 image.load()
-                yield Frame(*picture_arrays(image), exif, indices=palette_indices(image), place=place_of(page))
+                pixels, icc = picture_arrays(image)
+                indices, place = palette_indices(image), place_of(page)
+                full = 2 ** page.bits[0] - 1 if page.bits[0] < 8 and indices is None else 0
+                yield Frame(pixels, icc, exif, indices=indices, place=place, stored_full=full)
 
 
 def _opened_by_pillow(page: Page) -> TiffImagePlugin.TiffImageFile:
