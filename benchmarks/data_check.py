@@ -47,7 +47,8 @@ def main() -> None:
 CHECK = "sys.argv = ['i2i', 'data', 'check', folder, '--set', 'data.layout=images', '--set', 'data.size=64']; main()"
 OPEN = (
     "from i2i.data.loading import open_data; from i2i.config import DataConfig; from i2i.plugins import Plugins; "
-    "open_data(DataConfig(root=folder, layout='images', size=64), Plugins(), needs={'target'}, seed=0)"
+    "from i2i.data.detect import Requirements; config = DataConfig(root=folder, layout='images', size=64); "
+    "open_data(config, Plugins(), Requirements(frozenset({'target'})), seed=0)"
 )
 
 

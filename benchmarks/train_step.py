@@ -23,6 +23,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from torch.nn.functional import l1_loss
 
 from i2i.config import resolve
+from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.engine import launch
 from i2i.engine.setup import build_training
@@ -78,7 +79,7 @@ def training(folder: Path, options: argparse.Namespace, *more: str) -> Training:
     ]
     config = resolve(plugins, "pix2pix", sets=sets)
     fabric = launch(config.engine)
-    return build_training(config, plugins, open_data(config.data, plugins, needs=(), seed=0), fabric)
+    return build_training(config, plugins, open_data(config.data, plugins, Requirements(frozenset()), seed=0), fabric)
 
 
 def plain_loop(run: Training, batch: Batch) -> Callable[[], None]:

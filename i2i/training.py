@@ -52,13 +52,15 @@ class Trained:
     def next_command(self) -> str:
         """The command that tries the trained model: on the run's examples, or from noise."""
         assert self.run is not None
-        first, examples = self.exported[0], RunFolder(self.run).examples
+        first, folder = self.exported[0], RunFolder(self.run)
         which = ["--translator", first.translator] if len(self.exported) > 1 else []
+        for name in first.required:  # the slash tells a folder of texts from a text
+            which += ["--input", f"{name}={folder.example_inputs / name}/"]
         if "image" not in first.inputs:
             words = ["generate", str(self.run), *which, "-o", str(self.run / "generated")]
             return f"{run_command()} {shlex.join(words)}"
         label = ["--label", first.labels[-1] if first.labels else "0"] if "label" in first.inputs else []
-        source = str(examples) if examples.is_dir() else "FOLDER"
+        source = str(folder.examples) if folder.examples.is_dir() else "FOLDER"
         words = ["translate", str(self.run), *which, *label, source, "-o", f"{self.run}/translated"]
         return f"{run_command()} {shlex.join(words)}"
 

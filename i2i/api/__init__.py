@@ -18,6 +18,18 @@ from i2i.api.options import (
 )
 from i2i.api.protocols import Build, Context, ImagePool
 from i2i.api.recipes import Phase, Recipe, Translator
+from i2i.interface import (
+    Image,
+    ImageInput,
+    LabelMap,
+    LabelMapInput,
+    MaskInput,
+    Number,
+    NumberInput,
+    TextInput,
+    Vector,
+    VectorInput,
+)
 
 __all__ = [
     "PLUGIN_API",
@@ -31,14 +43,24 @@ __all__ = [
     "DiscriminatorChoice",
     "FeaturesChoice",
     "GeneratorChoice",
+    "Image",
+    "ImageInput",
     "ImagePool",
+    "LabelMap",
+    "LabelMapInput",
     "LossChoice",
+    "MaskInput",
     "MetricChoice",
+    "Number",
+    "NumberInput",
     "Phase",
     "Reader",
     "Recipe",
+    "TextInput",
     "Transform",
     "TransformChoice",
     "Translator",
+    "Vector",
+    "VectorInput",
     "hookimpl",
 ]

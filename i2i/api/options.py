@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
@@ -52,7 +53,7 @@ class Choice:
     Attributes:
         kind: kind of component, such as ``generator``; each subclass has its own.
         name: the component's name.
-        options: values by option.
+        options: values by option; as keywords they can be given, too: ``LossChoice("r1", weight=10)``.
 
     Example:
         >>> import i2i
@@ -65,7 +66,11 @@ class Choice:
 
     kind: ClassVar[str]
     name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any]
+
+    def __init__(self, name: str, options: Mapping[str, Any] = MappingProxyType({}), **more: Any) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "options", {**options, **more})
 
     @classmethod
     def parse(cls, value: Any) -> Self:

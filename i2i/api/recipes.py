@@ -6,10 +6,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from i2i.api.protocols import Build, Context
 from i2i.errors import PluginError
+from i2i.interface import IMAGE_OUT, Image, ImageInput, Input, Output
+from i2i.kinds import ValueKind
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -87,15 +90,22 @@ class Translator:
 
     Attributes:
         module: called with the tensors of `example` in their order; images are ``(N, C, H, W)`` float32 in [-1, 1]. It
-            is copied and put into evaluation mode before it is used. An attribute ``multiple`` (default 1) of the
-            module says what height and width must be divisible by: inputs of other sizes are padded by mirroring and
-            the result is cropped. An attribute ``scale`` (default 1) says how many times larger the output is.
+            is copied and put into evaluation mode before it is used. With several outputs it returns a tuple, in the
+            order of `outputs`. An attribute ``multiple`` (default 1) of the module says what height and width must be
+            divisible by: inputs of other sizes are padded by mirroring and the result is cropped. An attribute
+            ``scale`` (default 1) says how many times larger the output is. An attribute ``size``, (height, width) in
+            pixels, says that it takes this size only: images are resized to it first.
         example: a tensor for each input, by name and in the order in which `module` takes them: ``image``, and where
-            the recipe has them ``label`` ``(N,)`` int64 and ``noise`` ``(N, Z)``. Only their shapes and types matter.
+            the recipe has them ``label`` ``(N,)`` int64 and ``noise`` ``(N, Z)``; further ones need a type in `inputs`.
+            Only their shapes and types matter.
         source: key of the batch that holds the input image in validation: ``target`` for a translator back.
         target: key of the image that the output should equal; None when there is none, as with unpaired images, where
             another target than the source is refused.
         labels: names of the label values, stored in the exported file.
+        inputs: types of inputs by name, such as ``{"mask": i2i.MaskInput()}``; ``image``, ``label`` and ``noise`` need
+            none.
+        outputs: types of all outputs by name, in the order in which `module` returns them, such as
+            ``{"score": i2i.Number()}``; none: one image, ``image_out``.
 
     Example:
         >>> import i2i, torch
@@ -110,6 +120,22 @@ class Translator:
     source: str = "source"
     target: str | None = "target"
     labels: Sequence[str] = ()
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    outputs: Mapping[str, Output] = field(default_factory=lambda: {IMAGE_OUT: Image()})
+
+    @property
+    def image_output(self) -> str | None:
+        """Name of the first image among the outputs, which validation compares with the target; None without one."""
+        return next((name for name, of in self.outputs.items() if isinstance(of, Image)), None)
+
+    def batch_key(self, name: str) -> str:
+        """Key of the batch that holds an input in validation."""
+        usual = {"image": self.source, "label": "target_label"}.get(name, name)
+        return getattr(self.inputs.get(name), "key", "") or usual
+
+    def type_of(self, name: str) -> Input | None:
+        """The type of an input; None of ``label`` and ``noise``."""
+        return self.inputs.get(name) or (ImageInput() if name == "image" else None)
 
 
 StateValue: TypeAlias = "Tensor | float | int | bool | str"
@@ -138,6 +164,9 @@ class Recipe(ABC):
             can be read either way, None takes both.
         takes_labels: whether its sources may be label maps: palette images then count as ``labels`` (numbers of
             classes), not as pictures, unless ``data.source_kind`` or the dataset says otherwise.
+        kinds: what the images under some keys must stand for. Of ``labels``, as in ``{"source": "labels"}``, the batch
+            has the numbers of classes ``(N, H, W)`` int64, from a palette, from grey or from colours by
+            ``data.label_colors``; of ``mask`` it has ``(N, 1, H, W)`` float32, 1 where the mask is white, else 0.
 
     Example:
         >>> import i2i
@@ -159,6 +188,7 @@ class Recipe(ABC):
     needs: frozenset[str] = frozenset({"source", "target"})
     paired: bool | None = None
     takes_labels: bool = False
+    kinds: Mapping[str, ValueKind] = MappingProxyType({})
 
     def __init__(self, config: Any) -> None:
         self.config = config

@@ -74,7 +74,7 @@ def _settings(
         return _without_recipe(folder, sets, preset), Requirements(frozenset())
     config = resolve(plugins, recipe, preset=preset, sets=[*sets, setting("data.root", folder, "the folder")])
     built = build_recipe(plugins, config.recipe, config.options)
-    return config.data, Requirements(frozenset(built.needs), built.paired, built.takes_labels)
+    return config.data, Requirements.of_recipe(built)
 
 
 def _without_recipe(folder: Path, sets: list[str], preset: str | None) -> DataConfig:

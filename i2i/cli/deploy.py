@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from i2i.translate.results import Result
 
 DEVICES = "auto, cpu, cuda or tensorrt; what cannot be had is replaced, with a note."
+INPUTS = "A further input of the model: a file, a folder of files named as the images, a number or a text; repeatable."
 Translator = Annotated[str | None, typer.Option(help="Which of a run's translators, such as AtoB.")]
 
 
@@ -52,6 +54,12 @@ def translate(
     ],
     translator: Translator = None,
     label: Annotated[str | None, typer.Option(help="Target label, where the model has labels.")] = None,
+    given: Annotated[list[str] | None, typer.Option("--input", help=INPUTS, metavar="NAME=VALUE")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Draws noise and codes that are not given; without it all images get the same."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Results of each image, each with other noise.")] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Images of equal size translated together.")] = 1,
     tile: Annotated[
         str,
@@ -83,6 +91,9 @@ def translate(
         inputs,
         out,
         label=label,
+        given=parsed_inputs(given or ()),
+        seed=seed,
+        count=count,
         batch=batch,
         tile=_tile(tile),
         alpha=alpha,  # type: ignore[arg-type]  # checked there
@@ -96,6 +107,23 @@ def translate(
     report = ProgressReport(statuses, _record if as_json else None, lambda: results.notes, _work)
     with closing(results):
         report_all(report, results, results.total, out, wording=("translating", "translated"))
+
+
+def parsed_inputs(options: Sequence[str]) -> dict[str, str]:
+    """The values of ``--input NAME=VALUE`` by name.
+
+    Raises:
+        UserError: one has no name, or a name is there twice.
+    """
+    found: dict[str, str] = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not name or not equals:
+            raise UserError(f"--input is NAME=VALUE, such as mask=masks/, not {option!r}")
+        if name in found:
+            raise UserError(f"--input {name} is given twice")
+        found[name] = value
+    return found
 
 
 def _tile(text: str) -> Literal["auto", "none"] | int:
@@ -121,4 +149,8 @@ def _record(result: Result) -> dict[str, Any]:
     record |= {"reason": result.reason} if result.reason else {"width": result.width, "height": result.height}
     if result.note:
         record["note"] = result.note
+    if result.files:
+        record["files"] = {name: str(path) for name, path in result.files.items()}
+    if result.numbers:
+        record["numbers"] = dict(result.numbers)
     return record | {"seconds": round(result.seconds, 4)}

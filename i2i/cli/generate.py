@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from i2i.cli.deploy import DEVICES, Translator
+from i2i.cli.deploy import DEVICES, INPUTS, Translator, parsed_inputs
 from i2i.cli.results import ProgressReport, report_all
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def generate(
     truncation: Annotated[
         float | None, typer.Option(help="Limit of the noise's magnitude, such as 1: less variety, fewer odd images.")
     ] = None,
+    given: Annotated[list[str] | None, typer.Option("--input", help=INPUTS, metavar="NAME=VALUE")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images made together.")] = 16,
     device: Annotated[str, typer.Option(help=DEVICES)] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace images that exist.")] = False,
@@ -36,7 +37,9 @@ def generate(
 
     loaded = load(model, translator=translator, device=device, check=True)
     sampling = Sampling(count=count, seed=seed, truncation=truncation, batch=batch)
-    results = generate_folder(loaded, out, sampling, labels=label or (), overwrite=overwrite)
+    results = generate_folder(
+        loaded, out, sampling, labels=label or (), given=parsed_inputs(given or ()), overwrite=overwrite
+    )
     report = ProgressReport(("written", "failed"), _record if as_json else None, lambda: results.notes)
     report_all(report, results, results.total, out, wording=("generating", "made"))
 

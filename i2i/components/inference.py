@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from i2i.api import Recipe, Translator
 from i2i.components.layers import InstanceNorm2d
 from i2i.config import RunConfig
 from i2i.errors import PluginError, attributed_to
+from i2i.interface import Image, LabelMap, Number, Spatial
 
 
 def inference_translators(
@@ -79,20 +81,70 @@ def mirror_padded(image: Tensor, multiple: int, minimum: int) -> Tensor:
     lengths that are known only when an exported graph runs.
 
     Args:
-        image: ``(N, C, H, W)``.
+        image: ``(N, C, H, W)``, or a label map ``(N, H, W)``.
         multiple: what height and width must be divisible by.
         minimum: the least of both.
     """
     if multiple == 1 and minimum == 1:
         return image
     short = max(0, -(-minimum // multiple) - 1)  # pieces that the smallest allowed image has before its last
-    for axis in (2, 3):
+    for axis in (-2, -1):
         length = image.shape[axis]
         pieces = torch.sym_max(length - 1 - short * multiple, 0) // multiple + 1 + short
         index = torch.arange(pieces * multiple, device=image.device)
         around = index - torch.div(index, 2 * length, rounding_mode="floor") * (2 * length)
         image = image.index_select(axis, torch.minimum(around, 2 * length - 1 - around))
     return image
+
+
+def run_translator(translator: Translator, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The translator's outputs by name, of inputs of any size: these are padded, and the outputs cropped back.
+
+    Args:
+        translator: on copies of the networks for inference.
+        values: its inputs by name, in the form in which its module takes them.
+
+    Returns:
+        Images ``(N, C, H, W)``, label maps ``(N, H, W)`` int64, numbers ``(N,)``, vectors ``(N, size)``.
+
+    Raises:
+        PluginError: the module returns another number of outputs than the translator names, or one of another form.
+    """
+    module, inputs = translator.module, {name: values[name] for name in translator.example}
+    if getattr(module, "size", None) is None:
+        multiple, minimum = int(getattr(module, "multiple", 1)), int(getattr(module, "minimum", 1))
+        for name in [name for name in inputs if isinstance(translator.type_of(name), Spatial)]:
+            inputs[name] = mirror_padded(inputs[name], multiple, minimum)
+    result = module(*inputs.values())
+    results = result if isinstance(result, tuple | list) else (result,)
+    if len(results) != len(translator.outputs):
+        names = ", ".join(translator.outputs)
+        raise PluginError(f"the module must return {len(translator.outputs)} outputs ({names}), not {len(results)}")
+    given = dict(zip(translator.outputs, results, strict=True))
+    before = (values["image"], inputs["image"]) if "image" in inputs else None
+    return {name: _output(translator, name, value, before) for name, value in given.items()}
+
+
+def _output(translator: Translator, name: str, value: Any, before: tuple[Tensor, Tensor] | None) -> Tensor:
+    """An output in its own form, cropped by what the image, here before and after that, was padded with."""
+    of = translator.outputs[name]
+    shape = tuple(value.shape) if isinstance(value, Tensor) else ()
+    if isinstance(of, Image | LabelMap):
+        scores = len(shape) == 4
+        if not scores and not (isinstance(of, LabelMap) and len(shape) == 3):
+            raise PluginError(f"output '{name}' must be {'(N, C, H, W)'}, not {shape or type(value).__name__}")
+        if before is not None:
+            scale = value.shape[-1] // before[1].shape[-1]
+            value = value[..., : before[0].shape[-2] * scale, : before[0].shape[-1] * scale]
+        if isinstance(of, LabelMap):
+            return value.argmax(1) if scores else value.long()
+        return value
+    ndim, text = (1, "(N,)") if isinstance(of, Number) else (2, "(N, size)")
+    if ndim == 1 and len(shape) == 2 and shape[1] == 1:
+        value, shape = value[:, 0], shape[:1]
+    if len(shape) != ndim:
+        raise PluginError(f"output '{name}' must be {text}, not {shape or type(value).__name__}")
+    return value.float()
 
 
 def _computed(module: nn.Module) -> dict[int, Tensor]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from i2i.api import Recipe
 from i2i.config import DataConfig
 from i2i.data.adapter import DatasetComponent, dataset_component, dataset_components
 from i2i.errors import DataError
 from i2i.images import find_images
+from i2i.kinds import ValueKind
 from i2i.plugins import Plugins
 
 
@@ -22,11 +24,18 @@ class Requirements:
         paired: whether source and target of a sample must belong together (True), should preferably not (False), or
             may or may not (None).
         takes_labels: whether sources that are palette images count as label maps, unless something says otherwise.
+        kinds: what the images under some keys must stand for; see `i2i.Recipe`.
     """
 
     keys: frozenset[str]
     paired: bool | None = None
     takes_labels: bool = False
+    kinds: Mapping[str, ValueKind] = field(default_factory=dict)
+
+    @classmethod
+    def of_recipe(cls, recipe: Recipe) -> Requirements:
+        """What a recipe says that it requires."""
+        return cls(frozenset(recipe.needs), recipe.paired, recipe.takes_labels, dict(recipe.kinds))
 
     def rank(self, component: DatasetComponent, config: DataConfig) -> tuple[int, bool, int] | None:
         """How well a dataset meets the requirements, smaller is better; None if it does not.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,6 +111,7 @@ class Data:
         layout: name of the dataset component.
         bands: what is taken of the images under each key.
         kinds: what the images stand for, by key; those that are not there are pictures.
+        classes: of each key of label maps, the highest number of a class that the check has seen, and its file.
         problems: one line for each file that was left out.
         warnings: a few lines about what was not left out, but may spoil the training.
     """
@@ -121,6 +122,7 @@ class Data:
     layout: str
     bands: Mapping[str, Bands] = field(default_factory=dict)
     kinds: dict[str, ValueKind] = field(default_factory=dict)
+    classes: dict[str, tuple[int, str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -142,32 +144,21 @@ class Data:
         return batch
 
 
-def open_data(
-    config: DataConfig,
-    plugins: Plugins,
-    *,
-    needs: Iterable[str],
-    seed: int,
-    paired: bool | None = None,
-    takes_labels: bool = False,
-) -> Data:
+def open_data(config: DataConfig, plugins: Plugins, requirements: Requirements, *, seed: int) -> Data:
     """Finds and checks the data, and makes training samples of them.
 
     Args:
         config: the data section.
         plugins: where datasets and transforms are looked up.
-        needs: keys that samples must have.
+        requirements: what the samples are for.
         seed: the run's seed.
-        paired: whether source and target of a sample must belong together (True), should preferably not (False), or
-            may or may not (None).
-        takes_labels: whether sources that are palette images count as label maps, unless something says otherwise.
 
     Raises:
         ConfigError: a range is set for images that the samples do not have.
         DataError: there is no such folder, no sample in it, a key that the recipe needs is missing, or more than half
             of the samples cannot be used.
     """
-    check = check_dataset(config, plugins, Requirements(frozenset(needs), paired, takes_labels))
+    check = check_dataset(config, plugins, requirements)
     if check.refusal:
         raise DataError(check.refusal)
     values = value_ranges(config, check.train.image_types)
@@ -183,7 +174,9 @@ def open_data(
     known = frozenset(check.problems)
 
     def samples(checked: CheckedSplit, augment: Transform | None) -> Samples:
-        pipeline = SamplePipeline(config, check.bands, augment, degrade, dataset.paired, values, kinds)
+        pipeline = SamplePipeline(
+            config, check.bands, augment, degrade, dataset.paired, values, kinds, requirements.kinds
+        )
         return Samples(checked.split.dataset, checked.usable, pipeline, seed, known, plugins.files)
 
     return Data(
@@ -195,6 +188,7 @@ def open_data(
         if "source" in check.bands or not degrade
         else check.bands | {"source": check.bands["target"]},
         kinds=kinds,
+        classes=check.classes,
         problems=check.problems,
         warnings=check.warnings,
     )

@@ -6,7 +6,7 @@ Everything random is drawn from ``numpy.random``, which the loader seeds for eac
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -79,6 +79,7 @@ class SamplePipeline:
         paired: whether the images of a sample share their random parameters.
         values: the ranges of values of the images, by key.
         kinds: what the images stand for, by key; those that are not there are pictures.
+        needed: the kinds that the recipe needs, by key: label maps become numbers, masks 0 and 1.
     """
 
     config: DataConfig
@@ -88,6 +89,7 @@ class SamplePipeline:
     paired: bool = True
     values: Mapping[str, ValueRange] = field(default_factory=dict)
     kinds: Mapping[str, ValueKind] = field(default_factory=dict)
+    needed: Mapping[str, ValueKind] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         picked = frozenset(key for key, kind in self.kinds.items() if kind in PICKED)
@@ -109,7 +111,7 @@ class SamplePipeline:
             sample = self.degrade(sample)
             if "source" not in sample and self.config.degrade is not None:
                 raise ConfigError(f"data.degrade={self.config.degrade.name} makes no source: choose a degradation")
-        return _map_images(sample, _to_tensor)
+        return {key: _to_tensor(v, self.needed.get(key)) if is_image(v) else v for key, v in sample.items()}
 
     def _with_bands(self, key: str, image: np.ndarray) -> np.ndarray:
         """The bands that are taken; of colours, which are converted, those with alpha become what ``data.alpha`` says.
@@ -267,13 +269,15 @@ def _apply(compose: Compose, sample: Sample, picked: frozenset[str] = frozenset(
     return sample | {key: result[key if key in given else "image"] for key in images}
 
 
-def _map_images(sample: Sample, change: Callable[[np.ndarray], Any]) -> Sample:
-    return {key: change(value) if is_image(value) else value for key, value in sample.items()}
-
-
-def _to_tensor(image: np.ndarray) -> Any:
+def _to_tensor(image: np.ndarray, kind: ValueKind | None = None) -> Any:
+    """An image ``(H, W, C)`` as a tensor: of labels their numbers ``(H, W)``, of a mask 0 and 1 ``(1, H, W)``."""
     import torch
 
+    if kind == "labels":
+        return torch.from_numpy(image[..., 0].copy())
+    if kind == "mask":
+        white = to_dtype(to_channels(image, 1), np.dtype(np.float32)) > 0.5
+        return torch.from_numpy(white.transpose(2, 0, 1).astype(np.float32))
     if image.dtype != np.uint8:
         image = np.clip(to_dtype(image, np.dtype(np.float32)), 0, 1) * 2 - 1  # bicubic resizing overshoots
     return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))  # a copy: cached images are read-only

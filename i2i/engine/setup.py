@@ -15,8 +15,9 @@ from i2i.api.recipes import StateValue
 from i2i.config import RunConfig
 from i2i.data.batches import to_device
 from i2i.data.checks.value_ranges import with_ranges
+from i2i.data.detect import Requirements
 from i2i.data.loading import Data, open_data
-from i2i.engine.checks.targets import check_targets
+from i2i.engine.checks.translators import check_translators
 from i2i.engine.context import StepContext
 from i2i.engine.device.launch import compute_dtype
 from i2i.engine.device.networks import move_to_device, recipe_networks
@@ -50,17 +51,10 @@ def open_training(
     if batch % world:
         raise ConfigError(f"train.batch_size={batch} cannot be shared by {world} processes: set a multiple of {world}")
     recipe = build_recipe(plugins, config.recipe, config.options)
-    data = open_data(
-        config.data,
-        plugins,
-        needs=recipe.needs,
-        seed=config.seed,
-        paired=recipe.paired,
-        takes_labels=recipe.takes_labels,
-    )
+    data = open_data(config.data, plugins, Requirements.of_recipe(recipe), seed=config.seed)
     config = replace(config, data=with_ranges(config.data, data.values))
     training = build_training(config, plugins, data, fabric, state)
-    check_targets(training, data)
+    check_translators(training, data)
     return training, data
 
 

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from i2i.api import Translator
 
-def bytes_per_pixel(module: nn.Module, inputs: Sequence[Tensor], image: Tensor) -> int:
+
+def bytes_per_pixel(translator: Translator, image: Tensor) -> int:
     """Peak memory of a network's activations in bytes, divided by the pixels of the input.
 
     Args:
-        module: on the CPU, ready for inference.
-        inputs: example inputs of the module.
-        image: the one of `inputs` whose pixels are counted, ``(N, C, H, W)``.
+        translator: on the CPU, ready for inference.
+        image: the input of its example whose pixels are counted, ``(N, C, H, W)`` or ``(N, H, W)``.
     """
     mode = _Counting()
     with torch.no_grad(), mode:  # inference mode would hide what operations are made of
-        module(*inputs)
-    pixels = image.shape[0] * image.shape[2] * image.shape[3]
+        translator.module(*translator.example.values())
+    pixels = image.shape[0] * image.shape[-2] * image.shape[-1]
     return max(1, -(-mode.peak // pixels))
 
 

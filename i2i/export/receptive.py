@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
+from i2i.api import Translator
 from i2i.components.layers import InstanceNorm2d
+from i2i.interface import ImageInput, MaskInput
 
 NEUTRAL = (InstanceNorm2d, nn.InstanceNorm2d, nn.BatchNorm2d, nn.GroupNorm, nn.Tanh, nn.Sigmoid)
 """Layers that do not mix pixels, left out to measure: normalisation, and activations whose gradient may vanish."""
@@ -16,7 +19,7 @@ MAX_SIDE = 2048
 """Length of the longest probe image; a field that reaches its border counts as global."""
 
 
-def receptive_field(module: nn.Module, channels: int) -> int | None:
+def receptive_field(translator: Translator) -> int | None:
     """Side in pixels of the centred square outside of which no input pixel changes an output pixel.
 
     Measured on a copy with positive weights and without normalisation, so that nothing cancels and only the reach of
@@ -24,9 +27,19 @@ def receptive_field(module: nn.Module, channels: int) -> int | None:
     convolutions in RRDBs with scaled residuals could see, 139 are left. Statistics over the whole image, as instance
     norm takes, are not part of it: see `has_global_statistics`.
 
+    Args:
+        translator: its module takes an image, and perhaps others that belong to it pixel by pixel.
+
     Returns:
-        Twice the largest reach plus one; None when it is the whole image.
+        Twice the largest reach plus one; None when it is the whole image, or cannot be measured: of a network that
+        takes a label map, or has several outputs.
     """
+    module = translator.module
+    types = [translator.type_of(name) for name in translator.example]
+    pictures = [of for of in types if isinstance(of, ImageInput | MaskInput) and not getattr(of, "own_size", False)]
+    if len(translator.outputs) > 1 or len(pictures) < len(types):
+        return None
+    channels = [tensor.shape[1] for tensor in translator.example.values()]
     probe = _transparent(module)
     multiple = int(getattr(module, "multiple", 1))
     side = max(64, multiple * 2)
@@ -57,16 +70,16 @@ def _transparent(module: nn.Module) -> nn.Module:
     return probe
 
 
-def _reach(probe: nn.Module, channels: int, side: int, multiple: int) -> int | None:
+def _reach(probe: nn.Module, channels: Sequence[int], side: int, multiple: int) -> int | None:
     """Largest distance from an output pixel near the centre to an input pixel that changes it; None if none does.
 
     Measured along the height of a narrow strip, for a square would take a deep network's memory many times over. Where
     the network has strides the reach differs between neighbours, with `multiple` as the period.
     """
     width = -(-max(16, int(getattr(probe, "minimum", 1))) // multiple) * multiple
-    image = torch.ones(1, channels, side, width, requires_grad=True)
+    images = [torch.ones(1, count, side, width, requires_grad=True) for count in channels]
     try:
-        output: Tensor = probe(image)
+        output: Tensor = probe(*images)
     except (RuntimeError, ValueError, TypeError):  # its inputs are more than an image, or it refuses that size
         return None
     if not output.requires_grad:  # the output does not depend on the input
@@ -76,10 +89,10 @@ def _reach(probe: nn.Module, channels: int, side: int, multiple: int) -> int | N
     period, steps = max(multiple, 4), 15 if side <= 512 else 3
     for offset in sorted({round(i * (period - 1) / steps) for i in range(steps + 1)}):
         place = start + offset
-        (gradient,) = torch.autograd.grad(
-            output[0, :, place * scale, width // 2 * scale].sum(), image, retain_graph=True
-        )
-        rows = gradient[0].sum((0, 2)).nonzero()
+        pixel = output[0, :, place * scale, width // 2 * scale].sum()
+        gradients = torch.autograd.grad(pixel, images, retain_graph=True, allow_unused=True)
+        changes = torch.stack([gradient[0].sum((0, 2)) for gradient in gradients if gradient is not None])
+        rows = changes.sum(0).nonzero()
         if len(rows) == 0:
             return None
         reach = max(reach, place - int(rows.min()), int(rows.max()) - place)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from i2i.config import RunConfig, resolve
 from i2i.errors import RunError, attributed_to
 from i2i.files import temporary_path, user_path
+from i2i.interface import is_required
 from i2i.plugins import Plugins
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.choice import find_checkpoint
@@ -30,8 +31,9 @@ class Exported:
         translator: its name in the recipe.
         step: training step of the checkpoint.
         difference: largest difference between onnxruntime and torch that the check saw, in units of 1/255.
-        inputs: names of its inputs: ``image``, ``label``, ``noise``.
+        inputs: names of its inputs, such as ``image``, ``label``, ``noise``.
         labels: names of its labels.
+        required: names of the further inputs that have to be given.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class Exported:
     difference: float
     inputs: tuple[str, ...] = ("image",)
     labels: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
 
 
 def export(
@@ -96,7 +99,8 @@ def export(
         facts |= {side: kinds[key] for side, key in sides.items() if key in kinds}
         with attributed_to(f"{plugins.full_name('recipe', config.recipe)}, translator '{name}'"):
             difference = write_onnx(file, one, found.state["value_type"], facts)
-        exported.append(Exported(file, name, found.step, difference, tuple(one.example), tuple(one.labels)))
+        required = tuple(key for key, of in one.inputs.items() if key != "image" and is_required(of))
+        exported.append(Exported(file, name, found.step, difference, tuple(one.example), tuple(one.labels), required))
     return exported
 
 

@@ -4,6 +4,7 @@ These are the public names; `i2i.images.reading` says by which rules files are r
 """
 
 from i2i.images.formats.format import Extras
+from i2i.images.palette import default_palette
 from i2i.images.pixels import AlphaRule, apply_alpha, label_map, to_channels, to_dtype
 from i2i.images.reading import (
     MAX_PIXELS,
@@ -38,6 +39,7 @@ __all__ = [
     "apply_alpha",
     "can_hold",
     "count_frames",
+    "default_palette",
     "find_images",
     "from_pillow",
     "image_info",

@@ -46,6 +46,11 @@ class RunFolder:
         return self.path / "examples"
 
     @property
+    def example_inputs(self) -> Path:
+        """Folder of what a translation of the examples needs besides them: a folder an input."""
+        return self.path / "example_inputs"
+
+    @property
     def metrics(self) -> Path:
         """One JSON object a line: losses, rates, validation."""
         return self.path / "metrics.jsonl"

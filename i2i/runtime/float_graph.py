@@ -48,7 +48,8 @@ def float_graph(graph: Path | bytes) -> bytes:
     model.graph.node.extend(nodes)
     model.graph.node.append(helper.make_node("Div", ["image_out.levels", "image.full"], ["image_out"]))
     model.graph.initializer.append(numpy_helper.from_array(np.array(255, np.float32), "image.full"))
-    for value in (*images, *model.graph.value_info):
+    del model.graph.value_info[:]  # types that hold no more, and that no runtime needs
+    for value in images:
         if value.type.tensor_type.elem_type == TensorProto.UINT8:
             value.type.tensor_type.elem_type = TensorProto.FLOAT
     return model.SerializeToString()

@@ -7,11 +7,23 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from i2i.errors import ModelError
+from i2i.interface import (
+    IMAGE_OUT,
+    Image,
+    Input,
+    LabelMap,
+    Output,
+    Vector,
+    inputs_from_json,
+    inputs_to_json,
+    outputs_from_json,
+    outputs_to_json,
+)
 from i2i.kinds import ValueKind, is_range
 
 ValueType = Literal["uint8", "float32"]
@@ -22,6 +34,7 @@ Bounds = tuple[float, float]
 """Two values of image files, the lower one first."""
 PagesRule = Literal["first", "stack"]
 """Which pages of a file are read: the first, or all as bands of one image."""
+T = TypeVar("T")
 PREFIX = "i2i."
 """What the key of each entry begins with."""
 
@@ -36,8 +49,8 @@ class Metadata:
         scale: output size over input size.
         multiple: the graph pads height and width to multiples of this, and crops the result.
         channels_in: number of channels of ``image``; 0 where there is none and images are made from ``noise``.
-        channels_out: number of channels of ``image_out``.
-        value_type: type of ``image`` and ``image_out``.
+        channels_out: number of channels of the first image that it gives; 1 of a label map, 0 where there is neither.
+        value_type: type of all images that it takes and gives; masks have it, too, and label maps are uint8.
         source_type: the deepest type of the images that it was trained to translate; in older files `value_type`.
         target_type: the deepest type of the images that it was trained to give.
         source_range: the values of its input images, in their own units, that become 0 and 1 in the graph; None: 0 and
@@ -58,6 +71,9 @@ class Metadata:
         bytes_per_pixel: peak memory of the activations in bytes, divided by the pixels of the input; None: unknown.
         recipe: name of the recipe that trained it.
         config_digest: digest of the configuration it was trained with.
+        inputs: types of its inputs by name, but for ``label``, ``noise`` and an ``image`` that is a picture.
+        outputs: types of its outputs by name, in the order of the graph's.
+        size: the only height and width in pixels that it takes; None: any.
         raw: all entries ``i2i.*`` of the file, by key without the prefix, as text; also those of other versions of i2i.
     """
 
@@ -84,11 +100,25 @@ class Metadata:
     bytes_per_pixel: int | None = None
     recipe: str = ""
     config_digest: str = ""
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    outputs: Mapping[str, Output] = field(default_factory=lambda: {IMAGE_OUT: Image()})
+    size: tuple[int, int] | None = None
     raw: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def pictures(self) -> tuple[str, ...]:
+        """Names of the outputs that become image files: images and label maps."""
+        return tuple(name for name, of in self.outputs.items() if isinstance(of, Image | LabelMap))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the outputs that become files: pictures, and vectors behind them."""
+        vectors = tuple(name for name, of in self.outputs.items() if isinstance(of, Vector))
+        return self.pictures + vectors
+
+    @property
     def generates(self) -> bool:
-        """Whether images are made from noise alone, not from other images."""
+        """Whether it makes images without one to begin with, such as from noise."""
         return self.channels_in == 0
 
     @property
@@ -123,6 +153,10 @@ def to_entries(metadata: Metadata) -> dict[str, str]:
     entries |= band_entries(metadata.bands_of, metadata.bands, metadata.gives_bands, metadata.pages)
     entries |= {"source_kind": metadata.source_kind} if metadata.source_kind != "image" else {}
     entries |= {"target_kind": metadata.target_kind} if metadata.target_kind != "image" else {}
+    entries |= {"inputs": json.dumps(inputs_to_json(metadata.inputs))} if metadata.inputs else {}
+    if metadata.outputs != {IMAGE_OUT: Image()}:
+        entries["outputs"] = json.dumps(outputs_to_json(metadata.outputs))
+    entries |= {"size": json.dumps(list(metadata.size))} if metadata.size else {}
     if metadata.bytes_per_pixel is not None:
         entries["bytes_per_pixel"] = str(metadata.bytes_per_pixel)
     entries |= {"recipe": metadata.recipe} if metadata.recipe else {}
@@ -169,7 +203,7 @@ def from_entries(entries: Mapping[str, str]) -> Metadata:
         scale=_count(raw, "scale", 1),
         multiple=_count(raw, "multiple", 1),
         channels_in=_count(raw, "channels_in", least=0),
-        channels_out=_count(raw, "channels_out"),
+        channels_out=_count(raw, "channels_out", least=0),
         value_type=value_type,
         source_type=_one_of(raw, "source_type", PixelType, value_type),
         target_type=_one_of(raw, "target_type", PixelType, value_type),
@@ -187,8 +221,30 @@ def from_entries(entries: Mapping[str, str]) -> Metadata:
         bytes_per_pixel=_optional_count(raw, "bytes_per_pixel"),
         recipe=raw.get("recipe", ""),
         config_digest=raw.get("config_digest", ""),
+        inputs=_types(raw, "inputs", inputs_from_json) or {},
+        outputs=_types(raw, "outputs", outputs_from_json) or {IMAGE_OUT: Image()},
+        size=_size(raw),
         raw=raw,
     )
+
+
+def _types(raw: Mapping[str, str], key: str, parse: Callable[[Any], dict[str, T]]) -> dict[str, T]:
+    try:
+        return parse(json.loads(raw.get(key, "[]")))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"its metadata are damaged: i2i.{key} is {raw[key][:40]!r}") from error
+
+
+def _size(raw: Mapping[str, str]) -> tuple[int, int] | None:
+    if "size" not in raw:
+        return None
+    try:
+        height, width = json.loads(raw["size"])
+    except (ValueError, TypeError, RecursionError):
+        height = width = 0
+    if not all(type(side) is int and 0 < side <= 16384 for side in (height, width)):
+        raise ModelError(f"its metadata are damaged: i2i.size is {raw['size'][:40]!r}, not a height and a width")
+    return height, width
 
 
 def _one_of(raw: Mapping[str, str], key: str, choices: Any, default: str = "") -> Any:

@@ -12,21 +12,33 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from i2i.errors import DataError, ErrorKind, ModelError, UserError
 from i2i.files import printable
+from i2i.interface import (
+    Image,
+    ImageInput,
+    Input,
+    LabelMap,
+    LabelMapInput,
+    Number,
+    NumberInput,
+    Spatial,
+    VectorInput,
+)
 from i2i.runtime.float_graph import float_graph
 from i2i.runtime.metadata import Metadata
-from i2i.runtime.noise import draw_noise, fixed_noise
+from i2i.runtime.noise import draw_noise, fixed_noise, noise_size
 from i2i.runtime.runner import Feeds, Runner
 from i2i.runtime.session import open_session
 from i2i.runtime.signature import read_metadata
 
-Shape = tuple[int, int | None, int | None, int]
-"""Number, height, width and channels of images; None where any size will do."""
+Outputs = dict[str, np.ndarray]
+"""Arrays by the name of the graph's output that gave them."""
 
 
 class ExportedNetwork:
@@ -52,20 +64,29 @@ class ExportedNetwork:
         """Whether there are labels, with names or only numbered."""
         return "label" in self.runner.inputs
 
-    def translate(self, images: np.ndarray, *, label: str | int | None = None) -> np.ndarray:
+    @property
+    def image_dtype(self) -> np.dtype:
+        """Type of the input ``image``: that of all images, or uint8 for a label map."""
+        return np.dtype(np.uint8) if isinstance(self.info.inputs.get("image"), LabelMapInput) else self.dtype
+
+    def translate(
+        self, images: np.ndarray, *, label: str | int | None = None, inputs: Feeds = MappingProxyType({})
+    ) -> Outputs:
         """Translates images of one size.
 
         Args:
-            images: ``(N, H, W, C)`` in the channels and `dtype` of the network.
+            images: ``(N, H, W, C)`` in the channels and `image_dtype` of the network.
             label: name or number of the target of all of them.
+            inputs: further inputs by name, as `input_feeds` takes them.
 
         Returns:
-            Array ``(N, scale H, scale W, C')`` of type `dtype`.
+            The outputs by name: images ``(N, scale H, scale W, C')`` of type `dtype`, label maps
+            ``(N, scale H, scale W, 1)`` uint8, numbers ``(N,)`` and vectors ``(N, size)`` float32.
 
         Raises:
             DataError: shape or type do not fit the network.
             ModelError: the network takes no images, fails, or gives something else than its metadata say.
-            UserError: the label is missing, unknown, or not taken by the model.
+            UserError: the label or another input is missing, unknown, or not taken by the model.
         """
         self.check_command("translate")
         channels = self.info.channels_in
@@ -73,14 +94,24 @@ class ExportedNetwork:
             raise DataError(
                 f"a batch is a numpy array, not something of type {type(images).__name__}", kind=ErrorKind.NOT_AN_IMAGE
             )
-        if images.ndim != 4 or images.shape[3] != channels or images.dtype != self.dtype or not images.size:
-            wanted = f"{self.dtype} of shape (N, H, W, {channels})"
+        if images.ndim != 4 or images.shape[3] != channels or images.dtype != self.image_dtype or not images.size:
+            wanted = f"{self.image_dtype} of shape (N, H, W, {channels})"
             found = f"the model takes {wanted}, not {images.dtype} of shape {images.shape}"
             raise DataError(found, kind=ErrorKind.NOT_AN_IMAGE)
-        return self.run(self.image_feeds(images, label=label), self.shape_for(*images.shape[:3]))
+        if self.info.size is not None and images.shape[1:3] != self.info.size:
+            found = f"the model takes images of {self.info.size}, height and width, not {images.shape[1:3]}"
+            raise DataError(found, kind=ErrorKind.UNEQUAL_SIZES)
+        feeds = self.image_feeds(images, label=label, inputs=inputs)
+        return self.run(feeds, len(images), (images.shape[1], images.shape[2]))
 
     def generate(
-        self, numbers: Sequence[int], *, label: str | int | None = None, seed: int = 0, truncation: float | None = None
+        self,
+        numbers: Sequence[int],
+        *,
+        label: str | int | None = None,
+        seed: int = 0,
+        truncation: float | None = None,
+        inputs: Feeds = MappingProxyType({}),
     ) -> np.ndarray:
         """Makes the images of these numbers from noise.
 
@@ -89,66 +120,143 @@ class ExportedNetwork:
             label: name or number of what they are to show.
             seed: a whole number from 0; another one gives other images.
             truncation: largest magnitude of the noise, above 0; None: no limit.
+            inputs: further inputs by name, as `input_feeds` takes them.
 
         Returns:
-            Array ``(N, H, W, C)`` of type `dtype`.
+            Array ``(N, H, W, C)`` of type `dtype`; of a network of label maps ``(N, H, W, 1)`` uint8.
 
         Raises:
             ModelError: the network translates images, fails, or gives something else than its metadata say.
-            UserError: a number is out of range; the label is missing, unknown, or not taken by the model.
+            UserError: a number is out of range; the label or another input is missing, unknown, or not taken.
         """
         self.check_command("generate")
-        feeds = self.noise_feeds(numbers, label=label, seed=seed, truncation=truncation)
-        return self.run(feeds, (len(numbers), None, None, self.info.channels_out))
+        feeds = self.noise_feeds(numbers, label=label, seed=seed, truncation=truncation, inputs=inputs)
+        return self.run(feeds, len(numbers))[self.info.pictures[0]]
 
-    def image_feeds(self, images: np.ndarray, *, label: str | int | None = None) -> Feeds:
+    def image_feeds(
+        self, images: np.ndarray, *, label: str | int | None = None, inputs: Feeds = MappingProxyType({})
+    ) -> dict[str, np.ndarray]:
         """The arrays to feed to the graph to translate images ``(N, H, W, C)`` of one size.
 
         Raises:
-            UserError: the label is missing, unknown, or not taken by the model.
+            UserError: the label or another input is missing, unknown, or not taken by the model.
         """
-        inputs = self.runner.inputs
-        feeds: Feeds = {"image": np.ascontiguousarray(images)}
-        if "noise" in inputs:
-            feeds["noise"] = fixed_noise(inputs["noise"].shape, inputs["image"].shape, images.shape)
-        return feeds | _label_feed(self.label_index(label), len(images))
+        nodes = self.runner.inputs
+        feeds = {"image": np.ascontiguousarray(images)}
+        if "noise" in nodes and "noise" not in inputs:
+            feeds["noise"] = fixed_noise(nodes["noise"].shape, nodes["image"].shape, images.shape)
+        typed = self.input_feeds(len(images), inputs, (images.shape[1], images.shape[2]))
+        return feeds | typed | _label_feed(self.label_index(label), len(images))
 
     def noise_feeds(
-        self, numbers: Sequence[int], *, label: str | int | None = None, seed: int = 0, truncation: float | None = None
-    ) -> Feeds:
+        self,
+        numbers: Sequence[int],
+        *,
+        label: str | int | None = None,
+        seed: int = 0,
+        truncation: float | None = None,
+        inputs: Feeds = MappingProxyType({}),
+    ) -> dict[str, np.ndarray]:
         """The arrays to feed to the graph to make images from noise; arguments and errors are those of `generate`."""
-        size, index = self.runner.inputs["noise"].shape[1:], self.label_index(label)
-        noise = draw_noise(size, numbers, label=index, seed=seed, truncation=truncation)
-        return {"noise": noise} | _label_feed(index, len(noise))
+        index, drawn = self.label_index(label), {}
+        for name, size in self.drawn_sizes().items():
+            if name not in inputs:
+                drawn[name] = draw_noise(size, numbers, label=index, seed=seed, truncation=truncation)
+        return drawn | self.input_feeds(len(numbers), drawn | dict(inputs)) | _label_feed(index, len(numbers))
 
-    def run(self, feeds: Feeds, expected: Shape) -> np.ndarray:
+    def drawn_sizes(self, image: Sequence[int] = ()) -> dict[str, tuple[int, ...]]:
+        """Shape, without the number of images, of each input that is drawn at random where it is not given.
+
+        Args:
+            image: actual shape ``(N, H, W, C)`` of the images, which noise may depend on; empty without images.
+        """
+        found: dict[str, tuple[int, ...]]
+        found = {name: (of.size,) for name, of in self.info.inputs.items() if isinstance(of, VectorInput)}
+        if (noise := self.runner.inputs.get("noise")) is not None:
+            names = self.runner.inputs["image"].shape if image else ()
+            found = {"noise": noise_size(noise.shape, names, image), **found}
+        return found
+
+    def input_feeds(self, count: int, given: Feeds, size: tuple[int, int] | None = None) -> dict[str, np.ndarray]:
+        """The arrays for all inputs that have a type, but for ``image``.
+
+        Args:
+            count: number of images.
+            given: what is given, by name, each with one row an image: images ``(N, H, W, C)`` and masks
+                ``(N, H, W, 1)`` in the type that the file has for images, label maps ``(N, H, W, 1)`` uint8, numbers
+                ``(N,)`` float32, texts ``(N, length)`` int32, vectors ``(N, size)`` float32.
+            size: height and width of ``image``; None where there is none.
+
+        Raises:
+            DataError: one has another shape or type.
+            UserError: one is missing that has no default, or one is given that the model does not take.
+        """
+        name, nodes = printable(self.path), self.runner.inputs
+        if unknown := sorted(given.keys() - (self.info.inputs.keys() - {"image"}) - (nodes.keys() & {"noise"})):
+            takes = ", ".join(key for key in nodes if key != "image") or "nothing but the image"
+            raise UserError(f"the model has no input {unknown[0]!r}; it takes {takes}", path=name)
+        feeds = {}
+        for key, of in self.info.inputs.items():
+            if key == "image":
+                continue
+            value = given[key] if key in given else _default(key, of, count, size, self.info)
+            if value is None:
+                raise UserError(f"the model needs the input {key!r}, which has no default", path=name)
+            self._check_input(key, value, count, size)
+            feeds[key] = np.ascontiguousarray(value)
+        if "noise" in given:
+            feeds["noise"] = np.ascontiguousarray(given["noise"])
+        return feeds
+
+    def _check_input(self, key: str, value: np.ndarray, count: int, size: tuple[int, int] | None) -> None:
+        """Raises DataError unless an array has the shape and type of an input."""
+        node, of = self.runner.inputs[key], self.info.inputs[key]
+        expected: list[Any] = [count, *node.shape[1:]]
+        if size is not None and isinstance(of, Spatial) and not getattr(of, "own_size", False):
+            expected[1:3] = size
+        fits = value.ndim == len(expected) and all(
+            want == got or (not isinstance(want, int) and got) for want, got in zip(expected, value.shape, strict=True)
+        )
+        dtype = {"tensor(uint8)": "uint8", "tensor(int32)": "int32"}.get(node.type, "float32")
+        if not fits or value.dtype != dtype:
+            wanted = f"{dtype} of shape {tuple(expected)}"
+            found = f"the input {key!r} is {wanted}, not {value.dtype} of shape {value.shape}"
+            raise DataError(found, kind=ErrorKind.NOT_AN_IMAGE)
+
+    def run(self, feeds: Feeds, count: int, size: tuple[int, int] | None = None) -> Outputs:
         """Runs the graph on feeds as `image_feeds` and `noise_feeds` make them.
 
         Args:
             feeds: arrays by name of the graph's input.
-            expected: the shape of the result according to the metadata.
+            count: number of images.
+            size: height and width of the input image; None without one.
 
         Raises:
-            ModelError: it fails, or the result has another shape.
+            ModelError: it fails, or a result has another shape than the metadata promise.
         """
-        (result,) = self.runner.run(["image_out"], feeds)
-        self.check_shape(result, expected)
-        return result
+        names = list(self.info.outputs)
+        outputs = dict(zip(names, self.runner.run(names, feeds), strict=True))
+        self.check_outputs(outputs, count, size)
+        return outputs
 
-    def check_shape(self, result: np.ndarray, expected: Shape) -> None:
-        """Makes sure that a result has the shape that the metadata promise.
+    def check_outputs(self, outputs: Outputs, count: int, size: tuple[int, int] | None) -> None:
+        """Makes sure that results have the shapes that the metadata promise; arguments are those of `run`.
 
         Raises:
-            ModelError: it has another shape.
+            ModelError: one has another shape.
         """
-        shape = tuple(getattr(result, "shape", ()))  # a graph may give a list
-        if len(shape) != 4 or any(want not in (None, got) for want, got in zip(expected, shape, strict=True)):
-            reason = f"gave shape {shape} where its metadata promise {expected}"
-            raise ModelError(reason, path=printable(self.path))
-
-    def shape_for(self, count: int, height: int, width: int) -> Shape:
-        """Expected shape of the translation of `count` images of that size in pixels."""
-        return count, height * self.info.scale, width * self.info.scale, self.info.channels_out
+        height, width = (None, None) if size is None else (side * self.info.scale for side in size)
+        for name, of in self.info.outputs.items():
+            expected: tuple[int | None, ...] = (count,) if isinstance(of, Number) else (count, None)
+            if isinstance(of, Image | LabelMap):
+                channels = 1 if isinstance(of, LabelMap) else of.channels or self.info.channels_out
+                expected = (count, height, width, channels)
+            shape = tuple(getattr(outputs[name], "shape", ()))  # a graph may give a list
+            fits = len(shape) == len(expected)
+            if not fits or any(want not in (None, got) for want, got in zip(expected, shape, strict=True)):
+                which = "" if len(self.info.outputs) == 1 else f" for {name}"
+                reason = f"gave shape {shape} where its metadata promise {expected}{which}"
+                raise ModelError(reason, path=printable(self.path))
 
     def spatial_axes(self) -> dict[str, tuple[int, ...]]:
         """The axes of each input that are height and width of the image: dimensions named as those of ``image``."""
@@ -275,5 +383,16 @@ def open_network(file: Path, device: str) -> tuple[ExportedNetwork, str]:
         raise type(error)(error.reason, kind=error.kind, path=printable(file)) from error
 
 
-def _label_feed(index: int | None, count: int) -> Feeds:
+def _default(name: str, of: Input, count: int, size: tuple[int, int] | None, info: Metadata) -> np.ndarray | None:
+    """What an input is where nothing is given; None if something must be."""
+    if isinstance(of, NumberInput):
+        return np.full(count, of.default, np.float32)
+    if isinstance(of, VectorInput):
+        return fixed_noise((0, of.size), (), (count,))
+    if isinstance(of, ImageInput) and of.previous and size is not None:
+        return np.zeros((count, *size, of.channels), info.value_type)
+    return None
+
+
+def _label_feed(index: int | None, count: int) -> dict[str, np.ndarray]:
     return {} if index is None else {"label": np.full(count, index, np.int32)}

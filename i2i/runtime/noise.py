@@ -46,22 +46,36 @@ def check_noise_options(seed: int, truncation: float | None) -> None:
         raise UserError(f"the truncation is a number above 0, not {truncation}")
 
 
-def fixed_noise(
-    noise_shape: Sequence[str | int], image_shape: Sequence[str | int], images: tuple[int, ...]
-) -> np.ndarray:
-    """Standard normal noise, the same for each image, so that a translation depends on nothing but its input.
+def noise_size(
+    noise_shape: Sequence[str | int], image_shape: Sequence[str | int] = (), images: Sequence[int] = ()
+) -> tuple[int, ...]:
+    """Shape of one image's noise.
 
     Args:
         noise_shape: shape of the noise in the graph: numbers, and names of dimensions that are in `image_shape` too.
         image_shape: shape of the images in the graph.
         images: actual shape ``(N, H, W, C)`` of the images.
+    """
+    known = dict(zip(image_shape, images, strict=False))
+    return tuple(size if isinstance(size, int) else known[size] for size in noise_shape[1:])
+
+
+def fixed_noise(
+    noise_shape: Sequence[str | int], image_shape: Sequence[str | int], images: Sequence[int]
+) -> np.ndarray:
+    """Standard normal noise, the same for each image, so that a translation depends on nothing but its input.
+
+    Args:
+        noise_shape: as for `noise_size`, and so are the others.
+        image_shape: shape of the images in the graph.
+        images: actual shape of the images; only its first number, how many there are, where noise does not depend on
+            their size.
 
     Returns:
         Array ``(N, ...)`` float32.
     """
-    known = dict(zip(image_shape, images, strict=True))
-    sizes = [size if isinstance(size, int) else known[size] for size in noise_shape[1:]]
-    noise = np.random.default_rng(0).standard_normal(sizes, dtype=np.float32)
+    size = noise_size(noise_shape, image_shape, images)
+    noise = np.random.default_rng(0).standard_normal(size, dtype=np.float32)
     return np.repeat(noise[np.newaxis], images[0], axis=0)
 
 

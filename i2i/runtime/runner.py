@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from i2i.errors import ErrorKind, ModelError
 from i2i.files import printable
 from i2i.runtime.session import open_session, short_reason
 
-Feeds = dict[str, np.ndarray]
+Feeds = Mapping[str, np.ndarray]
 """Arrays by the name of the graph's input that takes them."""
 
 
@@ -47,7 +47,7 @@ class Runner:
             ModelError: it failed; `kind` tells whether memory ran out or `interrupt` was called.
         """
         try:
-            return list(self._session.run(outputs, feeds, self._options))
+            return list(self._session.run(outputs, dict(feeds), self._options))
         except Exception as error:  # onnxruntime raises classes of its own, and RuntimeError
             kind = ErrorKind.INTERRUPTED if self._options.terminate else ErrorKind.OTHER
             if memory.ran_out(error):

@@ -8,10 +8,26 @@ from typing import Any
 import onnxruntime
 
 from i2i.errors import ModelError
+from i2i.interface import (
+    Image,
+    ImageInput,
+    Input,
+    LabelMap,
+    LabelMapInput,
+    MaskInput,
+    Number,
+    NumberInput,
+    Output,
+    TextInput,
+)
 from i2i.runtime.metadata import Metadata, from_entries
 
-_TENSOR_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
-"""onnxruntime's name for each type of images."""
+_TENSOR_TYPES = {
+    "uint8": "tensor(uint8)",
+    "float32": "tensor(float)",
+    "int32": "tensor(int32)",
+}
+"""onnxruntime's name for each type of values."""
 
 
 def read_metadata(session: onnxruntime.InferenceSession) -> Metadata:
@@ -24,20 +40,51 @@ def read_metadata(session: onnxruntime.InferenceSession) -> Metadata:
     inputs = {node.name: node for node in session.get_inputs()}
     outputs = {node.name: node for node in session.get_outputs()}
     _check_names(metadata, inputs, outputs)
-    images = [(inputs["image"], metadata.channels_in)] if "image" in inputs else []
-    for node, channels in [*images, (outputs["image_out"], metadata.channels_out)]:
-        last = node.shape[3] if len(node.shape) == 4 else 0
-        if node.type != _TENSOR_TYPES[metadata.value_type] or (isinstance(last, int) and last != channels):
-            said = f"{metadata.value_type} with {channels} channels"
-            raise ModelError(f"its metadata say {said} for {node.name}, its graph {node.type} of shape {node.shape}")
+    for name, of in metadata.inputs.items():
+        _check_form(name, inputs[name], *_input_form(metadata, name, of))
+    if "image" in inputs and "image" not in metadata.inputs:
+        _check_form("image", inputs["image"], metadata.value_type, 4, metadata.channels_in)
+    for name, result in metadata.outputs.items():
+        _check_form(name, outputs[name], *_output_form(metadata, name, result))
     if "noise" in inputs:
         _check_noise(inputs["noise"], inputs["image"].shape if "image" in inputs else [])
     return metadata
 
 
+def _input_form(metadata: Metadata, name: str, of: Input) -> tuple[str, int, int]:
+    """Type, number of axes and length of the last axis of an input; a length of 0: any."""
+    if isinstance(of, ImageInput):
+        return metadata.value_type, 4, metadata.channels_in if name == "image" else of.channels
+    if isinstance(of, MaskInput):
+        return metadata.value_type, 4, 1
+    if isinstance(of, LabelMapInput):
+        return "uint8", 4, 1
+    if isinstance(of, NumberInput):
+        return "float32", 1, 0
+    return ("int32", 2, of.length) if isinstance(of, TextInput) else ("float32", 2, of.size)
+
+
+def _output_form(metadata: Metadata, name: str, of: Output) -> tuple[str, int, int]:
+    """Type, number of axes and length of the last axis of an output; a length of 0: any."""
+    if isinstance(of, Image):
+        return metadata.value_type, 4, of.channels or metadata.channels_out
+    if isinstance(of, LabelMap):
+        return "uint8", 4, 1
+    return "float32", 1 if isinstance(of, Number) else 2, 0
+
+
+def _check_form(name: str, node: Any, dtype: str, ndim: int, last: int) -> None:
+    length = node.shape[-1] if node.shape else None
+    other_length = last and isinstance(length, int) and length != last
+    if node.type != _TENSOR_TYPES[dtype] or len(node.shape) != ndim or other_length:
+        said = f"{dtype} with {ndim} axes" + (f", the last of length {last}" if last else "")
+        raise ModelError(f"its metadata say {said} for {name}, its graph {node.type} of shape {node.shape}")
+
+
 def _check_names(metadata: Metadata, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
-    unknown = sorted(inputs.keys() - {"image", "label", "noise"})
-    if not inputs.keys() & {"image", "noise"} or "image_out" not in outputs or unknown:
+    unknown = sorted(inputs.keys() - {"image", "label", "noise"} - metadata.inputs.keys())
+    missing = metadata.inputs.keys() - inputs.keys() or set(metadata.outputs) ^ set(outputs)
+    if not inputs or unknown or missing:
         raise ModelError(f"its inputs {sorted(inputs)} and outputs {sorted(outputs)} are not those of an i2i model")
     if metadata.generates == ("image" in inputs):
         raise ModelError(f"its metadata say {metadata.channels_in} channels of input, its graph takes {sorted(inputs)}")

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 
 from i2i.errors import UserError
 from i2i.files import printable
-from i2i.images import write_image
+from i2i.images import Extras, default_palette, write_pixels
+from i2i.interface import Image, LabelMap
+from i2i.runtime.metadata import Metadata
 from i2i.runtime.network import ExportedNetwork, LoadedModel
 from i2i.runtime.noise import check_noise_options
+from i2i.runtime.runner import Feeds
 from i2i.translate.folders.inputs import PathLike
 from i2i.translate.folders.outputs import OutputPixels, make_writable, output_folder, refuse_existing, with_format
+from i2i.translate.inputs import GivenInputs, repeated
 from i2i.translate.pictures import to_output
 from i2i.translate.results import Results
 
@@ -102,6 +107,7 @@ def generate_folder(
     sampling: Sampling | None = None,
     *,
     labels: Sequence[str | int] = (),
+    given: Mapping[str, Any] = MappingProxyType({}),
     overwrite: bool = False,
 ) -> Results[Generated]:
     """Generates images into a folder: ``LABEL-0000.png``, or ``image-0000.png`` where the model has no labels.
@@ -113,6 +119,7 @@ def generate_folder(
         out: folder of the outputs; made if it is not there.
         sampling: which images, and how; None: the defaults of `Sampling`.
         labels: which to draw, by name or number; none: all that the model names.
+        given: the model's further inputs by name, the same for all images; see `i2i.translate.inputs.GivenInputs`.
         overwrite: outputs that exist are replaced.
 
     Returns:
@@ -132,13 +139,13 @@ def generate_folder(
     network, sampling = model.network, sampling or Sampling()
     network.check_command("generate")
     folder, indices = output_folder(out), _label_indices(network, labels)
-    names = file_names(network.info.labels)
+    names, feeds = file_names(network.info.labels), GivenInputs(network, given).feeds()
     batches = [batch for index in indices for batch in _batches(network, index, names, folder, sampling)]
     outputs = [output for batch in batches for output in batch.outputs]
     if not overwrite:
         refuse_existing(outputs)
     make_writable(folder)
-    results = (result for batch in batches for result in _results(network, batch, sampling))
+    results = (result for batch in batches for result in _results(network, batch, sampling, feeds))
     return Results(results, len(outputs), [model.notes])
 
 
@@ -179,7 +186,7 @@ def _batches(
     info, label, start = network.info, None, "image"
     if index is not None:
         label, start = (info.labels[index], names[index]) if names else (str(index), str(index))
-    pixels = OutputPixels.of_model(info)
+    pixels = OutputPixels.of_output(info, info.pictures[0])
     for first in range(0, sampling.count, sampling.batch):
         numbers = range(first, min(first + sampling.batch, sampling.count))
         places = (Path(f"{start}-{number:04d}.png") for number in numbers)
@@ -187,40 +194,49 @@ def _batches(
         yield _Batch(index, label, numbers, outputs)
 
 
-def _results(network: ExportedNetwork, batch: _Batch, sampling: Sampling) -> Iterator[Generated]:
-    images = _images(network, batch.index, batch.numbers, sampling)
+def generated_pixels(images: np.ndarray, info: Metadata) -> np.ndarray:
+    """Generated images in the type and units of those that the model was trained on; label maps as they are."""
+    is_image = isinstance(info.outputs[info.pictures[0]], Image)
+    return to_output(images, info, np.dtype(info.target_type)) if is_image else images
+
+
+def _results(network: ExportedNetwork, batch: _Batch, sampling: Sampling, feeds: Feeds) -> Iterator[Generated]:
+    images = _images(network, batch, sampling, feeds)
+    of = network.info.outputs[network.info.pictures[0]]
+    extras = Extras(palette=default_palette(of.palette) if isinstance(of, LabelMap) else ())
     for number, output, (image, seconds) in zip(batch.numbers, batch.outputs, images, strict=True):
         if isinstance(image, UserError):
             reason = f"{printable(output)}: {image}"
             yield Generated(output, batch.label, number, "failed", reason, seconds)
         else:
-            values = to_output(image, network.info, np.dtype(network.info.target_type))
-            yield _written(Generated(output, batch.label, number, "written", "", seconds), values)
+            values = generated_pixels(image, network.info)
+            yield _written(Generated(output, batch.label, number, "written", "", seconds), values, extras)
 
 
 def _images(
-    network: ExportedNetwork, index: int | None, numbers: Sequence[int], sampling: Sampling
+    network: ExportedNetwork, batch: _Batch, sampling: Sampling, feeds: Feeds
 ) -> Iterator[tuple[np.ndarray | UserError, float]]:
     """Images with their seconds; a batch that fails, for instance for lack of memory, is tried again one by one."""
-    start = time.perf_counter()
+    start, count = time.perf_counter(), len(batch.numbers)
     images: Iterable[np.ndarray | UserError]
+    drawn: dict[str, Any] = {"label": batch.index, "seed": sampling.seed, "truncation": sampling.truncation}
     try:
-        images = network.generate(numbers, label=index, seed=sampling.seed, truncation=sampling.truncation)
+        images = network.generate(batch.numbers, **drawn, inputs=repeated(feeds, count))
     except UserError as error:
-        if len(numbers) > 1:
-            for number in numbers:
-                yield from _images(network, index, [number], sampling)
+        if count > 1:
+            for number in batch.numbers:
+                yield from _images(network, replace(batch, numbers=range(number, number + 1)), sampling, feeds)
             return
         images = [error]
-    share = (time.perf_counter() - start) / len(numbers)
+    share = (time.perf_counter() - start) / count
     for image in images:
         yield image, share
 
 
-def _written(result: Generated, image: np.ndarray) -> Generated:
+def _written(result: Generated, image: np.ndarray, extras: Extras) -> Generated:
     start, (height, width) = time.perf_counter(), image.shape[:2]
     try:
-        write_image(result.output, image)
+        write_pixels(result.output, image, extras)
     except UserError as error:
         seconds = result.seconds + time.perf_counter() - start
         return replace(result, status="failed", reason=str(error), seconds=seconds)

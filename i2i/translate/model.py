@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -14,11 +15,14 @@ from i2i.files import printable
 from i2i.images.errors import errors_about
 from i2i.images.pixels import AlphaRule
 from i2i.images.values import deepest
+from i2i.interface import Image, LabelMap, Number
 from i2i.runtime.network import ExportedNetwork, open_network
 from i2i.runtime.sandbox.check import check_model
 from i2i.translate.find import find_model
 from i2i.translate.folders.folder import translate_folder
 from i2i.translate.folders.inputs import PathLike
+from i2i.translate.generate import generated_pixels
+from i2i.translate.inputs import GivenInputs, repeated
 from i2i.translate.pictures import ImageLike, attach_alpha, network_input, open_picture, output_type, to_output
 from i2i.translate.results import Result, Results
 from i2i.translate.tiles.tiling import Tiling
@@ -135,7 +139,9 @@ class Model:
         label: str | int | None = None,
         tile: Literal["auto", "none"] | int = "auto",
         alpha: AlphaRule = "keep",
-    ) -> np.ndarray:
+        seed: int | None = None,
+        **inputs: Any,
+    ) -> Any:
         """Translates one image.
 
         Args:
@@ -151,16 +157,21 @@ class Model:
                 the model takes no alpha and gives 1 or 3 channels; before that, the colours of the nearest visible
                 pixels are spread to where alpha is 0. ``drop``: left out; ``white`` and ``black``: the image is put on
                 that colour first.
+            seed: noise and vectors that are not given are drawn with it; None: they are the same for every image.
+            inputs: the model's further inputs by name: images, label maps and masks as `image`; a number; a text; a
+                vector as numbers or the name of an ``.npy`` file.
 
         Returns:
             Array ``(scale H, scale W, C)`` in the type and units of the targets of the training; where these were of
             the type of the sources, both at full scale, in the deeper one of that type and the image's. What of the
-            image could not be kept is in `notes`.
+            image could not be kept is in `notes`. Of a model that gives something else than one picture, a dictionary
+            of all outputs by name: such arrays, label maps ``(scale H, scale W)`` uint8, floats, vectors ``(size,)``.
 
         Raises:
-            DataError: the image cannot be read or converted.
+            DataError: the image, or another input, cannot be read or converted.
             ModelError: the model fails, or takes no image.
-            UserError: the label is missing, unknown, or not taken by the model, or an option is out of range.
+            UserError: the label or another input is missing, unknown, or not taken by the model, or an option is out
+                of range.
 
         Example:
             >>> import i2i
@@ -173,33 +184,55 @@ class Model:
         with errors_about(image if isinstance(image, str | os.PathLike) else "image"):
             picture = open_picture(image, any_range=self.info.source_range is not None, pages=self.info.pages)
             given = network_input(picture, alpha, self.network)
+        index = self.network.label_index(label)
+        feeds = GivenInputs(self.network, inputs, seed).feeds(shape=given.pixels.shape, label=index)
         with self._lock:
-            result = self._tiling(tile).translate(given.pixels, label=label)
+            outputs = self._tiling(tile).translate(given.pixels, label=label, inputs=feeds)
         self.notes += [note for note in given.notes if note not in self.notes][: max(0, MAX_NOTES - len(self.notes))]
         dtype = output_type(self.info, picture.pixels.dtype)
         dtype = np.dtype(np.float32 if dtype.kind == "f" else deepest([dtype.name, self.info.target_type]))
-        return attach_alpha(to_output(result, self.info, dtype), given.alpha)
+        found = {name: self._result(name, value, dtype, given.alpha) for name, value in outputs.items()}
+        return next(iter(found.values())) if len(found) == len(self.info.pictures) == 1 else found
+
+    def _result(self, name: str, value: np.ndarray, dtype: np.dtype, alpha: np.ndarray | None) -> Any:
+        """An output as users get it; an image in that type, with that alpha."""
+        of = self.info.outputs[name]
+        if isinstance(of, Image):
+            return attach_alpha(to_output(value, self.info, dtype), alpha)
+        return value[..., 0] if isinstance(of, LabelMap) else float(value) if isinstance(of, Number) else value
 
     def translate_folder(self, inputs: PathLike | Sequence[PathLike], out: PathLike, **options: Any) -> Results[Result]:
         """Translates files, folders and patterns into a folder; see `i2i.translate.translate_folder`."""
         return translate_folder(self, inputs, out, **options)
 
-    def translate_batch(self, images: np.ndarray, *, label: str | int | None = None) -> np.ndarray:
+    def translate_batch(
+        self,
+        images: np.ndarray,
+        *,
+        label: str | int | None = None,
+        inputs: Mapping[str, np.ndarray] = MappingProxyType({}),
+    ) -> Any:
         """Translates images of one size.
 
         Args:
-            images: ``(N, H, W, C)`` in the channels and `dtype` of the model, floats in [0, 1].
+            images: ``(N, H, W, C)`` in the channels and `dtype` of the model, floats in [0, 1]; for a model of label
+                maps ``(N, H, W, 1)`` uint8.
             label: the target of all of them.
+            inputs: further inputs by name, each with one row an image: images and masks as `images`, label maps
+                ``(N, H, W, 1)`` uint8, numbers ``(N,)`` float32, texts ``(N, length)`` int32 as `i2i.encode_text` makes
+                them, vectors ``(N, size)`` float32.
 
         Returns:
-            Array ``(N, scale H, scale W, C)`` of type `dtype`.
+            Array ``(N, scale H, scale W, C)`` of type `dtype`; of a model that gives something else than one picture, a
+            dictionary of all outputs by name.
 
         Raises:
             DataError: shape or type do not fit the model.
             ModelError: the model fails, or gives something else than its metadata say.
-            UserError: the label is missing, unknown, or not taken by the model.
+            UserError: the label or another input is missing, unknown, or not taken by the model.
         """
-        return self.network.translate(images, label=label)
+        outputs = self.network.translate(images, label=label, inputs=inputs)
+        return next(iter(outputs.values())) if len(outputs) == len(self.info.pictures) == 1 else outputs
 
     def generate(
         self,
@@ -209,6 +242,7 @@ class Model:
         seed: int = 0,
         truncation: float | None = None,
         batch: int = 16,
+        **inputs: Any,
     ) -> np.ndarray:
         """Makes images from noise.
 
@@ -218,6 +252,7 @@ class Model:
             seed: a whole number from 0; another one gives other images.
             truncation: noise of larger magnitude is drawn anew: less variety, fewer odd images. None: all is kept.
             batch: most images that go through the network at once.
+            inputs: the model's further inputs by name, the same for all images; as for `translate`.
 
         Returns:
             Array ``(count, H, W, C)`` in the type and units of the images that the model was trained on.
@@ -235,12 +270,17 @@ class Model:
         if count < 1 or batch < 1:
             raise UserError("count and batch are whole numbers from 1")
         batches = [range(start, min(start + batch, count)) for start in range(0, count, batch)]
-        return np.concatenate(
-            [self.generate_batch(numbers, label=label, seed=seed, truncation=truncation) for numbers in batches]
-        )
+        options = {"label": label, "seed": seed, "truncation": truncation, **inputs}
+        return np.concatenate([self.generate_batch(numbers, **options) for numbers in batches])
 
     def generate_batch(
-        self, numbers: Sequence[int], *, label: str | int | None = None, seed: int = 0, truncation: float | None = None
+        self,
+        numbers: Sequence[int],
+        *,
+        label: str | int | None = None,
+        seed: int = 0,
+        truncation: float | None = None,
+        **inputs: Any,
     ) -> np.ndarray:
         """Makes the images of these numbers in one batch.
 
@@ -249,6 +289,7 @@ class Model:
             label: name or number of what they are to show, for models that have labels.
             seed: a whole number from 0; another one gives other images.
             truncation: largest magnitude of the noise, above 0; None: no limit.
+            inputs: the model's further inputs by name, the same for all images; as for `translate`.
 
         Returns:
             Array ``(N, H, W, C)`` in the type and units of the images that the model was trained on.
@@ -257,8 +298,10 @@ class Model:
             ModelError: the model fails, or translates images.
             UserError: a number is out of range; the label is missing, unknown, or not taken by the model.
         """
-        images = self.network.generate(numbers, label=label, seed=seed, truncation=truncation)
-        return to_output(images, self.info, np.dtype(self.info.target_type))
+        self.network.check_command("generate")
+        feeds = repeated(GivenInputs(self.network, inputs).feeds(), len(numbers))
+        images = self.network.generate(numbers, label=label, seed=seed, truncation=truncation, inputs=feeds)
+        return generated_pixels(images, self.info)
 
     def _tiling(self, tile: Literal["auto", "none"] | int) -> Tiling:
         """The `Tiling` for that option, kept for later calls: finding out memory and statistics takes time."""

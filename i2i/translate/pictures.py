@@ -34,6 +34,8 @@ from i2i.images.pixels import (
     split_alpha,
     with_alpha,
 )
+from i2i.interface import LabelMapInput
+from i2i.kinds import PICKED
 from i2i.runtime.metadata import Metadata
 from i2i.runtime.network import ExportedNetwork
 
@@ -125,13 +127,35 @@ def network_input(picture: Picture, rule: AlphaRule, network: ExportedNetwork) -
     """A picture as a network takes it, after a rule for transparency.
 
     Values within the range that the network was trained on, if it has one, are mapped to [0, 1], and those beyond
-    become 0 or 1. Images of more than 8 bits go through a network of 8-bit images in its form for floats.
+    become 0 or 1. For a network of one size the picture is resized. Images of more than 8 bits go through a network of
+    8-bit images in its form for floats.
 
     Raises:
         FileError: the picture has a number of channels that cannot be converted.
     """
+    given = _network_input(picture, rule, network)
+    size, before = network.info.size, given.pixels.shape[:2]
+    if size in (None, before):
+        return given
+    is_map = isinstance(network.info.inputs.get("image"), LabelMapInput) or network.info.source_kind in PICKED
+    note = f"resized from {before[1]} x {before[0]} to {size[1]} x {size[0]} pixels, which the model is made for"
+    pixels = resized(given.pixels, size, picked=is_map)
+    return replace(given, pixels=pixels, notes=(*given.notes, note))
+
+
+def resized(pixels: np.ndarray, size: tuple[int, int], *, picked: bool) -> np.ndarray:
+    """An image ``(H, W, C)`` in another (height, width): by the nearest pixel, or smoothly and within its range."""
+    enlarges = size[0] > pixels.shape[0] or size[1] > pixels.shape[1]
+    how = cv2.INTER_NEAREST_EXACT if picked else cv2.INTER_CUBIC if enlarges else cv2.INTER_AREA
+    bands = [cv2.resize(pixels[..., band], size[::-1], interpolation=how) for band in range(pixels.shape[2])]
+    image = np.stack(bands, axis=2)
+    return np.clip(image, 0, 1) if image.dtype.kind == "f" else image  # cubic interpolation overshoots
+
+
+def _network_input(picture: Picture, rule: AlphaRule, network: ExportedNetwork) -> NetworkInput:
+    """The picture as the network takes it, in its own height and width."""
     info, notes = network.info, []
-    if info.source_kind == "labels":
+    if info.source_kind == "labels" or isinstance(info.inputs.get("image"), LabelMapInput):
         return _labels_input(picture, rule, network)
     picture = _with_bands(picture, info)
     values = ValueRange(info.source_type, info.source_range)
@@ -172,7 +196,23 @@ def _labels_input(picture: Picture, rule: AlphaRule, network: ExportedNetwork) -
     """
     taken = network.info.channels_in
     pixels = label_map(picture.pixels, picture.indices, taken, picture.stored_full)
+    if isinstance(of := network.info.inputs.get("image"), LabelMapInput):
+        return NetworkInput(class_numbers(pixels, of), picture.alpha if rule == "keep" else None)
     return NetworkInput(to_dtype(pixels, network.dtype), picture.alpha if rule == "keep" else None)
+
+
+def class_numbers(values: np.ndarray, of: LabelMapInput) -> np.ndarray:
+    """A label map as it is, once all its values are known to be classes.
+
+    Raises:
+        FileError: one is none.
+    """
+    most = of.count - 1
+    beyond = values[(values > most) & (values != (most if of.ignore is None else of.ignore))]
+    if beyond.size:
+        reason = f"has the class {beyond.max()}, and the model knows those from 0 to {most}"
+        raise FileError(ErrorKind.OUT_OF_RANGE, reason + (f" and {of.ignore}" if of.ignore is not None else ""))
+    return values
 
 
 def output_type(info: Metadata, dtype: np.dtype) -> np.dtype:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
@@ -16,7 +16,7 @@ class Result:
 
     Attributes:
         input: the file that was read.
-        output: the file that was, or would have been, written.
+        output: the file that was, or would have been, written; of a model that gives several, the first.
         status: whether it was written now, was there already, or failed.
         reason: why it was skipped or failed, on one line that names the input; empty when written.
         note: a line for the user about an image that was written, such as that frames were left out; may be empty.
@@ -26,6 +26,8 @@ class Result:
         decode: seconds of reading and decoding the input.
         network: seconds in the network: its share of the batch.
         encode: seconds of encoding and writing the output.
+        files: all files that were written, by name of the output, where these are several.
+        numbers: the numbers that the model gave, by name of the output.
     """
 
     input: Path
@@ -39,6 +41,8 @@ class Result:
     decode: float = 0.0
     network: float = 0.0
     encode: float = 0.0
+    files: Mapping[str, Path] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:

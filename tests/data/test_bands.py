@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from i2i.cli import data as command
 from i2i.config import DataConfig
+from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.errors import ConfigError, DataError
 
@@ -44,7 +45,7 @@ def checked(root, *words):
 
 def source(plugins, root, **options):
     config = DataConfig(root=str(root), size=SIDE, jitter=1, **options)
-    data = open_data(config, plugins, needs={"source", "target"}, seed=0, paired=True)
+    data = open_data(config, plugins, Requirements(frozenset({"source", "target"}), True), seed=0)
     sample = data.val[0, 0]["source"].numpy() if len(data.val) else data.train[0, 0]["source"].numpy()
     return np.rint((sample.transpose(1, 2, 0).astype(np.float64) + 1) / 2 * 65535), data
 

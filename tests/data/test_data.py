@@ -8,6 +8,7 @@ import i2i
 from helpers.image_files import save
 from i2i.config import DataConfig
 from i2i.data.batches import SKIPPED, BatchOrder, batches, to_device
+from i2i.data.detect import Requirements
 from i2i.data.layouts.splits import held_out
 from i2i.data.loading import open_data
 from i2i.data.reading.cache import CachedReader
@@ -19,7 +20,7 @@ NEEDS = frozenset({"source", "target"})
 
 def opened(plugins, root, seed=0, **options):
     config = DataConfig(root=str(root) if root else None, **({"size": 32, "load_size": 36} | options))
-    return open_data(config, plugins, needs=NEEDS, seed=seed)
+    return open_data(config, plugins, Requirements(frozenset(NEEDS)), seed=seed)
 
 
 def stamp(value: int, size=(40, 40), channels: int = 3) -> np.ndarray:
@@ -306,9 +307,9 @@ def test_no_usable_folder_is_one_line(plugins, tmp_path, make):
 
 def test_missing_keys_are_told_before_training(plugins):
     with pytest.raises(DataError, match="no samples drawn by code have label, source: give --data DIR"):
-        open_data(DataConfig(size=32), plugins, needs={"source", "label"}, seed=0)
+        open_data(DataConfig(size=32), plugins, Requirements(frozenset({"source", "label"})), seed=0)
     with pytest.raises(DataError, match=r"the recipe needs label, but dataset 'facades' of .* gives source, target"):
-        open_data(DataConfig(size=32, layout="facades"), plugins, needs={"label"}, seed=0)
+        open_data(DataConfig(size=32, layout="facades"), plugins, Requirements(frozenset({"label"})), seed=0)
 
 
 def test_cache_keeps_to_its_limit(tmp_path):

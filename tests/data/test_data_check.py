@@ -173,10 +173,12 @@ def test_the_share_of_constant_targets_is_told_before_training(plugins, tmp_path
         save(path, np.hstack([pictures(1, 30 + number)[0][0], np.zeros((SIZE, SIZE, 3), np.uint8)]))
     config = DataConfig(root=str(tmp_path / "data"), size=32, source_kind="image", target_kind="image")
     if again == "remembered":
-        open_data(config, plugins, needs={"source", "target"}, seed=0)
-    [line] = open_data(config, plugins, needs={"source", "target"}, seed=0).warnings
+        open_data(config, plugins, Requirements(frozenset({"source", "target"})), seed=0)
+    [line] = open_data(config, plugins, Requirements(frozenset({"source", "target"})), seed=0).warnings
     assert line.startswith(f"33.3 % of the training targets are constant images (3 of 9), such as {files[0]}: ")
-    [line] = open_data(config.model_copy(update={"direction": "BtoA"}), plugins, needs={"target"}, seed=0).warnings
+    [line] = open_data(
+        config.model_copy(update={"direction": "BtoA"}), plugins, Requirements(frozenset({"target"})), seed=0
+    ).warnings
     assert line.startswith("33.3 % of the training sources are constant images")
 
 
@@ -280,12 +282,14 @@ def test_more_than_half_of_one_unpaired_side_stops_too(plugins, tmp_path):
         spoil(path)
     config = DataConfig(root=str(tmp_path / "data"), size=32)
     with pytest.raises(DataError, match=r"5 of 9 samples have no target; the first: .*b0\d\.png"):
-        open_data(config, plugins, needs={"source", "target"}, paired=False, seed=0)
+        open_data(config, plugins, Requirements(frozenset({"source", "target"}), False), seed=0)
 
 
 def opened(plugins, root, **options):
     config = DataConfig(root=str(root), size=32, cache_mb=0, **options)
-    return open_data(config, plugins, needs={"source", "target"}, paired=options.get("layout") != "unpaired", seed=0)
+    return open_data(
+        config, plugins, Requirements(frozenset({"source", "target"}), options.get("layout") != "unpaired"), seed=0
+    )
 
 
 @pytest.mark.parametrize("layout", ["side-by-side", "folders", "unpaired"])
@@ -314,7 +318,7 @@ def test_a_label_that_is_wrong_during_the_run_is_skipped(tmp_path):
     (tmp_path / "labelled.py").write_text(LABELLED)
     plugins = Plugins([str(tmp_path / "labelled.py")])
     config = DataConfig(root=str(tmp_path / "data"), size=32, layout="labelled", check_files=1)
-    data = open_data(config, plugins, needs={"target"}, seed=0)
+    data = open_data(config, plugins, Requirements(frozenset({"target"})), seed=0)
     assert "sample 2: label is 2, and the dataset's labels are 2" in data.train[0, 2][SKIPPED][0]
 
 
@@ -323,7 +327,7 @@ def test_eight_bits_beside_sixteen_in_a_batch_are_of_one_range(plugins, tmp_path
     save(files[1], np.full((SIZE, SIZE, 3), 100 * 257, np.uint16))
     save(files[0], np.full((SIZE, SIZE, 3), 100, np.uint8))
     config = DataConfig(root=str(tmp_path / "data"), size=32)
-    data = open_data(config, plugins, needs={"target"}, seed=0)
+    data = open_data(config, plugins, Requirements(frozenset({"target"})), seed=0)
     batch = collate([data.train[0, 0], data.train[0, 1]])["target"]
     assert np.allclose(batch, 100 / 127.5 - 1, atol=1e-6)
 
@@ -331,8 +335,8 @@ def test_eight_bits_beside_sixteen_in_a_batch_are_of_one_range(plugins, tmp_path
 def test_loader_processes_share_what_was_read_before_them(plugins, tmp_path):
     images(tmp_path / "data")
     config = DataConfig(root=str(tmp_path / "data"), size=32)
-    open_data(config, plugins, needs={"target"}, seed=0)
-    again = open_data(config, plugins, needs={"target"}, seed=0)
+    open_data(config, plugins, Requirements(frozenset({"target"})), seed=0)
+    again = open_data(config, plugins, Requirements(frozenset({"target"})), seed=0)
     assert len(again.train.dataset.reader.preloadable) == 12
     again.train.preload()
     shutil.rmtree(tmp_path / "data")

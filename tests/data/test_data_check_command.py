@@ -11,6 +11,7 @@ from helpers.image_files import save
 from helpers.layout_folders import SIZE, classes, folders, images, side_by_side, spoil
 from i2i.cli import data as command
 from i2i.config import DataConfig
+from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.errors import DataError
 
@@ -110,7 +111,9 @@ def test_the_command_and_the_training_say_the_same(plugins, tmp_path):
     spoil(files[1])
     save(files[2], np.zeros((SIZE, 2 * SIZE, 3), np.uint8))
     record = json.loads(checked(tmp_path / "data", "--recipe", "pix2pix", "--set", "data.size=32", "--json").stdout)
-    data = open_data(DataConfig(root=str(tmp_path / "data"), size=32), plugins, needs={"source", "target"}, seed=0)
+    data = open_data(
+        DataConfig(root=str(tmp_path / "data"), size=32), plugins, Requirements(frozenset({"source", "target"})), seed=0
+    )
     errors = [f for f in record["findings"] if f["severity"] == "error"]
     assert [f"{f['file']}: {f['reason']}" for f in errors] == data.problems
     assert record["warnings"] == data.warnings

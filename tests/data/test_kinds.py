@@ -11,6 +11,7 @@ import i2i
 from helpers.image_files import noise, save
 from i2i.cli import data as command
 from i2i.config import DataConfig
+from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.errors import DataError, PluginError
 from i2i.plugins import Plugins
@@ -47,7 +48,7 @@ def pairs(root, count=4, draw=indexed):
 def opened(root, plugins, **options):
     takes = options.pop("takes_labels", False)
     config = DataConfig(root=str(root), **({"size": 32, "load_size": 36, "val_fraction": 0.5} | options))
-    return open_data(config, plugins, needs={"source", "target"}, seed=1, takes_labels=takes)
+    return open_data(config, plugins, Requirements(frozenset({"source", "target"}), takes_labels=takes), seed=1)
 
 
 def stretched(values, size=32):
@@ -142,7 +143,7 @@ def test_only_pictures_change_in_brightness_and_only_they_and_measurements_are_b
     plugins = with_own()
     options = {"layout": "kinds", "size": 32, "load_size": 36}
     light = {"name": "augment", "brightness": 0.5, "contrast": 0.5, "flip": 0.5, "rotate90": 0.5}
-    data = open_data(DataConfig(**options, transform=light), plugins, needs={"source"}, seed=3)
+    data = open_data(DataConfig(**options, transform=light), plugins, Requirements(frozenset({"source"})), seed=3)
     changed = 0
     for epoch in range(3):
         for place in range(len(data.train)):
@@ -153,13 +154,15 @@ def test_only_pictures_change_in_brightness_and_only_they_and_measurements_are_b
             changed += int(sample["target"].float().mean() < 115 or sample["target"].float().mean() > 140)
     assert changed > 3
     with pytest.raises(PluginError, match=r"brighter.*gives source, a label map, values that were not there"):
-        open_data(DataConfig(**options, transform="brighter"), plugins, needs={"source"}, seed=3).train[0, 0]
+        open_data(
+            DataConfig(**options, transform="brighter"), plugins, Requirements(frozenset({"source"})), seed=3
+        ).train[0, 0]
 
 
 def test_a_kind_that_is_none_is_named(monkeypatch):
     monkeypatch.setattr(Kinds, "kinds", {"source": "classes"})
     with pytest.raises(PluginError, match="kinds must be a dictionary from key to image, labels, mask, values"):
-        open_data(DataConfig(layout="kinds"), with_own(), needs={"source"}, seed=3)
+        open_data(DataConfig(layout="kinds"), with_own(), Requirements(frozenset({"source"})), seed=3)
 
 
 def checked(root, *words):

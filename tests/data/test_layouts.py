@@ -26,7 +26,7 @@ def fill(root, *names, **size):
 def opened(recipe, root, *sets):
     config = resolve(PLUGINS, recipe, sets=["size=24", *sets, f"data.root={root}"])
     wants = PLUGINS.get("recipe", recipe).build(config.options)
-    return open_data(config.data, PLUGINS, needs=wants.needs, paired=wants.paired, seed=0)
+    return open_data(config.data, PLUGINS, Requirements(frozenset(wants.needs), wants.paired), seed=0)
 
 
 FOLDERS = {
@@ -226,4 +226,4 @@ def test_an_installed_layout_does_not_change_how_folders_are_read(pairs_root, tm
 def test_options_of_a_layout_need_its_name(pairs_root):
     config = resolve(Plugins(), "pix2pix", sets=[f"data.root={pairs_root}", "data.layout.windw=3"])
     with pytest.raises(ConfigError, match=r"data\.layout\.windw is an option of one layout: name it too"):
-        open_data(config.data, Plugins(), needs=(), seed=0)
+        open_data(config.data, Plugins(), Requirements(frozenset()), seed=0)

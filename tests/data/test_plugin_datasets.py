@@ -70,7 +70,9 @@ def plugins_with(**datasets):
 
 
 def opened(plugins, root, layout):
-    return open_data(DataConfig(root=str(root), size=32, layout=layout), plugins, needs={"target"}, seed=0)
+    return open_data(
+        DataConfig(root=str(root), size=32, layout=layout), plugins, Requirements(frozenset({"target"})), seed=0
+    )
 
 
 def test_what_a_class_leaves_out_has_the_default_of_the_base_class():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from i2i.config import DataConfig
+from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i_samples.datasets import DayNight, Facades, Pictures, Styles
 from i2i_samples.facades import PALETTE, draw_facade
@@ -248,7 +249,7 @@ def test_sets_travel_to_loader_processes(name):
 def test_sets_open_as_training_data(plugins, name):
     gives = SETS[name][0].gives
     layout = {"name": name, "count": 6, "val_count": 4, "size": 32}
-    data = open_data(DataConfig(layout=layout, size=24, load_size=32), plugins, needs=gives, seed=0)
+    data = open_data(DataConfig(layout=layout, size=24, load_size=32), plugins, Requirements(frozenset(gives)), seed=0)
     assert (len(data.train), len(data.val), data.problems) == (6, 4, [])
     assert data.train[0, 0]["target"].shape == data.val[0, 0]["target"].shape == (3, 24, 24)
     assert data.labels == (STYLES if name == "styles" else ())

@@ -24,7 +24,7 @@ def cache_folder(tmp_path, monkeypatch):
 
 def opened(plugins, root, **options):
     config = DataConfig(root=str(root), **({"size": 32, "load_size": 36} | options))
-    return open_data(config, plugins, needs=(), seed=0)
+    return open_data(config, plugins, Requirements(frozenset()), seed=0)
 
 
 def told(data):
@@ -60,7 +60,7 @@ def test_one_side_of_unpaired_images_is_not_enough(plugins, tmp_path):
     for file in (tmp_path / "testB").iterdir():
         spoil(file)
     config = DataConfig(root=str(tmp_path), size=32, load_size=36)
-    data = open_data(config, plugins, needs={"source", "target"}, paired=False, seed=0)
+    data = open_data(config, plugins, Requirements(frozenset({"source", "target"}), False), seed=0)
     assert data.layout == "unpaired" and data.val[0, 0].keys() == data.train[0, 0].keys()
     assert told(data)
 

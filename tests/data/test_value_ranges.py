@@ -17,6 +17,7 @@ from helpers.recipes import train_only
 from helpers.straight import SETS
 from i2i.cli import data as command
 from i2i.config import DataConfig
+from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.errors import ConfigError, DataError, RunError
 from i2i.plugins import Plugins
@@ -191,7 +192,7 @@ def test_values_beyond_the_range_are_clipped_and_told(straight, tmp_path):
 
 def opened(plugins, root, **options):
     config = DataConfig(root=str(root), size=SIDE, load_size=SIDE, **options)
-    return open_data(config, plugins, needs={"source", "target"}, paired=True, seed=0)
+    return open_data(config, plugins, Requirements(frozenset({"source", "target"}), True), seed=0)
 
 
 def test_one_deep_file_among_many_decides_about_the_type(plugins, tmp_path):

@@ -17,6 +17,7 @@ from helpers import place_rules
 from helpers.doc_blocks import read
 from helpers.small_models import make_model, metadata_of, noise, tree
 from i2i.config import DataConfig
+from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.images import write_image
 from i2i.plugins import Plugins
@@ -181,7 +182,7 @@ def hidden_colours_change_nothing_in_training(tried):
             (tried.folder / str(hidden) / side).mkdir(parents=True)
             Image.fromarray(pixels).save(tried.folder / str(hidden) / side / "x.png")
         config = DataConfig(root=str(tried.folder / str(hidden)), size=32, load_size=36, val_fraction=0)
-        samples.append(open_data(config, Plugins(), needs={"source", "target"}, seed=1).train[0, 0])
+        samples.append(open_data(config, Plugins(), Requirements(frozenset({"source", "target"})), seed=1).train[0, 0])
     for key in ("source", "target"):
         assert np.array_equal(samples[0][key], samples[1][key])
 

@@ -12,6 +12,7 @@ import i2i
 from helpers.paths import HELPERS
 from helpers.recipes import TINY
 from i2i.config import OptimizerConfig, ScheduleConfig, TrainConfig, resolve
+from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.engine.context import Pool, StepContext
 from i2i.engine.optim import phase_optimizers, rate_factor
@@ -29,7 +30,7 @@ WGAN = str(HELPERS / "wgan.py")
 def training(plugins, root, *sets: str, recipe="pix2pix", steps=10):
     tiny = TINY if recipe == "pix2pix" else [line for line in TINY if not line.startswith("pix2pix")]
     config = resolve(plugins, recipe, sets=[*tiny, *sets, f"data.root={root}", f"train.steps={steps}"])
-    data = open_data(config.data, plugins, needs={"source", "target"}, seed=config.seed)
+    data = open_data(config.data, plugins, Requirements(frozenset({"source", "target"})), seed=config.seed)
     return build_training(config, plugins, data, Fabric(accelerator="cpu", devices=1))
 
 
@@ -339,7 +340,9 @@ def test_a_loss_that_is_no_scalar_is_named(backbone, pairs_root):
 
 def test_a_translator_back_is_validated_on_the_images_it_translates(pairs_root):
     config = resolve(Plugins(), "pix2pix", sets=[*TINY, f"data.root={pairs_root}", "train.val_images=2"])
-    validation = Validation(open_data(config.data, Plugins(), needs=(), seed=0), config, Plugins(), torch.device("cpu"))
+    validation = Validation(
+        open_data(config.data, Plugins(), Requirements(frozenset()), seed=0), config, Plugins(), torch.device("cpu")
+    )
     example = {"image": torch.zeros(1, 3, 32, 32)}
     same = nn.Identity()
     back = i2i.Translator(same, example, source="target", target="target")

@@ -36,7 +36,7 @@ def deployed(run, plugins) -> Deployed:
     """The same model in torch."""
     found = checkpoints.load(checkpoints.list_checkpoints(run / "checkpoints")[-1])
     config = resolve(plugins, config=found.state["config"])
-    return Deployed(load_translators(found, config, plugins)["default"].module, ["image"], "uint8")
+    return Deployed(load_translators(found, config, plugins)["default"], "uint8")
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:
@@ -174,7 +174,8 @@ def test_float_images_keep_their_precision(tmp_path):
 @pytest.mark.parametrize(("kernels", "field"), [([3], 3), ([3, 5], 7), ([1, 1], 1), ([7, 7, 7], 19)])
 def test_receptive_field_of_plain_convolutions(kernels, field):
     layers = [torch.nn.Conv2d(3, 3, kernel, padding=kernel // 2) for kernel in kernels]
-    assert receptive_field(torch.nn.Sequential(*layers), 3) == field
+    translator = i2i.Translator(torch.nn.Sequential(*layers), {"image": torch.zeros(1, 3, 8, 8)})
+    assert receptive_field(translator) == field
 
 
 @pytest.mark.parametrize(("name", "options"), [("unet", {"depth": 3}), ("resnet", {"blocks": 1})])
@@ -190,7 +191,8 @@ def test_receptive_field_against_changing_every_column(plugins, name, options):
         changed[..., column] += 1
         columns = (network(changed) - plain).abs().sum((0, 1, 2)).nonzero().flatten()
         reach = max(reach, column - int(columns.min()), int(columns.max()) - column)
-    assert receptive_field(network, 1) == 2 * reach + 1
+    translator = i2i.Translator(network, {"image": torch.zeros(1, 1, 32, 32)})
+    assert receptive_field(translator) == 2 * reach + 1
 
 
 def _without_norm(network):

@@ -147,13 +147,13 @@ def _(model):
 # Outputs
 
 
-@crafted("two outputs", "not image_out alone")
+@crafted("two outputs", "are not those of an i2i model")
 def _(model):
     model.graph.node.append(node("Identity", ["image"], "more"))
     model.graph.output.append(info("more", TensorProto.UINT8, ["N", "H", "W", 3]))
 
 
-@crafted("no output", "not image_out alone")
+@crafted("no output", "are not those of an i2i model")
 def _(model):
     del model.graph.output[:]
 

@@ -7,6 +7,7 @@ from torch.distributions import Normal
 
 from helpers.paths import HELPERS
 from i2i.config import resolve
+from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.engine.setup import build_training
 from i2i.plugins import Plugins
@@ -25,7 +26,7 @@ def played(*sets: str):
     """Generator (averaged) and discriminator at the end of the game, trained by the engine."""
     plugins = Plugins(extra=[str(HELPERS / "game.py")])
     config = resolve(plugins, "game", sets=[*SETS, *sets])
-    data = open_data(config.data, plugins, needs={"target"}, seed=0)
+    data = open_data(config.data, plugins, Requirements(frozenset({"target"})), seed=0)
     training = build_training(config, plugins, data, Fabric(accelerator="cpu", devices=1))
     while training.step < training.steps:
         training.train_step([{"target": torch.zeros(1, 1, 1, 1)}])

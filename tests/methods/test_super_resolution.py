@@ -176,7 +176,7 @@ def test_exported_network_is_the_same_at_any_size(name, options, tmp_path):
     translator = i2i.Translator(module=network, example={"image": torch.rand(1, 3, 16, 16) * 2 - 1})
     assert write_onnx(path, translator, "uint8", {}) <= 1
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    deployed = Deployed(network, ["image"], "uint8", network.scale)
+    deployed = Deployed(translator, "uint8")
     for shape in ((1, 1, 1), (2, 7, 12), (1, 33, 20)):
         images = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
         [got] = session.run(None, {"image": images})

@@ -10,6 +10,7 @@ from helpers.paths import HELPERS
 from helpers.recipes import TINY
 from helpers.samples_elsewhere import write_shape
 from i2i.config import resolve
+from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.errors import PluginError, TrainingError
 from i2i.plugins import Plugins
@@ -110,7 +111,9 @@ def test_a_dataset_that_fails_in_a_loader_process_is_named_in_one_line(tmp_path)
 
 def test_samples_travel_to_processes_that_have_not_loaded_the_plugin(tmp_path):
     config = resolve(ODD, "pix2pix", sets=[*SMALL, "data.layout=odd"])
-    (tmp_path / "samples").write_bytes(pickle.dumps(open_data(config.data, ODD, needs=(), seed=0).train))
+    (tmp_path / "samples").write_bytes(
+        pickle.dumps(open_data(config.data, ODD, Requirements(frozenset()), seed=0).train)
+    )
     other = server_context().Process(target=write_shape, args=(tmp_path / "samples", tmp_path / "shape"))
     with without_main():
         other.start()

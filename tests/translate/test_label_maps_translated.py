@@ -10,6 +10,7 @@ from helpers.image_writers import any_png
 from helpers.recipes import TINY
 from helpers.small_models import make_model, metadata_of
 from i2i.config import DataConfig, resolve
+from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.images import read_image
 
@@ -47,7 +48,7 @@ def test_training_and_translation_see_the_same_numbers(trained, tmp_path, cli, p
     assert model.channels == (1, 3)
     assert model.metadata["source_kind"] == "labels"
     config = resolve(plugins, config=run.run / "config.yaml")
-    data = open_data(config.data, plugins, needs={"source", "target"}, seed=0)
+    data = open_data(config.data, plugins, Requirements(frozenset({"source", "target"})), seed=0)
     file = sorted((root / "data/A").glob("*.png"))[data.train.indices[0]]
     seen = data.train[0, 0]["source"].numpy()
     assert np.array_equal(seen[0], np.asarray(Image.open(file)))  # the numbers in the palette
@@ -106,7 +107,9 @@ def test_grey_maps_of_few_bits_are_numbers_in_training_and_translation(plugins, 
         (tmp_path / "data/A" / name).write_bytes(data)
         save(tmp_path / "data/B" / name, noise(*numbers.shape, 3, seed=number))
     options = {"size": 32, "load_size": 36, "val_fraction": 0.5, "source_kind": "labels"}
-    data = open_data(DataConfig(root=str(tmp_path / "data"), **options), plugins, needs={"source"}, seed=1)
+    data = open_data(
+        DataConfig(root=str(tmp_path / "data"), **options), plugins, Requirements(frozenset({"source"})), seed=1
+    )
     for sample in [data.train[0, place] for place in range(len(data.train))]:
         assert set(np.unique(sample["source"])) <= set(range(12))
     metadata = metadata_of("identity-1", "uint8", []) | {"i2i.source_kind": "labels", "i2i.target_kind": "labels"}

@@ -256,7 +256,7 @@ def test_a_network_that_sees_everything_is_not_cut(tmp_path, monkeypatch):
     model = with_metadata(tmp_path / "m.onnx", receptive_field="global", bytes_per_pixel="1000")
     monkeypatch.setattr(memory, "available", lambda: 4 << 20)
     assert Tiling(model.network).side(40, 40) is None
-    with pytest.raises(ModelError, match=r"^\S*m\.onnx: each pixel depends on the whole image.*--tile none$"):
+    with pytest.raises(ModelError, match=r"^\S*m\.onnx: its result depends on the whole image.*--tile none$"):
         Tiling(model.network).translate(noise(100, 100, 3))
     assert Tiling(model.network, "none").translate(noise(100, 100, 3)).shape == (100, 100, 3)
     with pytest.raises(ModelError, match="cannot be cut into tiles"):
@@ -311,14 +311,14 @@ def test_moments_of_parts_join_to_those_of_the_whole():
 def test_receptive_field_of_a_deep_unet_is_measured():
     config = unet.UNetConfig(filters=1, depth=8, norm="none")
     network = unet.build(config, in_channels=1, out_channels=1, size=(256, 256))
-    assert receptive_field(network.eval(), 1) == 1363
+    assert receptive_field(Translator(network.eval(), {"image": torch.zeros(1, 1, 32, 32)})) == 1363
 
 
 def test_bytes_per_pixel_are_those_of_the_activations():
     """Input of 4 bytes a pixel does not count; 8 channels, then 8 more beside them, do."""
     network = nn.Sequential(nn.Conv2d(1, 8, 1), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 1, 1))
     image = torch.rand(1, 1, 32, 32)
-    assert bytes_per_pixel(network, [image], image) == 2 * 8 * 4
+    assert bytes_per_pixel(Translator(network, {"image": image}), image) == 2 * 8 * 4
 
 
 @pytest.mark.slow

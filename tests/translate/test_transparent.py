@@ -10,6 +10,7 @@ import i2i
 from helpers.image_files import noise, save
 from helpers.recipes import TINY
 from helpers.small_models import make_model
+from i2i.data.detect import Requirements
 from i2i.images import read_image
 
 
@@ -84,7 +85,7 @@ def test_hidden_colours_decide_nothing_in_training(plugins, tmp_path):
 
     def sample(name, **options):
         config = DataConfig(root=str(tmp_path / name), size=32, load_size=36, val_fraction=0, **options)
-        return open_data(config, plugins, needs={"source", "target"}, seed=1).train[0, 0]
+        return open_data(config, plugins, Requirements(frozenset({"source", "target"})), seed=1).train[0, 0]
 
     for options, channels in (
         ({}, (3, 3)),

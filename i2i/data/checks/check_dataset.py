@@ -19,7 +19,7 @@ from i2i.data.checks.value_ranges import ImageType
 from i2i.data.detect import Requirements
 from i2i.data.sample_checks import check_keys, swapped_keys
 from i2i.data.source import DataSource, Split, find_source, open_splits
-from i2i.errors import DataError, ErrorKind, attributed_to
+from i2i.errors import ConfigError, DataError, ErrorKind, attributed_to
 from i2i.files import printable
 from i2i.images import READABLE, read_image
 from i2i.images.search import search_folder
@@ -102,6 +102,16 @@ class DatasetCheck:
         return swapped_keys(self.train.split.dataset.kinds, self.direction)
 
     @property
+    def classes(self) -> dict[str, tuple[int, str]]:
+        """Of each key of label maps of numbers, the highest number of a class that was seen, and its file."""
+        found: dict[str, tuple[int, str]] = {}
+        for sample in (*self.train.samples, *self.val.samples):
+            for key, value in sample.values.items():
+                if self.kinds.get(key) == "labels" and value.extremes and value.shape[2] == 1:
+                    found[key] = max(found.get(key, (-1, "")), (int(value.extremes[1]), value.file))
+        return found
+
+    @property
     def samples(self) -> dict[str, int]:
         """How many samples there are of each split, usable or not."""
         return {"train": len(self.train.split.indices), "val": len(self.val.split.indices)}
@@ -149,6 +159,7 @@ def check_dataset(
         ]
         splits = open_splits(source, val_source, config.val_fraction)
         _refuse_unfit(splits[0], requirements)
+        _require_kinds(splits, config, requirements)
         _find_labels(splits, config, requirements)
         left_out = len(splits[0].dataset.problems)
         checkers = [SampleChecker(s, f, config) for s, f in zip(splits, (facts[0], facts[-1]), strict=True)]
@@ -178,6 +189,20 @@ def check_dataset(
     notes = _notes({source.root, val_source.root}) if everything and source.layout.built_in else []
     said = summary(warnings, train.samples)
     return DatasetCheck(train, val, bands, findings, said, notes, refusal, config.direction)
+
+
+def _require_kinds(splits: Sequence[Split], config: DataConfig, requirements: Requirements) -> None:
+    """Gives the samples the kinds that the recipe needs.
+
+    Raises:
+        ConfigError: something says that they have another kind.
+    """
+    for key, kind in swapped_keys(requirements.kinds, config.direction).items():
+        for split in splits:
+            if (found := split.dataset.kinds.setdefault(key, kind)) != kind:
+                reason = f"is of the kind {found}, as data.{key}_kind or the dataset says, and the recipe needs {kind}"
+                raise ConfigError(f"{split.source.name}: {key} {reason}")
+            split.dataset.reader.kinds = split.dataset.kinds
 
 
 def _find_labels(splits: Sequence[Split], config: DataConfig, requirements: Requirements) -> None:

@@ -13,8 +13,9 @@ from torch.nn.functional import interpolate, pad
 from torchvision.utils import make_grid
 
 from i2i.api import Translator
-from i2i.engine.output.validate import Batch, Validation, run_translator
-from i2i.images import write_image
+from i2i.engine.output.validate import Batch, Validation, is_visible, translated_images
+from i2i.images import default_palette, write_image
+from i2i.interface import VectorInput
 from i2i.runs.disk import writing
 
 MAX_LABELS = 8
@@ -33,10 +34,11 @@ def sample_grid(translators: Mapping[str, Translator], validation: Validation, c
         validation: gives the images.
         count: rows, or columns from noise.
     """
-    of_images = [t for t in translators.values() if "image" in t.example]
+    shown = [t for t in translators.values() if any(map(is_visible, t.outputs.values()))]
+    of_images = [t for t in shown if "image" in t.example]
     batches = validation.images(count) if of_images else ()
     rows = [[image for t in of_images for image in _row(t, batch)] for batch in batches]
-    for translator in translators.values():
+    for translator in shown:
         if "image" not in translator.example:
             rows += _drawn(translator, count)
     if not rows:
@@ -64,13 +66,13 @@ def save_grid(path: Path, grid: np.ndarray) -> None:
 
 
 def _row(translator: Translator, batch: Batch) -> Iterator[Tensor]:
-    if translator.source in batch:
-        yield batch[translator.source]
+    if (source := translator.batch_key("image")) in batch:
+        yield batch[source]
     if "label" in translator.example and "target_label" not in batch:
         for label in range(min(MAX_LABELS, max(1, len(translator.labels)))):
-            yield run_translator(translator, batch, label)
+            yield translated_images(translator, batch, label)
     else:
-        yield run_translator(translator, batch)
+        yield translated_images(translator, batch)
     if translator.target in batch:
         yield batch[translator.target]
 
@@ -78,25 +80,27 @@ def _row(translator: Translator, batch: Batch) -> Iterator[Tensor]:
 def _drawn(translator: Translator, count: int) -> list[list[Tensor]]:
     """Rows of images from the same noise, a row a label."""
     generator = torch.Generator().manual_seed(0)
-    example = translator.example["noise"]
-    noise = torch.randn(count, *example.shape[1:], generator=generator).to(example.device, example.dtype)
-    batch = {"noise": noise}
+    batch = {}
+    for name, example in translator.example.items():
+        if name == "noise" or isinstance(translator.inputs.get(name), VectorInput):
+            drawn = torch.randn(count, *example.shape[1:], generator=generator)
+            batch[translator.batch_key(name)] = drawn.to(example.device, example.dtype)
     if "label" not in translator.example:
-        return [list(translator.module(noise).split(1))]
-    rows = []
-    for label in range(min(MAX_LABELS, max(1, len(translator.labels)))):
-        batch["target_label"] = torch.full((count,), label, device=example.device)
-        rows.append(list(run_translator(translator, batch).split(1)))
-    return rows
+        return [list(translated_images(translator, batch).split(1))]
+    labels = range(min(MAX_LABELS, max(1, len(translator.labels))))
+    return [list(translated_images(translator, batch, label).split(1)) for label in labels]
 
 
 def _equal(row: list[Tensor]) -> list[Tensor]:
-    """A row's images in the size of its largest one, small ones with their pixels visible."""
+    """A row's images ``(3, H, W)`` in the size of its largest one, small ones with their pixels visible."""
     size = max((cell.shape[1:] for cell in row), key=lambda shape: shape[0] * shape[1])
     return [interpolate(cell[None], size, mode="nearest")[0] for cell in row]
 
 
 def _viewable(image: Tensor) -> Tensor:
-    """One image ``(1, C, H, W)`` in [-1, 1] as ``(3, H, W)`` in [0, 1] on the CPU."""
+    """One image ``(1, C, H, W)`` in [-1, 1], or label map ``(1, H, W)``, as ``(3, H, W)`` in [0, 1] on the CPU."""
+    if image.ndim == 3:
+        colours = torch.tensor(default_palette())
+        return colours[image[0].cpu().clamp(0, len(colours) - 1)].permute(2, 0, 1) / 255
     image = (image[0, :3].float().clamp(-1, 1).cpu() + 1) / 2
     return image[:1].expand(3, -1, -1) if image.shape[0] < 3 else image

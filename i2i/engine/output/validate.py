@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from i2i.api import Translator
-from i2i.components.inference import mirror_padded
+from i2i.components.inference import run_translator
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
 from i2i.errors import PluginError, attributed_to
-from i2i.images import Extras, ValueRange, write_pixels
+from i2i.interface import Image, LabelMap, Output
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
-from i2i.runs.disk import writing
 
 Batch = dict[str, Tensor]
 
@@ -66,7 +64,8 @@ class Validation:
     @torch.inference_mode()
     def measure(self, translators: Mapping[str, Translator]) -> dict[str, float]:
         """Metrics of the first translator that has targets; empty when none has, or when stopped before the end."""
-        translator = next((t for t in translators.values() if t.target and "image" in t.example), None)
+        usable = (t for t in translators.values() if t.target and t.image_output and "image" in t.example)
+        translator = next(usable, None)
         if translator is None or translator.target is None:
             return {}
         for name, metric in self.metrics.items():
@@ -79,7 +78,7 @@ class Validation:
             if translator.target not in batch:
                 continue
             with attributed_to(f"{self.recipe_owner}, translator"):
-                output = run_translator(translator, batch)
+                output = translated_images(translator, batch)
             if output.shape != batch[translator.target].shape:
                 got, want = tuple(output.shape), tuple(batch[translator.target].shape)
                 raise PluginError(f"{self.recipe_owner}: its translator gives images {got}, and the targets are {want}")
@@ -101,46 +100,31 @@ class Validation:
         return None
 
 
-def run_translator(translator: Translator, batch: Batch, label: int | None = None) -> Tensor:
-    """The translator's output for a batch, images padded and cropped back as in the exported model.
+def translated_images(translator: Translator, batch: Batch, label: int | None = None) -> Tensor:
+    """What the translator makes of a batch: its images, or where it gives none its label maps.
 
     Args:
-        translator: on copies of the networks for inference.
+        translator: on copies of the networks for inference, with an image or a label map among its outputs.
         batch: the inputs; what it lacks is taken from the translator's example.
         label: the label to translate to, instead of the batch's.
+
+    Returns:
+        Images ``(N, C, H, W)`` in [-1, 1], or label maps ``(N, H, W)`` int64.
     """
-    keys = {"image": translator.source, "label": "target_label"}
-    inputs = {n: batch.get(keys.get(n, n), example).to(example.device) for n, example in translator.example.items()}
+    count = next((len(v) for n in translator.example if (v := batch.get(translator.batch_key(n))) is not None), 1)
+    values = {}
+    for name, example in translator.example.items():
+        given = batch.get(translator.batch_key(name))
+        values[name] = example[:1].expand(count, *example.shape[1:]) if given is None else given.to(example.device)
     if label is not None:
-        inputs["label"] = torch.full_like(inputs["label"], label)
-    if (image := inputs.get("image")) is None:
-        return translator.module(*inputs.values())
-    module = translator.module
-    inputs["image"] = mirror_padded(image, int(getattr(module, "multiple", 1)), int(getattr(module, "minimum", 1)))
-    output = module(*inputs.values())
-    scale = output.shape[-1] // inputs["image"].shape[-1]
-    return output[..., : image.shape[-2] * scale, : image.shape[-1] * scale]
+        values["label"] = torch.full_like(values["label"], label)
+    outputs = run_translator(translator, values)
+    return outputs[translator.image_output or next(n for n, of in translator.outputs.items() if is_visible(of))]
 
 
-def save_examples(folder: Path, validation: Validation, translators: Mapping[str, Translator], count: int) -> None:
-    """Writes inputs of the first translator as image files of the data's type and units, to try the model on."""
-    translator = next(iter(translators.values()))
-    if "image" not in translator.example:
-        return
-    for number, batch in enumerate(validation.images(count)):
-        image = batch.get(translator.source)
-        if image is None:
-            return
-        values = validation.values.get(translator.source, ValueRange("uint8"))
-        unit = (image[0].float().clamp(-1, 1) + 1) / 2
-        pixels = values.from_unit(unit.permute(1, 2, 0).cpu().numpy())
-        ending = ".tif" if values.dtype == "float32" else ".png"
-        with writing(folder):
-            folder.mkdir(exist_ok=True)
-            rule = validation.bands.get(translator.source)
-            is_bands = rule is not None and rule.of > 0 and pixels.shape[2] not in (1, 3)  # PNG makes alpha of the last
-            place = folder / f"example-{number + 1}{'.tif' if is_bands else ending}"
-            write_pixels(place, pixels, Extras(bands=is_bands))
+def is_visible(output: Output) -> bool:
+    """Whether an output can be shown as a picture."""
+    return isinstance(output, Image | LabelMap)
 
 
 def _alone() -> bool:

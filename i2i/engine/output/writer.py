@@ -11,10 +11,11 @@ import torch
 
 from i2i.api import Translator
 from i2i.engine.context import Pools
+from i2i.engine.output.examples import save_examples
 from i2i.engine.output.grids import image_row, sample_grid, save_grid
 from i2i.engine.output.log import MetricsLog
 from i2i.engine.output.progress import Reporter
-from i2i.engine.output.validate import Validation, save_examples
+from i2i.engine.output.validate import Validation
 from i2i.engine.saving import to_checkpoint
 from i2i.engine.state import Training
 from i2i.errors import PluginError, TrainingError, attributed_to
@@ -66,7 +67,7 @@ class Writer:
             untrained: the translators before the first step.
             measured: on the validation images.
         """
-        save_examples(self.run.examples, self.validation, untrained, self.config.sample_count)
+        save_examples(self.run, self.validation, untrained, self.config.sample_count)
         self._record_validation(0, measured)
         self.grid(0, untrained)
 

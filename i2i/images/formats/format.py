@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -92,6 +92,7 @@ class Extras:
         lossless: whether a format that can be both is coded without loss.
         bands: whether the channels are bands, so that the last of four is not alpha.
         tags: of a TIFF, by number.
+        palette: colours of the values of a label map, which PNG keeps as such: red, green and blue of each from 0 on.
     """
 
     icc: bytes | None = None
@@ -99,6 +100,7 @@ class Extras:
     lossless: bool = False
     bands: bool = False
     tags: Mapping[int, StoredTag] = field(default_factory=dict)
+    palette: Sequence[tuple[int, int, int]] = ()
 
 
 @dataclass(frozen=True)

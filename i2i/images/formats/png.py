@@ -8,13 +8,13 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import ImageFile
+from PIL import Image, ImageFile
 
 from i2i.errors import ErrorKind, FileError
 from i2i.images.formats.format import Encoder, Extras, Format, Frame, Limits, OpenedImage
@@ -151,6 +151,8 @@ def _essentials(file: BinaryIO) -> bytes:
 
 
 def _encode(pixels: np.ndarray, extras: Extras) -> bytes:
+    if extras.palette and pixels.shape[2] == 1:
+        return _with_palette(pixels[..., 0], extras.palette)
     codes = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
     ordered = cv2.cvtColor(pixels, codes[pixels.shape[2]]) if pixels.shape[2] in codes else pixels[..., 0]
     done, encoded = cv2.imencode(".png", ordered, _OPTIONS)
@@ -161,6 +163,13 @@ def _encode(pixels: np.ndarray, extras: Extras) -> bytes:
     if extras.exif is not None:
         more += _chunk(b"eXIf", extras.exif)
     return data[:33] + more + data[33:]  # right after the signature (8 bytes) and IHDR (25)
+
+
+def _with_palette(values: np.ndarray, palette: Sequence[tuple[int, int, int]]) -> bytes:
+    image, file = Image.fromarray(values, "P"), io.BytesIO()
+    image.putpalette([part for colour in palette for part in colour])
+    image.save(file, "PNG", compress_level=2, bits=8)
+    return file.getvalue()
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -24,9 +24,10 @@ from google.protobuf.message import DecodeError, Message
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from i2i import memory
-from i2i.errors import ModelError, short_repr
+from i2i.errors import ModelError
+from i2i.interface import Image, ImageInput, Input, LabelMapInput, NumberInput, TextInput, VectorInput
 from i2i.runtime.metadata import PREFIX, Metadata
-from i2i.runtime.network import ExportedNetwork, Shape
+from i2i.runtime.network import ExportedNetwork
 from i2i.runtime.runner import Feeds, Runner
 from i2i.runtime.sandbox.verdicts import FIRST_BYTE, MAX_BYTES
 from i2i.runtime.session import open_session, short_reason
@@ -106,14 +107,11 @@ def _parsed(file: Path) -> ModelProto:
 
 
 def _examine_graph(model: ModelProto) -> None:
-    """Refuses a graph with parts that no exported model has: other outputs, operators beyond ONNX, broken weights."""
+    """Refuses a graph with parts that no exported model has: operators beyond ONNX, broken weights."""
     if not model.graph.node:
         raise ModelError("not an ONNX file: it holds no graph")
     if f"{PREFIX}version" not in {entry.key for entry in model.metadata_props}:
         raise ModelError("an ONNX file, but not one that i2i exported: it has no i2i metadata")
-    outputs = [output.name for output in model.graph.output]
-    if outputs != ["image_out"]:
-        raise ModelError(f"its outputs are {short_repr(outputs)}, not image_out alone")
     known = {*_STANDARD, *(function.domain for function in model.functions)}
     for message in _messages(model):
         if isinstance(message, NodeProto) and message.domain not in known:
@@ -172,26 +170,43 @@ def _examine_tensor(tensor: TensorProto) -> None:
 def _try(
     session: onnxruntime.InferenceSession, network: ExportedNetwork, size: tuple[int, int], last_label: bool
 ) -> None:
-    """Runs the network on an image of that size, and compares shape and type of the result with its metadata."""
+    """Runs the network on an image of that size, and compares shapes and types of the results with its metadata."""
     info = network.info
-    feeds, expected = _feeds(network, size, last_label)
-    (result,) = session.run(["image_out"], feeds)
-    network.check_shape(result, expected)
-    if result.dtype != network.dtype or not result.size:
-        raise ModelError(f"gave {result.dtype} of shape {result.shape} where its metadata promise {info.value_type}")
+    size = info.size or size
+    names = list(info.outputs)
+    outputs = dict(zip(names, session.run(names, _feeds(network, size, last_label)), strict=True))
+    network.check_outputs(outputs, 1, None if info.generates else size)
+    for name, result in outputs.items():
+        expected = info.value_type if isinstance(info.outputs[name], Image) else result.dtype
+        if result.dtype != expected or not result.size:
+            raise ModelError(f"gave {result.dtype} of shape {result.shape} where its metadata promise {expected}")
 
 
-def _feeds(network: ExportedNetwork, size: tuple[int, int], last_label: bool) -> tuple[Feeds, Shape]:
-    """The arrays to feed to the network, and the shape of the result according to its metadata."""
+def _feeds(network: ExportedNetwork, size: tuple[int, int], last_label: bool) -> Feeds:
+    """The arrays to feed to the network for one image of that size."""
     info, label = network.info, None
     if network.takes_label:
         label = max(len(info.labels) - 1, 0) if last_label else 0
+    inputs = {name: _example(of, size, info.value_type) for name, of in info.inputs.items()}
     if info.generates:
-        return network.noise_feeds([0], label=label), (1, None, None, info.channels_out)
-    image = np.random.default_rng(0).random((1, *size, info.channels_in), np.float32)
-    if info.value_type == "uint8":
-        image = (image * 255).astype(np.uint8)
-    return network.image_feeds(image, label=label), network.shape_for(*image.shape[:3])
+        return network.noise_feeds([0], label=label, inputs=inputs)
+    image = inputs.pop("image", _example(ImageInput(channels=info.channels_in), size, info.value_type))
+    return network.image_feeds(image, label=label, inputs=inputs)
+
+
+def _example(of: Input, size: tuple[int, int], value_type: str) -> np.ndarray:
+    """One value for an input, with height and width where it has them."""
+    draw = np.random.default_rng(0)
+    if isinstance(of, NumberInput):
+        return np.full(1, of.default, np.float32)
+    if isinstance(of, TextInput):
+        return draw.integers(0, 256, (1, of.length), np.int32)
+    if isinstance(of, VectorInput):
+        return draw.standard_normal((1, of.size), np.float32)
+    if isinstance(of, LabelMapInput):
+        return draw.integers(0, of.count, (1, *size, 1), np.uint8)
+    image = draw.random((1, *size, of.channels if isinstance(of, ImageInput) else 1), np.float32)
+    return (image * 255).astype(np.uint8) if value_type == "uint8" else image
 
 
 def _end_with_the_parent() -> None:

@@ -18,6 +18,7 @@ from i2i.api import Transform
 from i2i.config import DataConfig
 from i2i.data.adapter import AdaptedDataset, dataset_component
 from i2i.data.batches import BatchOrder, batches
+from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.data.sample_checks import IMAGES, check_sample
 from i2i.data.source import data_source
@@ -113,7 +114,7 @@ def training(subject: Subject) -> None:
     if set(IMAGES) <= first.keys():  # pairs of two sizes are for super-resolution
         scale = max(1, first["target"].shape[0] // first["source"].shape[0])
         config = config.model_copy(update={"scale": scale})
-    data = open_data(config, subject.plugins, needs=list(first), seed=0)
+    data = open_data(config, subject.plugins, Requirements(frozenset(list(first))), seed=0)
     sample = data.sample()
     loaded = [next(batches(data.train, BatchOrder(len(data.train), 1, seed=0), workers)) for workers in (0, 1)]
     if any(not torch.equal(loaded[0][key], loaded[1][key]) for key in sample):

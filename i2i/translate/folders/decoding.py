@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -13,12 +13,13 @@ import numpy as np
 from i2i.errors import ErrorKind, FileError, UserError
 from i2i.images import ImageInfo, Picture, read_frames, read_image, read_stack
 from i2i.images.errors import errors_about
-from i2i.images.pixels import AlphaRule
 from i2i.images.place import Place
+from i2i.interface import Spatial
 from i2i.runtime.network import ExportedNetwork
 from i2i.translate.folders.memory_budget import MemoryBudget
 from i2i.translate.folders.outcomes import decoded_result, failed, with_notes
 from i2i.translate.folders.plan import PlannedImage
+from i2i.translate.folders.settings import FolderSettings
 from i2i.translate.pictures import network_input, output_type
 from i2i.translate.results import Result
 
@@ -38,6 +39,7 @@ class Decoded:
         exif: EXIF metadata for the output.
         lossless: whether the output is to be coded without loss; see `Picture`.
         size: bytes that are counted in the memory budget, its output among them.
+        inputs: the further inputs of the network, each with one row.
         place: what the input, a TIFF, says of its place and size.
         stored: height, width, channels and type of the input's pixels; None of a file of several frames.
     """
@@ -52,6 +54,7 @@ class Decoded:
     exif: bytes | None
     lossless: bool
     size: int
+    inputs: Mapping[str, np.ndarray]
     place: Place | None = None
     stored: tuple[tuple[int, ...], np.dtype] | None = None
 
@@ -131,24 +134,16 @@ class Decoder:
         network: the network.
         budget: counts the bytes of every decoded image; `Decoded.size` must be released when the image is written.
         stopped: set when no more work is to begin.
-        alpha: what becomes of transparency.
-        max_pixels: larger images are refused.
-        exif: whether EXIF metadata are kept.
+        settings: the options of the folder.
     """
 
     def __init__(
-        self,
-        network: ExportedNetwork,
-        budget: MemoryBudget,
-        stopped: threading.Event,
-        *,
-        alpha: AlphaRule,
-        max_pixels: int,
-        exif: bool,
+        self, network: ExportedNetwork, budget: MemoryBudget, stopped: threading.Event, settings: FolderSettings
     ) -> None:
-        self.network, self.budget, self.stopped = network, budget, stopped
+        self.network, self.budget, self.stopped, self.settings = network, budget, stopped, settings
         self.any_range = network.info.source_range is not None
-        self.alpha, self.max_pixels, self.exif = alpha, max_pixels, exif
+        self.label = network.label_index(settings.label)
+        self.max_pixels, self.exif = settings.max_pixels, settings.keep_metadata
 
     def open_frames(self, planned: PlannedImage) -> FrameReader:
         """A reader of the frames of an input's file."""
@@ -174,7 +169,8 @@ class Decoder:
             with errors_about(planned.input):
                 self.check_stop()
                 picture = self._picture(job, count)
-                given = network_input(picture, self.alpha, self.network)
+                given = network_input(picture, self.settings.alpha, self.network)
+            inputs = self.settings.inputs.feeds(planned.key, given.pixels.shape, planned.number, self.label)
         except UserError as error:
             if counted:
                 self.budget.release(counted)
@@ -195,6 +191,7 @@ class Decoder:
             exif=picture.exif,
             lossless=picture.lossless,
             size=counted,
+            inputs=inputs,
             place=picture.place,
             stored=_stored(picture),
         )
@@ -225,7 +222,8 @@ class Decoder:
     def _size(self, image: ImageInfo) -> int:
         """Bytes of the image as it is stored, as the network takes it, and of the output."""
         info = self.network.info
-        values = info.channels_in + info.channels_out * info.scale**2
+        further = sum(getattr(of, "channels", 1) for of in info.inputs.values() if isinstance(of, Spatial))
+        values = info.channels_in + further + info.channels_out * len(info.pictures) * info.scale**2
         deep = image.bits > 8 or self.any_range
         itemsize = np.dtype(np.float32).itemsize if deep else self.network.dtype.itemsize
         return image.width * image.height * (image.channels * image.bits // 8 + values * itemsize)

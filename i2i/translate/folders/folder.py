@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from i2i.errors import UserError, short_repr
+from i2i.files import printable
 from i2i.images import MAX_PIXELS
 from i2i.images.pixels import AlphaRule
+from i2i.interface import Number
 from i2i.runtime.metadata import Metadata
 from i2i.runtime.network import LoadedModel
 from i2i.translate.folders.inputs import PathLike
-from i2i.translate.folders.outputs import OutputPixels
-from i2i.translate.folders.pipeline import FolderPipeline, FolderSettings
-from i2i.translate.folders.plan import FrameChoice, existing_rule, plan_folder
+from i2i.translate.folders.outputs import OutputPixels, output_place, refuse_existing
+from i2i.translate.folders.pipeline import FolderPipeline
+from i2i.translate.folders.plan import (
+    TABLE,
+    ExistingRule,
+    FolderPlan,
+    FrameChoice,
+    JoinedImages,
+    existing_rule,
+    plan_folder,
+)
+from i2i.translate.folders.settings import FolderSettings
+from i2i.translate.folders.table import with_table
+from i2i.translate.inputs import GivenInputs
 from i2i.translate.results import Result, Results
 from i2i.translate.tiles.tiling import Tiling
 
@@ -27,6 +41,9 @@ def translate_folder(
     out: PathLike,
     *,
     label: str | int | None = None,
+    given: Mapping[str, Any] = MappingProxyType({}),
+    seed: int | None = None,
+    count: int = 1,
     batch: int = 1,
     tile: Literal["auto", "none"] | int = "auto",
     alpha: AlphaRule = "keep",
@@ -38,6 +55,9 @@ def translate_folder(
     workers: int | None = None,
 ) -> Results[Result]:
     """Translates files into a folder.
+
+    Images and label maps become image files, vectors ``.npy`` files, and numbers a row of ``results.csv``. Of a model
+    that gives several files for an image, each output has a folder of its own, ``out/NAME``.
 
     An output has the name and the folder below `out` of its input, and its format where that can hold the result, else
     PNG, or TIFF for floats in units of their own. Its values have the type and units of what the model was trained to
@@ -51,6 +71,10 @@ def translate_folder(
         inputs: files, folders (searched through, their structure is kept) and globs.
         out: folder of the outputs, outside of the input folders, made if missing; for one file also an image's name.
         label: the target of all of them, by name or number.
+        given: the model's further inputs by name: files, folders of files with the images' names, numbers, texts; see
+            `i2i.translate.inputs.GivenInputs`.
+        seed: noise and vectors that are not given are drawn with it, from 0; None: they are the same for all images.
+        count: results of each image, each with other noise; more than one takes a seed, 0 by default.
         batch: most images that go through the network together: those of equal size among so many neighbours, and no
             more than some 64 MB with their outputs.
         tile: side in pixels of the pieces that large images are translated in; ``auto``: as memory allows; ``none``:
@@ -81,21 +105,59 @@ def translate_folder(
         [('written', 'cat.png', 20), ('written', 'dog.jpg', 32)]
     """
     _check_choice("alpha", alpha, get_args(AlphaRule))
-    if batch < 1 or max_pixels < 1 or (workers is not None and workers < 1):
-        raise UserError("batch, max_pixels and workers are whole numbers from 1")
+    if min(batch, count, max_pixels, 1 if workers is None else workers) < 1:
+        raise UserError("batch, count, max_pixels and workers are whole numbers from 1")
     network = model.network
     network.check_command("translate")
     network.label_index(label)
-    _check_frames(frames, network.info)
+    _check_frames(frames, network.info, count)
+    values = GivenInputs(network, given, 0 if seed is None and count > 1 else seed)
+    if values.previous:
+        if skip_existing:
+            raise UserError("the model takes what it gave for the frame before: leave out --skip-existing")
+        batch = workers = 1  # one after the other
     items = _paths(inputs)
     tiling = Tiling(network.interruptible(), tile)
     existing = existing_rule(overwrite=overwrite, skip_existing=skip_existing)
-    pixels = OutputPixels.of_model(network.info)
-    plan = plan_folder(items, out, pixels, existing=existing, frames=frames, max_pixels=max_pixels)
+    plan = _plan(network.info, items, out, existing, count if count > 1 else frames, max_pixels)
+    values.check_partners(image.key for image in plan.images if not image.refused)
     workers = workers or min(_MAX_WORKERS, (os.cpu_count() or 1) + 1)
-    settings = FolderSettings(plan.folder, label, batch, alpha, max_pixels, keep_metadata, existing, workers)
+    settings = FolderSettings(plan.folder, label, values, batch, alpha, max_pixels, keep_metadata, existing, workers)
     results = FolderPipeline(network.interruptible(), tiling, settings).results(plan.images)
+    if columns := [name for name, of in network.info.outputs.items() if isinstance(of, Number)]:
+        results = with_table(results, plan.folder / TABLE, columns, keep=skip_existing)
     return Results(results, len(plan.images), [model.notes, plan.notes, tiling.notes])
+
+
+def _plan(
+    info: Metadata,
+    items: Sequence[PathLike],
+    out: PathLike,
+    existing: ExistingRule,
+    frames: FrameChoice | int,
+    max_pixels: int,
+) -> FolderPlan:
+    """The plan for all outputs of a model that become files; see `plan_folder`.
+
+    Raises:
+        UserError: `plan_folder` says why, for one of the outputs, or the table of numbers is in the way.
+    """
+    options: dict[str, Any] = {"existing": existing, "frames": frames, "max_pixels": max_pixels}
+    has_numbers = any(isinstance(of, Number) for of in info.outputs.values())
+    if not info.files:
+        return plan_folder(items, out, None, **options)
+    place = output_place(out)
+    if place.name and (has_numbers or len(info.files) > 1):
+        reason = "is the name of an image, and the model gives more than one: give a folder after -o"
+        raise UserError(reason, path=printable(out))
+    if has_numbers and existing == "refuse":
+        refuse_existing([place.folder / TABLE])
+    if len(info.files) == 1:
+        return plan_folder(items, out, OutputPixels.of_output(info, info.files[0]), **options)
+    plans = [plan_folder(items, place.folder / n, OutputPixels.of_output(info, n), **options) for n in info.files]
+    if len({len(plan.images) for plan in plans}) > 1:
+        raise UserError("the inputs changed while they were listed: try again")
+    return FolderPlan(place.folder, JoinedImages([plan.images for plan in plans]), plans[0].notes)
 
 
 def _paths(inputs: Any) -> list[PathLike]:
@@ -113,7 +175,9 @@ def _check_choice(option: str, value: str, known: Sequence[str]) -> None:
         raise UserError(f"{option} is one of {', '.join(known)}, not {value!r}")
 
 
-def _check_frames(frames: str, info: Metadata) -> None:
+def _check_frames(frames: str, info: Metadata, count: int) -> None:
     _check_choice("frames", frames, get_args(FrameChoice))
+    if frames == "all" and count > 1:
+        raise UserError("--frames all and --count exclude each other")
     if frames == "all" and info.pages == "stack":
         raise UserError("the model takes all pages of a file as one image: leave out --frames all")

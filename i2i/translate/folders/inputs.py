@@ -31,8 +31,10 @@ class InputFile:
         problem: why it cannot be read, if that is known already; else empty.
         missing: whether there is no such file.
         frame: number of the frame; None: the file as a whole.
+        number: number of the result among several for one image; None: there is one.
         names: names reserved for its output, the preferred one first; empty until all inputs are known.
         skip: whether its output exists and is kept.
+        key: `image_key`, where `place` is another folder than that; else empty.
     """
 
     folder: str
@@ -42,13 +44,20 @@ class InputFile:
     problem: str = ""
     missing: bool = False
     frame: int | None = None
+    number: int | None = None
     names: tuple[str, ...] = ()
     skip: bool = False
+    key: str = ""
 
     @property
     def path(self) -> Path:
         """Path of the file."""
         return Path(self.folder, self.name)
+
+    @property
+    def image_key(self) -> str:
+        """Path of the file in the folder that was searched, without ending and with forward slashes."""
+        return self.key or Path(self.place, self.name).with_suffix("").as_posix()
 
 
 @dataclass

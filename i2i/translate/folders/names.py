@@ -28,7 +28,7 @@ class NameCandidate(NamedTuple):
 
     Attributes:
         stem: beginning, which may be shortened.
-        mark: number of the frame, which is never shortened; empty without one.
+        mark: number of the frame or of the result, which is never shortened; empty without one.
         ending: ending with its dot.
     """
 
@@ -50,7 +50,8 @@ def name_candidates(file: InputFile, pixels: OutputPixels) -> tuple[NameCandidat
     stem, ending = os.path.splitext(file.name)  # noqa: PTH122 - a Path for each name is slow
     if ending.lower() not in READABLE:
         stem, ending = file.name, ""
-    mark = "" if file.frame is None else f"_{file.frame:04d}"
+    marked = file.number if file.frame is None else file.frame
+    mark = "" if marked is None else f"_{marked:04d}"
     safe = pixels.safe_ending
     kept = NameCandidate(stem, mark, ending) if pixels.held_by(f"any{ending}") else None
     return kept, None if kept is not None and ending.lower() == safe else NameCandidate(stem, mark, safe)
@@ -67,12 +68,12 @@ def reserve_names(
         folder_of: gives the real folder of a place relative to the output folder.
         fold: maps names that the file system takes for equal to the same text.
     """
-    ordered = sorted(files, key=lambda file: (file.place, file.name, file.folder, file.frame or 0))
+    ordered = sorted(files, key=lambda file: (file.place, file.name, file.folder, file.frame or file.number or 0))
     register = _Register(folder_of, fold)
     for place in {file.place for file in ordered}:
         register.add_folder(Path(place))
     for of_frames in (False, True):
-        some = [file for file in ordered if (file.frame is not None) == of_frames]
+        some = [file for file in ordered if (file.frame is not None or file.number is not None) == of_frames]
         register.claim((file, name_candidates(file, pixels)[0]) for file in some)
     # Who could not keep the ending has the other name alone and comes before those to whom it is a second choice.
     unnamed = [file for file in ordered if not file.names]

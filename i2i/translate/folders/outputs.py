@@ -15,6 +15,7 @@ from i2i.errors import ErrorKind, FileError, UserError
 from i2i.files import clear_leftovers, printable, temporary_path, user_path
 from i2i.images import READABLE, WRITABLE, can_hold
 from i2i.images.errors import kind_and_reason
+from i2i.interface import Image, LabelMap
 from i2i.runtime.metadata import Metadata
 from i2i.translate.folders.inputs import PathLike, is_within, real_path
 
@@ -30,26 +31,35 @@ class OutputPixels:
         channels: number of channels.
         exact: whether the values are floats in units of their own, which no integers can hold.
         bands: whether the channels are bands, so that the last of four is not alpha.
+        only: the only ending that will do, of what is no picture with values of its own; empty: any that can hold it.
     """
 
     channels: int
     exact: bool = False
     bands: bool = False
+    only: str = ""
 
     @classmethod
-    def of_model(cls, info: Metadata) -> OutputPixels:
-        """Those of the images that a model gives."""
+    def of_output(cls, info: Metadata, name: str) -> OutputPixels:
+        """Those of the files that an output of a model becomes."""
+        of = info.outputs[name]
+        if not isinstance(of, Image):
+            return cls(1, only=".png" if isinstance(of, LabelMap) else ".npy")
         exact = info.target_type == "float32" and not info.keeps_type
-        return cls(info.channels_out, exact, bands=info.gives_bands)
+        return cls(of.channels or info.channels_out, exact, bands=info.gives_bands)
 
     def held_by(self, name: str, dtype: DTypeLike = np.uint8) -> bool:
         """Whether a file of that name can hold them, as `dtype` where they are not exact."""
+        if self.only:
+            return Path(name).suffix.lower() == self.only
         channels = 5 if self.bands and self.channels == 4 else self.channels  # what holds five holds four bands, too
         return can_hold(name, channels, np.float32 if self.exact else dtype, exact=self.exact)
 
     @property
     def safe_ending(self) -> str:
         """The ending of a format that can hold all of them: PNG, TIFF for exact floats, or npy for other channels."""
+        if self.only:
+            return self.only
         ending = ".tif" if self.exact else ".png"
         return ending if self.held_by(f"any{ending}") else ".npy"
 

@@ -12,28 +12,23 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
 
 from i2i import memory
-from i2i.errors import ErrorKind, FileError, ModelError, UserError
-from i2i.files import printable
-from i2i.images import Extras, write_pixels
+from i2i.errors import ErrorKind, ModelError, UserError
 from i2i.images.errors import errors_about
-from i2i.images.pixels import AlphaRule
-from i2i.runtime.network import ExportedNetwork
+from i2i.runtime.network import ExportedNetwork, Outputs
 from i2i.translate.folders.decoding import Decoded, DecodeJob, Decoder
 from i2i.translate.folders.memory_budget import MemoryBudget
-from i2i.translate.folders.outcomes import failed, known_result, skipped, with_notes
-from i2i.translate.folders.outputs import OutputPixels, inside, refuse_loss
-from i2i.translate.folders.plan import ExistingRule, PlannedImage
-from i2i.translate.pictures import attach_alpha, to_output
-from i2i.translate.places import kept_tags
+from i2i.translate.folders.outcomes import failed, known_result, skipped
+from i2i.translate.folders.plan import PlannedImage
+from i2i.translate.folders.previous import PreviousOutputs
+from i2i.translate.folders.settings import FolderSettings
+from i2i.translate.folders.writing import OutputWriter
 from i2i.translate.results import Result
 from i2i.translate.tiles.tiling import Tiling
 
@@ -47,31 +42,6 @@ _MAX_KNOWN_RESULTS = 256
 """Results in one group that are known without reading, such as those of outputs that exist."""
 _MAX_STOP_S = 4.0
 """Seconds to wait, after an interrupt, for work that has begun."""
-
-
-@dataclass(frozen=True)
-class FolderSettings:
-    """How the images of a folder are translated.
-
-    Attributes:
-        out: folder of the outputs.
-        label: target of all images, by name or number.
-        batch: most images that go through the network together.
-        alpha: what becomes of transparency.
-        max_pixels: larger images are refused.
-        keep_metadata: whether EXIF metadata are copied.
-        existing: what becomes of inputs whose output exists.
-        workers: number of threads.
-    """
-
-    out: Path
-    label: str | int | None
-    batch: int
-    alpha: AlphaRule
-    max_pixels: int
-    keep_metadata: bool
-    existing: ExistingRule
-    workers: int
 
 
 @dataclass(frozen=True)
@@ -104,20 +74,13 @@ class FolderPipeline:
 
     def __init__(self, network: ExportedNetwork, tiling: Tiling, settings: FolderSettings) -> None:
         self.network, self.tiling, self.settings = network, tiling, settings
-        self._pixels = OutputPixels.of_model(network.info)
         self.budget = MemoryBudget(_MAX_BYTES, _MIN_IMAGES)
         self._stopped = threading.Event()
-        self.decoder = Decoder(
-            network,
-            self.budget,
-            self._stopped,
-            alpha=settings.alpha,
-            max_pixels=settings.max_pixels,
-            exif=settings.keep_metadata,
-        )
+        self.decoder = Decoder(network, self.budget, self._stopped, settings)
+        self.writer = OutputWriter(network.info, settings)
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="i2i-translate")
         self._one_at_a_time = threading.Lock()
-        self._opened: dict[Path, tuple[int, int]] = {}
+        self._before = PreviousOutputs(settings.inputs.previous, np.dtype(network.info.value_type))
 
     def results(self, images: Iterable[PlannedImage]) -> Generator[Result, None, None]:
         """The results in the order of the images; the work is done as they are taken, and stops on `close`."""
@@ -206,99 +169,74 @@ class FolderPipeline:
     def _fits(self, one: Decoded, batch: Sequence[Decoded]) -> bool:
         """Whether an image may go through the network together with those of the batch."""
         size = one.size + sum(decoded.size for decoded in batch)
-        like = batch[0].pixels
-        if one.pixels.shape != like.shape or one.pixels.dtype != like.dtype or size > _MAX_BATCH_BYTES:
+        like = batch[0]
+        shapes = [{name: value.shape for name, value in decoded.inputs.items()} for decoded in (one, like)]
+        if one.pixels.shape != like.pixels.shape or one.pixels.dtype != like.pixels.dtype or shapes[0] != shapes[1]:
             return False
         height, width = one.pixels.shape[:2]
-        return self.tiling.takes_batch(height, width, len(batch) + 1)
+        return size <= _MAX_BATCH_BYTES and self.tiling.takes_batch(height, width, len(batch) + 1)
 
     def _translated(self, batch: Sequence[Decoded]) -> Iterator[Result]:
         """Runs a batch and writes it; one that fails, such as for lack of memory, is tried again image by image."""
         try:
             with errors_about(batch[0].planned.input):
-                images, seconds = self._through_network([decoded.pixels for decoded in batch])
+                outputs, seconds = self._through_network(batch)
         except UserError as error:
-            images, failure = [], failed(batch[0].result, error)
-        if images:
-            for decoded, image in zip(batch, images, strict=True):
-                yield self._written(decoded, image, seconds / len(batch))
+            outputs, failure = [], failed(batch[0].result, error)
+        if outputs:
+            for decoded, of_image in zip(batch, outputs, strict=True):
+                yield self._written(decoded, of_image, seconds / len(batch))
         elif len(batch) == 1:
             yield failure
         else:
             for decoded in batch:
                 yield from self._translated([decoded])
 
-    def _through_network(self, pixels: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], float]:
-        """Translated images, and the seconds it took; small images in all threads at once, larger ones one by one."""
-        height, width = pixels[0].shape[:2]
+    def _through_network(self, batch: Sequence[Decoded]) -> tuple[Sequence[Outputs], float]:
+        """The outputs for each image, and the seconds it took; small images in all threads at once, larger ones not."""
+        height, width = batch[0].pixels.shape[:2]
         start = time.perf_counter()
-        if self.tiling.is_small(height * len(pixels), width, self.settings.workers):
+        if self.tiling.is_small(height * len(batch), width, self.settings.workers):
             try:
-                return self._run_batch(pixels), time.perf_counter() - start
+                return self._run_batch(batch), time.perf_counter() - start
             except (ModelError, MemoryError) as error:
-                if len(pixels) > 1 or not memory.ran_out(error):
+                if len(batch) > 1 or not memory.ran_out(error):
                     raise
         with self._one_at_a_time:
             start = time.perf_counter()
-            if len(pixels) > 1:
-                return self._run_batch(pixels), time.perf_counter() - start
-            image = self.tiling.translate(pixels[0], label=self.settings.label)
-            return [image], time.perf_counter() - start
+            if len(batch) > 1:
+                return self._run_batch(batch), time.perf_counter() - start
+            one = batch[0]
+            inputs = {**one.inputs, **self._before.feeds(one.planned, one.pixels.shape)}
+            outputs = self.tiling.translate(one.pixels, label=self.settings.label, inputs=inputs)
+            self._before.keep(one.planned, outputs)
+            return [outputs], time.perf_counter() - start
 
-    def _run_batch(self, pixels: Sequence[np.ndarray]) -> list[np.ndarray]:
-        images = np.stack(pixels)
-        return list(self.network.taking(images).translate(images, label=self.settings.label))
+    def _run_batch(self, batch: Sequence[Decoded]) -> list[Outputs]:
+        images, first = np.stack([decoded.pixels for decoded in batch]), batch[0]
+        inputs = {name: np.concatenate([decoded.inputs[name] for decoded in batch]) for name in first.inputs}
+        inputs |= self._before.feeds(first.planned, first.pixels.shape)
+        found = self.network.taking(images).translate(images, label=self.settings.label, inputs=inputs)
+        outputs = [{name: value[place] for name, value in found.items()} for place in range(len(batch))]
+        self._before.keep(first.planned, outputs[0])
+        return outputs
 
     # Encoding
 
-    def _written(self, decoded: Decoded, image: np.ndarray, network: float) -> Result:
+    def _written(self, decoded: Decoded, outputs: Outputs, network: float) -> Result:
         start = time.perf_counter()
-        planned, result = decoded.planned, replace(decoded.result, network=network)
-        height, width = image.shape[:2]
+        result = replace(decoded.result, network=network)
         try:
-            with errors_about(planned.input):
+            with errors_about(decoded.planned.input):
                 self.decoder.check_stop()
-                if image.dtype.kind == "f" and not np.isfinite(image).all():
-                    raise FileError(ErrorKind.OUT_OF_RANGE, "the model gave values that are not finite")
-                image = attach_alpha(to_output(image, self.network.info, decoded.dtype), decoded.alpha)
-                output = planned.output_for(image.shape[2], image.dtype, decoded.format, (height, width))
-                bands = self._pixels.bands and decoded.alpha is None
-                refuse_loss(output, image, replace(self._pixels, channels=image.shape[2], bands=bands))
-                self._open_folder(output.parent)
-                same_pixels = decoded.stored == (image.shape, image.dtype)
-                scale, ending = self.network.info.scale, output.suffix.lower()
-                same = {"same_pixels": same_pixels, "same_units": self.network.info.keeps_units}
-                tags, notes = kept_tags(decoded.place, ending, scale, **same)
-                extras = Extras(decoded.icc, decoded.exif, decoded.lossless, self.network.info.gives_bands, tags)
-                write_pixels(output, image, extras, replace=self.settings.existing == "overwrite")
-                result = replace(result, note=with_notes(result.note, planned.input, notes))
+                result = self.writer.write(decoded, outputs, result)
         except UserError as error:
             result = replace(result, encode=time.perf_counter() - start)
             if self.settings.existing == "skip" and error.kind is ErrorKind.EXISTS:
                 return skipped(result)  # another job was faster
             return failed(result, error)
-        encode = time.perf_counter() - start
-        return replace(result, output=output, width=width, height=height, encode=encode)
-
-    def _open_folder(self, folder: Path) -> None:
-        """Makes a folder of outputs inside the output folder; a folder checked before is not checked again.
-
-        Resolving links for each output would be slow. A folder that was replaced meanwhile is noticed by its inode.
-        """
-        with suppress(OSError):  # removed meanwhile
-            if folder in self._opened and _identity(folder) == self._opened[folder]:
-                return
-        if not inside(self.settings.out, folder / "any"):
-            raise FileError(ErrorKind.BLOCKED, f"{printable(folder)} leads out of the output folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        self._opened[folder] = _identity(folder)
+        return replace(result, encode=time.perf_counter() - start)
 
 
 def _job(image: PlannedImage) -> DecodeJob | Result:
     return known_result(image) or DecodeJob(image)
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    """Device and inode of a folder."""
-    status = folder.stat()
-    return status.st_dev, status.st_ino

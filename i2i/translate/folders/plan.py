@@ -6,10 +6,10 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from numpy.typing import DTypeLike
 
@@ -24,6 +24,8 @@ ExistingRule = Literal["refuse", "overwrite", "skip"]
 """What to do if outputs exist: refuse to begin, overwrite them, or skip their inputs."""
 FrameChoice = Literal["first", "all"]
 """Which frames or pages of a file are translated."""
+TABLE = "results.csv"
+"""Name of the table of the numbers that a model gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +37,26 @@ class PlannedImage:
         outputs: paths reserved for its output, at least one: with the input's ending, if that can be written, then as
             PNG, TIFF or npy, whichever can hold every result. For an image to skip, the existing one comes first; those
             of a refused image are not reserved.
+        key: path of the input in the folder that was searched, without ending and with forward slashes.
         frame: number of the frame from 0; None: the file as a whole, of which the first frame is read.
+        number: number of the result among several for one image, from 0.
+        further: paths reserved for the files of each further output, as in `outputs`.
         skip: whether an output exists and is kept.
         refused: why the image cannot be translated, if that is known already, without the file's name; else empty.
     """
 
     input: Path
     outputs: tuple[Path, ...]
+    key: str = ""
     frame: int | None = None
+    number: int = 0
+    further: tuple[tuple[Path, ...], ...] = ()
     skip: bool = False
     refused: str = ""
 
-    def output_for(self, channels: int, dtype: DTypeLike, format: str, size: tuple[int, int] | None = None) -> Path:
+    def output_for(
+        self, channels: int, dtype: DTypeLike, format: str, size: tuple[int, int] | None = None, *, file: int = 0
+    ) -> Path:
         """The path to write: the one in the input's format if that can hold the result, else the last one.
 
         Args:
@@ -54,12 +64,14 @@ class PlannedImage:
             dtype: type of the input's pixels.
             format: the input's format, as `Picture.format` names it.
             size: height and width of the result in pixels, which some formats limit; None: not checked.
+            file: number of the file among those of the image, one for each output that becomes a file.
         """
-        for output in self.outputs[:-1]:
+        places = (self.outputs, *self.further)[file]
+        for output in places[:-1]:
             keeps_format = WRITABLE[output.suffix.lower()] == format
             if keeps_format and can_hold(output, channels, dtype, size):
                 return output
-        return self.outputs[-1]
+        return places[-1]
 
 
 class _PlannedImages(Sequence[PlannedImage]):
@@ -80,7 +92,33 @@ class _PlannedImages(Sequence[PlannedImage]):
             return _PlannedImages(self._files[index], self._out)
         file = self._files[index]
         outputs = tuple(self._out / file.place / name for name in file.names)
-        return PlannedImage(file.path, outputs, file.frame, file.skip, file.problem)
+        more: dict[str, Any] = {"number": file.number or 0, "skip": file.skip, "refused": file.problem}
+        return PlannedImage(file.path, outputs, file.image_key, file.frame, **more)
+
+
+class JoinedImages(Sequence[PlannedImage]):
+    """The images of several plans for the same inputs, one for each output that becomes a file.
+
+    Args:
+        plans: the images of each plan, in one order.
+    """
+
+    def __init__(self, plans: Sequence[Sequence[PlannedImage]]) -> None:
+        self._plans = plans
+
+    def __len__(self) -> int:
+        return len(self._plans[0])
+
+    @overload
+    def __getitem__(self, index: int) -> PlannedImage: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[PlannedImage]: ...
+    def __getitem__(self, index: int | slice) -> PlannedImage | Sequence[PlannedImage]:
+        if isinstance(index, slice):
+            return JoinedImages([images[index] for images in self._plans])
+        first, *others = [images[index] for images in self._plans]
+        skip = first.skip and all(other.skip for other in others)
+        return replace(first, further=tuple(other.outputs for other in others), skip=skip)
 
 
 @dataclass(frozen=True)
@@ -101,10 +139,10 @@ class FolderPlan:
 def plan_folder(
     inputs: Sequence[PathLike],
     out: PathLike,
-    pixels: OutputPixels,
+    pixels: OutputPixels | None,
     *,
     existing: ExistingRule = "refuse",
-    frames: FrameChoice = "first",
+    frames: FrameChoice | int = "first",
     max_pixels: int = MAX_PIXELS,
 ) -> FolderPlan:
     """Finds the inputs, names the outputs and makes sure that they can be written.
@@ -113,9 +151,9 @@ def plan_folder(
         inputs: files, folders (searched through, their structure is kept) and globs.
         out: folder of the outputs, outside of the input folders; made if it is not there. For a single file, also the
             name of an image file to write.
-        pixels: what the outputs' formats must be able to hold.
+        pixels: what the outputs' formats must be able to hold; None: the outputs are rows of one table.
         existing: what to do if outputs exist.
-        frames: whether each frame or page of a file is translated, or only the first.
+        frames: whether each frame or page of a file is translated, or only the first; a number: so many results of it.
         max_pixels: width times height up to which the frames of an image are counted; reading a larger one fails.
 
     Returns:
@@ -131,11 +169,16 @@ def plan_folder(
     fold = without_case if make_writable(folder) else as_is
     if frames == "all":
         found.files = [frame for file in found.files for frame in _frames(file, max_pixels)]
+    elif isinstance(frames, int) and frames > 1:
+        found.files = [replace(file, number=number) for file in found.files for number in range(frames)]
     folder_of = cache(lambda place: fold(real_path(folder / place)))
     _refuse_links_leading_out(found, folder)
-    if name:
+    if pixels is None:
+        _reserve_table(found, name, folder)
+    elif name:
         only = _one_file(found, folder / name)
         only.place, only.names = "", (name,)
+    pixels = pixels or OutputPixels(1)
     reserve_names((file for file in found.files if not file.problem and not file.names), pixels, folder_of, fold)
     for file in found.files:
         candidates = (candidate for candidate in name_candidates(file, pixels) if candidate is not None)
@@ -167,6 +210,16 @@ def _one_file(inputs: InputFiles, output: Path) -> InputFile:
         what = "a folder" if inputs.searched else f"{count} files" if count > 1 else "several frames"
         raise UserError(f"is a single image, and the input is {what}; give a folder after -o", path=printable(output))
     return inputs.files[0]
+
+
+def _reserve_table(inputs: InputFiles, name: str, folder: Path) -> None:
+    """Makes the table the output of all inputs."""
+    if name:
+        reason = "is the name of an image, and the model gives numbers: give a folder after -o"
+        raise UserError(reason, path=printable(folder / name))
+    for file in inputs.files:
+        file.key = file.image_key
+        file.place, file.names = "", (TABLE,)
 
 
 def _frames(file: InputFile, max_pixels: int) -> Iterator[InputFile]:

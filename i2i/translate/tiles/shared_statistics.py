@@ -48,6 +48,7 @@ class SharedStatistics:
 
     def __init__(self, network: ExportedNetwork) -> None:
         self.multiple = network.info.multiple
+        (self._output,) = network.info.outputs
         runners = []
         for purpose in PURPOSES:
             changed, self.norms = changed_graph(network.runner.graph, purpose)
@@ -87,13 +88,13 @@ class SharedStatistics:
         Returns:
             Images ``(N, H, W, C)``.
         """
-        return self._translate.run(["image_out"], feeds)[0]
+        return self._translate.run([self._output], feeds)[0]
 
     def _estimated(self, sample: Feeds, corrections: Feeds) -> tuple[list[Moments], Feeds]:
         """The sample's statistics, and the corrected ones, by which its layers were normalised."""
         names, used = seen_names(self.norms), used_names(self.norms)
         everything = np.array([[0, 0], [1, 1], [1, 1]], np.int64)
-        values = self._estimate.run(names + used, sample | corrections | {CORE: everything})
+        values = self._estimate.run(names + used, {**sample, **corrections, CORE: everything})
         return _moments(values[: len(names)], 1.0), dict(zip(used, values[len(names) :], strict=True))
 
     def _measured(self, tiles: Iterable[tuple[Feeds, Span, Span]], used: Feeds) -> list[Moments]:
@@ -103,7 +104,7 @@ class SharedStatistics:
         for feeds, *axes in tiles:
             core = np.array([axis.core(multiple) for axis in axes], np.int64).T
             pixels = float(np.prod(core[1] - core[0]))
-            values = self._measure.run(names, feeds | used | {CORE: core})
+            values = self._measure.run(names, {**feeds, **used, CORE: core})
             here = _moments(values, pixels)
             total = [one.joined(other) for one, other in zip(total, here, strict=True)] if total else here
         return total

@@ -9,6 +9,7 @@ core of each window goes into the result, and the statistics are those of the wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,8 @@ import numpy as np
 from i2i import memory
 from i2i.errors import ModelError, UserError
 from i2i.files import printable
-from i2i.runtime.network import ExportedNetwork
+from i2i.interface import LabelMap
+from i2i.runtime.network import ExportedNetwork, Outputs
 from i2i.runtime.runner import Feeds
 from i2i.translate.tiles.shared_statistics import SharedStatistics
 from i2i.translate.tiles.windows import Box, Span, round_up, sample_boxes, spans
@@ -61,7 +63,8 @@ class Tiling:
         self.network, self.tile = network, tile
         self.notes: list[str] = [] if notes is None else notes
         info = network.info
-        self._overlap = None if info.receptive_field is None else info.receptive_field // 2
+        in_pieces = info.receptive_field is not None and len(info.outputs) == len(info.pictures) == 1
+        self._overlap = (info.receptive_field or 0) // 2 if in_pieces else None
         self._largest: int | None = None  # side of tiles after memory ran out with larger ones
         self._statistics: dict[np.dtype, SharedStatistics] = {}  # by type of the images
 
@@ -69,7 +72,7 @@ class Tiling:
         """Side in pixels of the tiles that an image of that size is cut into; None: it goes in one piece.
 
         Raises:
-            ModelError: it has to be cut, but every output pixel depends on the whole image.
+            ModelError: it has to be cut, but the result depends on the whole image.
         """
         side = self._planned_side(height, width)
         if side is not None and self._largest is not None:
@@ -104,20 +107,23 @@ class Tiling:
         on_cpu = self.network.runner.provider == "CPUExecutionProvider"
         return on_cpu and not cut and self._bytes(height, width) * count <= MAX_PARALLEL_BYTES
 
-    def translate(self, pixels: np.ndarray, *, label: str | int | None = None) -> np.ndarray:
+    def translate(
+        self, pixels: np.ndarray, *, label: str | int | None = None, inputs: Feeds = MappingProxyType({})
+    ) -> Outputs:
         """Translates one image.
 
         Args:
             pixels: ``(H, W, C)`` in the network's channels and type, or float32 in [0, 1] where the network has a form
                 for floats.
             label: name or number of the target, for networks that have labels.
+            inputs: further inputs by name, each with one row, as `ExportedNetwork.translate` takes them.
 
         Returns:
-            Array ``(scale H, scale W, C')`` of the type of `pixels`.
+            The outputs by name, as `ExportedNetwork.translate` gives them, without the axis of several images.
 
         Raises:
             ModelError: the network fails, also for lack of memory with the smallest tiles.
-            UserError: the label is missing, unknown, or not taken by the model.
+            UserError: the label or another input is missing, unknown, or not taken by the model.
         """
         height, width = pixels.shape[:2]
         network = self.network.taking(pixels)
@@ -125,15 +131,16 @@ class Tiling:
             side = self.side(height, width)
             try:
                 if side is None:
-                    return network.translate(pixels[np.newaxis], label=label)[0]
-                return self._tiled(network, pixels, side, label)
+                    outputs = network.translate(pixels[np.newaxis], label=label, inputs=inputs)
+                    return {name: value[0] for name, value in outputs.items()}
+                return self._tiled(network, network.image_feeds(pixels[np.newaxis], label=label, inputs=inputs), side)
             except (ModelError, MemoryError) as error:
                 if not memory.ran_out(error) or not self._shrink(side or max(height, width)):
                     raise
 
     def _planned_side(self, height: int, width: int) -> int | None:
         """Side of the tiles according to `tile` and the free memory; None: one piece."""
-        if self.tile == "none":
+        if self.tile == "none" or self.network.info.size is not None:
             return None
         multiple = self.network.info.multiple
         if isinstance(self.tile, int):
@@ -164,7 +171,7 @@ class Tiling:
         needed, there = self._bytes(height, width), memory.available()
         if isinstance(self.tile, int) or (known and needed > there) or self._largest is not None:
             raise ModelError(
-                f"each pixel depends on the whole image, which cannot be cut into tiles; {width}x{height} takes about "
+                f"its result depends on the whole image, which cannot be cut into tiles; {width}x{height} takes about "
                 f"{needed / 2**30:.1f} GiB in one piece: translate a smaller image, or use --tile none",
                 path=printable(self.network.path),
             )
@@ -179,27 +186,33 @@ class Tiling:
         self.notes.append(f"out of memory at {side} pixels: tiles of {half} from then on")
         return True
 
-    def _tiled(self, network: ExportedNetwork, pixels: np.ndarray, side: int, label: str | int | None) -> np.ndarray:
-        """Translates an image in tiles of that side, and puts their cores together."""
-        info, (height, width) = network.info, pixels.shape[:2]
+    def _tiled(self, network: ExportedNetwork, feeds: Feeds, side: int) -> Outputs:
+        """Translates an image in tiles of that side, and puts their cores together; the network has one output."""
+        info, (height, width) = network.info, feeds["image"].shape[1:3]
         assert self._overlap is not None
         rows = spans(height, side, self._overlap, info.multiple)
         columns = spans(width, side, self._overlap, info.multiple)
-        windows = _FeedWindows(network.image_feeds(pixels[np.newaxis], label=label), network.spatial_axes())
+        windows = _FeedWindows(feeds, network.spatial_axes())
         statistics = self._statistics_of(network, height, width) if info.global_statistics else None
         shared = self._shared_statistics(statistics, windows, rows, columns) if statistics is not None else None
-        result = np.empty((height * info.scale, width * info.scale, info.channels_out), network.dtype)
+        (name,) = info.outputs
+        result = np.empty((height * info.scale, width * info.scale, info.channels_out), self._output_type(network))
         for row in rows:
             for column in columns:
-                feeds = windows.batch([(row.window, column.window)])
+                tile = windows.batch([(row.window, column.window)])
                 if statistics is not None and shared is not None:
-                    image = statistics.translate(feeds | shared)[0]
+                    image = statistics.translate({**tile, **shared})[0]
                 else:
                     tall, wide = (span.stop - span.start for span in (row, column))
-                    image = network.run(feeds, network.shape_for(1, tall, wide))[0]
+                    image = network.run(tile, 1, (tall, wide))[name][0]
                 (to_row, from_row), (to_column, from_column) = row.kept(info.scale), column.kept(info.scale)
                 result[to_row, to_column] = image[from_row, from_column]
-        return result
+        return {name: result}
+
+    @staticmethod
+    def _output_type(network: ExportedNetwork) -> np.dtype:
+        (of,) = network.info.outputs.values()
+        return np.dtype(np.uint8) if isinstance(of, LabelMap) else network.dtype
 
     def _statistics_of(self, network: ExportedNetwork, height: int, width: int) -> SharedStatistics:
         """What estimates the statistics of images of the network's type, of which the first has that size."""
