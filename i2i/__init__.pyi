@@ -28,6 +28,7 @@ from .api import TransformChoice as TransformChoice
 from .api import Translator as Translator
 from .api import Vector as Vector
 from .api import VectorInput as VectorInput
+from .api import encode_text as encode_text
 from .api import hookimpl as hookimpl
 from .components.adversary import Adversary as Adversary
 from .components.adversary import AdversaryConfig as AdversaryConfig

@@ -29,6 +29,7 @@ from i2i.interface import (
     TextInput,
     Vector,
     VectorInput,
+    encode_text,
 )
 
 __all__ = [
@@ -62,5 +63,6 @@ __all__ = [
     "Translator",
     "Vector",
     "VectorInput",
+    "encode_text",
     "hookimpl",
 ]

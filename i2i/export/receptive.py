@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from i2i.api import Translator
 from i2i.components.layers import InstanceNorm2d
-from i2i.interface import ImageInput, MaskInput
+from i2i.interface import Image, ImageInput, MaskInput
 
 NEUTRAL = (InstanceNorm2d, nn.InstanceNorm2d, nn.BatchNorm2d, nn.GroupNorm, nn.Tanh, nn.Sigmoid)
 """Layers that do not mix pixels, left out to measure: normalisation, and activations whose gradient may vanish."""
@@ -32,12 +32,13 @@ def receptive_field(translator: Translator) -> int | None:
 
     Returns:
         Twice the largest reach plus one; None when it is the whole image, or cannot be measured: of a network that
-        takes a label map, or has several outputs.
+        takes a label map, a number or a text, or gives something else than one image.
     """
     module = translator.module
     types = [translator.type_of(name) for name in translator.example]
     pictures = [of for of in types if isinstance(of, ImageInput | MaskInput) and not getattr(of, "own_size", False)]
-    if len(translator.outputs) > 1 or len(pictures) < len(types):
+    one_image = [isinstance(of, Image) for of in translator.outputs.values()] == [True]
+    if not one_image or len(pictures) < len(types):
         return None
     channels = [tensor.shape[1] for tensor in translator.example.values()]
     probe = _transparent(module)

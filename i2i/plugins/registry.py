@@ -43,8 +43,13 @@ class Plugins:
         False
     """
 
-    def __init__(self, extra: Iterable[str] = (), disable: Iterable[str] = (), autoload: bool | None = None) -> None:
-        self._extra = tuple(dict.fromkeys(extra))
+    def __init__(
+        self,
+        extra: Iterable[str | os.PathLike[str]] = (),
+        disable: Iterable[str] = (),
+        autoload: bool | None = None,
+    ) -> None:
+        self._extra = tuple(dict.fromkeys(os.fspath(name) for name in extra))
         self._disable = frozenset(map(normalized, disable))
         blocked = os.environ.get("I2I_DISABLE_PLUGIN_AUTOLOAD", "") not in ("", "0")
         self._autoload = not blocked if autoload is None else autoload

@@ -65,7 +65,10 @@ def load(
     if translator not in (None, network.info.translator):
         what = f"has one translator, {network.info.translator!r}, and no {translator!r}; leave the translator out"
         raise ModelError(what, path=printable(file))
-    return Model(network, [note] if note else [])
+    notes = [note] if note else []
+    if size := network.info.size:
+        notes.append(f"images are resized to {size[1]} x {size[0]} pixels, the only size that the model takes")
+    return Model(network, notes)
 
 
 class Model:

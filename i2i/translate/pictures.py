@@ -134,13 +134,11 @@ def network_input(picture: Picture, rule: AlphaRule, network: ExportedNetwork) -
         FileError: the picture has a number of channels that cannot be converted.
     """
     given = _network_input(picture, rule, network)
-    size, before = network.info.size, given.pixels.shape[:2]
-    if size in (None, before):
+    size = network.info.size
+    if size is None or given.pixels.shape[:2] == size:
         return given
     is_map = isinstance(network.info.inputs.get("image"), LabelMapInput) or network.info.source_kind in PICKED
-    note = f"resized from {before[1]} x {before[0]} to {size[1]} x {size[0]} pixels, which the model is made for"
-    pixels = resized(given.pixels, size, picked=is_map)
-    return replace(given, pixels=pixels, notes=(*given.notes, note))
+    return replace(given, pixels=resized(given.pixels, size, picked=is_map))
 
 
 def resized(pixels: np.ndarray, size: tuple[int, int], *, picked: bool) -> np.ndarray:

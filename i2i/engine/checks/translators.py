@@ -25,6 +25,8 @@ from i2i.interface import (
     TextInput,
 )
 
+SMALL = (9, 21)
+"""Height and width in pixels of an image that is smaller than a training's, as users have them."""
 UNTYPED = ("image", "label", "noise")
 """Inputs whose type is known by their names."""
 RESERVED = frozenset({"alpha", "batch", "count", "label", "noise", "seed", "tile", "truncation"})
@@ -34,7 +36,7 @@ RESERVED = frozenset({"alpha", "batch", "count", "label", "noise", "seed", "tile
 def check_translators(training: Training, data: Data) -> None:
     """Makes sure that what a recipe exports can be validated, exported and used.
 
-    Each translator is run on a batch of two, at the size of its example and at another one.
+    Each translator is run at the size of its example, at another one, and on two images of a small one.
 
     Args:
         training: the run in memory.
@@ -117,7 +119,7 @@ def _check_classes(translator: Translator, data: Data) -> None:
 
 @torch.inference_mode()
 def _check_outputs(who: str, translator: Translator) -> None:
-    """Runs the translator at two sizes and compares the shapes of its outputs.
+    """Runs the translator at several sizes and looks at the shapes of its outputs.
 
     Raises:
         PluginError: it fails, or an output has another rank, size or number of channels than it should.
@@ -129,23 +131,30 @@ def _check_outputs(who: str, translator: Translator) -> None:
     fixed = getattr(translator.module, "size", None)
     if fixed is not None and (image is None or tuple(image.shape[-2:]) != tuple(fixed)):
         raise PluginError(f"{who}: its module is for {fixed}, height and width, and the example has another size")
-    changes = [(0, 0)] if image is None or fixed is not None else [(0, 0), (7, -(image.shape[-1] // 4))]
-    for change in changes:
-        values = _example(translator, change)
+    sizes: dict[tuple[int, int] | None, str] = {None: ""}
+    if image is not None and fixed is None:
+        height, width = image.shape[-2:]
+        sizes[height + 7, width - width // 4] = "module.size = (height, width) declares a network for one size"
+        sizes[SMALL] = "module.minimum says the least height and width that a network takes"
+    for wanted, hint in sizes.items():
+        count = 1 if image is not None and wanted != SMALL and fixed is None else 2  # two large images may need memory
+        values = _example(translator, wanted, count)
         size = tuple(values["image"].shape[-2:]) if image is not None else ()
-        where = f"for 2 images of {size[1]} x {size[0]} pixels" if size else "for a batch of 2"
-        hint = "" if change == (0, 0) else "; module.size = (height, width) declares a network for one size"
+        images = f"{count} image{'s' * (count > 1)}"
+        where = f"for {images} of {size[1]} x {size[0]} pixels" if size else f"for {images}"
         try:
             with attributed_to("it fails"):
                 outputs = run_translator(translator, values)
         except PluginError as error:
-            raise PluginError(f"{who}, {where}: {error}{hint}") from error
+            raise PluginError(f"{who}, {where}: {error}{hint and '; '}{hint}") from error
         for name, value in outputs.items():
-            _check_shape(f"{who}, {where}: its output '{name}'", translator.outputs[name], tuple(value.shape), size)
+            _check_shape(f"{who}, {where}: its output '{name}'", translator.outputs[name], tuple(value.shape), (count, *size))
 
 
-def _check_shape(what: str, of: Output, shape: tuple[int, ...], size: tuple[int, ...]) -> None:
-    if shape[0] != 2:
+def _check_shape(what: str, of: Output, shape: tuple[int, ...], images: tuple[int, ...]) -> None:
+    """Raises PluginError unless an output's shape fits the images: how many there are, their height and width."""
+    count, *size = images
+    if shape[0] != count:
         raise PluginError(f"{what} must have a row for each image, and has the shape {shape}")
     if isinstance(of, Image) and of.channels not in (0, shape[1]):
         raise PluginError(f"{what} must have {of.channels} channels, and has the shape {shape}")
@@ -158,14 +167,13 @@ def _check_shape(what: str, of: Output, shape: tuple[int, ...], size: tuple[int,
             )
 
 
-def _example(translator: Translator, change: tuple[int, int]) -> Mapping[str, Tensor]:
-    """The example as a batch of two, with images that much higher and wider."""
+def _example(translator: Translator, size: tuple[int, int] | None, count: int) -> Mapping[str, Tensor]:
+    """The example as a batch of so many; with a size, its images repeated or cut to that height and width."""
     values = {}
     for name, tensor in translator.example.items():
-        value = tensor[:1].expand(2, *tensor.shape[1:])
-        if isinstance(translator.type_of(name), Spatial) and change != (0, 0):
-            rows = torch.arange(max(1, value.shape[-2] + change[0])) % value.shape[-2]
-            columns = torch.arange(max(1, value.shape[-1] + change[1])) % value.shape[-1]
+        value = tensor[:1].expand(count, *tensor.shape[1:])
+        if size is not None and isinstance(translator.type_of(name), Spatial):
+            rows, columns = (torch.arange(n) % value.shape[axis] for n, axis in zip(size, (-2, -1), strict=True))
             value = value[..., rows, :][..., columns]
         values[name] = value
     return values

@@ -24,12 +24,13 @@ from i2i.engine import train as run_engine
 from i2i.engine.setup import open_training
 from i2i.engine.state import Batch, Training
 from i2i.engine.step_batches import step_batches
+from i2i.interface import ImageInput, Input, LabelMapInput, TextInput, is_required
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.folder import open_run
 from i2i.testing.processes import final_state, train_in_processes
 from i2i.testing.subject import Check, Subject, fail, small_options
 from i2i.training import Trained, train
-from i2i.translate import load
+from i2i.translate import Model, load
 
 STEPS = 2
 """Training steps of a run."""
@@ -147,24 +148,41 @@ def export(subject: Subject) -> None:
         model = load(one.path)
         label = model.labels[0] if model.labels else None
         if "image" not in one.inputs:
-            images = [model.generate(2, label=label)]
+            found = [model.generate(2, label=label, **_inputs(model, (SIDE, SIDE)))]
         else:
-            images = [_translated(model, size, label) for size in ((41, 55), (SIDE, SIDE))]
-        if any(image.size == 0 for image in images):
-            fail(f"{one.path.name} gives empty images")
+            found = [v for size in ((41, 55), (SIDE, SIDE)) for v in _translated(model, size, label)]
+        if any(np.size(value) == 0 for value in found):
+            fail(f"{one.path.name} gives something empty")
 
 
 RECIPE: Sequence[Check] = (round_trip, losses, gradients, bf16, export, resume, processes)
 
 
-def _translated(model: Any, size: tuple[int, int], label: Any) -> np.ndarray:
-    """The exported model's translation of a random image of that (height, width)."""
-    image = np.random.default_rng(0).integers(0, 256, (*size, model.channels[0]), np.uint8)
-    result = model.translate(image, label=label)
-    expected = tuple(model.scale * side for side in size)
-    if result.shape[:2] != expected:
-        fail(f"an image of {size} became {result.shape[:2]} and should be {expected}")
-    return result
+def _translated(model: Model, size: tuple[int, int], label: Any) -> list[Any]:
+    """What the exported model gives for a random image of that (height, width)."""
+    of = model.info.inputs.get("image", ImageInput(channels=model.channels[0]))
+    result = model.translate(_value(of, size), label=label, **_inputs(model, size))
+    outputs = result if isinstance(result, dict) else {model.info.pictures[0]: result}
+    expected = tuple(model.scale * side for side in model.info.size or size)
+    for name in model.info.pictures:
+        if outputs[name].shape[:2] != expected:
+            fail(f"an image of {size} became {outputs[name].shape[:2]} and should be {expected}")
+    return list(outputs.values())
+
+
+def _inputs(model: Model, size: tuple[int, int]) -> dict[str, Any]:
+    """A value for each further input that the model needs, with images of that (height, width)."""
+    inputs = model.info.inputs.items()
+    return {name: _value(of, size) for name, of in inputs if name != "image" and is_required(of)}
+
+
+def _value(of: Input, size: tuple[int, int]) -> Any:
+    draw = np.random.default_rng(0)
+    if isinstance(of, TextInput):
+        return "text"[: of.length]
+    if isinstance(of, LabelMapInput):
+        return draw.integers(0, of.count, size, np.uint8)
+    return draw.integers(0, 256, (*size, of.channels if isinstance(of, ImageInput) else 1), np.uint8)
 
 
 def _kept(checkpoint: Path) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import i2i
 class Score(nn.Module):
     """The mean logit of each image, negated: high for images that look generated."""
 
+    minimum = 32
+
     def __init__(self, discriminator):
         super().__init__()
         self.discriminator = discriminator
