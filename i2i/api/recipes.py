@@ -211,6 +211,20 @@ class Recipe(ABC):
     def phases(self) -> Sequence[Phase]:
         """The phases of one training step, in the order in which they run."""
 
+    def stages(self, progress: float) -> tuple[int, int] | None:
+        """Size of images and batches at a time of the training, for methods that begin with small images.
+
+        Networks are built for ``data.size``, which no stage exceeds. In every stage the losses get images of its size.
+
+        Args:
+            progress: share of the steps that are done, from 0 to below 1.
+
+        Returns:
+            Height and width of the training crops in pixels, and images a step, over all processes together; None, the
+            default: ``data.size`` and ``train.batch_size``.
+        """
+        return None
+
     def shared(self, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: Context) -> dict[str, Tensor]:
         """Computes once a step what several phases use, such as the generator's output.
 

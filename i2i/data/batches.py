@@ -47,19 +47,22 @@ class BatchOrder:
         batch: samples in a batch over all processes.
         seed: the run's seed.
         start: number of the first batch.
+        seen: samples that were taken before batch 0.
         rank: number of this process, from 0.
         world: number of processes; divides `batch`.
     """
 
-    def __init__(self, length: int, batch: int, seed: int, *, start: int = 0, rank: int = 0, world: int = 1) -> None:
-        self.length, self.batch, self.seed, self.start = length, batch, seed, start
+    def __init__(
+        self, length: int, batch: int, seed: int, *, start: int = 0, seen: int = 0, rank: int = 0, world: int = 1
+    ) -> None:
+        self.length, self.batch, self.seed, self.start, self.seen = length, batch, seed, start, seen
         self.rank, self.share = rank, batch // world
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         epoch, permutation = -1, np.empty(0, int)
         number = self.start
         while True:
-            first = number * self.batch + self.rank * self.share
+            first = self.seen + number * self.batch + self.rank * self.share
             places = []
             for sample in range(first, first + self.share):
                 if sample // self.length != epoch:

@@ -6,7 +6,8 @@ import pickle
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class Samples(Dataset):
         self,
         dataset: AdaptedDataset,
         indices: Sequence[int],
-        pipeline: Transform,
+        pipeline: SamplePipeline,
         seed: int,
         known: frozenset[str] = frozenset(),
         plugin_files: Sequence[Path] = (),
@@ -70,6 +71,19 @@ class Samples(Dataset):
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    def at_size(self, size: int) -> Samples:
+        """The same samples as crops of another height and width in pixels."""
+        config = self.pipeline.config
+        if size == config.size:
+            return self
+        changes = {
+            "size": size,
+            "load_size": round(config.load_size * size / config.size) if config.load_size else None,
+        }
+        other = copy(self)
+        other.pipeline = replace(self.pipeline, config=config.model_copy(update=changes))
+        return other
 
     def preload(self) -> None:
         """Decodes the images that fit into memory, so that processes forked afterwards share them."""

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from i2i.api import Phase, Recipe
 from i2i.api.recipes import StateValue
 from i2i.config import RunConfig
-from i2i.data.batches import to_device
+from i2i.data.batches import collate, to_device
 from i2i.data.checks.value_ranges import with_ranges
 from i2i.data.detect import Requirements
 from i2i.data.loading import Data, open_data
@@ -25,8 +25,9 @@ from i2i.engine.health import Health
 from i2i.engine.health.observer import observed_translators
 from i2i.engine.optim import phase_optimizers
 from i2i.engine.recipe_state import set_state
+from i2i.engine.stages import find_stages
 from i2i.engine.state import Batch, DataSpec, Training
-from i2i.errors import ConfigError, PluginError, attributed_to
+from i2i.errors import PluginError, attributed_to
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder, build_recipe, image_size
 
@@ -47,15 +48,30 @@ def open_training(
         DataError: the data cannot be used.
         PluginError: the recipe or a component contradicts itself, or validation would compare unrelated images.
     """
-    batch, world = config.train.batch_size, fabric.world_size
-    if batch % world:
-        raise ConfigError(f"train.batch_size={batch} cannot be shared by {world} processes: set a multiple of {world}")
     recipe = build_recipe(plugins, config.recipe, config.options)
     data = open_data(config.data, plugins, Requirements.of_recipe(recipe), seed=config.seed)
     config = replace(config, data=with_ranges(config.data, data.values))
     training = build_training(config, plugins, data, fabric, state)
     check_translators(training, data)
+    if len(training.stages) > 1:
+        _try_stages(build_training(config, plugins, data, fabric, state), data, fabric)
     return training, data
+
+
+def _try_stages(trial: Training, data: Data, fabric: Fabric) -> None:
+    """Makes one step of each stage with a training that is thrown away.
+
+    Raises:
+        PluginError: the recipe fails with images of that size.
+    """
+    for stage in trial.stages:
+        samples = data.train.at_size(stage.size)
+        batch = collate([samples[0, place % len(samples)] for place in range(2)])
+        trial.step = stage.first
+        try:
+            trial.train_step([to_device(batch, fabric.device, trial.context.dtype)], every_phase=True)
+        except PluginError as error:
+            raise PluginError(f"{error}, in the stage of {stage.size} x {stage.size} pixels") from error
 
 
 def build_training(
@@ -94,6 +110,7 @@ def build_training(
     context.observer = health.observer
     return Training(
         config=config,
+        stages=find_stages(recipe, config, context.steps, fabric, owner),
         recipe=recipe,
         owner=owner,
         components=builder.built,

@@ -24,6 +24,7 @@ from i2i.engine.health import Health
 from i2i.engine.health.finite import divergence_error, fetch_numbers, gradient_norm, weights_probe
 from i2i.engine.optim import PhaseOptimizer, rate_factor
 from i2i.engine.recipe_state import checked_state
+from i2i.engine.stages import Stage, samples_seen
 from i2i.errors import PluginError
 from i2i.images import ValueRange
 from i2i.kinds import ValueKind
@@ -61,6 +62,7 @@ class Training:
 
     Attributes:
         config: the resolved configuration.
+        stages: the sizes of images and batches, in order; a single one unless the recipe asks for more.
         recipe: the training method.
         owner: the recipe's name in messages, with its plugin.
         components: torch modules that the recipe built by name.
@@ -79,6 +81,7 @@ class Training:
     """
 
     config: RunConfig
+    stages: Sequence[Stage]
     recipe: Recipe
     owner: str
     components: Sequence[Built]
@@ -99,6 +102,11 @@ class Training:
     def steps(self) -> int:
         """Steps of the whole run."""
         return self.context.steps
+
+    @property
+    def samples_seen(self) -> int:
+        """Samples that the finished steps have taken, over all processes together."""
+        return samples_seen(self.stages, self.step, self.config)
 
     @property
     def epoch_length(self) -> Fraction:

@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from i2i.data.batches import SKIPPED, BatchOrder, batches, to_device
 from i2i.data.loading import Data
 from i2i.engine.device.loader import survive_worker_death
+from i2i.engine.stages import Stage
 from i2i.engine.state import Batch, Training
 from i2i.errors import TrainingError
 
@@ -37,29 +38,49 @@ def step_batches(
         skipped: counts the samples that had to be replaced, by what was wrong with them; None: nobody counts.
         on_death: called when a loader process dies; the rest is then loaded in this one. None: ends with the error.
     """
+    skipped = Counter() if skipped is None else skipped
+    step = training.step
+    for stage in training.stages:
+        if stage.stop <= step:
+            continue
+        loaded = _loaded(training, data, fabric, stage, step, on_death)
+        last = stage is training.stages[-1]
+        while last or step < stage.stop:
+            of_step = []
+            for batch in islice(loaded, training.config.train.accumulate):
+                skipped.update(batch[SKIPPED])
+                of_step.append(to_device(batch, fabric.device, training.context.dtype))
+            yield of_step
+            step += 1
+
+
+def _loaded(
+    training: Training,
+    data: Data,
+    fabric: Fabric,
+    stage: Stage,
+    step: int,
+    on_death: Callable[[TrainingError], None] | None,
+) -> Iterator[dict[str, Any]]:
+    """The batches of a stage from a step on; never ends."""
     config, on_gpu = training.config, fabric.device.type == "cuda"
-    accumulate, begin = config.train.accumulate, training.step * config.train.accumulate
+    samples = data.train.at_size(stage.size)
+    begin = (step - stage.first) * config.train.accumulate
 
     def load(first: int, workers: int, context: BaseContext) -> Iterator[dict[str, Any]]:
         order = BatchOrder(
-            len(data.train),
-            config.train.batch_size,
+            len(samples),
+            stage.batch_size,
             config.seed,
             start=begin + first,
+            seen=stage.seen,
             rank=fabric.global_rank,
             world=fabric.world_size,
         )
-        return batches(data.train, order, workers, pin_memory=on_gpu, context=context)
+        return batches(samples, order, workers, pin_memory=on_gpu, context=context)
 
-    skipped = Counter() if skipped is None else skipped
     default = min(MAX_WORKERS, _cores()) if on_gpu else 0
-    loaded = survive_worker_death(load, default if config.data.workers is None else config.data.workers, on_death)
-    while True:
-        of_step = []
-        for batch in islice(loaded, accumulate):
-            skipped.update(batch[SKIPPED])
-            of_step.append(to_device(batch, fabric.device, training.context.dtype))
-        yield of_step
+    return survive_worker_death(load, default if config.data.workers is None else config.data.workers, on_death)
 
 
 def _cores() -> int:

@@ -105,7 +105,9 @@ def test_it_translates_a_folder_and_the_python_api_gives_the_same(name, translat
     assert summary["written"] == 6
     model = i2i.load(runs(name), translator="encode" if name == "bigan" else None)
     [result] = [one for one in summary["results"] if Path(one["input"]).name == "1.png"]
-    inputs = {key: data / value / f"1.{'txt' if key == 'text' else 'png'}" for key, value in METHODS[name].inputs.items()}
+    inputs = {
+        key: data / value / f"1.{'txt' if key == 'text' else 'png'}" for key, value in METHODS[name].inputs.items()
+    }
     if name == "video":  # the second frame
         inputs["previous"] = folder / "0.png"
     given = model.translate(data / METHODS[name].images / "1.png", **inputs)
@@ -161,7 +163,9 @@ def test_a_frame_gets_what_the_frame_before_became(translated, data):
     before = np.zeros((*typed_data.SIZE, 3))
     for number in range(6):
         image, result = (read_image(place / f"{number}.png").pixels for place in (data / "pairs/A", folder))
-        assert np.abs(result - (image + before) / 2).max() < 8  # the network's own part is at most 1 % of 255, and rounding
+        assert (
+            np.abs(result - (image + before) / 2).max() < 8
+        )  # the network's own part is at most 1 % of 255, and rounding
         before = result.astype(float)
 
 

@@ -148,7 +148,9 @@ def _check_outputs(who: str, translator: Translator) -> None:
         except PluginError as error:
             raise PluginError(f"{who}, {where}: {error}{hint and '; '}{hint}") from error
         for name, value in outputs.items():
-            _check_shape(f"{who}, {where}: its output '{name}'", translator.outputs[name], tuple(value.shape), (count, *size))
+            _check_shape(
+                f"{who}, {where}: its output '{name}'", translator.outputs[name], tuple(value.shape), (count, *size)
+            )
 
 
 def _check_shape(what: str, of: Output, shape: tuple[int, ...], images: tuple[int, ...]) -> None:

@@ -58,7 +58,7 @@ class Writer:
             raise TrainingError(cannot_write(run.config, error)) from error
         self.log = MetricsLog(run, first_step)
         self._speed_begin = time.monotonic()
-        self._speed_step = training.step
+        self._speed_samples = training.samples_seen
 
     def begin(self, untrained: Mapping[str, Translator], measured: dict[str, float]) -> None:
         """Writes example inputs, and the untrained networks' metrics and grid, to see progress against.
@@ -128,20 +128,20 @@ class Writer:
         self.log.warn(step, line)
         self.losses.clear()
         self.reporter.advance(step)
-        self._speed_begin, self._speed_step = time.monotonic(), step
+        self._speed_begin, self._speed_samples = time.monotonic(), self.training.samples_seen
 
     def figures(self) -> None:
         """Writes losses, rates and speed."""
         values = {name: float(loss) for name, loss in self.losses.items()} | self.training.health.figures()
         seconds = time.monotonic() - self._speed_begin
-        images = (self.training.step - self._speed_step) * self.config.batch_size * self.config.accumulate
+        images = self.training.samples_seen - self._speed_samples
         speed = {"images_per_second": images / seconds} if seconds > 0 and images else {}
         epoch = float(self.training.step / self.training.epoch_length)
         skipped = {"data/skipped": float(self.skipped)} if self.skipped else {}
         self.log.write(self.training.step, {"epoch": epoch} | values | self.training.rates() | speed | skipped)
         self.reporter.figures(values | speed)
         self.losses.clear()  # a phase that does not run until the next line has no figure there
-        self._speed_begin, self._speed_step = time.monotonic(), self.training.step
+        self._speed_begin, self._speed_samples = time.monotonic(), self.training.samples_seen
 
     def validate(self, step: int, translators: Mapping[str, Translator]) -> bool:
         """Measures on the validation images and logs the metrics; whether there are any."""

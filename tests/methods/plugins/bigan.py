@@ -59,8 +59,9 @@ class BiGAN(i2i.Recipe):
 
     def losses(self, phase, nets, batch, ctx):
         noise, real = ctx.randn(len(batch["target"]), SIZE), batch["target"]
-        judged = nets["discriminator"](real, nets["encoder"](real)), nets["discriminator"](
-            nets["generator"](noise), noise
+        judged = (
+            nets["discriminator"](real, nets["encoder"](real)),
+            nets["discriminator"](nets["generator"](noise), noise),
         )
         sign = 1 if phase == "discriminator" else -1
         of_real, of_fake = (nn.functional.softplus(-sign * judged[0]), nn.functional.softplus(sign * judged[1]))
