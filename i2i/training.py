@@ -200,7 +200,7 @@ def _completed(config: RunConfig, plugins: Plugins, fabric: Fabric, note: str, *
 
     The first process prints `note` and the batch size that was found.
     """
-    from i2i.engine.batch_size import fit_batch
+    from i2i.engine.batching.batch_size import fit_batch
 
     lines = [note]
     if config.train.start_from and not resumed:

@@ -46,23 +46,20 @@ class BatchOrder:
         length: number of samples.
         batch: samples in a batch over all processes.
         seed: the run's seed.
-        start: number of the first batch.
-        seen: samples that were taken before batch 0.
+        taken: samples that earlier batches have taken, over all processes.
         rank: number of this process, from 0.
         world: number of processes; divides `batch`.
     """
 
-    def __init__(
-        self, length: int, batch: int, seed: int, *, start: int = 0, seen: int = 0, rank: int = 0, world: int = 1
-    ) -> None:
-        self.length, self.batch, self.seed, self.start, self.seen = length, batch, seed, start, seen
+    def __init__(self, length: int, batch: int, seed: int, *, taken: int = 0, rank: int = 0, world: int = 1) -> None:
+        self.length, self.batch, self.seed, self.taken = length, batch, seed, taken
         self.rank, self.share = rank, batch // world
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         epoch, permutation = -1, np.empty(0, int)
-        number = self.start
+        taken = self.taken
         while True:
-            first = self.seen + number * self.batch + self.rank * self.share
+            first = taken + self.rank * self.share
             places = []
             for sample in range(first, first + self.share):
                 if sample // self.length != epoch:
@@ -70,7 +67,7 @@ class BatchOrder:
                     permutation = np.random.default_rng((self.seed, epoch)).permutation(self.length)
                 places.append((epoch, int(permutation[sample % self.length])))
             yield places
-            number += 1
+            taken += self.batch
 
 
 def batches(

@@ -20,10 +20,10 @@ from i2i.api import Transform
 from i2i.config import DataConfig
 from i2i.data.adapter import AdaptedDataset
 from i2i.data.batches import SKIPPED, collate
-from i2i.data.checks.bands import Bands
 from i2i.data.checks.check_dataset import CheckedSplit, check_dataset
 from i2i.data.checks.value_ranges import value_ranges
 from i2i.data.detect import Requirements
+from i2i.data.reading.bands import Bands
 from i2i.data.sample_checks import CheckedTransform, label_problem
 from i2i.data.transforms import SamplePipeline
 from i2i.errors import DataError, ErrorKind, attributed_to

@@ -16,9 +16,9 @@ import numpy as np
 
 from i2i.api import Transform
 from i2i.config import DataConfig
-from i2i.data.checks.bands import Bands
 from i2i.data.checks.value_ranges import range_problem
 from i2i.data.options import AugmentConfig
+from i2i.data.reading.bands import Bands
 from i2i.errors import ConfigError, DataError, ErrorKind
 from i2i.images import ValueRange, apply_alpha, label_map, to_channels, to_dtype
 from i2i.images.errors import errors_about

@@ -17,6 +17,7 @@ from i2i.data.batches import collate, to_device
 from i2i.data.checks.value_ranges import with_ranges
 from i2i.data.detect import Requirements
 from i2i.data.loading import Data, open_data
+from i2i.engine.batching.stages import find_stages
 from i2i.engine.checks.translators import check_translators
 from i2i.engine.context import StepContext
 from i2i.engine.device.launch import compute_dtype
@@ -25,7 +26,6 @@ from i2i.engine.health import Health
 from i2i.engine.health.observer import observed_translators
 from i2i.engine.optim import phase_optimizers
 from i2i.engine.recipe_state import set_state
-from i2i.engine.stages import find_stages
 from i2i.engine.state import Batch, DataSpec, Training
 from i2i.errors import PluginError, attributed_to
 from i2i.plugins import Plugins

@@ -15,7 +15,8 @@ from torch.optim.swa_utils import AveragedModel
 from i2i.api import Recipe, Translator
 from i2i.components.inference import inference_translators
 from i2i.config import RunConfig
-from i2i.data.checks.bands import Bands
+from i2i.data.reading.bands import Bands
+from i2i.engine.batching.stages import Stage, samples_seen
 from i2i.engine.checks.failures import StepFailures
 from i2i.engine.checks.outputs import check_losses, checked_outputs
 from i2i.engine.context import StepContext
@@ -24,7 +25,6 @@ from i2i.engine.health import Health
 from i2i.engine.health.finite import divergence_error, fetch_numbers, gradient_norm, weights_probe
 from i2i.engine.optim import PhaseOptimizer, rate_factor
 from i2i.engine.recipe_state import checked_state
-from i2i.engine.stages import Stage, samples_seen
 from i2i.errors import PluginError
 from i2i.images import ValueRange
 from i2i.kinds import ValueKind

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from i2i.api import Translator
 from i2i.config import RunConfig
+from i2i.engine.batching.step_batches import step_batches
 from i2i.engine.device import memory
 from i2i.engine.device.stop import StopRequest
 from i2i.engine.finetune import load_start_weights
@@ -28,7 +29,6 @@ from i2i.engine.rollback import roll_back
 from i2i.engine.saving import restore, to_checkpoint
 from i2i.engine.setup import build_training, open_training
 from i2i.engine.state import Batch, Training
-from i2i.engine.step_batches import step_batches
 from i2i.errors import DataError, PluginError, RunError, TrainingError, attributed_to
 from i2i.plugins import Plugins
 from i2i.runs import checkpoint as checkpoints

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from i2i.config import resolve
 from i2i.engine import launch
+from i2i.engine.batching.step_batches import step_batches
 from i2i.engine.setup import open_training
-from i2i.engine.step_batches import step_batches
 from i2i.errors import UserError, one_line
 from i2i.plugins import Plugins
 

@@ -20,8 +20,14 @@ from i2i.runtime.metadata import Metadata
 from i2i.runtime.network import ExportedNetwork, LoadedModel
 from i2i.runtime.noise import check_noise_options
 from i2i.runtime.runner import Feeds
-from i2i.translate.folders.inputs import PathLike
-from i2i.translate.folders.outputs import OutputPixels, make_writable, output_folder, refuse_existing, with_format
+from i2i.translate.folders.planning.inputs import PathLike
+from i2i.translate.folders.planning.outputs import (
+    OutputPixels,
+    make_writable,
+    output_folder,
+    refuse_existing,
+    with_format,
+)
 from i2i.translate.inputs import GivenInputs, repeated
 from i2i.translate.pictures import to_output
 from i2i.translate.results import Results

@@ -20,7 +20,7 @@ from i2i.runtime.network import ExportedNetwork, open_network
 from i2i.runtime.sandbox.check import check_model
 from i2i.translate.find import find_model
 from i2i.translate.folders.folder import translate_folder
-from i2i.translate.folders.inputs import PathLike
+from i2i.translate.folders.planning.inputs import PathLike
 from i2i.translate.generate import generated_pixels
 from i2i.translate.inputs import GivenInputs, repeated
 from i2i.translate.pictures import ImageLike, attach_alpha, network_input, open_picture, output_type, to_output

@@ -203,7 +203,7 @@ def test_samples_do_not_depend_on_the_number_of_workers(plugins, pairs_root):
 def test_order_goes_on_where_it_was_left(plugins, pairs_root):
     data = opened(plugins, pairs_root)
     whole = as_batches(data.train, 9, batch=3)
-    assert same(whole[4:], as_batches(data.train, 5, batch=3, start=4))
+    assert same(whole[4:], as_batches(data.train, 5, batch=3, taken=12))
 
 
 def test_processes_share_the_global_batch(plugins, pairs_root):

@@ -13,8 +13,8 @@ from helpers.recipes import small
 from i2i.config import resolve
 from i2i.engine import launch
 from i2i.engine import train as run_engine
+from i2i.engine.batching.step_batches import step_batches
 from i2i.engine.setup import open_training
-from i2i.engine.step_batches import step_batches
 from i2i.runs.folder import new_run
 
 STEPS, LR = 8, 2e-4

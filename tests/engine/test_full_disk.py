@@ -13,10 +13,10 @@ import i2i
 from helpers.recipes import TINY
 from i2i.config import resolve
 from i2i.engine import launch
+from i2i.engine.batching.step_batches import step_batches
 from i2i.engine.saving import to_checkpoint
 from i2i.engine.setup import open_training
 from i2i.engine.state import Training
-from i2i.engine.step_batches import step_batches
 from i2i.errors import TrainingError
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.checkpoint import Checkpoint

@@ -13,12 +13,12 @@ from helpers.recipes import OWN, small
 from i2i.config import resolve
 from i2i.engine import launch
 from i2i.engine import train as run_engine
+from i2i.engine.batching.step_batches import step_batches
 from i2i.engine.health import DivergedError, Health
 from i2i.engine.health.diagnosis import diagnose
 from i2i.engine.health.window import StepRecord, Window
 from i2i.engine.saving import restore, to_checkpoint
 from i2i.engine.setup import open_training
-from i2i.engine.step_batches import step_batches
 from i2i.errors import TrainingError
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder

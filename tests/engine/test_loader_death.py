@@ -38,7 +38,7 @@ class Numbered:
 
 def opened(samples, deaths, workers=2):
     def load(first, workers, context):
-        return batches(samples, BatchOrder(len(samples), 4, seed=0, start=first), workers, context=context)
+        return batches(samples, BatchOrder(len(samples), 4, seed=0, taken=4 * first), workers, context=context)
 
     return survive_worker_death(load, workers, None if deaths is None else deaths.append)
 

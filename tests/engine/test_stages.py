@@ -64,8 +64,8 @@ def test_samples_are_seen_in_their_order_across_stages(data, tmp_path, monkeypat
     """An epoch of six images: 8 of the first stage begin the second epoch, and the next stage goes on there."""
     from i2i.config import resolve
     from i2i.engine import launch
+    from i2i.engine.batching.stages import samples_seen
     from i2i.engine.setup import open_training
-    from i2i.engine.stages import samples_seen
 
     sets = [*SETS, f"data.root={data}", "train.steps=6"]
     config = resolve(Plugins([PLUGIN]), "growing", sets=sets)

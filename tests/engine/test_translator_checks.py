@@ -9,7 +9,7 @@ from i2i.errors import DataError, PluginError
 from i2i.plugins import Plugins
 
 SETS = [line for line in SHARED if not line.startswith("data.load_size")] + ["data.jitter=1"]
-RECIPE = '''
+RECIPE = """
 import torch
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, l1_loss
@@ -38,7 +38,7 @@ class Odd(i2i.Recipe):
 @i2i.hookimpl
 def i2i_recipes():
     return [i2i.Component("odd", Odd, i2i.Config, "Odd translators")]
-'''
+"""
 DEFAULT = {
     "attributes": "multiple = 1",
     "channels": "3",
@@ -90,7 +90,10 @@ REFUSED = {
         {"options": 'target=None, outputs={"score": i2i.Number()}'},
         r"output 'score' must be \(N,\), not \(1, 3, 32, 32\)",
     ),
-    "a vector that is an image": ({"result": "y.mean((2, 3))"}, r"output 'image_out' must be \(N, C, H, W\), not \(1, 3\)"),
+    "an image that is a vector": (
+        {"result": "y.mean((2, 3))"},
+        r"output 'image_out' must be \(N, C, H, W\), not \(1, 3\)",
+    ),
     "other channels": (
         {"options": 'target=None, outputs={"image_out": i2i.Image(channels=1)}'},
         "its output 'image_out' must have 1 channels",
@@ -130,8 +133,9 @@ def test_it_is_refused_in_a_dry_run(what, tmp_path):
     else:
         text = RECIPE
     (tmp_path / "odd.py").write_text(text.format(**{**DEFAULT, **changes}), encoding="utf-8")
+    plugins, sets = Plugins([tmp_path / "odd.py"]), [*SETS, "data.layout=facades"]
     with pytest.raises(PluginError, match=says) as caught:
-        i2i.train("odd", sets=[*SETS, "data.layout=facades"], steps=1, plugins=Plugins([tmp_path / "odd.py"]), dry_run=True)
+        i2i.train("odd", sets=sets, steps=1, plugins=plugins, dry_run=True)
     assert "\n" not in str(caught.value)
 
 
@@ -164,5 +168,5 @@ def test_images_where_the_recipe_needs_labels_are_refused(tmp_path):
     typed_data.make(tmp_path / "data")
     sets = [*SETS, "data.layout=folders", "data.source_kind=image"]
     plugins = plugin(tmp_path, kinds='kinds = {"source": "labels"}')
-    with pytest.raises(i2i.ConfigError, match="source is of the kind image.*the recipe needs labels"):
+    with pytest.raises(i2i.ConfigError, match=r"source is of the kind image.*the recipe needs labels"):
         i2i.train("odd", data=tmp_path / "data/labels", sets=sets, steps=1, plugins=plugins, dry_run=True)

@@ -14,7 +14,7 @@ import torch.utils.tensorboard
 
 import i2i.cli
 import i2i.engine
-import i2i.engine.batch_size
+import i2i.engine.batching.batch_size
 import i2i.export.run
 import i2i.report
 import i2i.testing.processes

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 import i2i
+from helpers import typed_data
 from helpers.image_files import save
 from helpers.paths import ROOT
 from helpers.recipes import OWN
+from i2i.plugins import Plugins
 from i2i_samples.facades import draw_facade
 
 SETUP = {
@@ -173,6 +175,7 @@ def draw_folders(folder):
         labels, facade = draw_facade(index, size=40)
         split = "train" if index < 4 else "val"
         save(folder / "FOLDER" / split / f"{index}.png", np.hstack([labels, facade]))
+        save(folder / "MASKS" / split / f"{index}.png", np.hstack([labels, facade])[..., 0] // 128 * 255)
         save(folder / "PICTURES" / f"{index}.png", facade)
         save(folder / "DIV2K" / f"{index}.png", draw_facade(index, size=96)[1])
         side = {"train": "train", "val": "test"}[split]
@@ -200,3 +203,7 @@ def train_runs(folder):
         own = [f"{recipe}.{line}" for line in OWN[recipe]]
         drawn = [] if data else ["data.layout.count=12", "data.layout.val_count=3", "train.batch_size=4"]
         i2i.train(recipe, data=data, out=folder / "runs" / f"{recipe}-001", sets=[*SMALL, *drawn, *own])
+    typed_data.make(folder / "typed")
+    out, sets = folder / "runs" / "inpainting-001", [*SMALL, "data.layout=masked"]
+    plugins = Plugins([ROOT / "tests/methods/plugins/inpainting.py"])
+    i2i.train("inpainting", data=folder / "typed" / "masked", out=out, sets=sets, plugins=plugins)

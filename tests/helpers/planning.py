@@ -2,8 +2,8 @@
 
 import os
 
-from i2i.translate.folders.outputs import OutputPixels
-from i2i.translate.folders.plan import existing_rule, plan_folder
+from i2i.translate.folders.planning.outputs import OutputPixels
+from i2i.translate.folders.planning.plan import existing_rule, plan_folder
 
 STRANGE = [
     "a b.png",

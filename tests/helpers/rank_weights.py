@@ -7,8 +7,8 @@ from torch import Tensor
 
 from i2i.config import resolve
 from i2i.engine import launch
+from i2i.engine.batching.step_batches import step_batches
 from i2i.engine.setup import open_training
-from i2i.engine.step_batches import step_batches
 from i2i.plugins import Plugins
 
 

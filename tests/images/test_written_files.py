@@ -11,7 +11,7 @@ import pytest
 from i2i.errors import ErrorKind
 from i2i.files import clear_leftovers, clear_own_leftovers, temporary_path, write_file
 from i2i.images.errors import kind_and_reason
-from i2i.translate.folders.plan import make_writable
+from i2i.translate.folders.planning.plan import make_writable
 
 
 @pytest.fixture

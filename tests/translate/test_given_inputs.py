@@ -105,9 +105,18 @@ WRONG = {
     "a number too high": ({"strength": 2}, "the input 'strength' must be a number from -1 to 1, not 2"),
     "a number that is none": ({"strength": "much"}, "the input 'strength' must be a number from -1 to 1, not 'much'"),
     "a vector of two": ({"code": [1, 2]}, r"the input 'code' is 3 numbers, .* not \[1, 2\]"),
-    "a mask of another size": ({"mask": np.zeros((4, 4), np.uint8)}, "the input 'mask' has 4 x 4 pixels, and the image 14 x 10"),
-    "a class too high": ({"classes": np.full((10, 14), 7, np.uint8)}, "has the class 7, and the model knows those from 0 to 4"),
-    "an unknown input": ({"psi": 1}, "the model has no input 'psi'; it has mask, classes, reference, strength, text, code"),
+    "a mask of another size": (
+        {"mask": np.zeros((4, 4), np.uint8)},
+        "the input 'mask' has 4 x 4 pixels, and the image 14 x 10",
+    ),
+    "a class too high": (
+        {"classes": np.full((10, 14), 7, np.uint8)},
+        "has the class 7, and the model knows those from 0 to 4",
+    ),
+    "an unknown input": (
+        {"psi": 1},
+        "the model has no input 'psi'; it has mask, classes, reference, strength, text, code",
+    ),
     "a file that is not there": ({"mask": "no/such.png"}, "no such file or folder, for the input 'mask'"),
 }
 
@@ -126,7 +135,8 @@ def folders(tmp_path):
     """Three images, one in a folder of its own, with masks, label maps and texts of the same names."""
     for number, name in enumerate(["a.png", "b.png", "more/a.png"]):
         inputs = given(text=f"t{number}")
-        for folder, pixels in (("images", image(seed=number)), ("masks", inputs["mask"]), ("classes", inputs["classes"])):
+        pictures = {"images": image(seed=number), "masks": inputs["mask"], "classes": inputs["classes"]}
+        for folder, pixels in pictures.items():
             place = tmp_path / folder / name
             place.parent.mkdir(parents=True, exist_ok=True)
             write_image(place, pixels)
@@ -147,10 +157,12 @@ def test_a_folder_is_translated_with_its_partners(file, folders, cli):
     assert done.returncode == 0, done.stderr
     files = sorted(str(path.relative_to(folders / "out")) for path in (folders / "out").rglob("*.*"))
     names = ["a", "b", "more/a"]
-    expected = [f"{output}/{name}{end}" for output, end in (("doubled", ".npy"), ("image_out", ".png"), ("map", ".png")) for name in names]
+    endings = {"doubled": ".npy", "image_out": ".png", "map": ".png"}
+    expected = [f"{output}/{name}{ending}" for output, ending in endings.items() for name in names]
     assert files == sorted([*expected, "results.csv"])
     with (folders / "out/results.csv").open(newline="") as table:
-        rows = {row["input"].removeprefix(str(folders / "images/")): float(row["score"]) for row in csv.DictReader(table)}
+        start = f"{folders / 'images'}/"
+        rows = {row["input"].removeprefix(start): float(row["score"]) for row in csv.DictReader(table)}
     texts = {"a.png": "t0", "b.png": "t1", "more/a.png": "t2"}
     assert rows == {name: pytest.approx(sum(text.encode()) + 0.25) for name, text in texts.items()}
     stored = Image.open(folders / "out/map/more/a.png")
@@ -189,7 +201,8 @@ def test_an_image_without_its_partner_is_told_before_any_work(file, folders, cli
     (folders / "masks/more/a.png").unlink()
     done = cli("translate", file, folders / "images", *words(folders), "-o", folders / "out")
     assert done.returncode == 2
-    assert done.stderr == f"i2i: error: {folders / 'masks'}: no partner for more/a, and for 1 of 3 images, as the input 'mask'\n"
+    reason = "no partner for more/a, and for 1 of 3 images, as the input 'mask'"
+    assert done.stderr == f"i2i: error: {folders / 'masks'}: {reason}\n"
     assert not list((folders / "out").rglob("*.*"))
 
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from helpers.planning import STRANGE, names, planned, touch
 from i2i.errors import UserError
 from i2i.images import read_image, write_image
-from i2i.translate.folders import names as names_module
-from i2i.translate.folders.inputs import InputFile
-from i2i.translate.folders.outputs import OutputPixels
-from i2i.translate.folders.plan import PlannedImage
+from i2i.translate.folders.planning import names as names_module
+from i2i.translate.folders.planning.inputs import InputFile
+from i2i.translate.folders.planning.outputs import OutputPixels
+from i2i.translate.folders.planning.plan import PlannedImage
 
 
 def test_each_input_has_its_own_name_and_one_as_png(tmp_path):

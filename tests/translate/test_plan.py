@@ -11,7 +11,7 @@ from helpers.planning import names, planned, refused, touch
 from i2i.errors import UserError
 from i2i.images import READABLE
 from i2i.images.search import NO_IMAGE, search_folder
-from i2i.translate.folders.outputs import inside
+from i2i.translate.folders.planning.outputs import inside
 
 # What is there already
 
@@ -247,7 +247,7 @@ def test_two_ways_into_one_output_folder_keep_both_inputs(tmp_path):
 def test_where_letter_case_makes_no_difference_both_are_kept(tmp_path, monkeypatch):
     touch(tmp_path / "in", "A.png", "a.png", "Sub/x.png", "sub/X.png")
     assert names(tmp_path / "in", tmp_path / "out")["a.png"] == ["a.png"]
-    monkeypatch.setattr("i2i.translate.folders.plan.make_writable", lambda folder: True)
+    monkeypatch.setattr("i2i.translate.folders.planning.plan.make_writable", lambda folder: True)
     images = planned(tmp_path / "in", tmp_path / "out").images
     outputs = [os.path.relpath(image.outputs[0], tmp_path / "out").casefold() for image in images]
     assert len(set(outputs)) == 4

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from i2i.config import DataConfig
-from i2i.data.checks.bands import Bands, bands_of
 from i2i.data.checks.facts_cache import FactsCache
 from i2i.data.checks.facts_collector import FactsCollector
 from i2i.data.checks.findings import DataFinding
@@ -17,6 +16,7 @@ from i2i.data.checks.sample_checker import CheckedSample, SampleChecker
 from i2i.data.checks.sample_warnings import blended_label_maps, sample_warnings, summary
 from i2i.data.checks.value_ranges import ImageType
 from i2i.data.detect import Requirements
+from i2i.data.reading.bands import Bands, bands_of
 from i2i.data.sample_checks import check_keys, swapped_keys
 from i2i.data.source import DataSource, Split, find_source, open_splits
 from i2i.errors import ConfigError, DataError, ErrorKind, attributed_to

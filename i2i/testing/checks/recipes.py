@@ -21,9 +21,9 @@ from i2i.api import Choice, Phase
 from i2i.config import RunConfig, resolve
 from i2i.engine import launch
 from i2i.engine import train as run_engine
+from i2i.engine.batching.step_batches import step_batches
 from i2i.engine.setup import open_training
 from i2i.engine.state import Batch, Training
-from i2i.engine.step_batches import step_batches
 from i2i.interface import ImageInput, Input, LabelMapInput, TextInput, is_required
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.folder import open_run

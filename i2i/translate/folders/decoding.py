@@ -18,7 +18,7 @@ from i2i.interface import Spatial
 from i2i.runtime.network import ExportedNetwork
 from i2i.translate.folders.memory_budget import MemoryBudget
 from i2i.translate.folders.outcomes import decoded_result, failed, with_notes
-from i2i.translate.folders.plan import PlannedImage
+from i2i.translate.folders.planning.plan import PlannedImage
 from i2i.translate.folders.settings import FolderSettings
 from i2i.translate.pictures import network_input, output_type
 from i2i.translate.results import Result

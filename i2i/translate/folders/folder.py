@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -14,10 +16,10 @@ from i2i.images.pixels import AlphaRule
 from i2i.interface import Number
 from i2i.runtime.metadata import Metadata
 from i2i.runtime.network import LoadedModel
-from i2i.translate.folders.inputs import PathLike
-from i2i.translate.folders.outputs import OutputPixels, output_place, refuse_existing
 from i2i.translate.folders.pipeline import FolderPipeline
-from i2i.translate.folders.plan import (
+from i2i.translate.folders.planning.inputs import PathLike
+from i2i.translate.folders.planning.outputs import OutputPixels, output_place, refuse_existing
+from i2i.translate.folders.planning.plan import (
     TABLE,
     ExistingRule,
     FolderPlan,
@@ -56,15 +58,13 @@ def translate_folder(
 ) -> Results[Result]:
     """Translates files into a folder.
 
-    Images and label maps become image files, vectors ``.npy`` files, and numbers a row of ``results.csv``. Of a model
-    that gives several files for an image, each output has a folder of its own, ``out/NAME``.
+    Images and label maps become image files, vectors ``.npy`` files, numbers a row of ``results.csv``; where there are
+    several files for an image, each output has a folder of its own, ``out/NAME``. A file has the name and the folder of
+    its input, and its format where that can hold the result, else PNG, or TIFF for floats in units of their own. Values
+    have the type and units of what the model was trained to give, or the input's type where sources and targets were of
+    one type at full scale. Embedded profiles stay.
 
-    An output has the name and the folder below `out` of its input, and its format where that can hold the result, else
-    PNG, or TIFF for floats in units of their own. Its values have the type and units of what the model was trained to
-    give, or the input's type where sources and targets were of one type at full scale. Embedded profiles stay.
-    Each file appears whole or not at all.
-
-    All is checked before this returns; the work is done as results are taken. An interrupt leaves no partial file.
+    All is checked before this returns; the work is done as results are taken. Each file appears whole or not at all.
 
     Args:
         model: as `i2i.load` gives it.
@@ -105,27 +105,37 @@ def translate_folder(
         [('written', 'cat.png', 20), ('written', 'dog.jpg', 32)]
     """
     _check_choice("alpha", alpha, get_args(AlphaRule))
-    if min(batch, count, max_pixels, 1 if workers is None else workers) < 1:
-        raise UserError("batch, count, max_pixels and workers are whole numbers from 1")
-    network = model.network
-    network.check_command("translate")
-    network.label_index(label)
-    _check_frames(frames, network.info, count)
-    values = GivenInputs(network, given, 0 if seed is None and count > 1 else seed)
-    if values.previous:
-        if skip_existing:
-            raise UserError("the model takes what it gave for the frame before: leave out --skip-existing")
-        batch = workers = 1  # one after the other
-    items = _paths(inputs)
-    tiling = Tiling(network.interruptible(), tile)
+    _check_counts(batch, count, max_pixels, workers)
+    model.network.check_command("translate")
+    values = GivenInputs(model.network, given, 0 if seed is None and count > 1 else seed)
     existing = existing_rule(overwrite=overwrite, skip_existing=skip_existing)
-    plan = _plan(network.info, items, out, existing, count if count > 1 else frames, max_pixels)
+    threads = workers or min(_MAX_WORKERS, (os.cpu_count() or 1) + 1)
+    settings = FolderSettings(Path(), label, values, batch, alpha, max_pixels, keep_metadata, existing, threads)
+    return _begin(model, _paths(inputs), out, settings, _variants(frames, count, model.network.info), tile)
+
+
+def _begin(
+    model: LoadedModel,
+    items: Sequence[PathLike],
+    out: PathLike,
+    settings: FolderSettings,
+    frames: FrameChoice | int,
+    tile: Literal["auto", "none"] | int,
+) -> Results[Result]:
+    """Plans the outputs and begins to translate; the arguments and errors are those of `translate_folder`."""
+    network, values = model.network, settings.inputs
+    network.label_index(settings.label)
+    if values.previous:
+        if settings.existing == "skip":
+            raise UserError("the model takes what it gave for the frame before: leave out --skip-existing")
+        settings = replace(settings, batch=1, workers=1)  # one after the other
+    tiling = Tiling(network.interruptible(), tile)
+    plan = _plan(network.info, items, out, settings.existing, frames, settings.max_pixels)
     values.check_partners(image.key for image in plan.images if not image.refused)
-    workers = workers or min(_MAX_WORKERS, (os.cpu_count() or 1) + 1)
-    settings = FolderSettings(plan.folder, label, values, batch, alpha, max_pixels, keep_metadata, existing, workers)
-    results = FolderPipeline(network.interruptible(), tiling, settings).results(plan.images)
+    pipeline = FolderPipeline(network.interruptible(), tiling, replace(settings, out=plan.folder))
+    results = pipeline.results(plan.images)
     if columns := [name for name, of in network.info.outputs.items() if isinstance(of, Number)]:
-        results = with_table(results, plan.folder / TABLE, columns, keep=skip_existing)
+        results = with_table(results, plan.folder / TABLE, columns, keep=settings.existing == "skip")
     return Results(results, len(plan.images), [model.notes, plan.notes, tiling.notes])
 
 
@@ -170,14 +180,25 @@ def _paths(inputs: Any) -> list[PathLike]:
     return items
 
 
+def _check_counts(batch: int, count: int, max_pixels: int, workers: int | None) -> None:
+    if min(batch, count, max_pixels, 1 if workers is None else workers) < 1:
+        raise UserError("batch, count, max_pixels and workers are whole numbers from 1")
+
+
 def _check_choice(option: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         raise UserError(f"{option} is one of {', '.join(known)}, not {value!r}")
 
 
-def _check_frames(frames: str, info: Metadata, count: int) -> None:
+def _variants(frames: FrameChoice, count: int, info: Metadata) -> FrameChoice | int:
+    """Which frames, or how many results of each image.
+
+    Raises:
+        UserError: all frames, and several results or all as one image.
+    """
     _check_choice("frames", frames, get_args(FrameChoice))
     if frames == "all" and count > 1:
         raise UserError("--frames all and --count exclude each other")
     if frames == "all" and info.pages == "stack":
         raise UserError("the model takes all pages of a file as one image: leave out --frames all")
+    return count if count > 1 else frames

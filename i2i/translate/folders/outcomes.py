@@ -8,7 +8,7 @@ from pathlib import Path
 
 from i2i.errors import UserError
 from i2i.files import printable
-from i2i.translate.folders.plan import PlannedImage
+from i2i.translate.folders.planning.plan import PlannedImage
 from i2i.translate.results import Result
 
 

@@ -25,7 +25,7 @@ from i2i.runtime.network import ExportedNetwork, Outputs
 from i2i.translate.folders.decoding import Decoded, DecodeJob, Decoder
 from i2i.translate.folders.memory_budget import MemoryBudget
 from i2i.translate.folders.outcomes import failed, known_result, skipped
-from i2i.translate.folders.plan import PlannedImage
+from i2i.translate.folders.planning.plan import PlannedImage
 from i2i.translate.folders.previous import PreviousOutputs
 from i2i.translate.folders.settings import FolderSettings
 from i2i.translate.folders.writing import OutputWriter

@@ -9,7 +9,7 @@ import numpy as np
 
 from i2i.images import to_dtype
 from i2i.runtime.network import Outputs
-from i2i.translate.folders.plan import PlannedImage
+from i2i.translate.folders.planning.plan import PlannedImage
 
 
 class PreviousOutputs:

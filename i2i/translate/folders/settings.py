@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from i2i.images.pixels import AlphaRule
-from i2i.translate.folders.plan import ExistingRule
+from i2i.translate.folders.planning.plan import ExistingRule
 from i2i.translate.inputs import GivenInputs
 
 

@@ -19,7 +19,7 @@ from i2i.runtime.metadata import Metadata
 from i2i.runtime.network import Outputs
 from i2i.translate.folders.decoding import Decoded
 from i2i.translate.folders.outcomes import with_notes
-from i2i.translate.folders.outputs import OutputPixels, inside, refuse_loss
+from i2i.translate.folders.planning.outputs import OutputPixels, inside, refuse_loss
 from i2i.translate.folders.settings import FolderSettings
 from i2i.translate.pictures import attach_alpha, to_output
 from i2i.translate.places import kept_tags

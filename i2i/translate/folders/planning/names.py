@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from i2i.images import READABLE
-from i2i.translate.folders.inputs import InputFile
-from i2i.translate.folders.outputs import OutputPixels
+from i2i.translate.folders.planning.inputs import InputFile
+from i2i.translate.folders.planning.outputs import OutputPixels
 
 MAX_NAME_BYTES = 255
 """Bytes of a file name that the usual file systems hold."""

@@ -17,7 +17,7 @@ from i2i.images import READABLE, WRITABLE, can_hold
 from i2i.images.errors import kind_and_reason
 from i2i.interface import Image, LabelMap
 from i2i.runtime.metadata import Metadata
-from i2i.translate.folders.inputs import PathLike, is_within, real_path
+from i2i.translate.folders.planning.inputs import PathLike, is_within, real_path
 
 _OTHER_ENDINGS = frozenset((".heic", ".heif", ".jp2", ".jxl", ".tga", ".exr", ".hdr", ".psd", ".svg", ".pdf", ".ico"))
 """Endings of images that i2i neither reads nor writes: a result of that name is to be a file, no folder."""

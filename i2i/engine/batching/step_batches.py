@@ -13,8 +13,8 @@ from lightning_fabric import Fabric
 
 from i2i.data.batches import SKIPPED, BatchOrder, batches, to_device
 from i2i.data.loading import Data
+from i2i.engine.batching.stages import Stage
 from i2i.engine.device.loader import survive_worker_death
-from i2i.engine.stages import Stage
 from i2i.engine.state import Batch, Training
 from i2i.errors import TrainingError
 
@@ -72,8 +72,7 @@ def _loaded(
             len(samples),
             stage.batch_size,
             config.seed,
-            start=begin + first,
-            seen=stage.seen,
+            taken=stage.seen + (begin + first) * stage.batch_size,
             rank=fabric.global_rank,
             world=fabric.world_size,
         )

@@ -16,9 +16,9 @@ from numpy.typing import DTypeLike
 from i2i.errors import UserError
 from i2i.files import printable
 from i2i.images import MAX_PIXELS, WRITABLE, can_hold, count_frames
-from i2i.translate.folders.inputs import InputFile, InputFiles, PathLike, find_inputs, real_path
-from i2i.translate.folders.names import as_is, name_candidates, reserve_names, without_case
-from i2i.translate.folders.outputs import OutputPixels, inside, make_writable, output_place, outputs_exist
+from i2i.translate.folders.planning.inputs import InputFile, InputFiles, PathLike, find_inputs, real_path
+from i2i.translate.folders.planning.names import as_is, name_candidates, reserve_names, without_case
+from i2i.translate.folders.planning.outputs import OutputPixels, inside, make_writable, output_place, outputs_exist
 
 ExistingRule = Literal["refuse", "overwrite", "skip"]
 """What to do if outputs exist: refuse to begin, overwrite them, or skip their inputs."""

@@ -1,0 +1,1 @@
+"""The batches of each step: their size, in stages or as memory allows, and where they come from."""

@@ -1,0 +1,1 @@
+"""Which input becomes which output file, settled before any work."""
