@@ -71,7 +71,7 @@ def run_job(name: str, model: Path, photo: Path) -> None:
 
     loaded, side = load(model, device="cpu"), JOBS[name]
     tiling, start = Tiling(loaded.network), time.perf_counter()
-    result = tiling.translate(picture(photo, side))
+    result = tiling.translate(picture(photo, side))["image_out"]
     seconds, most = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     tile = tiling.side(side, side)
     print(f"{name}: {side} -> {result.shape[0]}, tile {tile}, {seconds:.0f} s, at most {most:.2f} GiB {tiling.notes}")
@@ -85,8 +85,8 @@ def run_difference(name: str, model: Path, photo: Path, tile: int, side: int) ->
     from i2i.translate.tiles.tiling import Tiling
 
     loaded, image = load(model, device="cpu"), picture(photo, side)
-    whole = Tiling(loaded.network, "none").translate(image).astype(int)
-    apart = np.abs(Tiling(loaded.network, tile).translate(image) - whole)
+    whole = Tiling(loaded.network, "none").translate(image)["image_out"].astype(int)
+    apart = np.abs(Tiling(loaded.network, tile).translate(image)["image_out"] - whole)
     print(
         f"{name}: {side}x{side} in tiles of {tile}, overlap {loaded.info.receptive_field}: at most {apart.max()}, "
         f"mean {apart.mean():.4f}"

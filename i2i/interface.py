@@ -101,8 +101,9 @@ class NumberInput:
         least, most = (value if limit is None else limit for limit in (self.low, self.high))
         if math.isfinite(value) and least <= value <= most:
             return ""
-        ends = [f"from {self.low:g}"] * (self.low is not None) + [f"to {self.high:g}"] * (self.high is not None)
-        return f"must be a number {' '.join(ends)}".rstrip() + f", not {value:g}"
+        limits = ("from", self.low), ("to", self.high)
+        ends = "".join(f" {word} {limit:g}" for word, limit in limits if limit is not None)
+        return f"must be a number{ends}, not {value:g}"
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def _output(translator: Translator, name: str, value: Any, before: tuple[Tensor,
         if not scores and not (isinstance(of, LabelMap) and len(shape) == 3):
             raise PluginError(f"output '{name}' must be {'(N, C, H, W)'}, not {shape or type(value).__name__}")
         if before is not None:
-            scale = value.shape[-1] // before[1].shape[-1]
+            scale = max(1, value.shape[-1] // before[1].shape[-1])
             value = value[..., : before[0].shape[-2] * scale, : before[0].shape[-1] * scale]
         if isinstance(of, LabelMap):
             return value.argmax(1) if scores else value.long()

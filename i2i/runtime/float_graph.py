@@ -38,8 +38,7 @@ def float_graph(graph: Path | bytes) -> bytes:
     images = [value for value in images if value.name in ("image", "image_out")]
     if len(images) != 2:
         raise ModelError("has no image as input or as output")
-    _refuse_arithmetic(nodes)
-    _drop_rounding(nodes)
+    changed = {"image", "image_out"} | _handed_on(nodes) | _drop_rounding(nodes)
     for node in nodes:
         node.input[:] = ["image.levels" if name == "image" else name for name in node.input]
         node.output[:] = ["image_out.levels" if name == "image_out" else name for name in node.output]
@@ -48,15 +47,14 @@ def float_graph(graph: Path | bytes) -> bytes:
     model.graph.node.extend(nodes)
     model.graph.node.append(helper.make_node("Div", ["image_out.levels", "image.full"], ["image_out"]))
     model.graph.initializer.append(numpy_helper.from_array(np.array(255, np.float32), "image.full"))
-    del model.graph.value_info[:]  # types that hold no more, and that no runtime needs
-    for value in images:
-        if value.type.tensor_type.elem_type == TensorProto.UINT8:
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        if value.name in changed and value.type.tensor_type.elem_type == TensorProto.UINT8:
             value.type.tensor_type.elem_type = TensorProto.FLOAT
     return model.SerializeToString()
 
 
-def _refuse_arithmetic(nodes: list[Any]) -> None:
-    """Makes sure that the 8-bit image is handed on, unchanged, to operators that make floats of it.
+def _handed_on(nodes: list[Any]) -> set[str]:
+    """Names of the 8-bit image as it is handed on, unchanged, to operators that make floats of it.
 
     Raises:
         ModelError: something else is done with its values.
@@ -71,22 +69,29 @@ def _refuse_arithmetic(nodes: list[Any]) -> None:
             images.update(node.output)
         elif node.op_type != "Cast" or _target_type(node) != TensorProto.FLOAT:
             raise ModelError(f"its {node.op_type} computes with 8 bits")
+    return images
 
 
-def _drop_rounding(nodes: list[Any]) -> None:
-    """Takes away the rounding and the cast to 8 bits at the end of the graph, where there are any."""
+def _drop_rounding(nodes: list[Any]) -> set[str]:
+    """Takes away the rounding and the cast to 8 bits at the end of the graph, where there are any.
+
+    Returns:
+        Names of the result from the cast on.
+    """
     from onnx import TensorProto
 
     made_by = {output: node for node in nodes for output in node.output}
-    last = made_by.get("image_out")
+    last, names = made_by.get("image_out"), {"image_out"}
     while last is not None and last.op_type in _MOVES:
+        names.add(last.input[0])
         last = made_by.get(last.input[0])
     if last is None or last.op_type != "Cast" or _target_type(last) != TensorProto.UINT8:
-        return
+        return set()
     next(attribute for attribute in last.attribute if attribute.name == "to").i = TensorProto.FLOAT
     before = made_by.get(last.input[0])
     if before is not None and before.op_type == "Round":
         last.input[0] = before.input[0]
+    return names
 
 
 def _target_type(node: Any) -> int:

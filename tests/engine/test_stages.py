@@ -88,7 +88,12 @@ def test_samples_are_seen_in_their_order_across_stages(data, tmp_path, monkeypat
             "stage at step 2: images of 32 pixels: a stage's size is at most data.size=16",
         ),
         ("(16, 2))", "16)", PluginError, "stages must return a size in pixels and a batch size.*not 16"),
-        ("(8, 4)", "(6, 4)", PluginError, "6 is not in list.*in the stage of 6 x 6 pixels"),
+        (
+            "(progress * len(STAGES))]",
+            "(progress)] if progress < 0.5 else (6, 4)",
+            PluginError,
+            "in the stage of 6 x 6 pixels",
+        ),
         (
             "def stages(self, progress):",
             "def stages(self, progress):\n        1 / 0",

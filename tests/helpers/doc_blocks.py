@@ -199,11 +199,11 @@ def write_plugins(folder):
 
 def train_runs(folder):
     """The runs that the documentation names, with small networks trained for two steps, in the folder `runs`."""
-    for recipe, data in (("pix2pix", folder / "FOLDER"), ("cgan", None)):
-        own = [f"{recipe}.{line}" for line in OWN[recipe]]
-        drawn = [] if data else ["data.layout.count=12", "data.layout.val_count=3", "train.batch_size=4"]
-        i2i.train(recipe, data=data, out=folder / "runs" / f"{recipe}-001", sets=[*SMALL, *drawn, *own])
     typed_data.make(folder / "typed")
     out, sets = folder / "runs" / "inpainting-001", [*SMALL, "data.layout=masked"]
     plugins = Plugins([ROOT / "tests/methods/plugins/inpainting.py"])
     i2i.train("inpainting", data=folder / "typed" / "masked", out=out, sets=sets, plugins=plugins)
+    for recipe, data in (("pix2pix", folder / "FOLDER"), ("cgan", None)):
+        own = [f"{recipe}.{line}" for line in OWN[recipe]]
+        drawn = [] if data else ["data.layout.count=12", "data.layout.val_count=3", "train.batch_size=4"]
+        i2i.train(recipe, data=data, out=folder / "runs" / f"{recipe}-001", sets=[*SMALL, *drawn, *own])

@@ -98,7 +98,7 @@ def photo(height, width, seed=0):
 def difference(model, image, tile, **options):
     """Largest difference between tiled and whole, in 1/255."""
     whole = model.translate_batch(image[np.newaxis], **options)[0].astype(float)
-    tiled = Tiling(model.network, tile).translate(image, **options).astype(float)
+    tiled = Tiling(model.network, tile).translate(image, **options)["image_out"].astype(float)
     assert tiled.shape == whole.shape
     assert min(image.shape[:2]) < 10 or whole.std() > 0.05 * whole.max()  # something that could differ
     return np.abs(tiled - whole).max() * (1 if model.dtype == np.uint8 else 255)
@@ -120,7 +120,7 @@ def test_deep_images_go_through_the_same_weights_in_floats(exported):
     deep, floats = (exported("unet", kind).translate(image, tile="none") for kind in ("uint8", "float32"))
     assert deep.dtype == np.uint16
     assert np.abs(deep / 65535 - floats).max() < 2e-5
-    tiled = Tiling(exported("unet").network, 16).translate(np.float32(image) / 65535)
+    tiled = Tiling(exported("unet").network, 16).translate(np.float32(image) / 65535)["image_out"]
     assert np.abs(tiled - floats).max() < 2e-4
 
 
@@ -128,7 +128,7 @@ def test_tiles_of_deep_images_share_statistics(exported):
     image = noise(96, 64, 3, dtype=np.float32)
     model = exported("resnet")
     whole = model.translate(image, tile="none")
-    tiled = Tiling(model.network, 32).translate(image)
+    tiled = Tiling(model.network, 32).translate(image)["image_out"]
     assert tiled.dtype == np.float32
     assert np.abs(tiled - whole).max() < 0.05
 
@@ -138,7 +138,9 @@ def test_an_overlap_that_is_too_small_shows(exported):
     model, image = exported("unet"), photo(96, 96)
     tiling = Tiling(model.network, 8)
     tiling._overlap = 2
-    assert np.abs(tiling.translate(image).astype(int) - model.translate_batch(image[np.newaxis])[0]).max() > 1
+    assert (
+        np.abs(tiling.translate(image)["image_out"].astype(int) - model.translate_batch(image[np.newaxis])[0]).max() > 1
+    )
 
 
 @pytest.mark.parametrize("name", ["resnet", "unet-of-one-image", "grouped"])
@@ -159,7 +161,7 @@ def test_no_seam_where_tiles_meet(exported):
     """A flat image stays flat inside: nothing tells where one tile ends."""
     model, image = exported("resnet"), np.full((150, 150, 3), 90, np.uint8)
     image[:4] = 200  # statistics of a tile would differ from those of its neighbour
-    middle = Tiling(model.network, 24).translate(image)[70:100, 40:110].astype(int)
+    middle = Tiling(model.network, 24).translate(image)["image_out"][70:100, 40:110].astype(int)
     period = model.info.multiple  # a transposed convolution may leave a pattern
     assert np.abs(middle[:, period:] - middle[:, :-period]).max() <= 1
 
@@ -201,15 +203,15 @@ def test_a_tile_that_does_not_fit_is_retried_smaller(exported, monkeypatch, tile
     want, runs = model.translate_batch(image[np.newaxis])[0], []
     real = ExportedNetwork.run
 
-    def scarce(self, feeds, promised):
+    def scarce(self, feeds, *promised):
         runs.append(feeds["image"].shape[1:3])
         if max(runs[-1]) > 90:
             raise ModelError("the model failed") from RuntimeError("std::bad_alloc")
-        return real(self, feeds, promised)
+        return real(self, feeds, *promised)
 
     monkeypatch.setattr(ExportedNetwork, "run", scarce)
     tiling = Tiling(model.network, tile)
-    assert np.abs(tiling.translate(image).astype(int) - want).max() <= 1
+    assert np.abs(tiling.translate(image)["image_out"].astype(int) - want).max() <= 1
     assert "out of memory" in tiling.notes[0]
     failed = len(tiling.notes)
     runs.clear()
@@ -221,7 +223,7 @@ def test_a_tile_that_does_not_fit_is_retried_smaller(exported, monkeypatch, tile
 def test_memory_that_is_never_enough_is_an_error(exported, monkeypatch):
     model = exported("x2")
 
-    def never(self, feeds, promised):
+    def never(self, feeds, *promised):
         raise ModelError("the model failed") from MemoryError()
 
     monkeypatch.setattr(ExportedNetwork, "run", never)
@@ -232,7 +234,7 @@ def test_memory_that_is_never_enough_is_an_error(exported, monkeypatch):
 def test_other_failures_are_not_retried(exported, monkeypatch):
     model, calls = exported("x2"), []
 
-    def broken(self, feeds, promised):
+    def broken(self, feeds, *promised):
         calls.append(1)
         raise ModelError("the model failed: something else")
 
@@ -258,7 +260,7 @@ def test_a_network_that_sees_everything_is_not_cut(tmp_path, monkeypatch):
     assert Tiling(model.network).side(40, 40) is None
     with pytest.raises(ModelError, match=r"^\S*m\.onnx: its result depends on the whole image.*--tile none$"):
         Tiling(model.network).translate(noise(100, 100, 3))
-    assert Tiling(model.network, "none").translate(noise(100, 100, 3)).shape == (100, 100, 3)
+    assert Tiling(model.network, "none").translate(noise(100, 100, 3))["image_out"].shape == (100, 100, 3)
     with pytest.raises(ModelError, match="cannot be cut into tiles"):
         Tiling(model.network, 50).translate(noise(100, 100, 3))
 

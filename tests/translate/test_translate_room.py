@@ -10,6 +10,7 @@ from PIL import Image
 
 import i2i.translate.folders.decoding as decoding
 import i2i.translate.folders.pipeline as pipeline
+import i2i.translate.folders.writing as writing
 import i2i.translate.tiles.tiling as tiling
 from helpers.small_models import noise, tree
 from i2i.errors import ModelError
@@ -33,7 +34,7 @@ class Alive:
         self.bytes = self.most = self.stages = self.most_stages = self.reads = 0
         monkeypatch.setattr(decoding, "read_image", self.read)
         monkeypatch.setattr(decoding, "read_frames", self.frames)
-        monkeypatch.setattr(pipeline, "write_pixels", self.write)
+        monkeypatch.setattr(writing, "write_pixels", self.write)
 
     @contextmanager
     def stage(self):
@@ -141,7 +142,7 @@ def test_a_slow_first_image_does_not_let_results_pile_up(model, tmp_path, monkey
         alive.write(path, pixels, extras, **options)
 
     begun = []
-    monkeypatch.setattr(pipeline, "write_pixels", write)
+    monkeypatch.setattr(writing, "write_pixels", write)
     assert len(list(translate_folder(model(), tmp_path / "in", tmp_path / "out", workers=2))) == 100
     assert 2 < begun[0] <= 7
 
@@ -161,10 +162,10 @@ def test_small_images_that_run_out_of_memory_are_cut(model, tmp_path, monkeypatc
     invert = model()
     real = ExportedNetwork.run
 
-    def scarce(self, feeds, promised):
+    def scarce(self, feeds, *promised):
         if feeds["image"].shape[1] > 20:
             raise ModelError("the model failed") from RuntimeError("std::bad_alloc")
-        return real(self, feeds, promised)
+        return real(self, feeds, *promised)
 
     monkeypatch.setattr(ExportedNetwork, "run", scarce)
     results = translate_folder(invert, tmp_path / "in", tmp_path / "out", workers=2, batch=batch)
@@ -213,7 +214,7 @@ def test_an_interrupt_begins_nothing_new_of_a_batch(model, tmp_path, monkeypatch
             begun.wait(300)  # so that the next batch has been handed out
         write_pixels(path, pixels, extras, **options)
 
-    monkeypatch.setattr(pipeline, "write_pixels", write)
+    monkeypatch.setattr(writing, "write_pixels", write)
     monkeypatch.setattr(ExportedNetwork, "interrupt", lambda self: stopped.set())
     results = translate_folder(model(), tmp_path / "in", tmp_path / "out", workers=2, batch=10)
     for _ in range(10):
@@ -238,7 +239,7 @@ def test_results_of_a_batch_come_as_they_are_made(model, tmp_path, monkeypatch):
         assert path.name != "9.png" or held.wait(300)
         write_pixels(path, pixels, extras, **options)
 
-    monkeypatch.setattr(pipeline, "write_pixels", write)
+    monkeypatch.setattr(writing, "write_pixels", write)
     results = translate_folder(model(), tmp_path / "in", tmp_path / "out", batch=10)
     assert [next(results).output.name for _ in range(9)] == [f"{n}.png" for n in range(9)]
     held.set()

@@ -17,6 +17,8 @@ from i2i.config import EngineConfig
 class Network:
     """A network as a recipe gets it: calls run in the compute type and return float32; attributes are the module's.
 
+    Those that are set become the module's, too.
+
     Autocast covers nothing but the network, so that losses and gradient penalties stay in float32.
 
     Args:
@@ -26,7 +28,7 @@ class Network:
     """
 
     def __init__(self, module: nn.Module, call: Callable[..., Any], dtype: torch.dtype) -> None:
-        self.module, self._call, self._dtype = module, call, dtype
+        vars(self).update(module=module, _call=call, _dtype=dtype)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102  the class says it
         device = next(_tensors(self.module)).device.type
@@ -35,6 +37,9 @@ class Network:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.module, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.module, name, value)
 
 
 def move_to_device(

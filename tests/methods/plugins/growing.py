@@ -19,14 +19,14 @@ class Growing(nn.Module):
         self.first = nn.Linear(SIZE, 8 * 16)
         self.layers = nn.ModuleList(nn.Conv2d(8, 8, 3, padding=1) for _ in STAGES)
         self.to_image = nn.ModuleList(nn.Conv2d(8, channels, 1) for _ in STAGES)
-        self.register_buffer("used", torch.tensor(1))
+        self.used = 1
 
     def forward(self, noise):
-        x, count = self.first(noise).view(-1, 8, 4, 4), int(self.used)
-        for number in range(count):
+        x = self.first(noise).view(-1, 8, 4, 4)
+        for number in range(self.used):
             x = x if number == 0 else interpolate(x, scale_factor=2.0, mode="nearest")
             x = torch.relu(self.layers[number](x))
-        return torch.tanh(self.to_image[count - 1](x))
+        return torch.tanh(self.to_image[self.used - 1](x))
 
 
 class Judge(nn.Module):
@@ -54,15 +54,18 @@ class ProgressiveGrowing(i2i.Recipe):
         return STAGES[int(progress * len(STAGES))]
 
     def networks(self, build, sample):
-        self.adversary = i2i.Adversary(i2i.AdversaryConfig(loss=i2i.LossChoice("wgan")), build)
+        self.adversary = i2i.Adversary(i2i.AdversaryConfig(loss=i2i.LossChoice("wasserstein"), clip_weights=0.1), build)
         channels = sample["target"].shape[1]
-        return {"generator": Growing(channels), "discriminator": Judge(channels)}
+        generator = Growing(channels)
+        generator.used = self.state.get("used", 1)  # of the checkpoint, in a resumed run and in an export
+        return {"generator": generator, "discriminator": Judge(channels)}
 
     def phases(self):
         return [i2i.Phase("discriminator", trains=("discriminator",)), i2i.Phase("generator", trains=("generator",))]
 
     def shared(self, nets, batch, ctx):
-        nets["generator"].used.fill_([size for size, _ in STAGES].index(batch["target"].shape[-1]) + 1)
+        self.state["used"] = [size for size, _ in STAGES].index(batch["target"].shape[-1]) + 1
+        nets["generator"].used = self.state["used"]
         return {"fake": nets["generator"](ctx.randn(len(batch["target"]), SIZE))}
 
     def losses(self, phase, nets, batch, ctx):
