@@ -346,6 +346,18 @@ def not_detached(self, phase, nets, batch, ctx):
 one_loss = lambda name: lambda s, p, nets, b, ctx: {name: F.l1_loss(nets["generator"](b["source"]), b["target"])}
 fixed = lambda s, build, _: {"generator": build.generator("sound-generator", in_channels=3, out_channels=3)}
 misnamed = lambda s, nets, b: {"default": i2i.Translator(nets["generator"], {"picture": b["source"][:1]})}
+of_two = lambda s, nets, b: {
+    "default": i2i.Translator(
+        nets["generator"], {"image": b["source"][:1]}, outputs={"image_out": i2i.Image(), "score": i2i.Number()}
+    )
+}
+mistyped = lambda s, nets, b: {
+    "default": i2i.Translator(
+        nets["generator"],
+        {"image": b["source"][:1], "more": torch.zeros(1)},
+        inputs={"more": i2i.VectorInput(3)},
+    )
+}
 sum_of_batch = lambda s, x, y: (x - y).square().mean((1, 2, 3)).sum()
 inherited = sound("recipe", "other-rate")
 inherited(type("OtherRate", (Recipe,), {"__doc__": "The same, faster.", "rate": 2e-3}))
@@ -380,13 +392,17 @@ mutant("sum-of-batch-adam", "processes", means, missed=adam, error=sum_of_batch,
 mutant("noise", "processes", "ctx", missed="taken for dropout", error=lambda s, x, y: F.l1_loss(x, torch.randn_like(y)))
 mutant("own-mean", "processes", "generator.centre differs between two processes", generator="running-mean")
 mutant("half-precision", "bf16", "generator 'running-mean'.*BFloat16", generator="running-mean")
-mutant("no-translator", "export", "translators must return at least one", translators=lambda *_: {})
+mutant("no-translator", "losses", "translators must return at least one", translators=lambda *_: {})
 mutant("exports-branches", "export", "cannot be exported to ONNX: .* data-dependent", generator="branches")
-mutant("misnamed", "export", "picture", missed=f"{RAW}: KeyError: 'noise'", translators=misnamed)
+mutant("misnamed", "losses", "its input 'picture' needs a type, such as inputs=", translators=misnamed)
+mutant("mistyped", "losses", r"its example of 'more' must be \(N, 3\) of floats", translators=mistyped)
+mutant("one-of-two", "losses", r"the module must return 2 outputs \(image_out, score\), not 1", translators=of_two)
+mutant("no-stage", "losses", "stages must return a size in pixels and a batch size", stages=lambda s, _: 16)
+mutant("large-stage", "losses", "images of 999 pixels: a stage's size is at most", stages=lambda s, p: (999, 2))
 half_size = lambda s, one: nn.Sequential(one, nn.AvgPool2d(2))
-mutant("exports-less", "export", "should be|promise", missed="the metric l1 is blamed", exported=half_size)
-promised = r"gave shape \(1, 40, 48, 3\) where its metadata promise \(1, 41, 55, 3\)"
-mutant("exports-blocks", "export", promised, generator="in-blocks")
+other_size = "no whole multiple of that: the module's attribute `multiple` says"
+mutant("exports-less", "losses", other_size, exported=half_size)
+mutant("exports-blocks", "losses", other_size, generator="in-blocks")
 new = lambda s, one: nn.Sequential(one, nn.Conv2d(3, 3, 1))
 mutant("exports-new", "export", "networks", missed="whose weights are exported is not asked", exported=new)
 

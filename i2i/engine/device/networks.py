@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -17,7 +20,8 @@ from i2i.config import EngineConfig
 class Network:
     """A network as a recipe gets it: calls run in the compute type and return float32; attributes are the module's.
 
-    Those that are set become the module's, too.
+    Attributes that are set become the module's, methods of its own run like calls, and a deep copy has a module of its
+    own. It is no `torch.nn.Module`: a recipe that builds one of its networks takes them in `Recipe.networks`.
 
     Autocast covers nothing but the network, so that losses and gradient penalties stay in float32.
 
@@ -31,15 +35,27 @@ class Network:
         vars(self).update(module=module, _call=call, _dtype=dtype)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102  the class says it
-        device = next(_tensors(self.module)).device.type
-        with torch.autocast(device, self._dtype, enabled=self._dtype == torch.bfloat16):
-            return tree_map(_float32, self._call(*args, **kwargs))
+        return self._run(self._call, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.module, name)
+        if name.startswith("__"):  # what copying and pickling ask for
+            raise AttributeError(name)
+        value = getattr(self.module, name)
+        is_own = inspect.ismethod(value) and not hasattr(nn.Module, name)
+        return functools.partial(self._run, value) if is_own else value
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self.module, name, value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
+        module = copy.deepcopy(self.module, memo)
+        return Network(module, module, self._dtype)
+
+    def _run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Calls a function of the module in the compute type."""
+        device = next(_tensors(self.module)).device.type
+        with torch.autocast(device, self._dtype, enabled=self._dtype == torch.bfloat16):
+            return tree_map(_float32, function(*args, **kwargs))
 
 
 def move_to_device(
