@@ -34,6 +34,10 @@ class Phase:
         stop: share of the run, 0 to 1, at which the phase ends.
         clip_weights: c: after each of the phase's steps the weights that it trains are clipped to [-c, c], as the
             critic's of a Wasserstein GAN are (Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1); None: not clipped.
+        clip_grad: greatest L2 norm of the phase's gradients, all together: longer ones are shortened to it before the
+            optimiser's step (Pascanu et al. 2013, arXiv:1211.5063, algorithm 1); None: not clipped.
+        repeats: optimiser steps of the phase within each training step that it is due in, each on a batch of its own: 5
+            for the critic of a Wasserstein GAN. The other phases take the first of these batches.
 
     Raises:
         PluginError: an attribute has a value that makes no sense, such as ``every=0``.
@@ -53,17 +57,21 @@ class Phase:
     start: float = 0.0
     stop: float = 1.0
     clip_weights: float | None = None
+    clip_grad: float | None = None
+    repeats: int = 1
 
     def __post_init__(self) -> None:
         if isinstance(self.trains, str) or not all(isinstance(name, str) for name in self.trains):
             raise PluginError(f"phase '{self.name}': trains must be a tuple of names, such as ('generator',)")
         object.__setattr__(self, "trains", tuple(self.trains))
-        if self.every < 1:
-            raise PluginError(f"phase '{self.name}': every must be at least 1, not {self.every}")
+        for name, number in (("every", self.every), ("repeats", self.repeats)):
+            if number < 1:
+                raise PluginError(f"phase '{self.name}': {name} must be at least 1, not {number}")
         if not 0 <= self.start < self.stop <= 1:
             raise PluginError(f"phase '{self.name}': 0 <= start < stop <= 1 must hold, not {self.start}, {self.stop}")
-        if self.clip_weights is not None and self.clip_weights <= 0:
-            raise PluginError(f"phase '{self.name}': clip_weights must be above 0, not {self.clip_weights}")
+        for name, limit in (("clip_weights", self.clip_weights), ("clip_grad", self.clip_grad)):
+            if limit is not None and limit <= 0:
+                raise PluginError(f"phase '{self.name}': {name} must be above 0, not {limit}")
 
     def due(self, step: int, steps: int) -> bool:
         """Whether the phase runs in a step.
@@ -254,6 +262,16 @@ class Recipe(ABC):
         Returns:
             Float32 scalars by name, means over the batch, already weighted. The engine minimises their sum and logs
             each as ``loss/PHASE/NAME``.
+        """
+
+    def after_step(self, nets: Mapping[str, Any], ctx: Context) -> None:  # noqa: B027 - nothing is the default
+        """Called after each training step, without gradients: to move a teacher's weights, or to write to `state`.
+
+        What it changes must follow from networks, `state` and `ctx`, so that a resumed run repeats it.
+
+        Args:
+            nets: the networks by name.
+            ctx: what the engine offers during the step; `Context.step` is still the number of the step.
         """
 
     @abstractmethod

@@ -62,7 +62,8 @@ class DataSource:
         with attributed_to(self.layout.full_name):
             built = self.layout.builder(self.options, root=self.root, split=split, transform=transform, **extra)
             dataset = AdaptedDataset(built, self.layout.full_name, self.reader)
-            len(dataset)
+            if split == "train" or dataset.has_splits:  # else the training samples serve, and these are not asked for
+                len(dataset)
         dataset.kinds |= self.kinds
         self.reader.kinds = dataset.kinds
         return dataset

@@ -35,7 +35,9 @@ class PhaseOptimizer:
     lr: float
 
     def step(self, rate_factor: float) -> None:
-        """One optimiser step at the learning rate times `rate_factor`, then the phase's clipping of weights."""
+        """One optimiser step at the learning rate times `rate_factor`, between the phase's clippings."""
+        if self.phase.clip_grad is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.phase.clip_grad)
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr * rate_factor
         self.optimizer.step()

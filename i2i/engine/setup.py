@@ -104,13 +104,14 @@ def build_training(
     with attributed_to(f"{owner}, translators"):
         averages = _averages(recipe, modules, on_device, config.train.ema)
         health = _health(recipe, modules, on_device, config)
+    batches = config.train.accumulate * max(phase.repeats for phase in phases)
     context = StepContext(
-        config.seed, _steps(config, data), fabric.device, exact, fabric.global_rank, fabric.world_size
+        config.seed, _steps(config, data, batches), fabric.device, exact, fabric.global_rank, fabric.world_size
     )
     context.observer = health.observer
     return Training(
         config=config,
-        stages=find_stages(recipe, config, context.steps, fabric, owner),
+        stages=find_stages(recipe, config, fabric, owner, steps=context.steps, batches=batches),
         recipe=recipe,
         owner=owner,
         components=builder.built,
@@ -154,11 +155,11 @@ def _broadcast(modules: Mapping[str, nn.Module], world: int) -> None:
                 distributed.broadcast(tensor, 0)
 
 
-def _steps(config: RunConfig, data: Data) -> int:
-    """Steps of the whole run."""
+def _steps(config: RunConfig, data: Data, batches: int) -> int:
+    """Steps of the whole run, of which each takes so many batches."""
     train = config.train
     epochs = train.epochs or 1
-    return train.steps or max(1, round(epochs * len(data.train) / (train.batch_size * train.accumulate)))
+    return train.steps or max(1, round(epochs * len(data.train) / (train.batch_size * batches)))
 
 
 def _health(recipe: Recipe, modules: Mapping[str, nn.Module], sample: Batch, config: RunConfig) -> Health:

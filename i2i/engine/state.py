@@ -106,12 +106,17 @@ class Training:
     @property
     def samples_seen(self) -> int:
         """Samples that the finished steps have taken, over all processes together."""
-        return samples_seen(self.stages, self.step, self.config)
+        return samples_seen(self.stages, self.step, self.batches_per_step)
 
     @property
     def epoch_length(self) -> Fraction:
         """Steps of one epoch."""
-        return Fraction(self.data.length, self.config.train.batch_size * self.config.train.accumulate)
+        return Fraction(self.data.length, self.config.train.batch_size * self.batches_per_step)
+
+    @property
+    def batches_per_step(self) -> int:
+        """Batches that each step takes: those whose gradients are averaged, for each repeat of a phase."""
+        return self.config.train.accumulate * max(one.phase.repeats for one in self.phase_optimizers)
 
     @property
     def checkpoint_due(self) -> bool:
@@ -137,7 +142,8 @@ class Training:
         """Runs one optimiser step of each phase that is due.
 
         Args:
-            batches: the batches whose gradients are averaged; every phase sees the same ones.
+            batches: the batches whose gradients are averaged, for each repeat of a phase; the first of them serve all
+                phases.
             every_phase: run all phases, as if each ran for the first time.
 
         Returns:
@@ -171,6 +177,8 @@ class Training:
         found, finite = fetch_numbers(figures, observation.figures, world=self.context.world)
         if not finite:
             raise divergence_error(self.step + 1, found, batches, self.modules)
+        with torch.no_grad(), self._attributed("after the step"):
+            self.recipe.after_step(self.nets, self.context)
         if unchecked:
             checked_state(self.recipe, self.owner)
         self.step += 1
@@ -191,25 +199,51 @@ class Training:
         """The phases' optimiser steps; losses and norms of gradients go into `figures`, also before a failure."""
         # with accumulation, keeping all graphs would cost the memory that it is to save; and of all phases together
         # several may go back through the same graph
-        once = len(batches) == 1 and not every_phase
+        repeats = 1 if every_phase else max(one.phase.repeats for one in self.phase_optimizers)
+        groups = [batches[place::repeats] for place in range(repeats)]  # one for each repeat
+        once = len(groups[0]) == 1 and not every_phase
         if once:
             self._freeze_all_but(due)
-            batches = [self._with_shared(batches[0], due)]
+            groups[0] = [self._with_shared(groups[0][0], due)]
         for one in due:
-            self._freeze_all_but([one])
-            self.context.turn = 0 if every_phase else one.phase.turn(self.step, self.steps)
-            one.optimizer.zero_grad(set_to_none=True)
-            for batch in batches:
-                losses = self._losses(one, batch if once else self._with_shared(batch, [one]), first=first)
-                with self._attributed(f"phase '{one.phase.name}', backward pass"):
-                    (torch.stack(list(losses.values())).sum() / len(batches)).backward()
-                for name, loss in losses.items():
-                    key = f"loss/{one.phase.name}/{name}"
-                    figures[key] = figures.get(key, 0.0) + loss.detach() / len(batches)
-            average_gradients(one.parameters, self.context.world)
-            figures[f"grad/{one.phase.name}"] = gradient_norm(parameter.grad for parameter in one.parameters)
-            with self.health.observe_update(one.phase.name, one.parameters):
-                one.step(self._rate_factor())
+            turn = 0 if every_phase else one.phase.turn(self.step, self.steps) * one.phase.repeats
+            for repeat, group in enumerate(groups[: one.phase.repeats]):
+                self.context.turn = turn + repeat
+                self._run_phase(one, group, figures, shared=once and repeat == 0, first=first)
+
+    def _run_phase(
+        self,
+        one: PhaseOptimizer,
+        batches: Sequence[Batch],
+        figures: dict[str, Tensor],
+        *,
+        shared: bool,
+        first: bool,
+    ) -> None:
+        """One optimiser step of a phase; of repeated ones the figures are those of the last.
+
+        Args:
+            one: the phase.
+            batches: whose gradients are averaged.
+            figures: losses and norms by name, to which those of the phase are added.
+            shared: whether the batch has what `Recipe.shared` returns.
+            first: nothing has been learned before.
+        """
+        self._freeze_all_but([one])
+        one.optimizer.zero_grad(set_to_none=True)
+        totals: dict[str, Tensor] = {}
+        for batch in batches:
+            losses = self._losses(one, batch if shared else self._with_shared(batch, [one]), first=first)
+            with self._attributed(f"phase '{one.phase.name}', backward pass"):
+                (torch.stack(list(losses.values())).sum() / len(batches)).backward()
+            for name, loss in losses.items():
+                key = f"loss/{one.phase.name}/{name}"
+                totals[key] = totals.get(key, 0.0) + loss.detach() / len(batches)
+                figures[key] = totals[key]
+        average_gradients(one.parameters, self.context.world)
+        figures[f"grad/{one.phase.name}"] = gradient_norm(parameter.grad for parameter in one.parameters)
+        with self.health.observe_update(one.phase.name, one.parameters):
+            one.step(self._rate_factor())
 
     def _with_shared(self, batch: Batch, phases: Sequence[PhaseOptimizer]) -> Batch:
         with self._attributed(f"before phase {' and '.join(repr(one.phase.name) for one in phases)}, shared"):

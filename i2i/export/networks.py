@@ -1,19 +1,70 @@
-"""The networks of a checkpoint as they are exported."""
+"""The networks of a checkpoint, as they are exported and for use in Python."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import os
+from dataclasses import dataclass
 
-from i2i.api import Translator
+import torch
+from torch import Tensor, nn
+
+from i2i.api import Recipe, Translator
 from i2i.components.inference import inference_translators
-from i2i.config import RunConfig
+from i2i.config import RunConfig, resolve
 from i2i.config.changes import first_few
 from i2i.errors import RunError, attributed_to
+from i2i.files import user_path
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder, build_recipe, image_size
 from i2i.runs import checkpoint as checkpoints
+from i2i.runs.choice import find_checkpoint
+from i2i.runs.folder import open_run
 from i2i.runs.weights import mismatched_keys
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """The networks of a run, to be used in Python.
+
+    Attributes:
+        recipe: the training method, with its options and its state.
+        networks: its networks by name, without gradients and in evaluation mode, on the CPU; averaged ones where the
+            run averages.
+        labels: names of the classes; empty without.
+        step: training step of the checkpoint.
+        sample: a batch of one with the shapes and types of the training, by key; its values mean nothing.
+        config: the run's configuration.
+    """
+
+    recipe: Recipe
+    networks: dict[str, nn.Module]
+    labels: tuple[str, ...]
+    step: int
+    sample: dict[str, Tensor]
+    config: RunConfig
+
+
+def load_networks(
+    run: str | os.PathLike[str], checkpoint: str = "best", *, plugins: Plugins | None = None
+) -> LoadedRun:
+    """Loads the networks of a run as torch modules: for scores, interpolation, or anything else in Python.
+
+    Args:
+        run: the run folder.
+        checkpoint: ``last``, ``best`` by the first validation metric (the last one where nothing was measured), or a
+            step.
+        plugins: where the recipe is looked up; by default the installed plugins.
+
+    Raises:
+        PluginError: the recipe's plugin is not there.
+        RunError: the run or the checkpoint is not there or damaged, or its weights do not fit.
+    """
+    folder, plugins = open_run(user_path(run, "the run")), plugins or Plugins()
+    found = checkpoints.load(find_checkpoint(folder, checkpoint), training=False)
+    loaded = _loaded(found, resolve(plugins, config=found.state["config"]), plugins)
+    for network in loaded.networks.values():
+        network.eval().requires_grad_(False)
+    return loaded
 
 
 def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plugins: Plugins) -> dict[str, Translator]:
@@ -22,8 +73,14 @@ def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plug
     Raises:
         RunError: the weights do not fit the networks that the configuration describes.
     """
+    loaded = _loaded(checkpoint, config, plugins)
+    who = plugins.full_name("recipe", config.recipe)
+    return inference_translators(loaded.recipe, loaded.networks, loaded.sample, config, who)
+
+
+def _loaded(checkpoint: checkpoints.Checkpoint, config: RunConfig, plugins: Plugins) -> LoadedRun:
     sample = {key: _example(spec) for key, spec in checkpoint.state["sample"].items()}
-    labels = checkpoint.state.get("labels", ())
+    labels = tuple(checkpoint.state.get("labels", ()))
     who = plugins.full_name("recipe", config.recipe)
     build = Builder(plugins, image_size(sample, config.data.size), labels, inference=True)
     recipe = build_recipe(plugins, config.recipe, config.options)
@@ -38,7 +95,7 @@ def load_translators(checkpoint: checkpoints.Checkpoint, config: RunConfig, plug
         if wrong := mismatched_keys({name: network}, {name: state}):
             raise RunError(f"the weights of '{name}' do not fit: {first_few(wrong)}")
         network.load_state_dict(state)
-    return inference_translators(recipe, networks, sample, config, who)
+    return LoadedRun(recipe, networks, labels, checkpoint.step, sample, config)
 
 
 def _example(spec: dict[str, object]) -> Tensor:

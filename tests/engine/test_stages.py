@@ -70,7 +70,15 @@ def test_samples_are_seen_in_their_order_across_stages(data, tmp_path, monkeypat
     sets = [*SETS, f"data.root={data}", "train.steps=6"]
     config = resolve(Plugins([PLUGIN]), "growing", sets=sets)
     training, _ = open_training(config, Plugins([PLUGIN]), launch(config.engine))
-    assert [samples_seen(training.stages, step, config) for step in range(7)] == [0, 8, 16, 20, 24, 26, 28]
+    assert [samples_seen(training.stages, step, training.batches_per_step) for step in range(7)] == [
+        0,
+        8,
+        16,
+        20,
+        24,
+        26,
+        28,
+    ]
     assert [(one.first, one.stop, one.size, one.batch_size) for one in training.stages] == [
         (0, 2, 4, 8),
         (2, 4, 8, 4),

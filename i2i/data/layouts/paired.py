@@ -8,11 +8,12 @@ the name so that adding images moves no other image between the splits.
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from i2i.api import Config, Dataset, Reader, Transform
-from i2i.data.layouts.splits import SPLIT_NAMES, split_images, training_folder
+from i2i.data.layouts.splits import SPLIT_NAMES, split_folder, split_images, training_folder
 from i2i.data.layouts.two_folders import folder_pair, two_folders
 from i2i.data.options import FoldersConfig
 from i2i.errors import DataError, ErrorKind
@@ -39,8 +40,13 @@ class SideBySide(Dataset):
     gives = frozenset({"source", "target"})
 
     def __init__(self, config: Config, *, root: Path, split: str, transform: Transform, read: Reader) -> None:
-        self.transform, self.read = transform, read
-        self.paths, self.has_splits = split_images(root, split)
+        self.transform, self.read, self.root, self.split = transform, read, root, split
+        self.has_splits = split_folder(root, split) is not None
+
+    @cached_property
+    def paths(self) -> list[Path]:
+        """The files; a split without a folder of its own is not even listed where nobody asks."""
+        return split_images(self.root, self.split)
 
     @staticmethod
     def detect(root: Path) -> bool:

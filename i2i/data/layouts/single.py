@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,13 @@ class Images(Dataset):
     gives = frozenset({"target"})
 
     def __init__(self, config: Config, *, root: Path, split: str, transform: Transform, read: Reader) -> None:
-        self.transform, self.read, self.root = transform, read, root
-        self.paths, self.has_splits = split_images(root, split)
+        self.transform, self.read, self.root, self.split = transform, read, root, split
+        self.has_splits = split_folder(root, split) is not None
+
+    @cached_property
+    def paths(self) -> list[Path]:
+        """The images; a split without a folder of its own is not even listed where nobody asks."""
+        return split_images(self.root, self.split)
 
     @staticmethod
     def detect(root: Path) -> bool:

@@ -42,20 +42,15 @@ def training_folder(root: Path) -> Path:
     return split_folder(root, "train") or root
 
 
-def split_images(root: Path, split: str) -> tuple[list[Path], bool]:
-    """The images of a split.
+def split_images(root: Path, split: str) -> list[Path]:
+    """The images of a split: of its folder, or where it has none the training images without those of other splits.
 
     Args:
         root: the data folder.
         split: ``train`` or ``val``.
-
-    Returns:
-        The images, and whether the split has a folder of its own. If it has none, the images are the training images,
-        without those in the folders of other splits.
     """
-    own = split_folder(root, split)
-    folder = own or training_folder(root)
+    folder = split_folder(root, split) or training_folder(root)
     images = find_images(folder)
     if folder == root and any((root / name).exists() for name in SPLIT_NAMES):
         images = [path for path in images if path.relative_to(root).parts[0] not in SPLIT_NAMES]
-    return images, own is not None
+    return images

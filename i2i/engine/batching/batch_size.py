@@ -130,7 +130,7 @@ def _steps(training: Training, data: Data, batch: int) -> None:
     for step in 2 * list(_fullest(training)):
         training.step = step
         with contextlib.suppress(DivergedError):  # the real training handles it
-            training.train_step([ready] * training.config.train.accumulate)
+            training.train_step([ready] * training.batches_per_step)
     for one in training.phase_optimizers:
         one.optimizer.zero_grad(set_to_none=True)
 

@@ -31,15 +31,18 @@ class Stage:
     seen: int = 0
 
 
-def find_stages(recipe: Recipe, config: RunConfig, steps: int, fabric: Fabric, owner: str) -> list[Stage]:
+def find_stages(
+    recipe: Recipe, config: RunConfig, fabric: Fabric, owner: str, *, steps: int, batches: int
+) -> list[Stage]:
     """The stages of a run: those that the recipe asks for, or a single one.
 
     Args:
         recipe: the training method.
         config: the run's configuration, whose ``data.size`` is the largest size.
-        steps: steps of the whole run.
         fabric: this process.
         owner: the recipe's name in messages.
+        steps: steps of the whole run.
+        batches: batches that each step takes.
 
     Raises:
         ConfigError: a size does not fit ``data.size`` or ``data.scale``, or a batch the number of processes.
@@ -55,18 +58,18 @@ def find_stages(recipe: Recipe, config: RunConfig, steps: int, fabric: Fabric, o
             if found and (found[-1].size, found[-1].batch_size) == (size, batch):
                 found[-1] = Stage(found[-1].first, step + 1, size, batch, found[-1].seen)
                 continue
-            found.append(Stage(step, step + 1, size, batch, samples_seen(found, step, config)))
+            found.append(Stage(step, step + 1, size, batch, samples_seen(found, step, batches)))
     for stage in found:
         _check(stage, config, fabric.world_size, owner)
     return found
 
 
-def samples_seen(stages: Sequence[Stage], step: int, config: RunConfig) -> int:
-    """How many samples the steps before a step have taken."""
+def samples_seen(stages: Sequence[Stage], step: int, batches: int) -> int:
+    """How many samples the steps before a step have taken, of which each takes so many batches."""
     stage = next((one for one in reversed(stages) if one.first < step or one is stages[0]), None)
     if stage is None:
         return 0
-    return stage.seen + (step - stage.first) * stage.batch_size * config.train.accumulate
+    return stage.seen + (step - stage.first) * stage.batch_size * batches
 
 
 def _numbers(asked: object, config: RunConfig, owner: str) -> tuple[int, int]:

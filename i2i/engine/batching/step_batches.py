@@ -47,7 +47,7 @@ def step_batches(
         last = stage is training.stages[-1]
         while last or step < stage.stop:
             of_step = []
-            for batch in islice(loaded, training.config.train.accumulate):
+            for batch in islice(loaded, training.batches_per_step):
                 skipped.update(batch[SKIPPED])
                 of_step.append(to_device(batch, fabric.device, training.context.dtype))
             yield of_step
@@ -65,7 +65,7 @@ def _loaded(
     """The batches of a stage from a step on; never ends."""
     config, on_gpu = training.config, fabric.device.type == "cuda"
     samples = data.train.at_size(stage.size)
-    begin = (step - stage.first) * config.train.accumulate
+    begin = (step - stage.first) * training.batches_per_step
 
     def load(first: int, workers: int, context: BaseContext) -> Iterator[dict[str, Any]]:
         order = BatchOrder(
