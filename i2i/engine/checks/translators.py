@@ -52,7 +52,11 @@ def check_translators(training: Training, data: Data) -> None:
         _check_inputs(who, translator)
         _check_target(who, translator, data)
         _check_classes(translator, data)
-        _check_outputs(who, translator)
+        try:
+            _check_outputs(who, translator)
+        except _AtOwnSizeError as error:
+            if not _first_step_tells(training, translator, error):
+                raise PluginError(str(error)) from error
 
 
 def _check_inputs(who: str, translator: Translator) -> None:
@@ -117,11 +121,31 @@ def _check_classes(translator: Translator, data: Data) -> None:
             raise DataError(f"{file}: has the class {value}, and the recipe knows those from 0 to {of.count - 1}")
 
 
+def _first_step_tells(training: Training, translator: Translator, error: _AtOwnSizeError) -> bool:
+    """Whether the first step finds the same and says more of it: the component, or layer, phase and memory."""
+    components = {type(built.module) for built in training.components}
+    networks = {type(module) for module in training.modules.values()}
+    return type(translator.module) in (components | networks if error.raised else components)
+
+
+class _AtOwnSizeError(PluginError):
+    """A translator is wrong at the size of the training already.
+
+    Attributes:
+        raised: whether its module raised an error, rather than give something wrong.
+    """
+
+    def __init__(self, problem: str, *, raised: bool) -> None:
+        super().__init__(problem)
+        self.raised = raised
+
+
 @torch.inference_mode()
 def _check_outputs(who: str, translator: Translator) -> None:
     """Runs the translator at several sizes and looks at the shapes of its outputs.
 
     Raises:
+        _AtOwnSizeError: something of that is so at the size of the training already.
         PluginError: it fails, or an output has another rank, size or number of channels than it should.
     """
     image = translator.example.get("image")
@@ -145,12 +169,14 @@ def _check_outputs(who: str, translator: Translator) -> None:
         try:
             with attributed_to("it fails"):
                 outputs = run_translator(translator, values)
+            for name, value in outputs.items():
+                of, shape = translator.outputs[name], tuple(value.shape)
+                _check_shape(f"its output '{name}'", of, shape, (count, *size))
         except PluginError as error:
-            raise PluginError(f"{who}, {where}: {error}{hint and '; '}{hint}") from error
-        for name, value in outputs.items():
-            _check_shape(
-                f"{who}, {where}: its output '{name}'", translator.outputs[name], tuple(value.shape), (count, *size)
-            )
+            problem = f"{who}, {where}: {error}{hint and '; '}{hint}"
+            if wanted is None:
+                raise _AtOwnSizeError(problem, raised=error.__cause__ is not None) from error
+            raise PluginError(problem) from error
 
 
 def _check_shape(what: str, of: Output, shape: tuple[int, ...], images: tuple[int, ...]) -> None:
