@@ -240,5 +240,14 @@ def test_a_large_image_is_not_cut_and_says_why(file, folders, cli):
     assert "its result depends on the whole image, which cannot be cut into tiles" in done.stderr
 
 
+def test_a_seed_for_a_model_that_draws_nothing_is_refused(model, folders):
+    reason = "draws neither noise nor a code: its results would be the same; leave out seed and count"
+    with pytest.raises(i2i.UserError, match=reason):
+        model.translate(image(), seed=3, **given(code=[1, 2, 3]))
+    options = given(code=[1, 2, 3]) | {"mask": folders / "masks", "classes": folders / "classes"}
+    with pytest.raises(i2i.UserError, match=reason):
+        translate_folder(model, folders / "images", folders / "out", given=options, count=2)
+
+
 def test_texts_are_bytes():
     assert encode_text("é!", 5).tolist() == [0xC3, 0xA9, ord("!"), 0, 0]
