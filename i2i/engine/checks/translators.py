@@ -13,6 +13,7 @@ from i2i.data.loading import Data
 from i2i.engine.state import Training
 from i2i.errors import DataError, PluginError, attributed_to
 from i2i.interface import (
+    IMAGE_OUT,
     Image,
     ImageInput,
     Input,
@@ -125,7 +126,9 @@ def _first_step_tells(training: Training, translator: Translator, error: _AtOwnS
     """Whether the first step finds the same and says more of it: the component, or layer, phase and memory."""
     components = {type(built.module) for built in training.components}
     networks = {type(module) for module in training.modules.values()}
-    return type(translator.module) in (components | networks if error.raised else components)
+    if error.raised:
+        return type(translator.module) in components | networks
+    return type(translator.module) in components and translator.outputs == {IMAGE_OUT: Image()}
 
 
 class _AtOwnSizeError(PluginError):
