@@ -100,14 +100,12 @@ class GivenInputs:
             if is_required(of) and name not in given:
                 reason = f"the model needs the input {name!r}, {_words(of)}: --input {name}=... on the command line"
                 raise UserError(reason, path=printable(network.path))
-        drawn = {name for name, of in types.items() if isinstance(of, VectorInput)} | (
-            {"noise"} & network.runner.inputs.keys()
-        )
-        if seed is not None and drawn <= given.keys():
-            reason = "draws neither noise nor a code: its results would be the same; leave out seed and count"
-            raise UserError(reason, path=printable(network.path))
         if seed is not None:
             check_noise_options(seed, None)
+            codes = [name for name, of in types.items() if isinstance(of, VectorInput) and name not in given]
+            if not codes and "noise" not in network.runner.inputs:
+                reason = "draws neither noise nor a code: its results would be the same; leave out seed and count"
+                raise UserError(reason, path=printable(network.path))
         self._values = {name: _parsed(name, types[name], value) for name, value in given.items()}
 
     @property
