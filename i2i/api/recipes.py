@@ -173,8 +173,8 @@ class Recipe(ABC):
         takes_labels: whether its sources may be label maps: palette images then count as ``labels`` (numbers of
             classes), not as pictures, unless ``data.source_kind`` or the dataset says otherwise.
         kinds: what the images under some keys must stand for. Of ``labels``, as in ``{"source": "labels"}``, the batch
-            has the numbers of classes ``(N, H, W)`` int64, from a palette, from grey or from colours by
-            ``data.label_colors``; of ``mask`` it has ``(N, 1, H, W)`` float32, 1 where the mask is white, else 0.
+            has the numbers of classes ``(N, H, W)`` int64, from a palette or from grey; of ``mask`` it has
+            ``(N, 1, H, W)`` float32, 1 where the mask is white, else 0.
 
     Example:
         >>> import i2i

@@ -234,6 +234,20 @@ def test_outputs_that_exist_are_kept_and_the_table_grows(file, folders, cli):
     assert sorted((folders / "out/results.csv").read_text().splitlines()) == sorted(table.splitlines())
 
 
+def test_files_that_are_missing_beside_others_are_made_and_their_row_is_there_once(file, folders, cli):
+    run = ["translate", file, folders / "images", *words(folders), "-o", folders / "out"]
+    assert cli(*run).returncode == 0
+    table, kept = (folders / "out/results.csv").read_text(), folders / "out/map/b.png"
+    kept.write_bytes(b"changed by hand")
+    for missing in ("image_out/b.png", "doubled/b.npy"):
+        (folders / "out" / missing).unlink()
+    done = cli(*run, "--skip-existing")
+    assert done.returncode == 0, done.stderr
+    assert (folders / "out/image_out/b.png").exists() and (folders / "out/doubled/b.npy").exists()
+    assert kept.read_bytes() == b"changed by hand"
+    assert sorted((folders / "out/results.csv").read_text().splitlines()) == sorted(table.splitlines())
+
+
 def test_a_large_image_is_not_cut_and_says_why(file, folders, cli):
     done = cli("translate", file, folders / "images", *words(folders), "--tile", "8", "-o", folders / "out")
     assert done.returncode == 2

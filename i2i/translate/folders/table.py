@@ -20,14 +20,13 @@ def with_table(results: Generator[Result], file: Path, columns: Sequence[str], *
         results: the results of a folder.
         file: the table, a CSV file with a header; its first columns are the input, and the frame where there are any.
         columns: names of the numbers.
-        keep: whether the rows of a table that is there stay above the new ones.
+        keep: whether the rows of a table that is there stay above the new ones, but for images that are done anew.
 
     Raises:
         UserError: the table that is there cannot be read, or has other columns; or the new one cannot be written.
     """
     header, rows = ["input", "frame", *columns], list[list[str]]()
-    if keep and file.exists():
-        rows = _rows(file, header)
+    before = _rows(file, header) if keep and file.exists() else []
     try:
         for result in results:
             if result.status == "written":
@@ -36,8 +35,9 @@ def with_table(results: Generator[Result], file: Path, columns: Sequence[str], *
             yield result
     finally:
         results.close()
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([header, *rows])
+        text, anew = io.StringIO(), {tuple(row[:2]) for row in rows}
+        kept = [row for row in before if tuple(row[:2]) not in anew]
+        csv.writer(text, lineterminator="\n").writerows([header, *kept, *rows])
         with errors_about(file):
             write_file(file, text.getvalue().encode())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from i2i.errors import ErrorKind, FileError
+from i2i.errors import DataError, ErrorKind, FileError
 from i2i.files import printable, write_file
 from i2i.images import Extras, default_palette, write_pixels
 from i2i.images.errors import errors_about
@@ -77,7 +77,11 @@ class OutputWriter:
         encoded = [(name, self._encoded(decoded, file, outputs[name])) for file, name in enumerate(self.info.files)]
         for name, one in encoded:
             self._open_folder(one.path.parent)
-            self._write_file(one)
+            try:
+                self._write_file(one)
+            except DataError as error:  # of several files those that are there are kept, and the others written
+                if len(encoded) == 1 or self.settings.existing != "skip" or error.kind is not ErrorKind.EXISTS:
+                    raise
             files[name] = one.path
         numbers = {n: float(outputs[n]) for n, of in self.info.outputs.items() if isinstance(of, Number)}
         result = replace(result, numbers=numbers, files=files if len(files) > 1 else {})
