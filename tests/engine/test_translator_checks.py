@@ -170,3 +170,12 @@ def test_images_where_the_recipe_needs_labels_are_refused(tmp_path):
     plugins = plugin(tmp_path, kinds='kinds = {"source": "labels"}')
     with pytest.raises(i2i.ConfigError, match=r"source is of the kind image.*the recipe needs labels"):
         i2i.train("odd", data=tmp_path / "data/labels", sets=sets, steps=1, plugins=plugins, dry_run=True)
+
+
+def test_label_maps_of_colours_are_refused_where_the_recipe_takes_numbers(tmp_path):
+    typed_data.make(tmp_path / "data")
+    plugins = plugin(tmp_path, kinds='kinds = {"source": "labels"}')
+    options = {"data": tmp_path / "data/pairs", "sets": [*SETS, "data.layout=folders"], "steps": 1, "dry_run": True}
+    reason = r"A/0\.png: the source is a label map of colours, and what the recipe takes is numbers of classes"
+    with pytest.raises(DataError, match=reason):
+        i2i.train("odd", plugins=plugins, **options)

@@ -165,7 +165,7 @@ def check_dataset(
         checkers = [SampleChecker(s, f, config) for s, f in zip(splits, (facts[0], facts[-1]), strict=True)]
         samples = _checked(checkers, None if everything else config.check_files, progress)
         train, val = (CheckedSplit(c.split, c.facts, some) for c, some in zip(checkers, samples, strict=True))
-    _refuse_other_labels((train, val), config)
+    _refuse_other_labels((train, val), config, requirements)
     bands = {key: bands_of(config, key, images) for key, images in _channels_by_key(train.samples).items()}
     for one in (train, val):
         _leave_out_other_bands(one, bands)
@@ -223,24 +223,23 @@ def _find_labels(splits: Sequence[Split], config: DataConfig, requirements: Requ
             split.dataset.reader.kinds = split.dataset.kinds
 
 
-def _refuse_other_labels(splits: Sequence[CheckedSplit], config: DataConfig) -> None:
-    """Refuses samples whose label map has other channels than the model will take, for labels are not converted.
-
-    These are the configured channels, or those of most training samples.
-    """
+def _refuse_other_labels(splits: Sequence[CheckedSplit], config: DataConfig, requirements: Requirements) -> None:
+    """Refuses label maps of other channels than the recipe takes, or the user, or most samples: they stay as they are."""
     configured = {"source": config.source_channels, "target": config.target_channels}
     for key, kind in swapped_keys(splits[0].split.dataset.kinds, config.direction).items():
         counts = Counter(s.values[key].shape[2] for s in splits[0].samples if key in s.values and s.values[key].shape)
         if kind != "labels" or not counts:
             continue
-        channels = configured.get(key) or counts.most_common(1)[0][0]
+        by_recipe = requirements.kinds.get(key) == "labels"
+        channels = 1 if by_recipe else configured.get(key) or counts.most_common(1)[0][0]
+        taken = "what the recipe takes is" if by_recipe else f"the others, or data.{key}_channels, are"
         names = {1: "numbers of classes (a palette or grey)", 3: "colours"}
         for one in splits:
             for sample in [s for s in one.samples if key in s.values and s.values[key].shape[2] != channels]:
                 value = sample.values[key]
                 line = (
-                    f"{value.file}: the {key} is a label map of {names.get(value.shape[2])}, and the others, or "
-                    f"data.{key}_channels, are {names.get(channels, f'{channels} channels')}"
+                    f"{value.file}: the {key} is a label map of {names.get(value.shape[2])}, and {taken} "
+                    f"{names.get(channels, f'{channels} channels')}"
                 )
                 sample.findings.append(DataFinding(value.file, "channels", line, one.split.name, key))
                 sample.values = {}
