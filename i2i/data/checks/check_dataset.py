@@ -224,7 +224,7 @@ def _find_labels(splits: Sequence[Split], config: DataConfig, requirements: Requ
 
 
 def _refuse_other_labels(splits: Sequence[CheckedSplit], config: DataConfig, requirements: Requirements) -> None:
-    """Refuses label maps of other channels than the recipe takes, or the user, or most samples: they stay as they are."""
+    """Refuses label maps of other channels than the recipe, the user or most samples have: none is converted."""
     configured = {"source": config.source_channels, "target": config.target_channels}
     for key, kind in swapped_keys(splits[0].split.dataset.kinds, config.direction).items():
         counts = Counter(s.values[key].shape[2] for s in splits[0].samples if key in s.values and s.values[key].shape)
