@@ -66,10 +66,11 @@ class Partners:
         """The file for an image, which is named by its path in the folder of images without ending.
 
         Raises:
-            FileError: there is none.
+            UserError: there is none, or no image is named, as where one is translated or made in Python.
         """
         if image not in self.files:
-            raise FileError(ErrorKind.NO_PARTNER, f"no partner in {printable(self.folder)}")
+            reason = f"no partner for {printable(image)}" if image else "is a folder, and a single file is needed here"
+            raise UserError(reason, kind=ErrorKind.NO_PARTNER, path=printable(self.folder))
         return self.files[image]
 
 
@@ -144,6 +145,7 @@ class GivenInputs:
 
         Raises:
             DataError: a partner cannot be read, or does not fit the image or the model.
+            UserError: the image has no partner.
         """
         feeds = {}
         for name, value in self._values.items():

@@ -263,5 +263,10 @@ def test_a_seed_for_a_model_that_draws_nothing_is_refused(model, folders):
         translate_folder(model, folders / "images", folders / "out", given=options, count=2)
 
 
+def test_a_folder_for_a_single_image_is_refused(model, folders):
+    with pytest.raises(i2i.UserError, match="masks: is a folder, and a single file is needed here"):
+        model.translate(folders / "images/a.png", **given(mask=folders / "masks"))
+
+
 def test_texts_are_bytes():
     assert encode_text("é!", 5).tolist() == [0xC3, 0xA9, ord("!"), 0, 0]
