@@ -16,6 +16,7 @@ from i2i.data.checks.facts import Colour, digest, few_values, single_colour
 from i2i.data.checks.facts_collector import FactsCollector
 from i2i.data.checks.findings import DataFinding
 from i2i.data.checks.value_ranges import range_problem
+from i2i.data.cores import usable_cores
 from i2i.data.reading.reader import FileRead
 from i2i.data.sample_checks import check_sample, label_problem
 from i2i.data.source import Split
@@ -103,7 +104,7 @@ class SampleChecker:
                 yield self.check(index)
                 progress()
             return
-        pool, stopped = ThreadPoolExecutor(), Event()
+        pool, stopped = ThreadPoolExecutor(usable_cores()), Event()
 
         def check_part(part: Sequence[int]) -> list[CheckedSample]:
             return [self.check(index) for index in part if not stopped.is_set()]

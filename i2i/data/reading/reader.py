@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from i2i.data.checks.facts_collector import FactsCollector
+from i2i.data.cores import usable_cores
 from i2i.data.reading.cache import CachedReader
 from i2i.errors import DataError
 from i2i.images import PagesRule
@@ -99,7 +100,7 @@ class DatasetReader:
 
     def preload(self) -> None:
         """Decodes the files in `preloadable`, so that processes forked afterwards share them."""
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             list(pool.map(self._preload_one, self.preloadable))
 
     def _preload_one(self, file: tuple[Path, bool]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from itertools import islice
@@ -12,6 +11,7 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from i2i.data.batches import SKIPPED, BatchOrder, batches, to_device
+from i2i.data.cores import usable_cores
 from i2i.data.loading import Data
 from i2i.engine.batching.stages import Stage
 from i2i.engine.device.loader import survive_worker_death
@@ -78,9 +78,5 @@ def _loaded(
         )
         return batches(samples, order, workers, pin_memory=on_gpu, context=context)
 
-    default = min(MAX_WORKERS, _cores()) if on_gpu else 0
+    default = min(MAX_WORKERS, usable_cores()) if on_gpu else 0
     return survive_worker_death(load, default if config.data.workers is None else config.data.workers, on_death)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
