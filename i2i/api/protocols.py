@@ -144,12 +144,15 @@ class Context(Protocol):
         steps: number of steps of the whole run.
         turn: how often the current phase has run before: what happens in every n-th of its steps asks this number.
         observer: is told how an adversarial game goes, which `i2i.Adversary` does; None: nobody asks.
+        state: the recipe's `Recipe.state`, for components that keep something from step to step, each under names of
+            its own that begin with the component's.
     """
 
     step: int
     steps: int
     turn: int
     observer: GameObserver | None
+    state: dict[str, Any]
 
     def rand(self, *shape: int) -> Tensor:
         """Random numbers, uniform in [0, 1); the same after a resume, and on any number of processes.

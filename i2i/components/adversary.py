@@ -7,7 +7,7 @@ here reaches every recipe that does, third-party ones included.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     Losses = dict[str, Tensor]
-    Critic = Callable[[Tensor], Tensor | tuple[Tensor, ...]]
+    Critic = Callable[..., Tensor | tuple[Tensor, ...]]
 
 
 class AdversaryConfig(Config):
@@ -42,6 +42,13 @@ class AdversaryConfig(Config):
     """Share of the run over which the noise falls linearly to 0 (Sonderby et al. 2017, section 3.3)."""
     feature_matching: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the distance between the discriminator's features of real and generated images."""
+    augment: Literal["ada"] | Annotated[float, Field(gt=0, le=1)] | None = None
+    """Random changes to all images that the discriminator sees, for trainings on few images. ada: as likely as its
+    overfitting needs (Karras et al. 2020); a number: each with this probability; null: none."""
+    augment_target: Annotated[float, Field(gt=-1, lt=1)] = 0.6
+    """Of ada: the mean sign of the discriminator's judgements of real images above which changes become likelier."""
+    augment_images: Annotated[int, Field(ge=1)] = 500_000
+    """Of ada: real images over which the probability can grow from 0 to 1."""
 
     def phase(self, name: str, trains: tuple[str, ...], **options: Any) -> Phase:
         """The phase in which discriminators learn, their weights clipped if so configured; options as of `Phase`."""
@@ -132,37 +139,45 @@ class Adversary:
                     spectral_norm(layer)
         return network
 
-    def discriminator_losses(self, critic: Critic, real: Tensor, fake: Tensor, ctx: Context) -> Losses:
+    def discriminator_losses(
+        self, critic: Critic, real: Tensor, fake: Tensor, ctx: Context, condition: Tensor | None = None
+    ) -> Losses:
         """The discriminator's losses, weighted.
 
         Args:
-            critic: the discriminator as a function of images ``(N, C, H, W)``.
+            critic: the discriminator as a function of images ``(N, C, H, W)``, and of `condition` where there is one.
             real: images ``(N, C, H, W)`` in [-1, 1].
             fake: generated images of that shape; no gradient goes back through them.
             ctx: what the engine offers during the step.
+            condition: images ``(N, C', H, W)`` that each real and generated image is judged together with, such as its
+                source; augmentation turns and moves both alike.
 
         Returns:
             Scalars by name: ``adversarial``, and ``penalty`` in the steps in which it is computed.
         """
-        fake = fake.detach()
-        logits = {"real": _logits(critic(self._noisy(real, ctx))), "fake": _logits(critic(self._noisy(fake, ctx)))}
+        real, fake, *given = self._augmented(ctx, real, fake.detach(), condition)
+        judge = lambda images: _logits(critic(images, *given))  # noqa: E731
+        logits = {"real": judge(self._noisy(real, ctx)), "fake": judge(self._noisy(fake, ctx))}
+        self._adapt(logits, ctx)
         if ctx.observer is not None:
             ctx.observer.discriminator_judged(**logits, boundary=getattr(self.loss, "boundary", None))
         losses = {"adversarial": self.config.discriminator_weight * self.loss("discriminator", **logits)}
         every = getattr(self.penalty, "every", 1)
         if self.penalty is not None and ctx.turn % every == 0:
-            score = lambda images: _logits(critic(images))  # noqa: E731
-            losses["penalty"] = every * self.penalty(score, real=real, fake=fake, ctx=ctx)
+            losses["penalty"] = every * self.penalty(judge, real=real, fake=fake, ctx=ctx)
         return losses
 
-    def generator_losses(self, critic: Critic, real: Tensor, fake: Tensor, ctx: Context) -> Losses:
+    def generator_losses(
+        self, critic: Critic, real: Tensor, fake: Tensor, ctx: Context, condition: Tensor | None = None
+    ) -> Losses:
         """The generator's losses, weighted.
 
         Args:
-            critic: the discriminator as a function of images ``(N, C, H, W)``.
+            critic: the discriminator as a function of images ``(N, C, H, W)``, and of `condition` where there is one.
             real: images ``(N, C, H, W)`` in [-1, 1].
             fake: generated images of that shape, with gradients.
             ctx: what the engine offers during the step.
+            condition: as of `discriminator_losses`.
 
         Returns:
             Scalars by name: ``adversarial``, and ``features`` if ``feature_matching`` is above 0.
@@ -172,19 +187,41 @@ class Adversary:
         """
         import torch
 
-        judged = critic(self._noisy(fake, ctx))
-        given = {"fake": _logits(judged)}
+        real, shown, *given = self._augmented(ctx, real, fake, condition)
+        judged = critic(self._noisy(shown, ctx), *given)
+        logits = {"fake": _logits(judged)}
         if getattr(self.loss, "compares", False) or self.config.feature_matching:
             with torch.no_grad():
-                model = critic(self._noisy(real, ctx))
+                model = critic(self._noisy(real, ctx), *given)
         if getattr(self.loss, "compares", False):
-            given["real"] = _logits(model)
-        losses = {"adversarial": self.config.weight * self.loss("generator", **given)}
+            logits["real"] = _logits(model)
+        losses = {"adversarial": self.config.weight * self.loss("generator", **logits)}
         if ctx.observer is not None:
             ctx.observer.generator_judged(losses["adversarial"], fake)
         if self.config.feature_matching:
             losses["features"] = self.config.feature_matching * self._feature_distance(judged, model)
         return losses
+
+    def _augmented(self, ctx: Context, real: Tensor, fake: Tensor, condition: Tensor | None) -> list[Tensor]:
+        """Real images, generated ones and the condition, if any: all three of a place in the batch changed alike."""
+        given = [] if condition is None else [condition]
+        if self.config.augment is None:
+            return [real, fake, *given]
+        from i2i.components.augment import Change, probability
+
+        share = probability(ctx) if self.config.augment == "ada" else self.config.augment
+        change = Change.draw(real, share, ctx)
+        return [change.applied(real), change.applied(fake), *(change.moved(images) for images in given)]
+
+    def _adapt(self, logits: Losses, ctx: Context) -> None:
+        """Adapts the probability of changes to how sure the discriminator is of real images."""
+        if self.config.augment != "ada":
+            return
+        from i2i.components.augment import adapt
+
+        boundary = getattr(self.loss, "boundary", None)
+        middle = (logits["real"].mean() + logits["fake"].mean()).detach() / 2 if boundary is None else boundary
+        adapt(ctx, logits["real"], middle, target=self.config.augment_target, images=self.config.augment_images)
 
     def _noisy(self, images: Tensor, ctx: Context) -> Tensor:
         """The images with instance noise, annealed (Sonderby et al. 2017, arXiv:1610.04490, section 3.3)."""

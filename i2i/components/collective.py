@@ -20,9 +20,12 @@ def all_mean(x: Tensor) -> Tensor:
     Returns:
         Tensor of the shape of `x`; `x` itself in a single process.
     """
-    if not distributed.is_initialized() or distributed.get_world_size() == 1:
-        return x
-    return _AllReduce.apply(x) / distributed.get_world_size()
+    return x if processes() == 1 else _AllReduce.apply(x) / processes()
+
+
+def processes() -> int:
+    """Number of processes that train together."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 class _AllReduce(torch.autograd.Function):

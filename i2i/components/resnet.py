@@ -5,6 +5,8 @@ c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3 with reflection padding.
 
 from __future__ import annotations
 
+from itertools import islice
+
 from torch import Tensor, nn
 
 from i2i.components.layers import init_weights, norm_layer, upsample
@@ -59,6 +61,7 @@ class ResNet(nn.Sequential):
         for width in (2 * f, 4 * f):
             layers += [nn.Conv2d(width // 2, width, 3, 2, 1, bias=bias), norm_layer(norm, width), nn.ReLU()]
         layers += [ResidualBlock(4 * f, norm, config.dropout, bias) for _ in range(config.blocks or 0)]
+        encoder_length = len(layers)
         for width in (2 * f, f):
             layers += [
                 upsample(config.upsample, 2 * width, width, kernel=3, bias=bias),
@@ -67,10 +70,24 @@ class ResNet(nn.Sequential):
             ]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(f, out_channels, 7), nn.Tanh()]
         super().__init__(*layers)
+        self._encoder_length = encoder_length
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in_channels, H, W)`` -> ``(N, out_channels, H, W)``, both in [-1, 1]."""
         return super().forward(x)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Feature maps of the encoder for images ``(N, in_channels, H, W)``, from fine to coarse.
+
+        They are the outputs of the first layer and of the two halvings after their activations, and those of the
+        residual blocks.
+        """
+        maps = []
+        for layer in islice(self, self._encoder_length):
+            x = layer(x)
+            if isinstance(layer, nn.ReLU | ResidualBlock):
+                maps.append(x)
+        return maps
 
 
 def build(config: ResNetConfig, *, in_channels: int, out_channels: int, size: tuple[int, int]) -> ResNet:

@@ -62,14 +62,19 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in_channels, H, W)`` -> ``(N, out_channels, H, W)``, both in [-1, 1]."""
-        skips = []
-        for down in self.down:
-            x = down(x)
-            skips.append(x)
+        skips = self.features(x)
         x = self.up[0](skips.pop())
         for up in list(self.up)[1:]:
             x = up(torch.cat([skips.pop(), x], 1))
         return x
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Feature maps of the encoder for images ``(N, in_channels, H, W)``, each half the size of the one before."""
+        maps = []
+        for down in self.down:
+            x = down(x)
+            maps.append(x)
+        return maps
 
 
 def build(config: UNetConfig, *, in_channels: int, out_channels: int, size: tuple[int, int]) -> UNet:

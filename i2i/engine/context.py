@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ class StepContext:
         self.step, self.steps, self.turn = 0, steps, 0
         self.images: dict[str, Tensor] = {}
         self.observer: GameObserver | None = None
+        self.state: dict[str, Any] = {}
         self.device, self.dtype, self.world = device, dtype, world
         self._seed, self._rank = seed, rank
         self._generator = torch.Generator(device)

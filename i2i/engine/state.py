@@ -154,6 +154,7 @@ class Training:
             PluginError: the recipe or one of its components fails, or returns what it should not.
         """
         self.context.begin(self.step)
+        self.context.state = self.recipe.state
         due = [one for one in self.phase_optimizers if every_phase or one.phase.due(self.step, self.steps)]
         unchecked = not self.phases_run.issuperset(one.phase.name for one in due)
         first = unchecked and (every_phase or not self.phases_run)

@@ -25,7 +25,8 @@ def i2i_generators() -> Sequence[Component]:  # type: ignore[empty-body]
     Optional attributes of the module: ``multiple`` and ``minimum``, the number that height and width must be divisible
     by, and their least value; ``scale``, how many times larger the output is, for super-resolution; ``inputs``, the
     names of what it is called with when that is not one image, such as ``("noise", "label")``: `in_channels` is then
-    the length of the noise ``(N, Z)``, and labels are integers ``(N,)``.
+    the length of the noise ``(N, Z)``, and labels are integers ``(N,)``. A method ``features`` of the module, called
+    as the module, returns a list of feature maps ``(N, C, H, W)`` of its encoder, for losses that compare them.
     """
 
 

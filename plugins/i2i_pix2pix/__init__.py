@@ -63,14 +63,14 @@ class Pix2Pix(i2i.Recipe):
         """Equations 1 and 4 of the paper: ``adversarial`` for both players, and the generator's ``l1``."""
         import torch
 
-        def critic(image: Tensor) -> Any:
-            return nets["discriminator"](torch.cat([batch["source"], image], 1))
+        def critic(image: Tensor, source: Tensor) -> Any:
+            return nets["discriminator"](torch.cat([source, image], 1))
 
         real, fake = batch["target"], batch["fake"]
         if phase == "discriminator":
-            return self.adversary.discriminator_losses(critic, real, fake, ctx)
+            return self.adversary.discriminator_losses(critic, real, fake, ctx, batch["source"])
         return {
-            **self.adversary.generator_losses(critic, real, fake, ctx),
+            **self.adversary.generator_losses(critic, real, fake, ctx, batch["source"]),
             "l1": self.config.l1 * (fake - real).abs().mean(),
         }
 

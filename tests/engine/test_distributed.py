@@ -34,9 +34,10 @@ def runs(pairs_root) -> dict[str, tuple[str, str, list[str]]]:
         "data.size=64",
         "data.load_size=64",
     ]
+    augmented = [f"pix2pix.adversary.augment{line}" for line in ("=ada", "_images=16", "_target=-0.9")]
     return {
         "batch": ("pix2pix", "", [*pix2pix, *EXACT, *norm("batch")]),
-        "instance": ("pix2pix", "", [*pix2pix, *EXACT, *norm("instance")]),
+        "instance": ("pix2pix", "", [*pix2pix, *EXACT, *norm("instance"), *augmented]),
         "bf16": ("pix2pix", "", [*pix2pix, "engine.precision=bf16"]),
         "wgan": ("wgan-gp", str(HELPERS / "wgan.py"), [*wgan, "train.steps=2"]),
     }

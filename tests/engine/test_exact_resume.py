@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import i2i
 from helpers.recipes import small
 from i2i.config import resolve
 from i2i.engine import launch
@@ -123,6 +124,13 @@ def trial(plugins, tmp_path_factory):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_resume_is_bit_exact(trial, recipe, step, workers):
     assert trial(recipe).resumed(step, workers) == trial(recipe).expected
+
+
+def test_resume_is_bit_exact_with_adaptive_augmentation(trial):
+    one = trial("cgan", "adversary.augment=ada", "adversary.augment_images=16", "adversary.augment_target=-0.9")
+    assert one.resumed(MIDDLE, 0) == one.expected
+    probability = i2i.load_networks(one.run.path, "last").recipe.state["adversary.augment"][0]
+    assert probability > 0
 
 
 @pytest.mark.slow

@@ -54,6 +54,7 @@ def test_the_game_ends_at_the_data_and_the_best_discriminator(loss):
         ["game.adversary.loss=relativistic"],
         ["game.adversary={loss: wasserstein, penalty: null, clip_weights: 0.1}", "train.optimizer.name=rmsprop"],
         ["game.adversary={penalty: null, spectral_norm: true, loss: hinge}"],
+        ["game.adversary.augment=0.2"],  # the generator does not learn the changes
     ],
 )
 @pytest.mark.slow

@@ -124,6 +124,21 @@ def export(subject: Subject) -> None:
     write_onnx(subject.folder / "model.onnx", translator, "uint8", {"recipe": "check", "config_digest": "0"})
 
 
+def encoder_features(subject: Subject) -> None:
+    """Gives a list of feature maps ``(N, C, H, W)`` that depend on its weights, if it has a method `features`."""
+    network = _generator(subject, 3, 3)
+    if not callable(getattr(network, "features", None)):
+        raise Skipped("it has no method features")
+    with failing_as("its method features"):
+        maps = network.features(*_inputs(subject, network, 3))
+    if not isinstance(maps, list) or not maps or not all(isinstance(x, Tensor) and x.ndim == 4 for x in maps):
+        fail("features must return a list of feature maps (N, C, H, W)")
+    if any(len(x) != 2 or not torch.isfinite(x).all() for x in maps):
+        fail(f"features of two images must be two and finite, not {', '.join(str(tuple(x.shape)) for x in maps)}")
+    if not all(x.requires_grad for x in maps):
+        fail("features must keep their gradients: losses on them train the generator")
+
+
 def logits(subject: Subject) -> None:
     """Gives finite logits without a sigmoid for images of 1, 3 and 6 channels, or a tuple that begins with them."""
     seen: list[Tensor] = []
@@ -170,7 +185,7 @@ def feature_maps(subject: Subject) -> None:
         fail("no gradient reaches the images: the perceptual loss would teach nothing")
 
 
-GENERATOR: Sequence[Check] = (channels, any_size, value_range, gradients, repeatable, export)
+GENERATOR: Sequence[Check] = (channels, any_size, value_range, gradients, repeatable, encoder_features, export)
 DISCRIMINATOR: Sequence[Check] = (logits, gradients)
 FEATURES: Sequence[Check] = (feature_maps,)
 

@@ -69,12 +69,12 @@ class SpadeRecipe(i2i.Recipe):
     def losses(self, phase, nets, batch, ctx):
         labels = one_hot(batch["source"], self.config.classes).permute(0, 3, 1, 2).float()
 
-        def critic(images):
+        def critic(images, labels):
             return nets["discriminator"](torch.cat([labels, images], 1))
 
         if phase == "discriminator":
-            return self.adversary.discriminator_losses(critic, batch["target"], batch["fake"], ctx)
-        adversarial = self.adversary.generator_losses(critic, batch["target"], batch["fake"], ctx)
+            return self.adversary.discriminator_losses(critic, batch["target"], batch["fake"], ctx, labels)
+        adversarial = self.adversary.generator_losses(critic, batch["target"], batch["fake"], ctx, labels)
         return adversarial | {"l1": 10 * l1_loss(batch["fake"], batch["target"])}
 
     def translators(self, nets, sample):
