@@ -114,6 +114,9 @@ class Translator:
             none.
         outputs: types of all outputs by name, in the order in which `module` returns them, such as
             ``{"score": i2i.Number()}``; none: one image, ``image_out``.
+        real: key of real images of the kind that the output is, where there is no target: metrics of whole sets of
+            images, such as FID, compare the outputs with them. None: ``target``, and ``source`` for a translator whose
+            input is ``target``.
 
     Example:
         >>> import i2i, torch
@@ -130,11 +133,18 @@ class Translator:
     labels: Sequence[str] = ()
     inputs: Mapping[str, Input] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=lambda: {IMAGE_OUT: Image()})
+    real: str | None = None
 
     @property
     def image_output(self) -> str | None:
         """Name of the first image among the outputs, which validation compares with the target; None without one."""
         return next((name for name, of in self.outputs.items() if isinstance(of, Image)), None)
+
+    @property
+    def real_key(self) -> str:
+        """Key of the batch that holds real images, with which outputs are compared: as pairs where it is the target."""
+        back = self.source == "target" and "image" in self.example
+        return self.target or self.real or ("source" if back else "target")
 
     def batch_key(self, name: str) -> str:
         """Key of the batch that holds an input in validation."""

@@ -90,7 +90,8 @@ def dry_run(config: RunConfig, plugins: Plugins, fabric: Fabric) -> Outcome:
             reporter.say(line)
         untrained = training.translators()
         losses = training.train_step(next(step_batches(training, data, fabric)), every_phase=True)
-        validation.measure(untrained)
+        for line in validation.left_out(validation.measure(untrained)):
+            reporter.say(line)
         with attributed_to(f"{training.owner}, translators"):
             sample_grid(untrained, validation, 1)
     text = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
@@ -220,6 +221,8 @@ class Trainer:
     def _open_writer(self, untrained: Mapping[str, Translator]) -> Writer:
         """Begins to write, or goes on from the step at which this process began."""
         measured = self.validation.measure(untrained) if untrained else {}
+        for line in self.validation.left_out(measured) if untrained else ():
+            self.reporter.say(line)
         writer = Writer(self.training, self.validation, self.run, self.reporter, self.metrics, self.first_step)
         checkpoints.set_aside_after(self.run.checkpoints, self.first_step)
         if untrained:

@@ -13,9 +13,8 @@ from torch.nn.functional import interpolate, pad
 from torchvision.utils import make_grid
 
 from i2i.api import Translator
-from i2i.engine.output.validate import Batch, Validation, is_visible, translated_images
+from i2i.engine.output.validate import Batch, Validation, drawn_inputs, is_visible, translated_images
 from i2i.images import default_palette, write_image
-from i2i.interface import VectorInput
 from i2i.runs.disk import writing
 
 MAX_LABELS = 8
@@ -79,12 +78,7 @@ def _row(translator: Translator, batch: Batch) -> Iterator[Tensor]:
 
 def _drawn(translator: Translator, count: int) -> list[list[Tensor]]:
     """Rows of images from the same noise, a row a label."""
-    generator = torch.Generator().manual_seed(0)
-    batch = {}
-    for name, example in translator.example.items():
-        if name == "noise" or isinstance(translator.inputs.get(name), VectorInput):
-            drawn = torch.randn(count, *example.shape[1:], generator=generator)
-            batch[translator.batch_key(name)] = drawn.to(example.device, example.dtype)
+    batch = drawn_inputs(translator, count, torch.Generator().manual_seed(0))
     if "label" not in translator.example:
         return [list(translated_images(translator, batch).split(1))]
     labels = range(min(MAX_LABELS, max(1, len(translator.labels))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
 from i2i.errors import PluginError, attributed_to
-from i2i.interface import Image, LabelMap, Output
+from i2i.interface import Image, LabelMap, Output, VectorInput
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 
@@ -63,30 +63,77 @@ class Validation:
 
     @torch.inference_mode()
     def measure(self, translators: Mapping[str, Translator]) -> dict[str, float]:
-        """Metrics of the first translator that has targets; empty when none has, or when stopped before the end."""
-        usable = (t for t in translators.values() if t.target and t.image_output and "image" in t.example)
-        translator = next(usable, None)
-        if translator is None or translator.target is None:
-            return {}
-        for name, metric in self.metrics.items():
+        """Metrics by name; empty when none can be computed, or when stopped before the end.
+
+        Pairs are compared for the first translator from images that has a target. Sets of images are compared for all
+        translators: the first one's value has the metric's name, those of others are called ``METRIC/TRANSLATOR``.
+        """
+        making = {name: one for name, one in translators.items() if one.image_output}
+        paired = next((name for name, one in making.items() if one.target and "image" in one.example), None)
+        measured: dict[str, float] = {}
+        for name, translator in making.items():
+            metrics = [metric for metric in self.metrics if name == paired or self._of_sets(metric)]
+            values = self._measure_one(translator, metrics) if metrics else {}
+            if values is None:
+                return {}
+            measured |= {f"{metric}/{name}" if metric in measured else metric: v for metric, v in values.items()}
+        return measured
+
+    def _measure_one(self, translator: Translator, metrics: Sequence[str]) -> dict[str, float] | None:
+        """Metrics of one translator's images; empty without real images to compare them with, None when stopped."""
+        for name in metrics:
             with attributed_to(self.owners[name]):
-                metric.reset()
-        seen = 0
+                self.metrics[name].reset()
+        generator, seen = torch.Generator().manual_seed(0), 0
         for batch in self.images(self.count):
             if self.should_stop():
-                return {}
-            if translator.target not in batch:
+                return None
+            real = batch.get(translator.real_key)
+            if real is None or real.ndim != 4:
                 continue
             with attributed_to(f"{self.recipe_owner}, translator"):
-                output = translated_images(translator, batch)
-            if output.shape != batch[translator.target].shape:
-                got, want = tuple(output.shape), tuple(batch[translator.target].shape)
-                raise PluginError(f"{self.recipe_owner}: its translator gives images {got}, and the targets are {want}")
-            for name, metric in self.metrics.items():
+                output = translated_images(translator, _with_drawn(translator, batch, generator))
+            for name in metrics:
+                same = slice(1, 2) if self._of_sets(name) else slice(None)
+                if output.shape[same] != real.shape[same]:
+                    got, want = tuple(output.shape), tuple(real.shape)
+                    problem = f"its translator gives images {got}, and the real ones are {want}"
+                    raise PluginError(f"{self.recipe_owner}: {problem}")
                 with attributed_to(self.owners[name]):
-                    metric.update(output.float().cpu().contiguous(), batch[translator.target].cpu())
+                    self._update(name, output.float().cpu().contiguous(), real.cpu())
             seen += 1
-        return {name: self._value(name) for name in self.metrics} if seen else {}
+        return {name: self._value(name) for name in metrics} if seen else {}
+
+    def _update(self, name: str, output: Tensor, real: Tensor) -> None:
+        metric = self.metrics[name]
+        if self._of_sets(name):
+            metric.update_real(real)
+            metric.update_fake(output.clamp(-1, 1))
+        else:
+            metric.update(output, real)
+
+    def _of_sets(self, name: str) -> bool:
+        """Whether a metric compares sets of images, rather than each with its target."""
+        return getattr(self.metrics[name], "kind", "pair") == "distribution"
+
+    def left_out(self, measured: Mapping[str, float]) -> list[str]:
+        """Lines about the metrics that cannot be computed for this run's translators and samples.
+
+        Args:
+            measured: what `measure` returned.
+        """
+        missing = [name for name in self.metrics if name not in measured]
+        if not missing or not self.count or self.should_stop():
+            return []
+        reasons = {
+            False: "no translator gives images that have a target",
+            True: "there are no real images to compare",
+        }
+        lines = []
+        for of_sets, reason in reasons.items():
+            if names := [name for name in missing if self._of_sets(name) == of_sets]:
+                lines.append(f"note: not measured: {', '.join(names)}, for {reason}")
+        return lines
 
     def _value(self, name: str) -> float:
         with attributed_to(f"{self.owners[name]}, compute must return a scalar"):
@@ -120,6 +167,30 @@ def translated_images(translator: Translator, batch: Batch, label: int | None = 
         values["label"] = torch.full_like(values["label"], label)
     outputs = run_translator(translator, values)
     return outputs[translator.image_output or next(n for n, of in translator.outputs.items() if is_visible(of))]
+
+
+def drawn_inputs(translator: Translator, count: int, generator: torch.Generator) -> Batch:
+    """Values from N(0, 1) for the inputs that are noise or vectors, by key of the batch, `count` of each."""
+    drawn = {}
+    for name, example in translator.example.items():
+        if name == "noise" or isinstance(translator.inputs.get(name), VectorInput):
+            values = torch.randn(count, *example.shape[1:], generator=generator)
+            drawn[translator.batch_key(name)] = values.to(example.device, example.dtype)
+    return drawn
+
+
+def _with_drawn(translator: Translator, batch: Batch, generator: torch.Generator) -> Batch:
+    """A batch of one with noise and a label where the translator takes them and the batch has none.
+
+    Images from noise get the real image's own label, so that both sets have the same classes; images that are
+    translated any label, each as likely.
+    """
+    drawn = drawn_inputs(translator, 1, generator)
+    if "image" not in translator.example and "label" in batch:
+        drawn["target_label"] = batch["label"]
+    elif "label" in translator.example and translator.labels:
+        drawn["target_label"] = torch.randint(len(translator.labels), (1,), generator=generator)
+    return drawn | batch
 
 
 def is_visible(output: Output) -> bool:
