@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -283,6 +283,36 @@ class Recipe(ABC):
             nets: the networks by name.
             ctx: what the engine offers during the step; `Context.step` is still the number of the step.
         """
+
+    def evaluate(self, nets: Mapping[str, Any], batches: Iterator[dict[str, Tensor]]) -> Mapping[str, float] | None:
+        """Figures of the method's own, such as the area under the ROC curve of a detector.
+
+        Called at each validation, in the first process only and without gradients. What is drawn at random should be
+        the same at each call, by a generator with a seed.
+
+        Args:
+            nets: copies of the networks by name, as they would be exported: in evaluation mode and float32, averaged
+                where the run averages.
+            batches: the validation samples, each a batch of one; images ``(1, C, H, W)`` in [-1, 1].
+
+        Returns:
+            Numbers by name, logged as ``val/RECIPE.NAME``. The one called ``score``, of which higher must be better,
+            chooses the best checkpoint where no metric of ``train.metrics`` can be computed. None, the default: none.
+        """
+        return None
+
+    def grid(self, nets: Mapping[str, Any], batch: dict[str, Tensor]) -> Mapping[str, Tensor] | None:
+        """Draws a row of the sample grid; called as `evaluate`, once for each sample that is shown.
+
+        Args:
+            nets: as in `evaluate`.
+            batch: a validation sample as a batch of one.
+
+        Returns:
+            Columns by name, in their order: images ``(1, C, H, W)`` in [-1, 1] or label maps ``(1, H, W)`` int64, of
+            any sizes. None, the default: inputs, outputs and targets of the translators.
+        """
+        return None
 
     @abstractmethod
     def translators(self, nets: Mapping[str, Any], sample: dict[str, Tensor]) -> dict[str, Translator]:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from i2i.api import Translator
-from i2i.components.inference import run_translator
+from i2i.components.inference import Inference, has_own, run_translator
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
+from i2i.engine.checks.outputs import checked_figures
 from i2i.errors import PluginError, attributed_to
 from i2i.interface import Image, LabelMap, Output, VectorInput
 from i2i.plugins import Plugins
@@ -49,7 +50,7 @@ class Validation:
         builder = Builder(plugins, (0, 0))
         self.metrics = {metric.name: builder.metric(metric, scale=config.data.scale) for metric in config.train.metrics}
         self.owners = {name: plugins.full_name("metric", name) for name in self.metrics}
-        self.recipe_owner = plugins.full_name("recipe", config.recipe)
+        self.recipe, self.recipe_owner = config.recipe, plugins.full_name("recipe", config.recipe)
         self.should_stop = should_stop
         for metric in self.metrics.values():
             metric.distributed_available_fn = _alone  # torchmetrics would wait for processes that do not validate
@@ -60,6 +61,39 @@ class Validation:
             batch = collate([self.samples[0, index]])
             batch.pop(SKIPPED)
             yield to_device(batch, self.device)
+
+    def figures(self, inference: Inference) -> dict[str, float]:
+        """Metrics of the translators and figures of the recipe's own, by name; empty when stopped before the end."""
+        measured = self.measure(inference.translators)
+        own = self.evaluate(inference) if not self.should_stop() else {}
+        return {} if own is None else measured | {f"{self.recipe}.{name}": value for name, value in own.items()}
+
+    @torch.inference_mode()
+    def evaluate(self, inference: Inference) -> dict[str, float] | None:
+        """What the recipe's `evaluate` returns by name; empty without samples, None when stopped before the end.
+
+        Raises:
+            PluginError: it fails, or returns something else than numbers by name.
+        """
+        if not self.count or not has_own(inference.recipe, "evaluate"):
+            return {}
+        stopped = False
+
+        def batches() -> Iterator[Batch]:
+            nonlocal stopped
+            for batch in self.images(self.count):
+                if stopped := self.should_stop():
+                    return
+                yield batch
+
+        try:
+            with attributed_to(f"{self.recipe_owner}, evaluate"):
+                figures = inference.recipe.evaluate(inference.networks, batches())
+        except PluginError:
+            if stopped:  # it had too few samples
+                return None
+            raise
+        return None if stopped else checked_figures(self.recipe_owner, figures)
 
     @torch.inference_mode()
     def measure(self, translators: Mapping[str, Translator]) -> dict[str, float]:
@@ -140,11 +174,15 @@ class Validation:
             return float(self.metrics[name].compute())
 
     def score(self, measured: dict[str, float]) -> float | None:
-        """The first metric, negated if lower is better: of two checkpoints the higher score is the better one."""
+        """Of two checkpoints the higher score is the better one: the first metric, negated if lower is better.
+
+        Where no metric could be computed, it is the figure ``score`` of the recipe's own; None without.
+        """
         for name, metric in self.metrics.items():
             if math.isfinite(measured.get(name, math.nan)):
                 return measured[name] if getattr(metric, "higher_is_better", False) else -measured[name]
-        return None
+        own = measured.get(f"{self.recipe}.score", math.nan)
+        return own if math.isfinite(own) else None
 
 
 def translated_images(translator: Translator, batch: Batch, label: int | None = None) -> Tensor:
