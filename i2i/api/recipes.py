@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -114,6 +114,9 @@ class Translator:
             none.
         outputs: types of all outputs by name, in the order in which `module` returns them, such as
             ``{"score": i2i.Number()}``; none: one image, ``image_out``.
+        real: key of real images of the kind that the output is, where there is no target: metrics of whole sets of
+            images, such as FID, compare the outputs with them. None: ``target``, and ``source`` for a translator whose
+            input is ``target``.
 
     Example:
         >>> import i2i, torch
@@ -130,11 +133,18 @@ class Translator:
     labels: Sequence[str] = ()
     inputs: Mapping[str, Input] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=lambda: {IMAGE_OUT: Image()})
+    real: str | None = None
 
     @property
     def image_output(self) -> str | None:
         """Name of the first image among the outputs, which validation compares with the target; None without one."""
         return next((name for name, of in self.outputs.items() if isinstance(of, Image)), None)
+
+    @property
+    def real_key(self) -> str:
+        """Key of the batch that holds real images, with which outputs are compared: as pairs where it is the target."""
+        back = self.source == "target" and "image" in self.example
+        return self.target or self.real or ("source" if back else "target")
 
     def batch_key(self, name: str) -> str:
         """Key of the batch that holds an input in validation."""
@@ -273,6 +283,36 @@ class Recipe(ABC):
             nets: the networks by name.
             ctx: what the engine offers during the step; `Context.step` is still the number of the step.
         """
+
+    def evaluate(self, nets: Mapping[str, Any], batches: Iterator[dict[str, Tensor]]) -> Mapping[str, float] | None:
+        """Figures of the method's own, such as the area under the ROC curve of a detector.
+
+        Called at each validation, in the first process only and without gradients. What is drawn at random should be
+        the same at each call, by a generator with a seed.
+
+        Args:
+            nets: copies of the networks by name, as they would be exported: in evaluation mode and float32, averaged
+                where the run averages.
+            batches: the validation samples, each a batch of one; images ``(1, C, H, W)`` in [-1, 1].
+
+        Returns:
+            Numbers by name, logged as ``val/RECIPE.NAME``. The one called ``score``, of which higher must be better,
+            chooses the best checkpoint where no metric of ``train.metrics`` can be computed. None, the default: none.
+        """
+        return None
+
+    def grid(self, nets: Mapping[str, Any], batch: dict[str, Tensor]) -> Mapping[str, Tensor] | None:
+        """Draws a row of the sample grid; called as `evaluate`, once for each sample that is shown.
+
+        Args:
+            nets: as in `evaluate`.
+            batch: a validation sample as a batch of one.
+
+        Returns:
+            Columns by name, in their order: images ``(1, C, H, W)`` in [-1, 1] or label maps ``(1, H, W)`` int64, of
+            any sizes. None, the default: inputs, outputs and targets of the translators.
+        """
+        return None
 
     @abstractmethod
     def translators(self, nets: Mapping[str, Any], sample: dict[str, Tensor]) -> dict[str, Translator]:

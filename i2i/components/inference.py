@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,36 @@ from i2i.components.layers import InstanceNorm2d
 from i2i.config import RunConfig
 from i2i.errors import PluginError, attributed_to
 from i2i.interface import Image, LabelMap, Number, Spatial
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A recipe with copies of its networks for inference, as they were at one step.
+
+    Attributes:
+        recipe: the training method.
+        translators: its translators by name.
+        networks: its networks by name; empty unless the recipe has an `evaluate` or a `grid` of its own.
+    """
+
+    recipe: Recipe
+    translators: Mapping[str, Translator]
+    networks: Mapping[str, nn.Module]
+
+
+def has_own(recipe: Recipe, method: str) -> bool:
+    """Whether a recipe has another method of that name than the default."""
+    return getattr(type(recipe), method) is not getattr(Recipe, method)
+
+
+def copy_for_inference(
+    recipe: Recipe, networks: Mapping[str, nn.Module], sample: dict[str, Tensor], config: RunConfig, who: str
+) -> Inference:
+    """Copies of a recipe's networks for validation and sample grids; arguments as of `inference_translators`."""
+    own = has_own(recipe, "evaluate") or has_own(recipe, "grid")
+    statistics = config.train.batch_size == 1
+    copies = {name: for_inference(m, image_statistics=statistics) for name, m in networks.items() if own}
+    return Inference(recipe, inference_translators(recipe, networks, sample, config, who), copies)
 
 
 def inference_translators(

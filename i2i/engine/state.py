@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from i2i.api import Recipe, Translator
-from i2i.components.inference import inference_translators
+from i2i.components.inference import Inference, copy_for_inference
 from i2i.config import RunConfig
 from i2i.data.reading.bands import Bands
 from i2i.engine.batching.stages import Stage, samples_seen
@@ -128,10 +128,14 @@ class Training:
         """Whether the first step of every phase is past; before, a validation says little about the end."""
         return all(one.phase.start * self.steps < self.step for one in self.phase_optimizers)
 
-    def translators(self) -> dict[str, Translator]:
+    def inference(self) -> Inference:
         """What would be exported now: copies in evaluation mode, averaged if there is averaging."""
         newest = {name: self.averages[name].module if name in self.averages else m for name, m in self.modules.items()}
-        return inference_translators(self.recipe, newest, self.data.sample, self.config, self.owner)
+        return copy_for_inference(self.recipe, newest, self.data.sample, self.config, self.owner)
+
+    def translators(self) -> Mapping[str, Translator]:
+        """The translators of `inference`."""
+        return self.inference().translators
 
     def rates(self) -> dict[str, float]:
         """Learning rates of the next step, as ``lr/PHASE``."""

@@ -13,14 +13,14 @@ from typing import Any
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from i2i.api import Translator
+from i2i.components.inference import Inference
 from i2i.config import RunConfig
 from i2i.engine.batching.step_batches import step_batches
 from i2i.engine.device import memory
 from i2i.engine.device.stop import StopRequest
 from i2i.engine.finetune import load_start_weights
 from i2i.engine.health import DivergedError
-from i2i.engine.output.grids import sample_grid
+from i2i.engine.output.grids import draw_grid
 from i2i.engine.output.opening import opening_lines, run_facts
 from i2i.engine.output.progress import Reporter
 from i2i.engine.output.validate import Validation
@@ -29,7 +29,7 @@ from i2i.engine.rollback import roll_back
 from i2i.engine.saving import restore, to_checkpoint
 from i2i.engine.setup import build_training, open_training
 from i2i.engine.state import Batch, Training
-from i2i.errors import DataError, PluginError, RunError, TrainingError, attributed_to
+from i2i.errors import DataError, PluginError, RunError, TrainingError
 from i2i.plugins import Plugins
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.folder import RunFolder
@@ -88,11 +88,11 @@ def dry_run(config: RunConfig, plugins: Plugins, fabric: Fabric) -> Outcome:
     with memory.shortage_explained(training):
         for line in [*opening_lines(training, data, facts), *_start_from_other_run(training)]:
             reporter.say(line)
-        untrained = training.translators()
+        untrained = training.inference()
         losses = training.train_step(next(step_batches(training, data, fabric)), every_phase=True)
-        validation.measure(untrained)
-        with attributed_to(f"{training.owner}, translators"):
-            sample_grid(untrained, validation, 1)
+        for line in validation.left_out(validation.figures(untrained)):
+            reporter.say(line)
+        draw_grid(untrained, validation, 1)
     text = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
     reporter.say(f"one step done, nothing written: {text}")
     return Outcome(1, time.monotonic() - begin, facts=facts)
@@ -151,7 +151,7 @@ class Trainer:
 
     def _loop(self) -> None:
         batches = self._batches()
-        untrained = self.training.translators() if self.first_step == 0 and self.fabric.is_global_zero else {}
+        untrained = self.training.inference() if self.first_step == 0 and self.fabric.is_global_zero else None
         while self.training.step < self.training.steps:
             try:
                 losses = self.training.train_step(next(batches))
@@ -166,7 +166,7 @@ class Trainer:
                 raise TrainingError(f"{error}, at step {self.training.step}; go on with --resume") from error
             if self.writer is None and self.fabric.is_global_zero:
                 self.writer = self._open_writer(untrained)
-                untrained = {}  # these copies need memory
+                untrained = None  # these copies need memory
             if self._finish_step(losses):
                 break
 
@@ -217,9 +217,11 @@ class Trainer:
         for line in [*opening_lines(self.training, self.data, self.facts, where), *self.start_lines]:
             self.reporter.say(line)
 
-    def _open_writer(self, untrained: Mapping[str, Translator]) -> Writer:
+    def _open_writer(self, untrained: Inference | None) -> Writer:
         """Begins to write, or goes on from the step at which this process began."""
-        measured = self.validation.measure(untrained) if untrained else {}
+        measured = self.validation.figures(untrained) if untrained else {}
+        for line in self.validation.left_out(measured) if untrained else ():
+            self.reporter.say(line)
         writer = Writer(self.training, self.validation, self.run, self.reporter, self.metrics, self.first_step)
         checkpoints.set_aside_after(self.run.checkpoints, self.first_step)
         if untrained:

@@ -158,7 +158,8 @@ class Builder:
             options: options of the component, on top of those of a choice.
 
         Returns:
-            An object with the methods ``update(output, target)``, ``compute()`` and ``reset()``.
+            An object with the methods ``update(output, target)``, or ``update_real(images)`` and
+            ``update_fake(images)``, ``compute()`` and ``reset()``.
 
         Raises:
             ConfigError: an option is unknown or does not fit.

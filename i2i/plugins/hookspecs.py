@@ -98,6 +98,9 @@ def i2i_metrics() -> Sequence[Component]:  # type: ignore[empty-body]
     ``update(output, target)`` sees images ``(N, C, H, W)`` in [-1, 1]; `compute` returns a scalar. An attribute
     ``higher_is_better`` tells which of two values is the better one. A keyword ``scale`` in the signature of `build`
     gets ``data.scale``, by which super-resolution crops the border.
+
+    With an attribute ``kind = "distribution"`` it compares sets of images, in any recipe that makes images: it has
+    ``update_real(images)`` and ``update_fake(images)`` in place of `update`.
     """
 
 

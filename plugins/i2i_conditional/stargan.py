@@ -121,7 +121,7 @@ class StarGAN(i2i.Recipe):
     def translators(self, nets: Mapping[str, Any], sample: dict[str, Tensor]) -> dict[str, i2i.Translator]:
         """The generator, from image and wanted domain."""
         example = {"image": sample["target"][:1], "label": sample["label"][:1]}
-        return {"default": i2i.Translator(nets["generator"], example, "target", None, self.labels)}
+        return {"default": i2i.Translator(nets["generator"], example, "target", None, self.labels, real="target")}
 
 
 REFERENCE: dict[str, Any] = {

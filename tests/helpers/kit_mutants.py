@@ -44,7 +44,7 @@ def sound(kind, name, missed=""):
     """Adds a class that keeps its promises."""
 
     def added(parent):
-        parent.kind = kind
+        parent.of_kind = kind
         SOUND.append(Mutant(kind, i2i.Component(name, parent, summary="Sound"), missed=missed))
         return parent
 
@@ -55,7 +55,7 @@ def broken(parent, name, check, words, *, config=i2i.Config, summary="Broken", m
     """Adds a subclass with other attributes; it is an attribute of the module, or it could not be pickled."""
     build: Any = type(f"broken-{name}", (parent,), changes)
     globals()[build.__name__] = build
-    MUTANTS.append(Mutant(parent.kind, i2i.Component(name, build, config, summary), check, words, missed, note))
+    MUTANTS.append(Mutant(parent.of_kind, i2i.Component(name, build, config, summary), check, words, missed, note))
 
 
 def options(**fields):

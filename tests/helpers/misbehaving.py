@@ -186,6 +186,24 @@ class Recipe(i2i.Recipe):
         }
         return faults.get(self.fault, lambda: {"error": error.mean()})()
 
+    def evaluate(self, nets, batches):
+        faults = {
+            "evaluate": lambda: nets["gone"],
+            "figures": lambda: [1.0],
+            "figure": lambda: {"error": torch.zeros(2)},
+            "figure name": lambda: {"mean error": 1.0},
+        }
+        return faults.get(self.fault, lambda: None)()
+
+    def grid(self, nets, batch):
+        faults = {
+            "grid": lambda: nets["net"](batch["gone"]),
+            "image": lambda: nets["net"](batch["source"]),
+            "flat": lambda: {"image": batch["source"], "flat": batch["source"][0]},
+            "no columns": lambda: {},
+        }
+        return faults.get(self.fault, lambda: None)()
+
     def translators(self, nets, sample):
         if self.fault == "translators":
             return {"default": nets["net"]}

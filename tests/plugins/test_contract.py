@@ -47,6 +47,16 @@ FAULTS = [  # kind, fault, what the message says behind the component's name
     ("metric", "vector", "compute must return a scalar: "),
     ("metric", "raises", "TypeError: no"),
 ]
+OWN_OUTPUT = [  # fault, what the message says behind the recipe's name
+    ("evaluate", "evaluate: KeyError: 'gone'"),
+    ("figures", "evaluate must return numbers by name, not a list"),
+    ("figure", r"evaluate must return numbers by plain names, not 'error': a tensor \(2,\)"),
+    ("figure name", "evaluate must return numbers by plain names, not 'mean error': a float"),
+    ("grid", "grid: KeyError: 'gone'"),
+    ("image", r"grid must return images by the name of their column, not a tensor \(1, 3, 32, 32\)"),
+    ("flat", r"column 'flat' of grid must be an image \(1, C, H, W\) .*, not a tensor \(3, 32, 32\)"),
+    ("no columns", "grid must return images by the name of their column, not an empty dictionary"),
+]
 SETTING = {
     "generator": "pix2pix.generator={{name: odd, fault: {}}}",
     "discriminator": "pix2pix.discriminator={{name: odd, fault: {}}}",
@@ -92,6 +102,7 @@ def test_a_component_that_does_the_wrong_thing_is_stopped_at_step_0(kind, fault,
         ("other", "phase 'p': no loss depends on the networks that the phase trains"),
         ("raises", "phase 'p': KeyError: 'gone'"),
         ("translators", "translator 'default' needs a plain name, a module and an example"),
+        *OWN_OUTPUT,
     ],
 )
 def test_a_recipe_that_contradicts_itself_is_stopped_at_step_0(fault, reason, tmp_path, pairs_root):
@@ -99,6 +110,13 @@ def test_a_recipe_that_contradicts_itself_is_stopped_at_step_0(fault, reason, tm
     with pytest.raises(PluginError, match=rf"recipe 'odd-recipe' of plugin misbehaving .*{reason}") as error:
         i2i.train("odd-recipe", data=pairs_root, out=tmp_path / "run", sets=sets, plugins=ODD, steps=2)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("fault", "reason"), OWN_OUTPUT)
+def test_a_dry_run_finds_wrong_figures_and_grids(fault, reason, pairs_root):
+    sets = [*BASE, f"odd-recipe.fault={fault}", "train.batch_size=2"]
+    with pytest.raises(PluginError, match=rf"recipe 'odd-recipe' of plugin misbehaving .*{reason}"):
+        i2i.train("odd-recipe", data=pairs_root, sets=sets, plugins=ODD, dry_run=True)
 
 
 def test_a_dataset_that_fails_in_a_loader_process_is_named_in_one_line(tmp_path):

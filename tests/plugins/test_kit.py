@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
+from helpers import kit_metric_mutants  # noqa: F401  adds its own
 from helpers.inner_pytest import passed_tests
 from helpers.kit_mutants import MUTANTS, RAW, SOUND, More, broken, sound
 from helpers.recipes import without_export
@@ -200,53 +200,6 @@ mutant = partial(broken, Degradation)
 told = r"told a scale of 2, it made a source of \(%d, %d\) from a target of \(64, 64\)"
 mutant("fixed-scale", "sizes", told % (16, 16), small=lambda s, x: x[::4, ::4])
 mutant("scale-ignored", "sizes", told % (64, 64), small=lambda s, x: x // 2)
-
-# Metrics
-
-
-@sound("metric", "sound-metric")
-class Error:
-    """Mean absolute error."""
-
-    higher_is_better = False
-    total, count = 0.0, 0
-
-    def __init__(self, config):
-        self.reset()
-
-    def reset(self):
-        self.total, self.count = 0.0, 0
-
-    def update(self, output, target):
-        self.total += float(self.distance(output, target).sum())
-        self.count += len(output)
-
-    def distance(self, output, target):
-        return (output - target).abs().mean((1, 2, 3))
-
-    def compute(self):
-        return torch.tensor(self.total / self.count)
-
-
-worst = lambda s, x, y: vars(s).update(total=max(s.total, float(s.distance(x, y).max())), count=1)
-unfair = sound("metric", "worst-case")
-unfair(type("WorstError", (Error,), {"__doc__": "The largest error of an image.", "update": worst}))
-luma = lambda s, x, y: F.conv2d(x - y, torch.ones(1, 3, 1, 1)).abs().mean((1, 2, 3))
-last_batch = lambda s, x, y: vars(s).update(total=float(s.distance(x, y).sum()), count=len(x))
-
-mutant = partial(broken, Error)
-mutant("two-values", "value", r"must return a scalar, not a tensor \(2,\)", compute=lambda s: torch.rand(2))
-mutant("a-dictionary", "value", "compute must return a scalar: .*'dict'", compute=lambda s: {"error": s.total})
-mutant("not-a-number", "value", "it is nan", distance=lambda s, x, y: (x - y).mean((1, 2, 3)).sqrt())
-not_grey = "it cannot compare grey images"
-mutant("colour-metric", "value", not_grey, note=True, distance=luma)
-mutant("spread", "value", f"{not_grey}.*nan", missed="nan passes", note=True, distance=lambda s, x, y: (x - y).std(1))
-mutant("last-batch", "accumulation", "update must add to what it saw before", update=last_batch)
-mutant("never-forgets", "accumulation", "reset must forget what update saw", reset=lambda s: None)
-mutant("forgets-half", "accumulation", "reset must forget what update saw", reset=lambda s: setattr(s, "total", 0.0))
-mutant("no-direction", "direction", "attribute higher_is_better = True or False", higher_is_better=None)
-mutant("wrong-direction", "direction", "much, but higher_is_better = True", higher_is_better=True)
-mutant("target-unused", "direction", "noise", distance=lambda s, x, y: torch.zeros(2))
 
 # The tests
 

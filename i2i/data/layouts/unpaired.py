@@ -20,6 +20,7 @@ from i2i.images import find_images
 class Unpaired(Dataset):
     """Images of A in order, each with an image of B drawn at random; an epoch is as long as the larger folder.
 
+    Where there are split folders, validation samples have the images of B in order, too: each of them once.
     Without split folders a share of A is held out for validation, and nothing of B.
 
     Args:
@@ -37,7 +38,7 @@ class Unpaired(Dataset):
     paired = False
 
     def __init__(self, config: FoldersConfig, *, root: Path, split: str, transform: Transform, read: Reader) -> None:
-        self.transform, self.read = transform, read
+        self.transform, self.read, self.in_order = transform, read, split != "train"
         self.problems: list[DataError] = []
         found = two_folders(root, split, config)
         self.has_splits = found.of_split
@@ -70,11 +71,12 @@ class Unpaired(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         a = self.read(self.paths_a[index % len(self.paths_a)], "source")
-        first, count = np.random.randint(len(self.paths_b)), len(self.paths_b)
+        count = len(self.paths_b)
+        first = index if self.in_order else np.random.randint(count)
         for offset in range(count):  # a damaged image of B must not take one of A with it
             try:
                 b = self.read(self.paths_b[(first + offset) % count], "target")
             except DataError:
                 continue
             return self.transform({"source": a, "target": b})
-        raise DataError(f"{self.paths_b[first].parent}: no image in it can be read")
+        raise DataError(f"{self.paths_b[0].parent}: no image in it can be read")

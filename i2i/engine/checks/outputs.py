@@ -6,10 +6,12 @@ was expected, instead of by an error of torch far behind its cause.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -37,6 +39,47 @@ def check_losses(who: str, losses: Any, *, first: bool) -> None:
             raise PluginError(f"{who}: loss '{name}' must be finite, and is {loss.item()} in its first step")
     if not any(loss.requires_grad for loss in losses.values()):
         raise PluginError(f"{who}: no loss depends on the networks that the phase trains: something is detached")
+
+
+def checked_figures(who: str, figures: Any) -> dict[str, float]:
+    """What `Recipe.evaluate` returned, as numbers by name.
+
+    Args:
+        who: the recipe, for the message.
+        figures: what should be numbers by name, or None.
+
+    Raises:
+        PluginError: they are none.
+    """
+    if not isinstance(figures, Mapping | None):
+        raise PluginError(f"{who}: evaluate must return numbers by name, not {_described(figures)}")
+    checked = {}
+    for name, value in (figures or {}).items():
+        single = isinstance(value, int | float | np.number) or (isinstance(value, Tensor) and value.numel() == 1)
+        if not single or not isinstance(name, str) or not re.fullmatch(r"[\w-]+", name):
+            raise PluginError(f"{who}: evaluate must return numbers by plain names, not {name!r}: {_described(value)}")
+        checked[name] = float(value)
+    return checked
+
+
+def checked_columns(who: str, columns: Any) -> list[Tensor]:
+    """What `Recipe.grid` returned for a sample, as images beside each other.
+
+    Args:
+        who: the recipe, for the message.
+        columns: what should be one image or label map for each column, by name.
+
+    Raises:
+        PluginError: they are none.
+    """
+    if not isinstance(columns, Mapping) or not columns:
+        raise PluginError(f"{who}: grid must return images by the name of their column, not {_described(columns)}")
+    for name, image in columns.items():
+        ndim = (4 if image.is_floating_point() else 3) if isinstance(image, Tensor) else 0
+        if not ndim or image.ndim != ndim or len(image) != 1 or not image.numel():
+            wanted = "an image (1, C, H, W) of floats, or a label map (1, H, W) of integers"
+            raise PluginError(f"{who}: column '{name}' of grid must be {wanted}, not {_described(image)}")
+    return list(columns.values())
 
 
 @contextmanager

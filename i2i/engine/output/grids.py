@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,36 @@ from torch.nn.functional import interpolate, pad
 from torchvision.utils import make_grid
 
 from i2i.api import Translator
-from i2i.engine.output.validate import Batch, Validation, is_visible, translated_images
+from i2i.components.inference import Inference, has_own
+from i2i.engine.checks.outputs import checked_columns
+from i2i.engine.output.validate import Batch, Validation, drawn_inputs, is_visible, translated_images
+from i2i.errors import attributed_to
 from i2i.images import default_palette, write_image
-from i2i.interface import VectorInput
 from i2i.runs.disk import writing
 
 MAX_LABELS = 8
 """Columns for labels on a grid."""
+
+
+@torch.inference_mode()
+def draw_grid(inference: Inference, validation: Validation, count: int) -> np.ndarray | None:
+    """The sample grid: the recipe's own, or where it has none that of its translators; see `sample_grid`.
+
+    Raises:
+        PluginError: the recipe's `grid` fails or returns something else than images by name, or a translator fails.
+    """
+    who = validation.recipe_owner
+    rows: list[list[Tensor]] = []
+    for batch in validation.images(count) if has_own(inference.recipe, "grid") else ():
+        with attributed_to(f"{who}, grid"):
+            columns = inference.recipe.grid(inference.networks, batch)
+        if columns is None and not rows:
+            break
+        rows.append(checked_columns(who, columns))
+    if rows:
+        return _picture(rows)
+    with attributed_to(f"{who}, translators"):
+        return sample_grid(inference.translators, validation, count)
 
 
 @torch.inference_mode()
@@ -41,8 +64,11 @@ def sample_grid(translators: Mapping[str, Translator], validation: Validation, c
     for translator in shown:
         if "image" not in translator.example:
             rows += _drawn(translator, count)
-    if not rows:
-        return None
+    return _picture(rows) if rows else None
+
+
+def _picture(rows: Sequence[Sequence[Tensor]]) -> np.ndarray:
+    """Images ``(1, C, H, W)`` in [-1, 1] and label maps ``(1, H, W)`` in rows, uint8 ``(H, W, 3)``."""
     columns = max(map(len, rows))
     cells = [cell for row in rows for cell in _equal([_viewable(image) for image in row])]
     height, width = (max(cell.shape[axis] for cell in cells) for axis in (1, 2))
@@ -79,12 +105,7 @@ def _row(translator: Translator, batch: Batch) -> Iterator[Tensor]:
 
 def _drawn(translator: Translator, count: int) -> list[list[Tensor]]:
     """Rows of images from the same noise, a row a label."""
-    generator = torch.Generator().manual_seed(0)
-    batch = {}
-    for name, example in translator.example.items():
-        if name == "noise" or isinstance(translator.inputs.get(name), VectorInput):
-            drawn = torch.randn(count, *example.shape[1:], generator=generator)
-            batch[translator.batch_key(name)] = drawn.to(example.device, example.dtype)
+    batch = drawn_inputs(translator, count, torch.Generator().manual_seed(0))
     if "label" not in translator.example:
         return [list(translated_images(translator, batch).split(1))]
     labels = range(min(MAX_LABELS, max(1, len(translator.labels))))

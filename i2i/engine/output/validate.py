@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from i2i.api import Translator
-from i2i.components.inference import run_translator
+from i2i.components.inference import Inference, has_own, run_translator
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
+from i2i.engine.checks.outputs import checked_figures
 from i2i.errors import PluginError, attributed_to
-from i2i.interface import Image, LabelMap, Output
+from i2i.interface import Image, LabelMap, Output, VectorInput
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 
@@ -49,7 +50,7 @@ class Validation:
         builder = Builder(plugins, (0, 0))
         self.metrics = {metric.name: builder.metric(metric, scale=config.data.scale) for metric in config.train.metrics}
         self.owners = {name: plugins.full_name("metric", name) for name in self.metrics}
-        self.recipe_owner = plugins.full_name("recipe", config.recipe)
+        self.recipe, self.recipe_owner = config.recipe, plugins.full_name("recipe", config.recipe)
         self.should_stop = should_stop
         for metric in self.metrics.values():
             metric.distributed_available_fn = _alone  # torchmetrics would wait for processes that do not validate
@@ -61,43 +62,127 @@ class Validation:
             batch.pop(SKIPPED)
             yield to_device(batch, self.device)
 
+    def figures(self, inference: Inference) -> dict[str, float]:
+        """Metrics of the translators and figures of the recipe's own, by name; empty when stopped before the end."""
+        measured = self.measure(inference.translators)
+        own = self.evaluate(inference) if not self.should_stop() else {}
+        return {} if own is None else measured | {f"{self.recipe}.{name}": value for name, value in own.items()}
+
+    @torch.inference_mode()
+    def evaluate(self, inference: Inference) -> dict[str, float] | None:
+        """What the recipe's `evaluate` returns by name; empty without samples, None when stopped before the end.
+
+        Raises:
+            PluginError: it fails, or returns something else than numbers by name.
+        """
+        if not self.count or not has_own(inference.recipe, "evaluate"):
+            return {}
+        stopped = False
+
+        def batches() -> Iterator[Batch]:
+            nonlocal stopped
+            for batch in self.images(self.count):
+                if stopped := self.should_stop():
+                    return
+                yield batch
+
+        try:
+            with attributed_to(f"{self.recipe_owner}, evaluate"):
+                figures = inference.recipe.evaluate(inference.networks, batches())
+        except PluginError:
+            if stopped:  # it had too few samples
+                return None
+            raise
+        return None if stopped else checked_figures(self.recipe_owner, figures)
+
     @torch.inference_mode()
     def measure(self, translators: Mapping[str, Translator]) -> dict[str, float]:
-        """Metrics of the first translator that has targets; empty when none has, or when stopped before the end."""
-        usable = (t for t in translators.values() if t.target and t.image_output and "image" in t.example)
-        translator = next(usable, None)
-        if translator is None or translator.target is None:
-            return {}
-        for name, metric in self.metrics.items():
+        """Metrics by name; empty when none can be computed, or when stopped before the end.
+
+        Pairs are compared for the first translator from images that has a target. Sets of images are compared for all
+        translators: the first one's value has the metric's name, those of others are called ``METRIC/TRANSLATOR``.
+        """
+        making = {name: one for name, one in translators.items() if one.image_output}
+        paired = next((name for name, one in making.items() if one.target and "image" in one.example), None)
+        measured: dict[str, float] = {}
+        for name, translator in making.items():
+            metrics = [metric for metric in self.metrics if name == paired or self._of_sets(metric)]
+            values = self._measure_one(translator, metrics) if metrics else {}
+            if values is None:
+                return {}
+            measured |= {f"{metric}/{name}" if metric in measured else metric: v for metric, v in values.items()}
+        return measured
+
+    def _measure_one(self, translator: Translator, metrics: Sequence[str]) -> dict[str, float] | None:
+        """Metrics of one translator's images; empty without real images to compare them with, None when stopped."""
+        for name in metrics:
             with attributed_to(self.owners[name]):
-                metric.reset()
-        seen = 0
+                self.metrics[name].reset()
+        generator, seen = torch.Generator().manual_seed(0), 0
         for batch in self.images(self.count):
             if self.should_stop():
-                return {}
-            if translator.target not in batch:
+                return None
+            real = batch.get(translator.real_key)
+            if real is None or real.ndim != 4:
                 continue
             with attributed_to(f"{self.recipe_owner}, translator"):
-                output = translated_images(translator, batch)
-            if output.shape != batch[translator.target].shape:
-                got, want = tuple(output.shape), tuple(batch[translator.target].shape)
-                raise PluginError(f"{self.recipe_owner}: its translator gives images {got}, and the targets are {want}")
-            for name, metric in self.metrics.items():
+                output = translated_images(translator, _with_drawn(translator, batch, generator))
+            for name in metrics:
+                same = slice(1, 2) if self._of_sets(name) else slice(None)
+                if output.shape[same] != real.shape[same]:
+                    got, want = tuple(output.shape), tuple(real.shape)
+                    problem = f"its translator gives images {got}, and the real ones are {want}"
+                    raise PluginError(f"{self.recipe_owner}: {problem}")
                 with attributed_to(self.owners[name]):
-                    metric.update(output.float().cpu().contiguous(), batch[translator.target].cpu())
+                    self._update(name, output.float().cpu().contiguous(), real.cpu())
             seen += 1
-        return {name: self._value(name) for name in self.metrics} if seen else {}
+        return {name: self._value(name) for name in metrics} if seen else {}
+
+    def _update(self, name: str, output: Tensor, real: Tensor) -> None:
+        metric = self.metrics[name]
+        if self._of_sets(name):
+            metric.update_real(real)
+            metric.update_fake(output.clamp(-1, 1))
+        else:
+            metric.update(output, real)
+
+    def _of_sets(self, name: str) -> bool:
+        """Whether a metric compares sets of images, rather than each with its target."""
+        return getattr(self.metrics[name], "kind", "pair") == "distribution"
+
+    def left_out(self, measured: Mapping[str, float]) -> list[str]:
+        """Lines about the metrics that cannot be computed for this run's translators and samples.
+
+        Args:
+            measured: what `measure` returned.
+        """
+        missing = [name for name in self.metrics if name not in measured]
+        if not missing or not self.count or self.should_stop():
+            return []
+        reasons = {
+            False: "no translator gives images that have a target",
+            True: "there are no real images to compare",
+        }
+        lines = []
+        for of_sets, reason in reasons.items():
+            if names := [name for name in missing if self._of_sets(name) == of_sets]:
+                lines.append(f"note: not measured: {', '.join(names)}, for {reason}")
+        return lines
 
     def _value(self, name: str) -> float:
         with attributed_to(f"{self.owners[name]}, compute must return a scalar"):
             return float(self.metrics[name].compute())
 
     def score(self, measured: dict[str, float]) -> float | None:
-        """The first metric, negated if lower is better: of two checkpoints the higher score is the better one."""
+        """Of two checkpoints the higher score is the better one: the first metric, negated if lower is better.
+
+        Where no metric could be computed, it is the figure ``score`` of the recipe's own; None without.
+        """
         for name, metric in self.metrics.items():
             if math.isfinite(measured.get(name, math.nan)):
                 return measured[name] if getattr(metric, "higher_is_better", False) else -measured[name]
-        return None
+        own = measured.get(f"{self.recipe}.score", math.nan)
+        return own if math.isfinite(own) else None
 
 
 def translated_images(translator: Translator, batch: Batch, label: int | None = None) -> Tensor:
@@ -120,6 +205,30 @@ def translated_images(translator: Translator, batch: Batch, label: int | None = 
         values["label"] = torch.full_like(values["label"], label)
     outputs = run_translator(translator, values)
     return outputs[translator.image_output or next(n for n, of in translator.outputs.items() if is_visible(of))]
+
+
+def drawn_inputs(translator: Translator, count: int, generator: torch.Generator) -> Batch:
+    """Values from N(0, 1) for the inputs that are noise or vectors, by key of the batch, `count` of each."""
+    drawn = {}
+    for name, example in translator.example.items():
+        if name == "noise" or isinstance(translator.inputs.get(name), VectorInput):
+            values = torch.randn(count, *example.shape[1:], generator=generator)
+            drawn[translator.batch_key(name)] = values.to(example.device, example.dtype)
+    return drawn
+
+
+def _with_drawn(translator: Translator, batch: Batch, generator: torch.Generator) -> Batch:
+    """A batch of one with noise and a label where the translator takes them and the batch has none.
+
+    Images from noise get the real image's own label, so that both sets have the same classes; images that are
+    translated any label, each as likely.
+    """
+    drawn = drawn_inputs(translator, 1, generator)
+    if "image" not in translator.example and "label" in batch:
+        drawn["target_label"] = batch["label"]
+    elif "label" in translator.example and translator.labels:
+        drawn["target_label"] = torch.randint(len(translator.labels), (1,), generator=generator)
+    return drawn | batch
 
 
 def is_visible(output: Output) -> bool:

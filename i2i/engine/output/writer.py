@@ -9,16 +9,16 @@ from pathlib import Path
 
 import torch
 
-from i2i.api import Translator
+from i2i.components.inference import Inference
 from i2i.engine.context import Pools
 from i2i.engine.output.examples import save_examples
-from i2i.engine.output.grids import image_row, sample_grid, save_grid
+from i2i.engine.output.grids import draw_grid, image_row, save_grid
 from i2i.engine.output.log import MetricsLog
 from i2i.engine.output.progress import Reporter
 from i2i.engine.output.validate import Validation
 from i2i.engine.saving import to_checkpoint
 from i2i.engine.state import Training
-from i2i.errors import PluginError, TrainingError, attributed_to
+from i2i.errors import PluginError, TrainingError
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.disk import cannot_write, free_bytes
 from i2i.runs.folder import RunFolder
@@ -60,14 +60,14 @@ class Writer:
         self._speed_begin = time.monotonic()
         self._speed_samples = training.samples_seen
 
-    def begin(self, untrained: Mapping[str, Translator], measured: dict[str, float]) -> None:
+    def begin(self, untrained: Inference, measured: dict[str, float]) -> None:
         """Writes example inputs, and the untrained networks' metrics and grid, to see progress against.
 
         Args:
-            untrained: the translators before the first step.
+            untrained: the networks before the first step.
             measured: on the validation images.
         """
-        save_examples(self.run, self.validation, untrained, self.config.sample_count)
+        save_examples(self.run, self.validation, untrained.translators, self.config.sample_count)
         self._record_validation(0, measured)
         self.grid(0, untrained)
 
@@ -107,10 +107,10 @@ class Writer:
         if step % self.config.log_every == 0 or last:
             self.figures()
         if step % self.config.sample_every == 0 or last:
-            self.grid(step, self.training.translators())
+            self.grid(step, self.training.inference())
         if pools is not None:
             try:
-                validated = not stopping and self.validate(step, self.training.translators())
+                validated = not stopping and self.validate(step, self.training.inference())
             except PluginError as error:
                 self.save(pools, validated=False)
                 raise TrainingError(f"{error}, at step {step}, which is saved: go on with --resume") from error
@@ -143,10 +143,10 @@ class Writer:
         self.losses.clear()  # a phase that does not run until the next line has no figure there
         self._speed_begin, self._speed_samples = time.monotonic(), self.training.samples_seen
 
-    def validate(self, step: int, translators: Mapping[str, Translator]) -> bool:
+    def validate(self, step: int, inference: Inference) -> bool:
         """Measures on the validation images and logs the metrics; whether there are any."""
         begin = time.monotonic()
-        measured = self.validation.measure(translators)
+        measured = self.validation.figures(inference)
         self._record_validation(step, measured)
         self._speed_begin += time.monotonic() - begin
         return bool(measured)
@@ -159,11 +159,10 @@ class Writer:
             text = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
             self.reporter.say(f"validation at step {step}: {text}")
 
-    def grid(self, step: int, translators: Mapping[str, Translator]) -> None:
+    def grid(self, step: int, inference: Inference) -> None:
         """Draws the sample grid."""
         begin = time.monotonic()
-        with attributed_to(f"{self.training.owner}, translators"):
-            grid = sample_grid(translators, self.validation, self.config.sample_count)
+        grid = draw_grid(inference, self.validation, self.config.sample_count)
         if grid is not None:
             save_grid(self.run.samples / f"step-{step:07d}.png", grid)
             self.log.images(step, "samples", grid)

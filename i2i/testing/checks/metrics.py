@@ -21,8 +21,10 @@ SIDE = 192
 def value(subject: Subject) -> None:
     """Gives a finite number for images (N, C, H, W) in [-1, 1]."""
     metric = _metric(subject)
+    if hasattr(metric, "update_real") and not _of_sets(metric):
+        fail('it has update_real, as what compares sets of images: say so by an attribute kind = "distribution"')
     with failing_as("images of 3 channels"):
-        metric.update(*_images(3))
+        _update(metric, _images(metric, 3))
         result = metric.compute()
     if isinstance(result, Tensor) and result.numel() != 1:
         fail(f"compute must return a scalar, not a tensor {tuple(result.shape)}")
@@ -32,7 +34,7 @@ def value(subject: Subject) -> None:
         fail(f"it is {number}")
     try:
         grey = _metric(subject)
-        grey.update(*_images(1))
+        _update(grey, _images(grey, 1))
         if not np.isfinite(float(grey.compute())):
             raise ValueError("gives a value that is not finite")
     except Exception as error:
@@ -40,30 +42,43 @@ def value(subject: Subject) -> None:
 
 
 def accumulation(subject: Subject) -> None:
-    """Counts every batch since the last reset, and forgets them there."""
-    first, second = _images(3), _images(3, strength=0.6)
+    """Counts every batch since the last reset, of real and of generated images in any order, and forgets them there."""
+    metric = _metric(subject)
+    first, second = _images(metric, 3), _images(metric, 3, strength=0.6)
     once, other = (_value_for(subject, batch) for batch in (first, second))
     both = (_value_for(subject, first, second), _value_for(subject, second, first))
     of_the_last = all(abs(value - last) < 1e-9 for value, last in zip(both, (other, once), strict=True))
     if of_the_last and len({once, other, *both}) > 1:
         fail("after two batches it is what it is after the last one: update must add to what it saw before")
-    metric = _metric(subject)
-    metric.update(*second)
+    _update(metric, second)
     metric.reset()
-    metric.update(*first)
+    _update(metric, first)
     again = float(metric.compute())
-    if abs(once - again) > 1e-4 * max(1.0, abs(once)):
+    if _differ(once, again):
         fail(f"the same images gave {once:.5g}, and after a reset {again:.5g}: reset must forget what update saw")
+    if _of_sets(metric):
+        metric.reset()
+        with failing_as("generated images before real ones"):
+            metric.update_fake(first[0])
+            metric.update_real(first[1])
+        if _differ(once, again := float(metric.compute())):
+            fail(
+                f"{once:.5g} when real and generated images came one by one in turn, and {again:.5g} when all "
+                "generated ones came first: the value must depend on the sets alone"
+            )
 
 
 def direction(subject: Subject) -> None:
     """Says by higher_is_better which of two values is the better one, and more noise makes it worse."""
-    higher = getattr(_metric(subject), "higher_is_better", None)
+    metric = _metric(subject)
+    higher = getattr(metric, "higher_is_better", None)
     if not isinstance(higher, bool):
         fail("say by an attribute higher_is_better = True or False which of two values is the better one")
-    little, much = (_value_for(subject, _images(3, strength=strength)) for strength in (0.1, 0.6))
+    strengths = (0.0 if _of_sets(metric) else 0.1, 0.6)  # pairs that are equal have a PSNR of infinity
+    little, much = (_value_for(subject, _images(metric, 3, strength=strength)) for strength in strengths)
     if (much >= little) if higher else (much <= little):
-        fail(f"{little:.4g} with a little noise and {much:.4g} with much, but higher_is_better = {higher}")
+        what = "no noise" if _of_sets(metric) else "a little noise"
+        fail(f"{little:.4g} with {what} and {much:.4g} with much, but higher_is_better = {higher}")
 
 
 METRIC: Sequence[Check] = (value, accumulation, direction)
@@ -78,21 +93,41 @@ def _value_for(subject: Subject, *batches: tuple[Tensor, Tensor]) -> float:
     """The value of a new metric after these batches of outputs and targets."""
     metric = _metric(subject)
     for batch in batches:
-        metric.update(*batch)
+        _update(metric, batch)
     return float(metric.compute())
 
 
-def _images(channels: int, strength: float = 0.2) -> tuple[Tensor, Tensor]:
-    """Three pictures with noise, and without it, each ``(3, channels, SIDE, SIDE)`` in [-1, 1].
+def _update(metric: Any, batch: tuple[Tensor, Tensor]) -> None:
+    """Shows a metric outputs and targets: together, or one image at a time to one that compares sets."""
+    if not _of_sets(metric):
+        metric.update(*batch)
+        return
+    for output, target in zip(*(images.split(1) for images in batch), strict=True):
+        metric.update_real(target)
+        metric.update_fake(output)
+
+
+def _of_sets(metric: Any) -> bool:
+    return getattr(metric, "kind", "pair") == "distribution"
+
+
+def _differ(one: float, other: float) -> bool:
+    return abs(one - other) > 1e-4 * max(1.0, abs(one))
+
+
+def _images(metric: Any, channels: int, strength: float = 0.2) -> tuple[Tensor, Tensor]:
+    """Pictures with noise, and without it, each ``(N, channels, SIDE, SIDE)`` in [-1, 1]: 3, of sets 16.
 
     Noise that is clipped at -1 and 1 makes dark pictures brighter and bright ones darker, so that the mean error of
     some images is above 0 and that of others below it.
 
     Args:
+        metric: what compares them.
         channels: number of channels.
         strength: standard deviation of the noise, images in [-1, 1].
     """
-    pictures = [torch.from_numpy(draw_pair(number, size=SIDE)[1]).permute(2, 0, 1) for number in range(3)]
+    count = 16 if _of_sets(metric) else 3
+    pictures = [torch.from_numpy(draw_pair(number, size=SIDE)[1]).permute(2, 0, 1) for number in range(count)]
     target = torch.stack([picture[:channels] for picture in pictures]).float() / 127.5 - 1
     noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(0))
     return (target + strength * noise).clamp(-1, 1), target

@@ -1,5 +1,6 @@
 """How unlike the training images an image is: the loss of a discriminator's logits, as a number for each image."""
 
+import torch
 from torch import nn
 
 import i2i
@@ -43,6 +44,17 @@ class Anomaly(i2i.Recipe):
     def translators(self, nets, sample):
         example, outputs = {"image": sample["target"][:1]}, {"score": i2i.Number()}
         return {"default": i2i.Translator(Score(nets["discriminator"]), example, "target", None, outputs=outputs)}
+
+    def evaluate(self, nets, batches):
+        """The area under the ROC curve: how often images with a black square score higher than images without."""
+        score, clean, spoiled = Score(nets["discriminator"]), [], []
+        for batch in batches:
+            image = batch["target"].clone()
+            clean.append(score(image))
+            image[..., 8:20, 8:20] = -1
+            spoiled.append(score(image))
+        area = (torch.cat(spoiled)[:, None] > torch.cat(clean)).float().mean()
+        return {"auroc": area, "score": area}
 
 
 @i2i.hookimpl

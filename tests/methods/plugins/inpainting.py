@@ -60,6 +60,10 @@ class Inpainting(i2i.Recipe):
         inputs = {"mask": i2i.MaskInput()}
         return {"default": i2i.Translator(nets["generator"], example, "target", "target", inputs=inputs)}
 
+    def grid(self, nets, batch):
+        image, mask = batch["target"], batch["mask"]
+        return {"image": image, "given": image * (1 - mask), "filled": nets["generator"](image, mask)}
+
 
 @i2i.hookimpl
 def i2i_datasets():
