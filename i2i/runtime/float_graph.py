@@ -6,6 +6,7 @@ rounding nothing of it is bound to 8 bits, so that images of 16 bits and floats 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ _MOVES = frozenset({"Concat", "Identity", "Reshape", "Resize", "Slice", "Transpo
 """Operators that hand values on, of whatever type."""
 
 
-def float_graph(graph: Path | bytes) -> bytes:
+def float_graph(graph: Path | bytes, outputs: Collection[str]) -> bytes:
     """The graph with images of float32 in [0, 1] in the place of uint8.
 
     Args:
-        graph: an ONNX file, or its bytes, with an input ``image`` and an output ``image_out`` of uint8.
+        graph: an ONNX file, or its bytes, with an input ``image`` of uint8.
+        outputs: names of its outputs that are images of uint8.
 
     Returns:
         The changed graph as the bytes of an ONNX file.
@@ -34,18 +36,19 @@ def float_graph(graph: Path | bytes) -> bytes:
 
     model = onnx.load_from_string(graph) if isinstance(graph, bytes) else onnx.load(graph)
     nodes = list(model.graph.node)
-    images = [*model.graph.input, *model.graph.output]
-    images = [value for value in images if value.name in ("image", "image_out")]
-    if len(images) != 2:
+    if "image" not in {value.name for value in model.graph.input} or not outputs:
         raise ModelError("has no image as input or as output")
-    changed = {"image", "image_out"} | _handed_on(nodes) | _drop_rounding(nodes)
+    changed = {"image", *outputs} | _handed_on(nodes)
+    for output in outputs:
+        changed |= _drop_rounding(nodes, output)
     for node in nodes:
         node.input[:] = ["image.levels" if name == "image" else name for name in node.input]
-        node.output[:] = ["image_out.levels" if name == "image_out" else name for name in node.output]
+        node.output[:] = [f"{name}.levels" if name in outputs else name for name in node.output]
     del model.graph.node[:]
     model.graph.node.append(helper.make_node("Mul", ["image", "image.full"], ["image.levels"]))
     model.graph.node.extend(nodes)
-    model.graph.node.append(helper.make_node("Div", ["image_out.levels", "image.full"], ["image_out"]))
+    for output in outputs:
+        model.graph.node.append(helper.make_node("Div", [f"{output}.levels", "image.full"], [output]))
     model.graph.initializer.append(numpy_helper.from_array(np.array(255, np.float32), "image.full"))
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         if value.name in changed and value.type.tensor_type.elem_type == TensorProto.UINT8:
@@ -72,16 +75,16 @@ def _handed_on(nodes: list[Any]) -> set[str]:
     return images
 
 
-def _drop_rounding(nodes: list[Any]) -> set[str]:
-    """Takes away the rounding and the cast to 8 bits at the end of the graph, where there are any.
+def _drop_rounding(nodes: list[Any], output: str) -> set[str]:
+    """Takes away the rounding and the cast to 8 bits before an output of the graph, where there are any.
 
     Returns:
         Names of the result from the cast on.
     """
     from onnx import TensorProto
 
-    made_by = {output: node for node in nodes for output in node.output}
-    last, names = made_by.get("image_out"), {"image_out"}
+    made_by = {name: node for node in nodes for name in node.output}
+    last, names = made_by.get(output), {output}
     while last is not None and last.op_type in _MOVES:
         names.add(last.input[0])
         last = made_by.get(last.input[0])

@@ -312,7 +312,8 @@ class ExportedNetwork:
         """
         if self.dtype == np.float32:
             return self
-        runner = self._float_form.runner(self.runner)
+        images = [name for name, of in self.info.outputs.items() if isinstance(of, Image)]
+        runner = self._float_form.runner(self.runner, images)
         if runner is None:
             return None
         return ExportedNetwork(runner.stopped_with(self.runner), replace(self.info, value_type="float32"))
@@ -340,12 +341,12 @@ class _FloatForm:
         self._tried = False
         self._runner: Runner | None = None
 
-    def runner(self, original: Runner) -> Runner | None:
-        """The opened float form of the graph that `original` computes; None where there is none."""
+    def runner(self, original: Runner, images: Sequence[str]) -> Runner | None:
+        """The opened float form of the graph that `original` computes, `images` of its outputs; None without one."""
         with self._lock:
             if not self._tried:
                 with suppress(ModelError):
-                    self._runner = original.open_variant(float_graph(original.graph))
+                    self._runner = original.open_variant(float_graph(original.graph, images))
                 self._tried = True
             return self._runner
 

@@ -270,3 +270,22 @@ def test_a_folder_for_a_single_image_is_refused(model, folders):
 
 def test_texts_are_bytes():
     assert encode_text("é!", 5).tolist() == [0xC3, 0xA9, ord("!"), 0, 0]
+
+
+class BrightAndDark(nn.Module):
+    def forward(self, image):
+        return image / 2 + 0.5, image / 2 - 0.5
+
+
+def test_every_image_of_a_deep_image_keeps_its_levels(tmp_path):
+    outputs = {"bright": i2i.Image(), "dark": i2i.Image()}
+    example = {"image": torch.rand(1, 3, 16, 16)}
+    write_onnx(tmp_path / "two.onnx", i2i.Translator(BrightAndDark(), example, outputs=outputs), "uint8", {})
+    deep = np.arange(8 * 12 * 3, dtype=np.uint16).reshape(8, 12, 3) * 227
+    write_image(tmp_path / "deep.png", deep)
+    result = list(translate_folder(i2i.load(tmp_path / "two.onnx"), tmp_path / "deep.png", tmp_path / "out"))
+    assert [one.status for one in result] == ["written"]
+    for name, shift in (("bright", 65535), ("dark", 0)):
+        made = read_image(next((tmp_path / "out").rglob(f"*{name}*/*.png"))).pixels
+        assert made.dtype == np.uint16
+        assert np.abs(made.astype(float) - (deep.astype(float) + shift) / 2).max() <= 1
