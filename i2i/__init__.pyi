@@ -43,8 +43,8 @@ from .errors import RunError as RunError
 from .errors import TrainingError as TrainingError
 from .errors import UserError as UserError
 from .export import export as export
-from .export.networks import LoadedRun as LoadedRun
-from .export.networks import load_networks as load_networks
+from .runs.networks import LoadedRun as LoadedRun
+from .runs.networks import load_networks as load_networks
 from .training import train as train
 from .translate import Model as Model
 from .translate import load as load

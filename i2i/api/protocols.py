@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -94,6 +95,30 @@ class Build(Protocol):
         Raises:
             ConfigError: an option is unknown or does not fit.
             PluginError: no plugin gives a feature network of that name, or the one that does fails.
+        """
+
+    def frozen(self, path: str | os.PathLike[str], network: str | None = None, checkpoint: str = "best") -> nn.Module:
+        """Another model's network that is not trained and not saved: a teacher (Hinton et al. 2015, arXiv:1503.02531).
+
+        It belongs among the networks that `Recipe.networks` returns. Training and resuming need its files, unchanged;
+        where networks are built for inference only, as for the export, it is an empty module and nothing is loaded.
+
+        Args:
+            path: a run folder, or an ``.onnx`` file that i2i exported for a single image and nothing else; relative
+                paths begin at the working directory.
+            network: name of the network in the run; None: that of its translator ``default``, or of its only one.
+            checkpoint: of the run: ``last``, ``best``, or a step.
+
+        Returns:
+            The network of a run, in evaluation mode; gradients go through it to its inputs. Of a file a module from
+            images ``(N, C, H, W)`` in [-1, 1] to such images, to numbers of classes ``(N, H, W)``, numbers ``(N,)`` or
+            vectors ``(N, size)``, several in a tuple: onnxruntime computes it, without gradients.
+
+        Raises:
+            ConfigError: the run has no network or translator of that name.
+            ModelError: the file is no such model.
+            PluginError: the recipe's plugin is not there.
+            RunError: the run, the checkpoint or the file is not there or damaged.
         """
 
 

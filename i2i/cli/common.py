@@ -102,10 +102,11 @@ def _importing(frame: FrameType | None) -> bool:
 
 
 def plugins_of(context: typer.Context) -> Plugins:
-    """The plugins, as ``--plugin`` and ``--disable`` before the command's name say."""
+    """The plugins, as ``--plugin`` and ``--disable`` before the command's name say; the same at every call."""
     from i2i.plugins import Plugins
 
-    return Plugins(**context.obj)
+    found: Plugins = context.meta.setdefault("i2i.plugins", Plugins(**(context.obj or {})))  # no obj: shell completion
+    return found
 
 
 def ignore_malformed_metadata() -> None:

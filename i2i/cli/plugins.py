@@ -59,7 +59,8 @@ def new(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="The plugin's name, such as stripes.", show_default=False)],
     kind: Annotated[
-        str, typer.Option(help="recipe, generator, discriminator, loss, features, dataset, transform or metric.")
+        str,
+        typer.Option(help="recipe, generator, discriminator, loss, features, dataset, transform, metric or command."),
     ] = "recipe",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to make; by default i2i-NAME.")] = None,
 ) -> None:
@@ -172,13 +173,16 @@ def _options(model: type[Config], values: Config | None, prefix: str = "") -> li
 
     lines = []
     for name, field in model.model_fields.items():
-        value = getattr(values, name) if values else "(to be given)"
+        if values:
+            value = getattr(values, name)
+        else:
+            value = "(to be given)" if field.is_required() else field.get_default(call_default_factory=True)
         if isinstance(value, Config):
             lines += _options(type(value), value, f"{prefix}{name}.")
             continue
         if isinstance(value, Choice):
             value = value.to_dict() if value.options else value.name
-        default = value if isinstance(value, str) else json.dumps(value, default=str)
+        default = str(value) if isinstance(value, str | Path) else json.dumps(value, default=str)
         meaning = " ".join((field.description or "").split())
         lines.append(f"{prefix}{name} = {default}  ({type_text(field.annotation)})  {meaning}".rstrip())
     return lines

@@ -13,7 +13,7 @@ from i2i.errors import ConfigError, UserError
 from i2i.files import printable
 
 _MEANINGS = {
-    "translate": ("predict", "infer", "inference", "test", "apply", "run", "process", "upscale", "enhance"),
+    "translate": ("predict", "infer", "inference", "test", "apply", "process", "upscale", "enhance"),
     "generate": ("sample", "synthesize", "draw"),
     "report": ("evaluate", "eval", "metrics", "score", "show", "plot", "summary"),
     "train": ("fit", "learn", "resume", "finetune", "fine-tune"),
@@ -72,7 +72,8 @@ class ConfiguredCommand(TyperCommand):
 def usage_line(error: Any) -> str:
     """The message for a usage error of click."""
     if (name := getattr(error, "option_name", "")) in _ROOT_OPTIONS:
-        command = error.ctx.info_name if error.ctx is not None else "train"
+        words = error.ctx.command_path.removeprefix(error.ctx.find_root().info_name) if error.ctx is not None else ""
+        command = words.strip() or "train"
         return f"{name} stands before the command, as in: i2i {name} ... {command}"
     return str(error.format_message())
 

@@ -212,7 +212,7 @@ def type_text(annotation: Any) -> str:
         return "list of " + ", ".join(parts)
     if get_origin(annotation) is not None and hasattr(annotation, "__metadata__"):
         return type_text(get_args(annotation)[0])
-    names = {int: "integer", float: "number", str: "text", bool: "true or false", type(None): "null"}
+    names = {int: "integer", float: "number", str: "text", Path: "path", bool: "true or false", type(None): "null"}
     return names.get(annotation, "mapping")
 
 

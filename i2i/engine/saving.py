@@ -82,7 +82,8 @@ def restore(training: Training, checkpoint: Checkpoint) -> None:
 
 def _load_states(training: Training, checkpoint: Checkpoint) -> None:
     for name, module in training.modules.items():
-        module.load_state_dict(checkpoint.networks.get(name, {}))
+        # the keys were compared before; of a frozen network without any, strict batch norm would miss its counter
+        module.load_state_dict(checkpoint.networks.get(name, {}), strict=False)
     for name, average in training.averages.items():
         if name not in checkpoint.ema:
             raise RunError("it was trained without train.ema")

@@ -22,6 +22,7 @@ from i2i.engine.checks.translators import check_translators
 from i2i.engine.context import StepContext
 from i2i.engine.device.launch import compute_dtype
 from i2i.engine.device.networks import move_to_device, recipe_networks
+from i2i.engine.frozen import load_frozen
 from i2i.engine.health import Health
 from i2i.engine.health.observer import observed_translators
 from i2i.engine.optim import phase_optimizers
@@ -93,7 +94,7 @@ def build_training(
     set_state(recipe, state or {}, fabric.device)
     sample = to_device(data.sample(), torch.device("cpu"))
     owner = plugins.full_name("recipe", config.recipe)
-    builder = Builder(plugins, image_size(sample, config.data.size), data.labels)
+    builder = Builder(plugins, image_size(sample, config.data.size), data.labels, load_frozen=load_frozen)
     torch.manual_seed(config.seed)
     modules, phases = _networks_and_phases(recipe, owner, builder, sample)
     for name in {name for phase in phases for name in phase.trains} & modules.keys():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ from i2i.plugins.registry import Plugins
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+
+FrozenLoader = Callable[[Plugins, "str | os.PathLike[str]", str | None, str], "nn.Module"]
+"""Loads another model's network, given plugins and the arguments of `i2i.api.Build.frozen`."""
 
 MODULES = ("generator", "discriminator", "loss", "features")
 """Kinds of components that are torch modules."""
@@ -91,16 +95,24 @@ class Builder:
         plugins: where names are looked up.
         size: (height, width) of the training images, passed on to networks.
         labels: names of the data's classes, in the order of their numbers.
-        inference: build no feature networks, which only losses use.
+        inference: build no feature networks and load no frozen ones, which only losses use.
+        load_frozen: loads another model's network; needed where recipes build their networks for training.
 
     Attributes:
         built: the torch modules built so far.
     """
 
     def __init__(
-        self, plugins: Plugins, size: tuple[int, int], labels: Sequence[str] = (), *, inference: bool = False
+        self,
+        plugins: Plugins,
+        size: tuple[int, int],
+        labels: Sequence[str] = (),
+        *,
+        inference: bool = False,
+        load_frozen: FrozenLoader | None = None,
     ) -> None:
         self.plugins, self.size, self.labels, self.inference = plugins, size, tuple(labels), inference
+        self._load_frozen = load_frozen
         self.built: list[Built] = []
 
     def generator(
@@ -148,6 +160,15 @@ class Builder:
         from torch import nn
 
         return nn.Identity() if self.inference else _frozen(self._build("features", name, options))
+
+    def frozen(self, path: str | os.PathLike[str], network: str | None = None, checkpoint: str = "best") -> nn.Module:
+        """Loads another model's network, frozen and unsaved, as `i2i.api.Build.frozen` describes it."""
+        from torch import nn
+
+        if self.inference:
+            return nn.Identity()
+        assert self._load_frozen is not None, "this builder is not for the networks of a training"
+        return _frozen(self._load_frozen(self.plugins, path, network, checkpoint))
 
     def metric(self, name: str | Choice, *, scale: int = 1, **options: Any) -> Any:
         """Builds a metric.

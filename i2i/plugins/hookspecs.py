@@ -107,3 +107,12 @@ def i2i_metrics() -> Sequence[Component]:  # type: ignore[empty-body]
 @hookspec
 def i2i_recipes() -> Sequence[Component]:  # type: ignore[empty-body]
     """Training methods: ``build(config) -> i2i.Recipe``; the name is what ``i2i train NAME`` trains."""
+
+
+@hookspec
+def i2i_commands() -> Sequence[Component]:  # type: ignore[empty-body]
+    """Commands of ``i2i run NAME``, such as interpolation: ``build(config)`` does all the work, and returns nothing.
+
+    A field of the config without a default is an argument, any other one an option ``--field``; the docstring under it
+    is its help. A keyword ``plugins`` in the signature gets what `i2i.load_networks` takes by that name.
+    """

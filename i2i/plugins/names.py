@@ -15,6 +15,7 @@ KINDS = {
     "transform": "i2i_transforms",
     "metric": "i2i_metrics",
     "recipe": "i2i_recipes",
+    "command": "i2i_commands",
 }
 """Kind of component -> the hook that gives components of that kind."""
 

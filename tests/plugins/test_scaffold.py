@@ -13,6 +13,7 @@ from PIL import Image
 import i2i
 from helpers.inner_pytest import passed_tests
 from helpers.paths import ROOT
+from helpers.recipes import train_only
 from i2i.errors import PluginError
 from i2i.plugins import KINDS, Plugins
 from i2i.plugins.builder import Builder
@@ -67,7 +68,7 @@ def test_a_new_component_keeps_its_contract(made, in_out_folder, kind):
     check_component(kind, f"of-{kind}", plugins=loaded(made[kind]), data=data)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "command"])
 def test_the_readme_s_last_command_trains_with_it(made, in_out_folder, kind):
     """The command's own words, with one step of tiny networks."""
     command = USES[kind].format(name=f"of-{kind}").replace('"', "")
@@ -78,6 +79,25 @@ def test_the_readme_s_last_command_trains_with_it(made, in_out_folder, kind):
     data = in_out_folder if "FOLDER" in words else None
     trained = i2i.train(recipe, data=data, sets=[*TINY, *sets, *chosen], dry_run=True, plugins=loaded(made[kind]))
     assert trained.step == 1
+
+
+def test_a_new_command_runs_as_the_readme_says(made, cli, tmp_path):
+    """Against numpy's singular values of the same weights."""
+    sets = [*TINY, *SMALL["pix2pix"]]
+    train_only("pix2pix", out=tmp_path / "RUN", sets=sets, steps=1)
+    assert "\ni2i run of-command RUN\n" in (made["command"] / "README.md").read_text()
+    plugin = ["-p", module_of(made["command"])]
+    done = cli(*plugin, *USES["command"].format(name="of-command").split()[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    printed = {name: float(value) for value, name in map(str.split, done.stdout.splitlines())}
+    for network, module in i2i.load_networks(tmp_path / "RUN", "last").networks.items():
+        for key, weight in module.named_parameters():
+            if weight.ndim > 1:
+                largest = np.linalg.svd(weight.detach().flatten(1).numpy(), compute_uv=False)[0]
+                assert printed.pop(f"{network}.{key}") == pytest.approx(largest, abs=1e-3)
+    assert not printed
+    done = cli(*plugin, "run", "of-command", "RUN", "--network", "critic", cwd=tmp_path)
+    assert done.stderr == "i2i: error: RUN: no network 'critic'; there are: generator, discriminator\n"
 
 
 def test_the_package_s_own_test_passes_once_it_is_installed(made, tmp_path, monkeypatch):

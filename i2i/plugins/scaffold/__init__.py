@@ -42,8 +42,9 @@ USES = {
     "dataset": "i2i train pix2pix --data FOLDER --set data.layout={name}",
     "transform": "i2i train pix2pix --set data.transform={name}",
     "metric": 'i2i train pix2pix --set "train.metrics=[{name}]"',
+    "command": "i2i run {name} RUN",
 }
-"""Kind of component -> a command that trains with one of that name."""
+"""Kind of component -> a command that uses one of that name."""
 
 
 def new_plugin(name: str, kind: str, folder: Path | None, plugins: Plugins) -> Path:
@@ -119,6 +120,7 @@ def _render(name: str, kind: str) -> dict[str, str]:
         "module": module,
         "cls": words + kind.capitalize(),  # never a keyword, whatever the name
         "config": (words or kind.capitalize()) + "Config",
+        "function": f"run_{name.replace('-', '_')}",  # never a keyword, either
         "api": PLUGIN_API,
         "version": version("i2i-toolkit").partition("+")[0],
         "use": USES[kind].format(name=name),

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from i2i.testing.checks.common import COMMON
+from i2i.testing.checks.commands import COMMAND
+from i2i.testing.checks.common import COMMON, documentation
 from i2i.testing.checks.datasets import DATASET
 from i2i.testing.checks.losses import LOSS
 from i2i.testing.checks.metrics import METRIC
@@ -25,6 +26,7 @@ CHECKS: Mapping[str, Sequence[Check]] = {
     "dataset": (*COMMON, *DATASET),
     "transform": (*COMMON, *TRANSFORM),
     "metric": (*COMMON, *METRIC),
+    "command": (documentation, *COMMAND),
 }
 """Kind of component -> its checks."""
 
