@@ -126,7 +126,7 @@ def export(subject: Subject) -> None:
 
 def encoder_features(subject: Subject) -> None:
     """Gives a list of feature maps ``(N, C, H, W)`` that depend on its weights, if it has a method `features`."""
-    network = _generator(subject, 3, 3)
+    network: Any = _generator(subject, 3, 3)
     if not callable(getattr(network, "features", None)):
         raise Skipped("it has no method features")
     with failing_as("its method features"):
