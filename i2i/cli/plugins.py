@@ -59,7 +59,10 @@ def new(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="The plugin's name, such as stripes.", show_default=False)],
     kind: Annotated[
-        str, typer.Option(help="recipe, generator, discriminator, loss, features, dataset, transform or metric.")
+        str,
+        typer.Option(
+            help="recipe, generator, discriminator, loss, features, dataset, transform, optimizer, schedule or metric."
+        ),
     ] = "recipe",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to make; by default i2i-NAME.")] = None,
 ) -> None:
