@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import helpers.rate_mutants  # noqa: F401  adds optimisers and schedules
 from helpers.inner_pytest import passed_tests
 from helpers.kit_mutants import MUTANTS, RAW, SOUND, More, broken, sound
 from helpers.recipes import without_export
