@@ -111,7 +111,7 @@ def test_the_dataset_is_found_by_itself(made, in_out_folder, capfd):
 
 
 def test_the_formulas_in_the_templates(made):
-    """By hand: targets -1, 1 and 0; half of the pixels within 16/255; Lion, restarts; levels that add up to the image."""
+    """By hand: targets -1, 1 and 0; half of the pixels within 16/255; Lion; restarts; levels that add up."""
     loss = Builder(loaded(made["loss"]), (8, 8)).loss("of-loss")
     real, fake = torch.tensor([1.0, 3.0]), torch.tensor([-1.0, 2.0])
     assert loss("discriminator", real=real, fake=fake) == pytest.approx(0.5 * (2.0 + 4.5))
