@@ -134,7 +134,7 @@ class Training:
         return inference_translators(self.recipe, newest, self.data.sample, self.config, self.owner)
 
     def rates(self) -> dict[str, float]:
-        """Learning rates of the next step, as ``lr/PHASE``."""
+        """Learning rates of the next step, or at the end of the last one, as ``lr/PHASE``."""
         return {f"lr/{one.phase.name}": one.lr * self._rate_factor(one) for one in self.phase_optimizers}
 
     def train_step(self, batches: Sequence[Batch], *, every_phase: bool = False) -> dict[str, Tensor]:
@@ -260,7 +260,8 @@ class Training:
         return losses
 
     def _rate_factor(self, one: PhaseOptimizer) -> float:
-        return one.schedule.factor(self.step, self.steps, self.epoch_length) * self.rate_scale
+        step = min(self.step, self.steps - 1)  # no schedule is asked for a step beyond the run
+        return one.schedule.factor(step, self.steps, self.epoch_length) * self.rate_scale
 
     def _attributed(self, where: str) -> AbstractContextManager[None]:
         """An error inside names the recipe, network, component and precision that it came from."""

@@ -1,5 +1,6 @@
 """Optimisers and schedules of plugins: chosen, stepped, resumed, a phase's own, and what is said of broken ones."""
 
+import json
 import math
 import shutil
 
@@ -216,3 +217,25 @@ def test_a_resume_refuses_another_optimiser_of_a_phase_and_takes_another_schedul
     assert train_only(out=run, resume=True, sets=sets, steps=2, plugins=GIVEN).step == 2
     saved = torch.load(run / "checkpoints/step-0000002/training.pt", weights_only=True)
     assert math.isclose(saved["optimizers"]["first"]["param_groups"][0]["lr"], 0.5 * 2 / 3)
+
+
+def test_a_last_epoch_without_a_rate_is_noted():
+    epochs = ["train.steps=null", "train.epochs=3", "data.layout.count=12"]
+    for schedule, notes in (("linear-epochs", 1), ("linear", 0), ("constant", 0)):
+        training, _, data = opened(*epochs, f"train.schedule={schedule}")
+        lines = [
+            line for line in opening_lines(training, data, {}) if "trains the last epoch, from step 12 of 18" in line
+        ]
+        assert len(lines) == notes, schedule
+
+
+def test_rates_are_logged_to_the_end_though_a_schedule_knows_no_step_beyond_it(tmp_path):
+    file = tmp_path / "until.py"
+    until = "lambda config: lambda step, *, steps, epoch: 1 / (steps - step)"
+    hook = f"@i2i.hookimpl\ndef i2i_schedules():\n    return [i2i.Component('until', {until})]"
+    file.write_text(f"import i2i\n\n{hook}\n")
+    given = Plugins([FILE, file])
+    sets = [*SETS, "train.schedule=until", "train.optimizer.lr=0.5"]
+    run = train_only("two", out=tmp_path / "run", sets=sets, steps=2, plugins=given).run
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["lr/first"] for line in lines if "lr/first" in line] == [0.5, 0.5]
