@@ -19,9 +19,11 @@ from .api import MaskInput as MaskInput
 from .api import MetricChoice as MetricChoice
 from .api import Number as Number
 from .api import NumberInput as NumberInput
+from .api import OptimizerChoice as OptimizerChoice
 from .api import Phase as Phase
 from .api import Reader as Reader
 from .api import Recipe as Recipe
+from .api import ScheduleChoice as ScheduleChoice
 from .api import TextInput as TextInput
 from .api import Transform as Transform
 from .api import TransformChoice as TransformChoice

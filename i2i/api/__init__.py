@@ -14,6 +14,8 @@ from i2i.api.options import (
     GeneratorChoice,
     LossChoice,
     MetricChoice,
+    OptimizerChoice,
+    ScheduleChoice,
     TransformChoice,
 )
 from i2i.api.protocols import Build, Context, ImagePool
@@ -54,9 +56,11 @@ __all__ = [
     "MetricChoice",
     "Number",
     "NumberInput",
+    "OptimizerChoice",
     "Phase",
     "Reader",
     "Recipe",
+    "ScheduleChoice",
     "TextInput",
     "Transform",
     "TransformChoice",

@@ -90,7 +90,8 @@ class Choice:
         if isinstance(value, str):
             return cls(value)
         if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
-            raise ValueError(f"expected the name of a {cls.kind}, or a mapping with name and options")
+            article = "an" if cls.kind[0] in "aeiou" else "a"
+            raise ValueError(f"expected the name of {article} {cls.kind}, or a mapping with name and options")
         return cls(value["name"], {key: option for key, option in value.items() if key != "name"})
 
     def to_dict(self) -> dict[str, Any]:
@@ -141,6 +142,18 @@ class TransformChoice(Choice):
     """A transform by name."""
 
     kind = "transform"
+
+
+class OptimizerChoice(Choice):
+    """An optimiser by name."""
+
+    kind = "optimizer"
+
+
+class ScheduleChoice(Choice):
+    """A schedule of the learning rate by name."""
+
+    kind = "schedule"
 
 
 class MetricChoice(Choice):

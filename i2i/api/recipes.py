@@ -29,7 +29,11 @@ class Phase:
         name: handed to `Recipe.losses`; also the key under ``train.phases`` with which users override settings.
         trains: names of the networks that this phase updates; the weights of all others are frozen meanwhile.
         every: the phase runs in every n-th step only: 5 for the generator of a Wasserstein GAN with 5 critic steps.
-        optimizer: settings that replace those of ``train.optimizer``, for instance ``{"lr": 4e-4}``.
+        optimizer: settings that replace those of ``train.optimizer``, for instance ``{"lr": 4e-4}``; a ``name`` is
+            another optimiser. A setting that the user's optimiser does not have, such as ``betas``, is left out with a
+            note.
+        schedule: settings that replace those of ``train.schedule``, such as ``{"name": "constant"}`` for a phase whose
+            learning rate stays while those of others fall.
         start: share of the run, 0 to 1, after which the phase begins. Stages of a training are phases with bounds.
         stop: share of the run, 0 to 1, at which the phase ends.
         clip_weights: c: after each of the phase's steps the weights that it trains are clipped to [-c, c], as the
@@ -59,11 +63,15 @@ class Phase:
     clip_weights: float | None = None
     clip_grad: float | None = None
     repeats: int = 1
+    schedule: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.trains, str) or not all(isinstance(name, str) for name in self.trains):
             raise PluginError(f"phase '{self.name}': trains must be a tuple of names, such as ('generator',)")
         object.__setattr__(self, "trains", tuple(self.trains))
+        for name, settings in (("optimizer", self.optimizer), ("schedule", self.schedule)):
+            if not isinstance(settings, Mapping):
+                raise PluginError(f"phase '{self.name}': {name} must be a mapping, such as {{'name': 'NAME'}}")
         for name, number in (("every", self.every), ("repeats", self.repeats)):
             if number < 1:
                 raise PluginError(f"phase '{self.name}': {name} must be at least 1, not {number}")

@@ -60,7 +60,10 @@ def new(
     name: Annotated[str, typer.Argument(help="The plugin's name, such as stripes.", show_default=False)],
     kind: Annotated[
         str,
-        typer.Option(help="recipe, generator, discriminator, loss, features, dataset, transform, metric or command."),
+        typer.Option(
+            help="recipe, generator, discriminator, loss, features, dataset, transform, optimizer, schedule, metric or "
+            "command."
+        ),
     ] = "recipe",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to make; by default i2i-NAME.")] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Networks and losses that several families share, offered through the same hooks as any plugin's."""
+"""Networks, losses, optimisers and schedules that methods share, offered through the same hooks as any plugin's."""
 
 from i2i.api import Component, hookimpl
 
@@ -42,4 +42,33 @@ def i2i_losses() -> list[Component]:
         Component("relativistic", f"{a}:Relativistic", o.RelativisticConfig, "Relativistic average GAN loss"),
         Component("gradient-penalty", f"{p}:GradientPenalty", o.GradientPenaltyConfig, "Penalty of WGAN-GP"),
         Component("r1", f"{p}:R1", o.R1Config, "Penalty on the gradient at real images, lazy"),
+    ]
+
+
+@hookimpl
+def i2i_optimizers() -> list[Component]:
+    """Optimisers of torch."""
+    from i2i.components import options as o
+
+    t = "i2i.components.optimizers"
+    return [
+        Component("adam", f"{t}:adam", o.OptimizerConfig, "Adam"),
+        Component("adamw", f"{t}:adamw", o.OptimizerConfig, "Adam with decoupled weight decay"),
+        Component("rmsprop", f"{t}:rmsprop", o.OptimizerConfig, "Steps divided by the gradient's root mean square"),
+        Component("sgd", f"{t}:sgd", o.OptimizerConfig, "Gradient descent, with momentum if asked for"),
+    ]
+
+
+@hookimpl
+def i2i_schedules() -> list[Component]:
+    """Schedules of the learning rate, each with a warm-up if asked for."""
+    from i2i.components import options as o
+
+    s = "i2i.components.schedules"
+    return [
+        Component("constant", f"{s}:constant", o.ScheduleConfig, "The full rate"),
+        Component("linear", f"{s}:linear", o.ScheduleConfig, "Falls from 1 towards 0 at each step"),
+        Component("linear-epochs", f"{s}:linear_epochs", o.ScheduleConfig, "Falls at each epoch, to 0 in the last one"),
+        Component("cosine", f"{s}:cosine", o.ScheduleConfig, "Falls from 1 towards 0 along half a cosine"),
+        Component("step", f"{s}:step", o.ScheduleConfig, "Multiplied by gamma every few steps"),
     ]

@@ -1,4 +1,4 @@
-"""Options of the networks and losses. They need no torch, so that tables of components are had at once."""
+"""Options of networks, losses, optimisers and schedules. They need no torch: tables of components are had at once."""
 
 from __future__ import annotations
 
@@ -115,3 +115,31 @@ class R1Config(Config):
     """Factor of half the squared gradient norm (gamma in the paper)."""
     every: Annotated[int, Field(ge=1)] = 16
     """Compute it in every n-th step only, n times as strong: lazy regularisation (Karras et al. 2020, section 3.1)."""
+
+
+class OptimizerConfig(Config):
+    """Options of torch's own optimisers."""
+
+    lr: Annotated[float, Field(gt=0)] = 2e-4
+    """Learning rate at the start."""
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
+    """Decay of the moment estimates of adam and adamw."""
+    eps: Annotated[float, Field(gt=0)] = 1e-8
+    """Added to the denominator for stability."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Weight decay; decoupled for adamw."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Momentum of rmsprop and sgd."""
+
+
+class ScheduleConfig(Config):
+    """Options of the schedules."""
+
+    hold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the run at the full rate before linear, linear-epochs or cosine decay starts."""
+    warmup: Annotated[int, Field(ge=0)] = 0
+    """Steps over which the rate first rises linearly from 0."""
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Factor of the step schedule."""
+    every: Annotated[int, Field(ge=1)] = 50_000
+    """Steps between two falls of the step schedule."""

@@ -4,9 +4,7 @@ from i2i.config.resolve import RunConfig, Settings, resolve, setting_layers, val
 from i2i.config.sections import (
     DataConfig,
     EngineConfig,
-    OptimizerConfig,
     PhaseConfig,
-    ScheduleConfig,
     TrainConfig,
     parse_range,
 )
@@ -15,10 +13,8 @@ from i2i.config.text import commented_yaml, plain_yaml, setting
 __all__ = [
     "DataConfig",
     "EngineConfig",
-    "OptimizerConfig",
     "PhaseConfig",
     "RunConfig",
-    "ScheduleConfig",
     "Settings",
     "TrainConfig",
     "commented_yaml",

@@ -40,8 +40,12 @@ CHANGEABLE = (
 """Keys, as patterns, that may change when a run is resumed; so may numbers of the recipe, such as weights of losses."""
 BATCH = ("train.batch_size", "train.accumulate")
 """Keys that may change if their product stays the same: each step then sees the same samples."""
-FIXED = ("train.optimizer.momentum",)  # an optimiser that began without momentum has no state for it
-"""Keys that may not change although a pattern of `CHANGEABLE` matches."""
+FIXED = (
+    "train.optimizer.momentum",  # an optimiser that began without momentum has no state for it
+    "train.phases.*.optimizer",
+    "train.phases.*.optimizer.momentum",
+)
+"""Keys, as patterns, that may not change although a pattern of `CHANGEABLE` matches."""
 NETWORKS = (GeneratorChoice, DiscriminatorChoice, FeaturesChoice)
 """Choices in the recipe's section whose options decide the shape of weights, and may not change."""
 
@@ -100,11 +104,12 @@ def first_few(lines: Sequence[str], count: int = 5) -> str:
 
 def _differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Key, old and new value of everything that differs; a choice of another component as a whole."""
-    both = isinstance(old, Mapping) and isinstance(new, Mapping)
-    if both and old.get("name") == new.get("name"):
-        for part in dict.fromkeys([*old, *new]):
+    before, after = ({} if value is None else value for value in (old, new))  # no settings of a phase are null each
+    both = isinstance(before, Mapping) and isinstance(after, Mapping)
+    if both and before.get("name") == after.get("name"):
+        for part in dict.fromkeys([*before, *after]):
             if key or part != "preset":  # what it stood for is in the other keys
-                yield from _differences(old.get(part), new.get(part), f"{key}.{part}" if key else part)
+                yield from _differences(before.get(part), after.get(part), f"{key}.{part}" if key else part)
     elif old != new:
         yield key, old, new
 
@@ -114,7 +119,8 @@ def _may_change(key: str, before: Any, after: Any, requested: RunConfig) -> bool
     if section == requested.recipe:
         weight = isinstance(before, float) and isinstance(after, float)
         return weight and not any(f"{option}.".startswith(f"{name}.") for name in _networks(requested.options))
-    return key not in FIXED and any(fnmatchcase(key, pattern) for pattern in CHANGEABLE)
+    fixed, changeable = (any(fnmatchcase(key, one) for one in patterns) for patterns in (FIXED, CHANGEABLE))
+    return changeable and not fixed
 
 
 def _networks(section: BaseModel, prefix: str = "") -> Iterator[str]:

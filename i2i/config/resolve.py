@@ -12,7 +12,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from types import MappingProxyType
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -122,7 +123,7 @@ def resolve(
     tree |= {section: _defaults(model, (section,)) for section, model in models.items()}
     for layer in layers:
         _check_sections(layer, models)
-        tree = _merge(tree, layer.values, models)
+        tree = _merge(tree, layer.values, models, plugins)
     return _validated(tree, models, component, layers, plugins)
 
 
@@ -204,26 +205,33 @@ def _check_sections(layer: Layer, models: Mapping[str, type[Config]]) -> None:
             raise ConfigError(_at(layer.place((key,)), f"{key} is a section: write {key}.OPTION, not {key} itself"))
 
 
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `over`; a choice that names another component drops the options of the old one."""
+def _merge(
+    base: Mapping[str, Any], over: Mapping[str, Any], models: Mapping[str, Any], plugins: Plugins
+) -> dict[str, Any]:
+    """`base` with the values of `over`.
+
+    A choice that names another component drops the options of the old one, unless both have one class of options.
+    """
     merged = dict(base)
     for key, value in over.items():
         model, old = models.get(key), base.get(key)
-        if any(isinstance(kind, type) and issubclass(kind, Choice) for kind in (model, *get_args(model))):
+        chosen = (kind for kind in (model, *get_args(model)) if isinstance(kind, type) and issubclass(kind, Choice))
+        if choice := next(chosen, None):
             value = {"name": value} if isinstance(value, str) else value
-            if (
-                isinstance(value, Mapping)
-                and isinstance(old, Mapping)
-                and value.get("name", old["name"]) == old["name"]
-            ):
-                value = _merge(old, value, {})
-        elif isinstance(value, Mapping) and isinstance(old, Mapping):
-            value = _merge(old, value, _field_models(model))
+            if isinstance(value, Mapping) and isinstance(old, Mapping):
+                names = old.get("name"), value.get("name", old.get("name"))
+                if plugins.share_options(choice.kind, *names):
+                    value = _merge(old, value, {}, plugins)
+        elif isinstance(value, Mapping):
+            value = _merge(old if isinstance(old, Mapping) else {}, value, _field_models(model, value), plugins)
         merged[key] = value
     return merged
 
 
-def _field_models(model: Any) -> dict[str, Any]:
+def _field_models(model: Any, values: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """The types of a model's fields by name; of a dictionary the type of its values, by the keys of `values`."""
+    if get_origin(model) is dict:
+        return dict.fromkeys(values, get_args(model)[1])
     is_model = isinstance(model, type) and issubclass(model, BaseModel)
     return {name: info.annotation for name, info in model.model_fields.items()} if is_model else {}
 
@@ -302,6 +310,8 @@ def _with_options(
             return _with_options(value, where, models, layers, plugins)
         if isinstance(value, tuple):
             return tuple(completed(item, where) for item in value)
+        if isinstance(value, dict):
+            return {key: completed(item, (*where, key)) for key, item in value.items()}
         return value
 
     return section.model_copy(

@@ -16,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 
-from i2i.api import Config, DatasetChoice, MetricChoice, TransformChoice
+from i2i.api import Config, DatasetChoice, MetricChoice, OptimizerChoice, ScheduleChoice, TransformChoice
 from i2i.kinds import ValueKind, is_range
 
 Positive = Annotated[int, Field(ge=1)]
@@ -179,47 +179,17 @@ class DataConfig(Config):
         return self.load_size or round(self.size * self.jitter)
 
 
-class OptimizerConfig(Config):
-    """An optimiser of torch.optim."""
-
-    name: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
-    """The optimiser."""
-    lr: Annotated[float, Field(gt=0)] = 2e-4
-    """Learning rate at the start."""
-    betas: Betas = (0.5, 0.999)
-    """Decay of the moment estimates of adam and adamw."""
-    eps: Annotated[float, Field(gt=0)] = 1e-8
-    """Added to the denominator for stability."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Weight decay; decoupled for adamw."""
-    momentum: Fraction = 0.0
-    """Momentum of rmsprop and sgd."""
-
-
-class ScheduleConfig(Config):
-    """How the learning rate changes; the factor is a closed formula of the step."""
-
-    name: Literal["constant", "linear", "linear-epochs", "cosine", "step"] = "constant"
-    """linear and cosine fall from 1 towards 0 after `hold`, at each step; linear-epochs at each epoch, as the reference
-    code of pix2pix and CycleGAN: from an epoch earlier on, to 0 in the last epoch; step multiplies by gamma every
-    `every` steps."""
-    hold: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Share of the run at the full rate before linear, linear-epochs or cosine decay starts."""
-    warmup: Count = 0
-    """Steps over which the rate first rises linearly from 0."""
-    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """Factor of the step schedule."""
-    every: Positive = 50_000
-    """Steps between two falls of the step schedule."""
-
-
 class PhaseConfig(Config):
-    """Replaces settings of one phase; null leaves what the recipe and `train.optimizer` say."""
+    """Replaces settings of one phase; null leaves what the recipe, `train.optimizer` and `train.schedule` say."""
 
+    optimizer: OptimizerChoice | None = None
+    """Optimiser of this phase, in the place of all that the recipe and `train.optimizer` say of it."""
+    schedule: ScheduleChoice | None = None
+    """Schedule of this phase, in the place of all that the recipe and `train.schedule` say of it."""
     lr: Annotated[float, Field(gt=0)] | None = None
     """Learning rate of this phase."""
     betas: Betas | None = None
-    """Adam betas of this phase."""
+    """Decay of the moment estimates in this phase, for an optimiser that has `betas`."""
     every: Positive | None = None
     """Run the phase in every n-th step only."""
 
@@ -241,12 +211,14 @@ class TrainConfig(Config):
     """A run or one of its checkpoints, whose weights the networks begin with; null: begin anew."""
     start_strict: bool = True
     """Refuse weights to start from that do not fit in name and shape; false: take those that fit."""
-    optimizer: OptimizerConfig = OptimizerConfig()
-    """The optimiser of every phase."""
-    schedule: ScheduleConfig = ScheduleConfig()
-    """The learning rate's schedule."""
+    optimizer: OptimizerChoice = OptimizerChoice("adam")
+    """The optimiser of every phase: adam, adamw, rmsprop, sgd, or one that `i2i plugins list` has besides."""
+    schedule: ScheduleChoice = ScheduleChoice("constant")
+    """How the learning rate changes: constant; linear and cosine fall from 1 towards 0 after `hold`, at each step;
+    linear-epochs at each epoch, as the reference code of pix2pix and CycleGAN: from an epoch earlier on, to 0 in the
+    last epoch; step multiplies by gamma every `every` steps; or one that `i2i plugins list` has besides."""
     phases: dict[str, PhaseConfig] = Field(default_factory=dict)
-    """Settings by phase: `train.phases.discriminator.lr`, or `.every` for k critic steps."""
+    """Settings by phase: `train.phases.discriminator.lr`, `.optimizer`, `.schedule`, or `.every` for k critic steps."""
     ema: Fraction = 0.0
     """Decay of the moving average of the exported networks' weights, such as 0.999; 0: off."""
     log_every: Positive = 20

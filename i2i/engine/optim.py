@@ -1,21 +1,130 @@
-"""Optimisers and the learning rate as closed formulas of the step."""
+"""The optimiser and the schedule of each phase: chosen, built, stepped and saved."""
 
 from __future__ import annotations
 
+import copy
+import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 import torch
 from pydantic import ValidationError
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
-from i2i.api import Phase
-from i2i.config import OptimizerConfig, ScheduleConfig, TrainConfig
-from i2i.errors import ConfigError, PluginError, short_repr
-from i2i.plugins import nearest
+from i2i.api import Choice, Phase
+from i2i.config import PhaseConfig, TrainConfig
+from i2i.errors import ConfigError, PluginError, RunError, attributed_to, short_repr
+from i2i.plugins import Plugins, nearest
+from i2i.plugins.builder import Builder, checked_options
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule as a component built it.
+
+    Attributes:
+        name: the component's name.
+        who: its name in messages.
+        formula: gives the learning rate's factor.
+    """
+
+    name: str
+    who: str
+    formula: Callable[..., Any]
+
+    def factor(self, step: int, steps: int, epoch: Fraction = Fraction(1)) -> float:
+        """The learning rate's factor at a step.
+
+        Args:
+            step: number of the step, counted from 0.
+            steps: steps of the run.
+            epoch: steps of one epoch.
+
+        Raises:
+            PluginError: the component fails, or gives something else than a finite number of at least 0.
+        """
+        with attributed_to(f"{self.who}, step {step} of {steps}"):
+            factor = float(self.formula(step, steps=steps, epoch=epoch))
+        if not 0 <= factor < math.inf:
+            raise PluginError(f"{self.who}: a factor must be finite and at least 0, at step {step} it is {factor}")
+        return factor
+
+
+@dataclass(frozen=True)
+class BuiltOptimizer:
+    """An optimiser as a component built it.
+
+    Attributes:
+        choice: the component with its options.
+        who: its name in messages.
+        optimizer: what it built.
+        lr: the learning rate for which it was built.
+        groups: the settings of its parameter groups when it was built.
+    """
+
+    choice: Choice
+    who: str
+    optimizer: torch.optim.Optimizer
+    lr: float
+    groups: list[dict[str, Any]]
+
+    def step(self, lr: float) -> None:
+        """One step at a learning rate; a group that was built with a rate of its own keeps its ratio to the others.
+
+        Raises:
+            PluginError: the optimiser fails.
+        """
+        with attributed_to(f"{self.who} fails"):
+            for group, built in zip(self.optimizer.param_groups, self.groups, strict=True):
+                group["lr"] = lr if built["lr"] == self.lr else lr * float(built["lr"]) / self.lr
+            self.optimizer.step()
+
+    def state(self) -> dict[str, Any]:
+        """Torch's state, and as ``changed`` what the optimiser itself has changed in each parameter group, by name.
+
+        When a run goes on, settings are those of the configuration, which may be new. But some optimisers keep counters
+        among them.
+        """
+        changed = [
+            [key for key, value in group.items() if key not in ("params", "lr") and _differs(key, value, built)]
+            for group, built in zip(self.optimizer.param_groups, self.groups, strict=True)
+        ]
+        return self.optimizer.state_dict() | {"changed": changed}
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Puts the optimiser back to a state that `state` gave.
+
+        Raises:
+            RunError: it is that of another optimiser.
+            ValueError: it is that of other parameters.
+        """
+        groups: list[dict[str, Any]] = []
+        changed = saved.get("changed") or [[] for _ in saved["param_groups"]]  # older versions saved none
+        for built, old, keys in zip(self.groups, saved["param_groups"], changed, strict=True):
+            groups.append(built | {key: old[key] for key in ("params", "lr", *keys)})
+            if groups[-1].keys() != old.keys():
+                raise RunError("it was trained with another train.optimizer.name")
+        states = {key: value for key, value in saved.items() if key != "changed"}
+        self.optimizer.load_state_dict(states | {"param_groups": groups})
+
+    def check_state(self) -> None:
+        """Makes sure that a checkpoint can hold the state.
+
+        Raises:
+            PluginError: it has more than tensors and plain values.
+        """
+        file = io.BytesIO()
+        try:
+            torch.save(tree_map(lambda leaf: None if isinstance(leaf, Tensor) else leaf, self.state()), file)
+            file.seek(0)
+            torch.load(file, weights_only=True)
+        except Exception as error:
+            what = "its state_dict must hold tensors and plain values only, or no run could go on with it"
+            raise PluginError(f"{self.who}: {what}") from error
 
 
 @dataclass
@@ -25,22 +134,29 @@ class PhaseOptimizer:
     Attributes:
         phase: the recipe's phase, `every` already as the user configured it.
         parameters: what it trains.
-        optimizer: shared by the phases that train the same networks.
+        built: the optimiser, shared by the phases that train the same networks.
         lr: the learning rate before the schedule.
+        schedule: the learning rate's factor.
+        notes: lines for the user about settings that are not used.
     """
 
     phase: Phase
     parameters: list[nn.Parameter]
-    optimizer: torch.optim.Optimizer
+    built: BuiltOptimizer
     lr: float
+    schedule: Schedule
+    notes: list[str]
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Torch's optimiser."""
+        return self.built.optimizer
 
     def step(self, rate_factor: float) -> None:
         """One optimiser step at the learning rate times `rate_factor`, between the phase's clippings."""
         if self.phase.clip_grad is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.phase.clip_grad)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.lr * rate_factor
-        self.optimizer.step()
+        self.built.step(self.lr * rate_factor)
         if (limit := self.phase.clip_weights) is not None:
             with torch.no_grad():
                 for parameter in self.parameters:
@@ -48,36 +164,51 @@ class PhaseOptimizer:
 
 
 def phase_optimizers(
-    phases: list[Phase], networks: Mapping[str, nn.Module], config: TrainConfig, device: torch.device, owner: str
+    phases: list[Phase], networks: Mapping[str, nn.Module], config: TrainConfig, builder: Builder, owner: str
 ) -> list[PhaseOptimizer]:
     """One `PhaseOptimizer` for each phase.
 
-    Settings are taken, from strong to weak, from ``train.phases``, the recipe's phase and ``train.optimizer``. Phases
-    that train the same networks share the optimiser of the first one, each with its own learning rate.
+    Settings are taken, from strong to weak, from ``train.phases``, the recipe's phase, and ``train.optimizer`` or
+    ``train.schedule``. Phases that train the same networks share the optimiser of the first one, each with its own
+    learning rate.
 
     Args:
         phases: the recipe's.
         networks: the recipe's, by name.
         config: the section ``train``.
-        device: where the networks are.
+        builder: builds the components.
         owner: the recipe as messages name it.
 
     Raises:
-        ConfigError: ``train.phases`` names no phase of the recipe.
-        PluginError: a phase trains a network that there is not, or one without parameters, or names are not unique.
+        ConfigError: ``train.phases`` names no phase of the recipe, or sets what its optimiser does not have.
+        PluginError: a phase trains a network that there is not, or one without parameters, names are not unique, its
+            settings do not fit, or a component fails.
     """
     _check_names([phase.name for phase in phases], config, owner)
     made: list[PhaseOptimizer] = []
-    optimizers: dict[tuple[str, ...], torch.optim.Optimizer] = {}
     for phase in phases:
         parameters = _trained_parameters(phase, networks, owner)
-        user = config.phases[phase.name].model_dump(exclude_none=True) if phase.name in config.phases else {}
-        every = user.pop("every", phase.every)
-        values = config.optimizer.model_dump() | dict(phase.optimizer) | user
-        settings = _settings(values, f"{owner}: phase '{phase.name}'")
-        if phase.trains not in optimizers:
-            optimizers[phase.trains] = _optimizer(parameters, settings, device)
-        made.append(PhaseOptimizer(replace(phase, every=every), parameters, optimizers[phase.trains], settings.lr))
+        user = config.phases.get(phase.name, PhaseConfig())
+        who = f"{owner}: phase '{phase.name}'"
+        optimizer, notes = _chosen(config.optimizer, phase.optimizer, user.optimizer, who, builder.plugins)
+        schedule, more = _chosen(config.schedule, phase.schedule, user.schedule, who, builder.plugins)
+        optimizer = _with_users(optimizer, user, phase.name, builder.plugins)
+        first = next((one for one in made if one.phase.trains == phase.trains), None)
+        built = first.built if first else _built(optimizer, parameters, builder)
+        if first and (user.optimizer or user.betas or set(phase.optimizer) - {"lr"}):
+            notes += _not_shared(optimizer, phase, first)
+        made.append(
+            PhaseOptimizer(
+                phase=replace(phase, every=user.every or phase.every),
+                parameters=parameters,
+                built=built,
+                lr=float(optimizer.options["lr"]),
+                schedule=Schedule(
+                    schedule.name, builder.plugins.full_name("schedule", schedule.name), builder.schedule(schedule)
+                ),
+                notes=[*notes, *more],
+            )
+        )
     return made
 
 
@@ -106,55 +237,76 @@ def _trained_parameters(phase: Phase, networks: Mapping[str, nn.Module], owner: 
     return parameters
 
 
-def _settings(values: dict[str, Any], who: str) -> OptimizerConfig:
+def _chosen(
+    every: Choice, of_recipe: Mapping[str, Any], of_user: Choice | None, who: str, plugins: Plugins
+) -> tuple[Choice, list[str]]:
+    """A phase's optimiser or schedule with all of its options, and notes about those of the recipe that it lacks.
+
+    Args:
+        every: the user's choice for every phase.
+        of_recipe: what the recipe replaces of it in this phase.
+        of_user: the user's choice for this phase, instead of both.
+        who: the phase in messages.
+        plugins: where components are looked up.
+
+    Raises:
+        PluginError: the recipe names a component or an option that there is not, or its value does not fit.
+    """
+    choice, own = (of_user, {}) if of_user else (every, dict(of_recipe))
+    kind, name = choice.kind, own.pop("name", choice.name)
+    config = plugins.get(kind, name).config
+    if lacking := [key for key in own if key not in config.model_fields]:
+        known = {
+            key for entries in plugins.table(kind).values() for _, one in entries for key in one.config.model_fields
+        }
+        if unknown := next((key for key in lacking if key not in known), None):
+            raise PluginError(f"{who}, {kind}: no {kind} has an option {unknown}{nearest(unknown, known)}")
+    values = dict(choice.options) if plugins.share_options(kind, choice.name, name) else {}
+    values |= {key: value for key, value in own.items() if key not in lacking}
     try:
-        return OptimizerConfig(**values)
+        options = config(**values).model_dump()
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise PluginError(
-            f"{who}, optimizer, {key}: {first['msg'].lower()}, got {short_repr(first['input'])}"
-        ) from error
+        raise PluginError(f"{who}, {kind}, {key}: {first['msg'].lower()}, got {short_repr(first['input'])}") from error
+    lacks = [f"{who} sets {', '.join(lacking)}, which {kind} '{name}' does not have: not used"] if lacking else []
+    return type(choice)(name, options), lacks
 
 
-def _optimizer(parameters: list[nn.Parameter], config: OptimizerConfig, device: torch.device) -> torch.optim.Optimizer:
-    fused: dict[str, Any] = {"fused": True} if device.type in ("cpu", "cuda") else {}
-    common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
-    if config.name == "adam":
-        return torch.optim.Adam(parameters, betas=config.betas, eps=config.eps, **common, **fused)
-    if config.name == "adamw":
-        return torch.optim.AdamW(parameters, betas=config.betas, eps=config.eps, **common, **fused)
-    if config.name == "rmsprop":
-        return torch.optim.RMSprop(parameters, eps=config.eps, momentum=config.momentum, **common)
-    return torch.optim.SGD(parameters, momentum=config.momentum, **common, **fused)
+def _with_users(choice: Choice, user: PhaseConfig, phase: str, plugins: Plugins) -> Choice:
+    """The phase's optimiser with the options that users set without naming another.
 
-
-def rate_factor(step: int, steps: int, config: ScheduleConfig, epoch: Fraction = Fraction(1)) -> float:
-    """The learning rate's factor at a step, counted from 0.
-
-    With s the step, n the steps of the run and h = hold * n: linear ``(n - s) / (n - h)`` and cosine
-    ``(1 + cos(pi * (s - h) / (n - h))) / 2`` from step h on, 1 before; step ``gamma ** (s // every)``. While the
-    warm-up lasts, all are multiplied by ``(s + 1) / (warmup + 1)``. These are above 0 at every step.
-
-    The reference code of pix2pix and CycleGAN sets the rate once an epoch. With e the step's epoch, counted from 1, and
-    E that of the last step, linear-epochs is ``1 - max(0, e + 1 - hold * E) / (E - hold * E + 1)``: the rate falls from
-    epoch hold * E on, and the last epoch has none. A run within one epoch keeps its rate, where the code's is 0.
-
-    Args:
-        step: number of the step.
-        steps: steps of the run.
-        config: the schedule.
-        epoch: steps of one epoch.
+    Raises:
+        ConfigError: it does not have one of them, or a value does not fit.
     """
-    factor = 1.0
-    hold = config.hold * steps
-    if config.name == "step":
-        factor = config.gamma ** (step // config.every)
-    elif config.name == "linear-epochs":
-        number, last = step // epoch + 1, (steps - 1) // epoch + 1
-        kept = config.hold * last
-        factor = 1.0 if last == 1 else 1.0 - max(0.0, number + 1 - kept) / (last - kept + 1)
-    elif config.name != "constant" and step > hold:
-        done = (step - hold) / (steps - hold)
-        factor = 1 - done if config.name == "linear" else (1 + math.cos(math.pi * done)) / 2
-    return factor * min(1.0, (step + 1) / (config.warmup + 1))
+    component = plugins.get(choice.kind, choice.name)
+    values = {key: value for key in ("lr", "betas") if (value := getattr(user, key)) is not None}
+    if lacking := next((key for key in values if key not in component.config.model_fields), None):
+        raise ConfigError(f"train.phases.{phase}.{lacking}: optimizer '{choice.name}' has no such option: leave it out")
+    options = checked_options(choice.kind, component, {**choice.options, **values})
+    return type(choice)(choice.name, options.model_dump())
+
+
+def _built(choice: Choice, parameters: list[nn.Parameter], builder: Builder) -> BuiltOptimizer:
+    optimizer = builder.optimizer(choice, parameters)
+    groups = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+    who = builder.plugins.full_name(choice.kind, choice.name)
+    return BuiltOptimizer(choice, who, optimizer, float(choice.options["lr"]), copy.deepcopy(groups))
+
+
+def _not_shared(choice: Choice, phase: Phase, first: PhaseOptimizer) -> list[str]:
+    """A note if a phase that shares the optimiser of another one asks for something else than the other's."""
+    one, other = (found.to_dict() | {"lr": None} for found in (choice, first.built.choice))
+    if one == other:
+        return []
+    what = ", ".join(key for key in one if one[key] != other.get(key))
+    return [f"phase '{phase.name}' shares the optimiser of phase '{first.phase.name}': its own {what} is not used"]
+
+
+def _differs(key: str, value: Any, built: Mapping[str, Any]) -> bool:
+    """Whether a setting of a parameter group is another one than when it was built."""
+    if key not in built:
+        return True
+    if isinstance(value, Tensor) and isinstance(built[key], Tensor):
+        return not torch.equal(value, built[key])
+    return bool(value != built[key])

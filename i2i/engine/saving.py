@@ -23,7 +23,7 @@ def to_checkpoint(training: Training, pools: Pools) -> Checkpoint:
         training: the run in memory; its tensors are referred to, not copied.
         pools: the image pools of all processes.
     """
-    optimizers = {_optimizer_key(one): one.optimizer.state_dict() for one in training.phase_optimizers}
+    optimizers = {_optimizer_key(one): one.built.state() for one in training.phase_optimizers}
     sample = {
         key: {"shape": list(tensor.shape), "dtype": str(tensor.dtype)} for key, tensor in training.data.sample.items()
     }
@@ -89,12 +89,7 @@ def _load_states(training: Training, checkpoint: Checkpoint) -> None:
             raise RunError("it was trained without train.ema")
         average.load_state_dict(checkpoint.ema[name])
     for one in training.phase_optimizers:
-        saved = checkpoint.training["optimizers"][_optimizer_key(one)]
-        if saved["param_groups"][0].keys() != one.optimizer.param_groups[0].keys():
-            raise RunError("it was trained with another train.optimizer.name")
-        groups = one.optimizer.state_dict()["param_groups"]  # the settings may be new: weight decay, betas
-        groups = [new | {"lr": old["lr"]} for new, old in zip(groups, saved["param_groups"], strict=True)]
-        one.optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
+        one.built.load(checkpoint.training["optimizers"][_optimizer_key(one)])
 
 
 def _optimizer_key(one: PhaseOptimizer) -> str:

@@ -118,7 +118,7 @@ def build_training(
         components=builder.built,
         modules=modules,
         nets=recipe_networks(modules, config.engine, dtype),
-        phase_optimizers=phase_optimizers(phases, modules, config.train, fabric.device, owner),
+        phase_optimizers=phase_optimizers(phases, modules, config.train, builder, owner),
         averages=averages,
         context=context,
         data=DataSpec(on_device, data.value_type, data.values, data.labels, len(data.train), data.bands, data.kinds),

@@ -23,7 +23,7 @@ from i2i.engine.context import StepContext
 from i2i.engine.device.networks import average_gradients
 from i2i.engine.health import Health
 from i2i.engine.health.finite import divergence_error, fetch_numbers, gradient_norm, weights_probe
-from i2i.engine.optim import PhaseOptimizer, rate_factor
+from i2i.engine.optim import PhaseOptimizer
 from i2i.engine.recipe_state import checked_state
 from i2i.errors import PluginError
 from i2i.images import ValueRange
@@ -138,9 +138,8 @@ class Training:
         return self.inference().translators
 
     def rates(self) -> dict[str, float]:
-        """Learning rates of the next step, as ``lr/PHASE``."""
-        factor = self._rate_factor()
-        return {f"lr/{one.phase.name}": one.lr * factor for one in self.phase_optimizers}
+        """Learning rates of the next step, or at the end of the last one, as ``lr/PHASE``."""
+        return {f"lr/{one.phase.name}": one.lr * self._rate_factor(one) for one in self.phase_optimizers}
 
     def train_step(self, batches: Sequence[Batch], *, every_phase: bool = False) -> dict[str, Tensor]:
         """Runs one optimiser step of each phase that is due.
@@ -186,6 +185,8 @@ class Training:
             self.recipe.after_step(self.nets, self.context)
         if unchecked:
             checked_state(self.recipe, self.owner)
+            for one in due:
+                one.built.check_state()
         self.step += 1
         for name, average in self.averages.items():
             average.update_parameters(self.modules[name])
@@ -248,7 +249,7 @@ class Training:
         average_gradients(one.parameters, self.context.world)
         figures[f"grad/{one.phase.name}"] = gradient_norm(parameter.grad for parameter in one.parameters)
         with self.health.observe_update(one.phase.name, one.parameters):
-            one.step(self._rate_factor())
+            one.step(self._rate_factor(one))
 
     def _with_shared(self, batch: Batch, phases: Sequence[PhaseOptimizer]) -> Batch:
         with self._attributed(f"before phase {' and '.join(repr(one.phase.name) for one in phases)}, shared"):
@@ -263,9 +264,9 @@ class Training:
         self.phases_run.add(name)
         return losses
 
-    def _rate_factor(self) -> float:
-        factor = rate_factor(self.step, self.steps, self.config.train.schedule, self.epoch_length)
-        return factor * self.rate_scale
+    def _rate_factor(self, one: PhaseOptimizer) -> float:
+        step = min(self.step, self.steps - 1)  # no schedule is asked for a step beyond the run
+        return one.schedule.factor(step, self.steps, self.epoch_length) * self.rate_scale
 
     def _attributed(self, where: str) -> AbstractContextManager[None]:
         """An error inside names the recipe, network, component and precision that it came from."""

@@ -18,7 +18,7 @@ from i2i.plugins.names import nearest
 from i2i.plugins.registry import Plugins
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor, nn, optim
 
 
 FrozenLoader = Callable[[Plugins, "str | os.PathLike[str]", str | None, str], "nn.Module"]
@@ -207,6 +207,45 @@ class Builder:
             PluginError: no plugin gives a transform of that name, or the one that does fails.
         """
         return self._build("transform", name, options, optional={"scale": scale, "kinds": kinds or {}})
+
+    def optimizer(self, choice: Choice, params: Sequence[nn.Parameter]) -> optim.Optimizer:
+        """Builds an optimiser.
+
+        Args:
+            choice: the optimiser, with its options.
+            params: all that it is to train.
+
+        Raises:
+            ConfigError: an option is unknown or does not fit.
+            PluginError: no plugin gives an optimiser of that name, or the one that does fails, or builds something else
+                than an optimiser of these parameters.
+        """
+        from torch import optim
+
+        made = self._build("optimizer", choice, {}, params=list(params))
+        who = self.plugins.full_name("optimizer", choice.name)
+        if not isinstance(made, optim.Optimizer):
+            raise PluginError(f"{who}: must build a torch.optim.Optimizer, not a {type(made).__name__}")
+        held = {id(parameter) for group in made.param_groups for parameter in group["params"]}
+        if held != {id(parameter) for parameter in params}:
+            raise PluginError(f"{who}: must hold the parameters in params, all of them and no others")
+        if any("lr" not in group for group in made.param_groups):
+            raise PluginError(f"{who}: each of its param_groups must have its learning rate as 'lr'")
+        return made
+
+    def schedule(self, choice: Choice) -> Callable[..., Any]:
+        """Builds a schedule: a function ``(step, *, steps, epoch)``, whose values nobody has checked.
+
+        Raises:
+            ConfigError: an option is unknown or does not fit.
+            PluginError: no plugin gives a schedule of that name, or the one that does fails or builds no function.
+        """
+        made = self._build("schedule", choice, {})
+        if not callable(made):
+            who = self.plugins.full_name("schedule", choice.name)
+            raise PluginError(f"{who}: must build a function of the step, not a {type(made).__name__}")
+        checked: Callable[..., Any] = made
+        return checked
 
     def _build(
         self,

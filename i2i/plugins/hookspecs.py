@@ -92,6 +92,26 @@ def i2i_transforms() -> Sequence[Component]:  # type: ignore[empty-body]
 
 
 @hookspec
+def i2i_optimizers() -> Sequence[Component]:  # type: ignore[empty-body]
+    """Optimisers: ``build(config, *, params) -> torch.optim.Optimizer`` of the parameters in the list `params`.
+
+    The options must have ``lr``, the learning rate. The engine sets ``lr`` of every parameter group before each step:
+    what the group had when it was built, times the factor of the schedule. ``step`` is called without a closure. All
+    that the optimiser remembers must be in its ``state_dict``, as tensors and plain values.
+    """
+
+
+@hookspec
+def i2i_schedules() -> Sequence[Component]:  # type: ignore[empty-body]
+    """Schedules: ``build(config)`` returns a function ``(step, *, steps, epoch) -> float``.
+
+    It gives the factor of the learning rate, finite and at least 0, at a step counted from 0 of a run of `steps` steps;
+    `epoch` is the number of steps of one epoch, a `fractions.Fraction`. It must be a formula of these alone: a resumed
+    run asks for the steps that are left.
+    """
+
+
+@hookspec
 def i2i_metrics() -> Sequence[Component]:  # type: ignore[empty-body]
     """Metrics in the protocol of torchmetrics: ``build(config)`` returns an object with update, compute and reset.
 

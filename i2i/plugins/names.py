@@ -13,6 +13,8 @@ KINDS = {
     "features": "i2i_features",
     "dataset": "i2i_datasets",
     "transform": "i2i_transforms",
+    "optimizer": "i2i_optimizers",
+    "schedule": "i2i_schedules",
     "metric": "i2i_metrics",
     "recipe": "i2i_recipes",
     "command": "i2i_commands",

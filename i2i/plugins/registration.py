@@ -109,6 +109,8 @@ def _checked_component(hook: str, component: Any) -> Component:
         raise PluginError(f"{hook}: the config of '{component.name}' must be a subclass of i2i.Config")
     if type(component.name) is not str or type(component.summary) is not str:
         raise PluginError(f"{hook}: name and summary of '{component.name}' must be plain texts")
+    if hook == KINDS["optimizer"] and "lr" not in component.config.model_fields:
+        raise PluginError(f"{hook}: the config of '{component.name}' needs an option lr, the learning rate")
     if isinstance(component.build, str):  # imported when it is first built
         if not re.fullmatch(r"\w+(\.\w+)*:\w+", component.build):
             raise PluginError(f"{hook}: the build of '{component.name}' must be a class, a function or 'module:name'")

@@ -149,6 +149,20 @@ class Plugins:
             raise PluginError(_conflict(kind, name, entries))
         return entries[0][1]
 
+    def share_options(self, kind: str, one: Any, other: Any) -> bool:
+        """Whether two components have one class of options, as adam and sgd do.
+
+        Args:
+            kind: one of `i2i.plugins.KINDS`.
+            one: the name of the first.
+            other: the name of the second; whether there are such components does not matter if the names are equal.
+        """
+        if one == other:
+            return True
+        table = self.table(kind)
+        classes = [{component.config for _, component in table.get(str(name), [])} for name in (one, other)]
+        return len(classes[0]) == 1 and classes[0] == classes[1]
+
     @property
     def files(self) -> list[Path]:
         """The ``.py`` files among `extra`, as absolute paths."""

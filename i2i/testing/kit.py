@@ -62,7 +62,8 @@ def findings(
     Random states and the number of threads are put back at the end.
 
     Args:
-        kind: of component: recipe, generator, discriminator, loss, features, dataset, transform, metric or command.
+        kind: of component: recipe, generator, discriminator, loss, features, dataset, transform, optimizer, schedule,
+            metric or command.
         name: the component's name.
         plugins: where the component is looked up; by default the installed plugins.
         data: a folder for datasets and recipes that have no samples drawn by code.
@@ -117,7 +118,8 @@ def check_component(
     """Checks what every component of a kind promises: for a test of a plugin.
 
     Args:
-        kind: of component: recipe, generator, discriminator, loss, features, dataset, transform, metric or command.
+        kind: of component: recipe, generator, discriminator, loss, features, dataset, transform, optimizer, schedule,
+            metric or command.
         name: the component's name.
         plugins: where the component is looked up; by default the installed plugins.
         data: a folder for datasets and recipes that have no samples drawn by code.

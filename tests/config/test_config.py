@@ -28,9 +28,9 @@ def written(tmp_path: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("text", "get", "value"),
     [
-        ("train.optimizer.lr=1e-4", lambda c: c.train.optimizer.lr, 1e-4),
+        ("train.optimizer.lr=1e-4", lambda c: c.train.optimizer.options["lr"], 1e-4),
         ("train.batch_size=4", lambda c: c.train.batch_size, 4),
-        ("train.optimizer.betas=[0, 0.9]", lambda c: c.train.optimizer.betas, (0.0, 0.9)),
+        ("train.optimizer.betas=[0, 0.9]", lambda c: c.train.optimizer.options["betas"], [0.0, 0.9]),
         ("engine.compile=true", lambda c: c.engine.compile, True),
         ("data.load_size=null", lambda c: c.data.load_size, None),
         ("data.root=123", lambda c: c.data.root, "123"),
@@ -165,7 +165,8 @@ def test_presets_of_pix2pix_differ_where_paper_and_reference_differ():
     for config in (paper, reference):
         assert config.options.generator.options["bottleneck_norm"] is False
         assert (config.options.l1, config.options.adversary.discriminator_weight) == (100.0, 0.5)
-        assert (config.train.optimizer.lr, config.train.optimizer.betas) == (2e-4, (0.5, 0.999))
+        options = config.train.optimizer.options
+        assert (options["lr"], options["betas"]) == (2e-4, [0.5, 0.999])
         assert (config.train.epochs, config.train.batch_size, config.data.size, config.data.resized) == (
             200,
             1,

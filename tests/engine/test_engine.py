@@ -11,19 +11,21 @@ from torch import nn
 import i2i
 from helpers.paths import HELPERS
 from helpers.recipes import TINY
-from i2i.config import OptimizerConfig, ScheduleConfig, TrainConfig, resolve
+from i2i.config import TrainConfig, resolve
 from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.engine.context import Pool, StepContext
-from i2i.engine.optim import phase_optimizers, rate_factor
+from i2i.engine.optim import phase_optimizers
 from i2i.engine.output.grids import sample_grid
 from i2i.engine.output.validate import Validation
 from i2i.engine.saving import restore, to_checkpoint
 from i2i.engine.setup import build_training
 from i2i.errors import ConfigError, PluginError
 from i2i.plugins import Plugins
+from i2i.plugins.builder import Builder
 
 CPU = torch.device("cpu")
+BUILD = Builder(Plugins(), (32, 32))
 WGAN = str(HELPERS / "wgan.py")
 
 
@@ -39,6 +41,13 @@ def batch(count=2, size=32, seed=0):
     return {key: torch.rand(count, 3, size, size, generator=generator) * 2 - 1 for key in ("source", "target")}
 
 
+def schedule(name, **options):
+    """The factor as a function of step, steps of the run and steps of an epoch."""
+    config = TrainConfig(schedule=i2i.ScheduleChoice(name, options))
+    [one] = phase_optimizers([i2i.Phase("p", trains=("n",))], {"n": nn.Linear(1, 1)}, config, BUILD, "recipe 'r'")
+    return one.schedule.factor
+
+
 def weights(module: nn.Module) -> torch.Tensor:
     return torch.cat([p.detach().flatten().clone() for p in module.parameters()])
 
@@ -46,7 +55,7 @@ def weights(module: nn.Module) -> torch.Tensor:
 @pytest.mark.parametrize("steps", [1, 2, 7, 200])
 @pytest.mark.parametrize("name", ["constant", "linear", "cosine", "step"])
 def test_rate_is_never_zero_and_follows_its_formula(name, steps):
-    config = ScheduleConfig(name=name, hold=0.5, every=3, gamma=0.5)
+    factor = schedule(name, hold=0.5, every=3, gamma=0.5)
     for step in range(steps):
         hold = steps / 2
         done = max(0.0, (step - hold) / (steps - hold))
@@ -56,13 +65,13 @@ def test_rate_is_never_zero_and_follows_its_formula(name, steps):
             "cosine": (1 + math.cos(math.pi * done)) / 2,
             "step": 0.5 ** (step // 3),
         }[name]
-        assert rate_factor(step, steps, config) == pytest.approx(expected)
-        assert rate_factor(step, steps, config) > 0
+        assert factor(step, steps) == pytest.approx(expected)
+        assert factor(step, steps) > 0
 
 
 def test_linear_decay_over_100_and_100_epochs_never_trains_an_epoch_at_zero():
-    config, epoch = ScheduleConfig(name="linear", hold=0.5), 40
-    factors = [rate_factor(step, 200 * epoch, config) for step in range(200 * epoch)]
+    factor, epoch = schedule("linear", hold=0.5), 40
+    factors = [factor(step, 200 * epoch) for step in range(200 * epoch)]
     assert factors[: 100 * epoch + 1] == [1.0] * (100 * epoch + 1)
     assert all(
         later < earlier for earlier, later in zip(factors[100 * epoch :], factors[100 * epoch + 1 :], strict=False)
@@ -81,9 +90,9 @@ def test_rates_of_linear_epochs_are_those_of_the_reference_code(kept, falling, i
         scheduler.step()  # at the beginning of every epoch
         rates.append(scheduler.get_last_lr()[0])
     steps = round(epochs * images / batch)
-    config = ScheduleConfig(name="linear-epochs", hold=kept / epochs)
+    factor_at = schedule("linear-epochs", hold=kept / epochs)
     for step in range(steps):
-        factor = rate_factor(step, steps, config, Fraction(images, batch))
+        factor = factor_at(step, steps, Fraction(images, batch))
         assert 2e-4 * factor == pytest.approx(rates[step * batch // images], rel=1e-12, abs=1e-18), step
     assert rates[kept - 2 : kept] == [2e-4, pytest.approx(2e-4 * falling / (falling + 1))] or kept == 1
     assert rates[-1] == pytest.approx(0, abs=1e-18)
@@ -93,7 +102,12 @@ def test_the_presets_named_reference_take_the_rates_of_the_reference_code(plugin
     for recipe, paper in (("pix2pix", "constant"), ("cyclegan", "linear")):
         for preset, name in (("reference", "linear-epochs"), ("paper", paper)):
             train = resolve(plugins, recipe, preset=preset, sets=[f"data.root={pairs_root}"]).train
-            assert (train.epochs, train.steps, train.schedule.name, train.schedule.hold) == (200, None, name, 0.5)
+            assert (train.epochs, train.steps, train.schedule.name, train.schedule.options["hold"]) == (
+                200,
+                None,
+                name,
+                0.5,
+            )
     run = training(plugins, pairs_root, "train.batch_size=5", "train.accumulate=2", steps=4)  # an epoch is one step
     rates = []
     for _ in range(4):
@@ -103,13 +117,13 @@ def test_the_presets_named_reference_take_the_rates_of_the_reference_code(plugin
 
 
 def test_a_run_within_one_epoch_keeps_its_rate():
-    config = ScheduleConfig(name="linear-epochs")
-    assert [rate_factor(step, 3, config, Fraction(10)) for step in range(3)] == [1.0] * 3
+    factor = schedule("linear-epochs")
+    assert [factor(step, 3, Fraction(10)) for step in range(3)] == [1.0] * 3
 
 
 def test_warm_up_rises_linearly():
-    config = ScheduleConfig(name="constant", warmup=3)
-    assert [rate_factor(step, 10, config) for step in range(5)] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+    factor = schedule("constant", warmup=3)
+    assert [factor(step, 10) for step in range(5)] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
 
 
 def test_rate_of_every_step_reaches_the_optimiser(plugins, pairs_root):
@@ -233,8 +247,8 @@ def test_optimisers_match_torch(name):
     networks = {"net": nn.Linear(3, 2)}
     copy = nn.Linear(3, 2)
     copy.load_state_dict(networks["net"].state_dict())
-    config = TrainConfig(optimizer=OptimizerConfig(name=name, lr=0.01, betas=(0.5, 0.9)))
-    [player] = phase_optimizers([i2i.Phase("p", trains=("net",))], networks, config, CPU, "recipe 'r'")
+    config = TrainConfig(optimizer=i2i.OptimizerChoice(name, lr=0.01, betas=(0.5, 0.9)))
+    [player] = phase_optimizers([i2i.Phase("p", trains=("net",))], networks, config, BUILD, "recipe 'r'")
     betas = {"betas": (0.5, 0.9), "weight_decay": 0.0} if name.startswith("adam") else {}
     theirs = made[name](copy.parameters(), lr=0.01, **betas)
     x = torch.randn(5, 3)
@@ -249,7 +263,7 @@ def test_optimisers_match_torch(name):
 def test_phases_that_train_the_same_networks_share_an_optimiser():
     networks = {"d": nn.Linear(2, 1)}
     phases = [i2i.Phase("main", trains=("d",)), i2i.Phase("r1", trains=("d",), every=16)]
-    main, r1 = phase_optimizers(phases, networks, TrainConfig(), CPU, "recipe 'r'")
+    main, r1 = phase_optimizers(phases, networks, TrainConfig(), BUILD, "recipe 'r'")
     assert main.optimizer is r1.optimizer
     assert (main.phase.every, r1.phase.every) == (1, 16)
 
@@ -263,18 +277,18 @@ def test_settings_by_phase_are_checked():
             [i2i.Phase("discriminator", trains=("d",))],
             networks,
             TrainConfig(phases={"discriminater": {}}),
-            torch.device("cpu"),
+            BUILD,
             "recipe 'r'",
         )
     with pytest.raises(PluginError, match="recipe 'r': phase 'generator' trains 'g', but its networks are d"):
-        phase_optimizers([i2i.Phase("generator", trains=("g",))], networks, TrainConfig(), CPU, "recipe 'r'")
+        phase_optimizers([i2i.Phase("generator", trains=("g",))], networks, TrainConfig(), BUILD, "recipe 'r'")
 
 
 def test_tied_and_frozen_parameters():
     networks = {"a": nn.Linear(2, 1), "b": nn.Linear(2, 1)}
     networks["b"].weight = networks["a"].weight
     networks["b"].bias.requires_grad_(False)
-    [player] = phase_optimizers([i2i.Phase("p", trains=["a", "b"])], networks, TrainConfig(), CPU, "recipe 'r'")
+    [player] = phase_optimizers([i2i.Phase("p", trains=["a", "b"])], networks, TrainConfig(), BUILD, "recipe 'r'")
     assert [id(p) for p in player.parameters] == [id(networks["a"].weight), id(networks["a"].bias)]
 
 

@@ -40,12 +40,12 @@ SOUND: list[Mutant] = []
 MUTANTS: list[Mutant] = []
 
 
-def sound(kind, name, missed=""):
+def sound(kind, name, missed="", config=i2i.Config):
     """Adds a class that keeps its promises."""
 
     def added(parent):
         parent.of_kind = kind
-        SOUND.append(Mutant(kind, i2i.Component(name, parent, summary="Sound"), missed=missed))
+        SOUND.append(Mutant(kind, i2i.Component(name, parent, config, "Sound"), missed=missed))
         return parent
 
     return added

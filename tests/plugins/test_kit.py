@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import kit_command_mutants, kit_metric_mutants  # noqa: F401  add their own
+from helpers import kit_command_mutants, kit_metric_mutants, kit_rate_mutants  # noqa: F401  add their own
 from helpers.inner_pytest import passed_tests
 from helpers.kit_mutants import MUTANTS, RAW, SOUND, More, broken, sound
 from helpers.recipes import without_export

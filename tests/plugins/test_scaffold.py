@@ -131,7 +131,7 @@ def test_the_dataset_is_found_by_itself(made, in_out_folder, capfd):
 
 
 def test_the_formulas_in_the_templates(made):
-    """By hand: three targets -1, 1 and 0; half of the pixels within 16/255; levels that add up to the image."""
+    """By hand: targets -1, 1 and 0; half of the pixels within 16/255; Lion; restarts; levels that add up."""
     loss = Builder(loaded(made["loss"]), (8, 8)).loss("of-loss")
     real, fake = torch.tensor([1.0, 3.0]), torch.tensor([-1.0, 2.0])
     assert loss("discriminator", real=real, fake=fake) == pytest.approx(0.5 * (2.0 + 4.5))
@@ -144,6 +144,21 @@ def test_the_formulas_in_the_templates(made):
     output[0, 2, 1] = 15 / 127.5
     metric.update(output, target)
     assert metric.compute() == 0.5
+
+    parameter = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    choice = i2i.OptimizerChoice("of-optimizer", lr=0.5, betas=(0.5, 0.75), weight_decay=0.1)
+    optimizer = Builder(loaded(made["optimizer"]), (8, 8)).optimizer(choice, [parameter])
+    for gradient in ([1.0, 2.0], [-2.0, 1.0]):  # the averages are 0, then 0.25 and 0.5: the signs are +, + and -, +
+        parameter.grad = torch.tensor(gradient)
+        optimizer.step()
+    first = torch.tensor([1.0 - 0.5 * (1 + 0.1), -2.0 - 0.5 * (1 - 0.2)])
+    assert parameter.tolist() == pytest.approx((first * 0.95 - 0.5 * torch.tensor([-1, 1])).tolist())
+
+    schedule = Builder(loaded(made["schedule"]), (8, 8)).schedule(
+        i2i.ScheduleChoice("of-schedule", periods=2, least=0.2)
+    )
+    factors = [schedule(step, steps=8, epoch=3) for step in range(8)]
+    assert factors == pytest.approx(2 * [1.0, 0.6 + 0.4 * 0.5**0.5, 0.6, 0.6 - 0.4 * 0.5**0.5])
 
     image = torch.rand(1, 3, 16, 16)
     *details, rest = Builder(loaded(made["features"]), (16, 16)).features("of-features", levels=2)(image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,6 @@ import torch
 from lightning_fabric import Fabric
 
 from i2i.data.loading import Data
-from i2i.engine.optim import rate_factor
 from i2i.engine.state import Training
 from i2i.images import ValueRange
 
@@ -44,22 +44,24 @@ def opening_lines(training: Training, data: Data, facts: Mapping[str, Any], wher
         f"{training.config.recipe}: {len(data.train)} training and {len(data.val)} validation samples ({data.layout})",
         *(_scale_line(key, values) for key, values in data.values.items() if values.bounds is not None),
         ", ".join(f"{key} {value}" for key, value in facts.items()),
+        *(f"note: {note}" for one in training.phase_optimizers for note in one.notes),
         *_idle_end(training),
         f"training {start}to step {training.steps}{where}",
     ]
 
 
 def _idle_end(training: Training) -> list[str]:
-    """A note where the schedule leaves more than a twentieth of the run at a learning rate of 0."""
-    schedule = training.config.train.schedule
-    last = training.steps - 1
-    begin = int(last // training.epoch_length * training.epoch_length)
-    idle = rate_factor(last, training.steps, schedule, training.epoch_length) == 0
-    if not idle or (training.steps - begin) * 20 <= training.steps:
+    """A note for each schedule that leaves the last epoch, above a twentieth of the run, at a learning rate of 0."""
+    steps, epoch = training.steps, training.epoch_length
+    begin = math.ceil((steps - 1) // epoch * epoch)
+    if (steps - begin) * 20 <= steps:
         return []
+    schedules = [one.schedule for one in training.phase_optimizers]
+    idle = {one.name for one in schedules if not any(one.factor(step, steps, epoch) for step in (begin, steps - 1))}
     return [
-        f"note: train.schedule.name={schedule.name} trains the last epoch, from step {begin} of {training.steps}, at a "
-        "rate of 0, as the reference code does: set train.schedule.name=linear to use all steps"
+        f"note: train.schedule.name={name} trains the last epoch, from step {begin} of {steps}, at a rate of 0: "
+        "set train.schedule.name=linear to use all steps"
+        for name in sorted(idle)
     ]
 
 

@@ -41,6 +41,8 @@ USES = {
     "features": "i2i train srgan --set srgan.features={name}",
     "dataset": "i2i train pix2pix --data FOLDER --set data.layout={name}",
     "transform": "i2i train pix2pix --set data.transform={name}",
+    "optimizer": "i2i train pix2pix --set train.optimizer={name}",
+    "schedule": "i2i train pix2pix --set train.schedule={name}",
     "metric": 'i2i train pix2pix --set "train.metrics=[{name}]"',
     "command": "i2i run {name} RUN",
 }

@@ -14,6 +14,7 @@ from i2i.testing.checks.losses import LOSS
 from i2i.testing.checks.metrics import METRIC
 from i2i.testing.checks.networks import DISCRIMINATOR, FEATURES, GENERATOR
 from i2i.testing.checks.recipes import RECIPE
+from i2i.testing.checks.training import OPTIMIZER, SCHEDULE
 from i2i.testing.checks.transforms import TRANSFORM
 from i2i.testing.subject import Check
 
@@ -25,6 +26,8 @@ CHECKS: Mapping[str, Sequence[Check]] = {
     "loss": (*COMMON, *LOSS),
     "dataset": (*COMMON, *DATASET),
     "transform": (*COMMON, *TRANSFORM),
+    "optimizer": (*COMMON, *OPTIMIZER),
+    "schedule": (*COMMON, *SCHEDULE),
     "metric": (*COMMON, *METRIC),
     "command": (documentation, *COMMAND),
 }
