@@ -7,8 +7,11 @@ from i2i.config.sections import (
     OptimizerConfig,
     PhaseConfig,
     ScheduleConfig,
+    Size,
     TrainConfig,
+    height_and_width,
     parse_range,
+    size_text,
 )
 from i2i.config.text import commented_yaml, plain_yaml, setting
 
@@ -20,12 +23,15 @@ __all__ = [
     "RunConfig",
     "ScheduleConfig",
     "Settings",
+    "Size",
     "TrainConfig",
     "commented_yaml",
+    "height_and_width",
     "parse_range",
     "plain_yaml",
     "resolve",
     "setting",
     "setting_layers",
+    "size_text",
     "validation_reason",
 ]

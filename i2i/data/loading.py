@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from i2i.api import Transform
-from i2i.config import DataConfig
+from i2i.config import DataConfig, Size, height_and_width
 from i2i.data.adapter import AdaptedDataset
 from i2i.data.batches import SKIPPED, collate
 from i2i.data.checks.check_dataset import CheckedSplit, check_dataset
@@ -72,17 +72,15 @@ class Samples(Dataset):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def at_size(self, size: int) -> Samples:
-        """The same samples as crops of another height and width in pixels."""
-        config = self.pipeline.config
-        if size == config.size:
+    def at_size(self, size: Size) -> Samples:
+        """The same samples as crops of another size."""
+        config, new = self.pipeline.config, height_and_width(size)
+        if new == config.height_width:
             return self
-        changes = {
-            "size": size,
-            "load_size": round(config.load_size * size / config.size) if config.load_size else None,
-        }
+        sides = zip(config.resized, new, config.height_width, strict=True)
+        load_size = tuple(round(loaded * side / old) for loaded, side, old in sides) if config.load_size else None
         other = copy(self)
-        other.pipeline = replace(self.pipeline, config=config.model_copy(update=changes))
+        other.pipeline = replace(self.pipeline, config=config.model_copy(update={"size": new, "load_size": load_size}))
         return other
 
     def preload(self) -> None:
