@@ -30,7 +30,8 @@ class Reader(Protocol):
         Args:
             path: the image file; its content decides about its format, not its ending.
             keys: the keys of the sample that its pixels are for. Where all of these are ``labels`` (see
-                `Dataset.kinds`), a palette image gives the numbers of its colours in the palette.
+                `Dataset.kinds`), a palette image gives the numbers of its colours in the palette; where the user sets
+                ``data.label_colors``, every image gives the classes that its colours stand for.
 
         Returns:
             Pixels ``(H, W, C)``, uint8, uint16 or float32: grey, RGB, RGBA or any number of bands; not to be written.

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     PlainSerializer,
     ValidationInfo,
@@ -17,7 +18,8 @@ from pydantic import (
 )
 
 from i2i.api import Config, DatasetChoice, MetricChoice, TransformChoice
-from i2i.kinds import ValueKind, is_range
+from i2i.config.label_colors import TABLES, parse_label_colors
+from i2i.kinds import ClassColor, LabelColors, ValueKind, is_range
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -140,6 +142,13 @@ class DataConfig(Config):
     for palette images where the recipe takes labels; else image."""
     target_kind: Literal["auto", "image", "labels", "mask", "values"] = "auto"
     """What the values of the target images stand for; auto: what the dataset says, else image."""
+    label_colors: Annotated[str | tuple[ClassColor, ...] | None, BeforeValidator(parse_label_colors)] = None
+    """Which colours of label maps stand for which classes: cityscapes or voc; a text, CSV or JSON file of lines
+    class,red,green,blue; or such rows, as [[0, 128, 64, 128]]. Label maps are then read by their colours, also those
+    with a palette and grey ones. null: numbers are taken as they are."""
+    label_ignore: Annotated[int, Field(ge=0, le=255)] | None = None
+    """What pixels of colours that are not in label_colors count as, for losses that ignore that number; null: a label
+    map with such a pixel is refused."""
     transform: TransformChoice = TransformChoice("augment")
     """Augmentation of the training samples; both images of a pair get the same random parameters."""
     degrade: TransformChoice | None = None
@@ -182,6 +191,13 @@ class DataConfig(Config):
             raise ValueError(f"numbers of classes have no range: leave out data.{key}")
         return kind
 
+    @field_validator("label_ignore")
+    @classmethod
+    def _colors_are_there(cls, ignore: int | None, info: ValidationInfo) -> int | None:
+        if ignore is not None and info.data.get("label_colors", "") is None:
+            raise ValueError("is for pixels whose colour is not in data.label_colors: set that too, or leave this out")
+        return ignore
+
     @field_validator("scale")
     @classmethod
     def _crop_divides(cls, scale: int, info: ValidationInfo) -> int:
@@ -210,6 +226,14 @@ class DataConfig(Config):
         if self.target_kind != "auto":
             found["target"] = self.target_kind
         return found
+
+    @property
+    def colors(self) -> LabelColors | None:
+        """Which colours of label maps stand for which classes; None: their numbers are taken as they are."""
+        if self.label_colors is None:
+            return None
+        rows = TABLES[self.label_colors] if isinstance(self.label_colors, str) else self.label_colors
+        return LabelColors(rows, self.label_ignore)
 
     @property
     def height_width(self) -> tuple[int, int]:

@@ -104,7 +104,7 @@ class Samples(Dataset):
                 if problem := label_problem(sample, self.dataset.labels):
                     raise DataError(f"{name}: {problem}")
             except DataError as error:
-                of_file = error.kind is ErrorKind.CHANNELS and not error.path and reads
+                of_file = error.kind in (ErrorKind.CHANNELS, ErrorKind.OUT_OF_RANGE) and not error.path and reads
                 skipped.append(f"{printable(reads[0].path)}: {error}" if of_file else str(error))
                 continue
             mended = [read.problem for read in reads if read.problem and read.problem not in self.known]

@@ -40,7 +40,7 @@ class DataSource:
     options: Config
     reader: DatasetReader
     scale: int = 1
-    size: tuple[int, int] = DataConfig().height_width
+    size: tuple[int, int] = field(default_factory=lambda: DataConfig().height_width)
     kinds: Mapping[str, ValueKind] = field(default_factory=dict)
 
     @property
@@ -138,7 +138,7 @@ def find_source(config: DataConfig, plugins: Plugins, requirements: Requirements
         first = next(iter(config.layout.options))
         raise ConfigError(f"data.layout.{first} is an option of one layout: name it too, data.layout={layout}")
     any_range = bool(config.source_range or config.target_range)
-    reader = DatasetReader(config.cache_mb, any_range=any_range, pages=config.pages)
+    reader = DatasetReader(config.cache_mb, any_range=any_range, pages=config.pages, colors=config.colors)
     source = data_source(plugins, layout, root, options, reader=reader, scale=config.scale)
     return replace(source, size=config.height_width, kinds=swapped_keys(config.kinds, config.direction))
 
