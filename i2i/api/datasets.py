@@ -114,6 +114,14 @@ class Dataset(ABC):
         """A text that stays the same when files are added; its hash decides whether the sample is held out."""
         return str(index)
 
+    def weights(self, index: int) -> float:
+        """How often a training sample is drawn, relative to the others; such as 1 / (samples of its class).
+
+        Where weights differ, an epoch is as many draws with replacement as there are training samples, each with random
+        numbers of its own; else each sample comes once. Validation ignores them.
+        """
+        return 1.0
+
     def look(self, index: int) -> dict[str, Any]:
         """The sample for the check before training: as from `__getitem__`, but with nothing random.
 

@@ -6,6 +6,7 @@ Only this module inspects the members of a dataset and the parameters of its bui
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from i2i.api import Component, Dataset
 from i2i.data.reading.cache import COLOR_ADVICE
 from i2i.data.reading.reader import DatasetReader
-from i2i.errors import DataError, FileError, PluginError, plugin_failures, short_repr
+from i2i.errors import DataError, FileError, PluginError, attributed_to, plugin_failures, short_repr
 from i2i.extras import MissingExtraError
 from i2i.images import numbers_of_colors
 from i2i.kinds import ValueKind
@@ -176,6 +177,27 @@ class AdaptedDataset:
     def key(self, index: int) -> str:
         """A text by whose hash a sample is held out for validation."""
         return getattr(self._dataset, "key", str)(index)
+
+    def weights(self, indices: Sequence[int]) -> np.ndarray | None:
+        """How often each of these samples is drawn, relative to the others; None where all are drawn equally often.
+
+        Raises:
+            PluginError: a weight is no finite number from 0, or all of them are 0.
+        """
+        weigh = getattr(self._dataset, "weights", None)
+        if not callable(weigh) or getattr(weigh, "__func__", weigh) is Dataset.weights:
+            return None
+        found = np.empty(len(indices))
+        for place, index in enumerate(indices):
+            name = f"{self.full_name}: weights({index})"
+            with attributed_to(name):
+                given = weigh(index)
+            if not isinstance(given, int | float | np.number) or not 0 <= given < math.inf:
+                raise PluginError(f"{name} must be a finite number from 0, not {short_repr(given)}")
+            found[place] = given
+        if not found.any():
+            raise PluginError(f"{self.full_name}: weights is 0 for every training sample: none could be drawn")
+        return found if (found != found[0]).any() else None
 
     def look(self, index: int) -> Any:
         """The sample as the check before training sees it, with nothing random."""

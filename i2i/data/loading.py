@@ -88,18 +88,18 @@ class Samples(Dataset):
         self.dataset.reader.preload()
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
-        """The sample at (epoch, position); one that cannot be used is replaced by the next that can.
+        """The sample at (round, position), see `BatchOrder`; one that cannot be used is replaced by the next that can.
 
         The sample has lines about what was wrong under the key `SKIPPED`. They also name files that a dataset could not
         read and replaced by itself, as `Unpaired` does.
         """
-        epoch, position = place
+        turn, position = place
         skipped: list[str] = []
         for offset in range(len(self.indices)):
             index = self.indices[(position + offset) % len(self.indices)]
             name = f"{self.dataset.full_name}, sample {index}"
             try:
-                with self.dataset.reader.recording() as reads, _seeded(self.seed, epoch, index), attributed_to(name):
+                with self.dataset.reader.recording() as reads, _seeded(self.seed, turn, index), attributed_to(name):
                     sample = self.pipeline(self.dataset[index])
                 if problem := label_problem(sample, self.dataset.labels):
                     raise DataError(f"{name}: {problem}")
@@ -124,6 +124,7 @@ class Data:
         bands: what is taken of the images under each key.
         kinds: what the images stand for, by key; those that are not there are pictures.
         classes: of each key of label maps, the highest number of a class that the check has seen, and its file.
+        weights: how often each training sample is drawn, relative to the others; None: all equally often.
         problems: one line for each file that was left out.
         warnings: a few lines about what was not left out, but may spoil the training.
     """
@@ -135,6 +136,7 @@ class Data:
     bands: Mapping[str, Bands] = field(default_factory=dict)
     kinds: dict[str, ValueKind] = field(default_factory=dict)
     classes: dict[str, tuple[int, str]] = field(default_factory=dict)
+    weights: np.ndarray | None = None
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -169,6 +171,7 @@ def open_data(config: DataConfig, plugins: Plugins, requirements: Requirements, 
         ConfigError: a range is set for images that the samples do not have.
         DataError: there is no such folder, no sample in it, a key that the recipe needs is missing, or more than half
             of the samples cannot be used.
+        PluginError: the dataset breaks its contract, such as by a negative weight.
     """
     check = check_dataset(config, plugins, requirements)
     if check.refusal:
@@ -201,6 +204,7 @@ def open_data(config: DataConfig, plugins: Plugins, requirements: Requirements, 
         else check.bands | {"source": check.bands["target"]},
         kinds=kinds,
         classes=check.classes,
+        weights=dataset.weights(check.train.usable),
         problems=check.problems,
         warnings=check.warnings,
     )
