@@ -23,22 +23,23 @@ def numbers_of_colors(pixels: np.ndarray, colors: LabelColors, advice: str = "")
     Raises:
         FileError: a colour stands for no class, and other colours do not count as one, or the values are no colours.
     """
-    known = np.array(sorted((red << 16 | green << 8 | blue, number) for number, red, green, blue in colors.classes))
-    red, green, blue = np.moveaxis(to_channels(label_map(pixels), 3).astype(np.int64), 2, 0)
-    packed = red << 16 | green << 8 | blue
-    place = np.minimum(np.searchsorted(known[:, 0], packed), len(known) - 1)
-    other = known[place, 0] != packed
-    numbers = known[place, 1]
+    place = np.zeros(1 << 24, np.uint16)  # by colour the class's number + 1; only what is written or read takes memory
+    for number, red, green, blue in colors.classes:
+        place[red << 16 | green << 8 | blue] = number + 1
+    values = to_channels(label_map(pixels), 3).astype(np.int32)
+    packed = values[..., 0] << 16 | values[..., 1] << 8 | values[..., 2]
+    found = place[packed]
+    other = found == 0
     if other.any():
         if colors.other is None:
             raise FileError(ErrorKind.OUT_OF_RANGE, _unknown(packed, other) + advice)
-        numbers[other] = colors.other
-    return numbers.astype(np.uint8)[..., np.newaxis]
+        found[other] = colors.other + 1
+    return (found - 1).astype(np.uint8)[..., np.newaxis]
 
 
 def _unknown(packed: np.ndarray, other: np.ndarray) -> str:
     row, column = np.argwhere(other)[0]
     first, count = int(packed[row, column]), len(np.unique(packed[other]))
     colour = f"{first >> 16}, {first >> 8 & 255}, {first & 255}"
-    more = f", and so do {count - 1} others: JPEG, for one, changes colours" if count > 1 else ""
+    more = f", and so do {count - 1} others: JPEG changes colours, PNG does not" if count > 1 else ""
     return f"the colour {colour} in row {row}, column {column} stands for no class{more}"

@@ -205,7 +205,9 @@ def test_a_colour_that_stands_for_nothing_is_told_with_its_file_and_place(plugin
 
 
 def test_jpeg_keeps_no_colours(plugins, tmp_path):
-    with pytest.raises(DataError, match=r"0\.jpg: the colour .* and so do \d+ others: JPEG, for one, changes colours"):
+    with pytest.raises(
+        DataError, match=r"0\.jpg: the colour .* and so do \d+ others: JPEG changes colours, PNG does not"
+    ):
         opened(coded(tmp_path, ending="jpg"), plugins)
 
 
