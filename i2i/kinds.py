@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from dataclasses import dataclass
 from typing import Literal
 
 ValueKind = Literal["image", "labels", "mask", "values"]
@@ -14,6 +15,40 @@ Pictures and measurements are interpolated when they are resized, and pictures a
 """
 PICKED: tuple[ValueKind, ...] = ("labels", "mask")
 """Kinds that are resized by picking the nearest pixel: a blend of two values would mean something else."""
+ClassColor = tuple[int, int, int, int]
+"""Number of a class, and red, green and blue of a colour that stands for it, each from 0 to 255."""
+
+
+@dataclass(frozen=True)
+class LabelColors:
+    """Which colours of label maps stand for which classes.
+
+    Attributes:
+        classes: a row for each colour; several may stand for one class.
+        other: what pixels of all other colours count as, from 0 to 255; None: they are refused.
+    """
+
+    classes: tuple[ClassColor, ...]
+    other: int | None = None
+
+    def __post_init__(self) -> None:
+        rows = tuple(tuple(row) for row in self.classes)
+        values = [value for row in rows for value in row] + ([] if self.other is None else [self.other])
+        if not rows or any(len(row) != 4 for row in rows):
+            raise ValueError("must have a class, red, green and blue in each row, and one row at least")
+        if not all(type(value) is int and 0 <= value <= 255 for value in values):
+            raise ValueError("must have whole numbers from 0 to 255")
+        owners: dict[tuple[int, ...], int] = {}
+        for number, *colour in rows:
+            if owners.setdefault(tuple(colour), number) != number:
+                named = ", ".join(map(str, colour))
+                raise ValueError(f"the colour {named} stands for two classes, {owners[tuple(colour)]} and {number}")
+        object.__setattr__(self, "classes", tuple(dict.fromkeys(rows)))
+
+    @property
+    def numbers(self) -> set[int]:
+        """All numbers that pixels can become."""
+        return {row[0] for row in self.classes} | (set() if self.other is None else {self.other})
 
 
 def is_range(low: float, high: float) -> bool:

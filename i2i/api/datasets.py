@@ -30,7 +30,8 @@ class Reader(Protocol):
         Args:
             path: the image file; its content decides about its format, not its ending.
             keys: the keys of the sample that its pixels are for. Where all of these are ``labels`` (see
-                `Dataset.kinds`), a palette image gives the numbers of its colours in the palette.
+                `Dataset.kinds`), a palette image gives the numbers of its colours in the palette; where the user sets
+                ``data.label_colors``, every image gives the classes that its colours stand for.
 
         Returns:
             Pixels ``(H, W, C)``, uint8, uint16 or float32: grey, RGB, RGBA or any number of bands; not to be written.
@@ -112,6 +113,14 @@ class Dataset(ABC):
     def key(self, index: int) -> str:
         """A text that stays the same when files are added; its hash decides whether the sample is held out."""
         return str(index)
+
+    def weights(self, index: int) -> float:
+        """How often a training sample is drawn, relative to the others; such as 1 / (samples of its class).
+
+        Where weights differ, an epoch is as many draws with replacement as there are training samples, each with random
+        numbers of its own; else each sample comes once. Validation ignores them.
+        """
+        return 1.0
 
     def look(self, index: int) -> dict[str, Any]:
         """The sample for the check before training: as from `__getitem__`, but with nothing random.

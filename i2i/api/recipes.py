@@ -237,17 +237,18 @@ class Recipe(ABC):
     def phases(self) -> Sequence[Phase]:
         """The phases of one training step, in the order in which they run."""
 
-    def stages(self, progress: float) -> tuple[int, int] | None:
+    def stages(self, progress: float) -> tuple[int | tuple[int, int], int] | None:
         """Size of images and batches at a time of the training, for methods that begin with small images.
 
-        Networks are built for ``data.size``, which no stage exceeds. In every stage the losses get images of its size.
+        Networks are built for ``data.size``, which no stage exceeds in height or width. In every stage the losses get
+        images of its size.
 
         Args:
             progress: share of the steps that are done, from 0 to below 1.
 
         Returns:
-            Height and width of the training crops in pixels, and images a step, over all processes together; None, the
-            default: ``data.size`` and ``train.batch_size``.
+            Size of the training crops in pixels, the side of a square or (height, width), and images a step, over all
+            processes together; None, the default: ``data.size`` and ``train.batch_size``.
         """
         return None
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from i2i.components.layers import init_weights, norm_layer, upsample
 from i2i.components.options import UNetConfig
+from i2i.config import size_text
 
 
 class UNet(nn.Module):
@@ -85,10 +86,10 @@ def build(config: UNetConfig, *, in_channels: int, out_channels: int, size: tupl
     """
     depth = config.depth or max(2, min(8, int(math.log2(min(size)))))
     if any(side % 2**depth for side in size):
-        fit = max(1, round(min(size) / 2**depth)) * 2**depth
+        height, width = (max(1, round(side / 2**depth)) * 2**depth for side in size)
         raise ValueError(
             f"a U-Net of depth {depth} needs sides divisible by {2**depth}, got {size[0]}x{size[1]}: "
-            f"set data.size={fit}, or a smaller depth of the generator"
+            f"set data.size={size_text((height, width))}, or a smaller depth of the generator"
         )
     network = UNet(config.model_copy(update={"depth": depth}), in_channels, out_channels)
     init_weights(network, config.init_std)

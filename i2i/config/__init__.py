@@ -5,8 +5,11 @@ from i2i.config.sections import (
     DataConfig,
     EngineConfig,
     PhaseConfig,
+    Size,
     TrainConfig,
+    height_and_width,
     parse_range,
+    size_text,
 )
 from i2i.config.text import commented_yaml, plain_yaml, setting
 
@@ -16,12 +19,15 @@ __all__ = [
     "PhaseConfig",
     "RunConfig",
     "Settings",
+    "Size",
     "TrainConfig",
     "commented_yaml",
+    "height_and_width",
     "parse_range",
     "plain_yaml",
     "resolve",
     "setting",
     "setting_layers",
+    "size_text",
     "validation_reason",
 ]

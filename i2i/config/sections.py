@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     PlainSerializer,
     ValidationInfo,
@@ -17,11 +18,14 @@ from pydantic import (
 )
 
 from i2i.api import Config, DatasetChoice, MetricChoice, OptimizerChoice, ScheduleChoice, TransformChoice
-from i2i.kinds import ValueKind, is_range
+from i2i.config.label_colors import TABLES, parse_label_colors
+from i2i.kinds import ClassColor, LabelColors, ValueKind, is_range
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Size = int | tuple[int, int]
+"""Side of a square, or height and width, in pixels."""
 
 
 def _number_or_auto(value: Any, number: ValidatorFunctionWrapHandler) -> int:
@@ -30,6 +34,34 @@ def _number_or_auto(value: Any, number: ValidatorFunctionWrapHandler) -> int:
 
 Images = Annotated[Positive, WrapValidator(_number_or_auto), PlainSerializer(lambda number: number or "auto")]
 """A number from 1, or ``auto``, which is kept as 0 until memory has been measured."""
+
+
+def _checked_sides(value: Any, checked: ValidatorFunctionWrapHandler) -> Size:
+    if not isinstance(value, list | tuple):
+        return checked(value)
+    sides = tuple(checked(side) for side in value)
+    if len(sides) != 2 or not all(isinstance(side, int) for side in sides):
+        raise ValueError("must be a number of pixels, or [height, width]")
+    return sides[0] if sides[0] == sides[1] else sides
+
+
+Side = Annotated[int, Field(ge=4, le=16384)]
+LoadSide = Annotated[int, Field(ge=4, le=32768)]
+CropSize = Annotated[Side | tuple[Side, Side], WrapValidator(_checked_sides)]
+LoadSize = Annotated[LoadSide | tuple[LoadSide, LoadSide], WrapValidator(_checked_sides)]
+
+
+def height_and_width(size: Size) -> tuple[int, int]:
+    """Both sides of a size."""
+    return size if isinstance(size, tuple) else (size, size)
+
+
+def size_text(size: Size) -> str:
+    """A size as the option ``data.size`` is written: ``256``, or ``[256,512]`` for a height and a width that differ."""
+    height, width = height_and_width(size)
+    return str(height) if height == width else f"[{height},{width}]"
+
+
 Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
 
 
@@ -72,17 +104,18 @@ class DataConfig(Config):
     """Which side is the source. A is the left half of a side-by-side file, or the first folder by name."""
     val_root: str | None = None
     """Another folder, of the same or another layout, whose images are the validation images; null: those of root."""
-    size: Annotated[int, Field(ge=4, le=16384)] = 256
-    """Height and width of the square training crop of the target, in pixels."""
+    size: CropSize = 256
+    """Size of the training crop of the target in pixels: the side of a square, or [height, width]."""
     scale: Annotated[int, Field(ge=1, le=16)] = 1
     """How many times larger the target is than the source: above 1 for super-resolution."""
-    load_size: Annotated[int, Field(ge=4, le=32768)] | None = None
-    """Size that images are resized to before the crop; null: size * jitter."""
+    load_size: LoadSize | None = None
+    """Size that images are resized to before the crop: [height, width], or the shorter side of what has the shape of
+    the crop; null: size * jitter."""
     jitter: Annotated[float, Field(ge=1, le=16)] = 286 / 256
     """How much larger than the crop images are resized, which leaves room for random crops; 1: no random crop."""
     resize: Literal["stretch", "shorter", "none"] = "stretch"
-    """stretch: to load_size x load_size; shorter: the shorter side to load_size; none: crop at the original scale, as
-    pairs of two sizes always do."""
+    """stretch: to load_size; shorter: in proportion, until they just cover load_size, so that for a square crop the
+    shorter side becomes load_size; none: crop at the original scale, as pairs of two sizes always do."""
     source_channels: Positive | None = None
     """Channels of the source images, 4 with alpha; null: 1 if all of them are grey, 3 for colour or what data.alpha
     says, and of images of other bands their number."""
@@ -109,6 +142,13 @@ class DataConfig(Config):
     for palette images where the recipe takes labels; else image."""
     target_kind: Literal["auto", "image", "labels", "mask", "values"] = "auto"
     """What the values of the target images stand for; auto: what the dataset says, else image."""
+    label_colors: Annotated[str | tuple[ClassColor, ...] | None, BeforeValidator(parse_label_colors)] = None
+    """Which colours of label maps stand for which classes: cityscapes or voc; a text, CSV or JSON file of lines
+    class,red,green,blue; or such rows, as [[0, 128, 64, 128]]. Label maps are then read by their colours, also those
+    with a palette and grey ones. null: numbers are taken as they are."""
+    label_ignore: Annotated[int, Field(ge=0, le=255)] | None = None
+    """What pixels of colours that are not in label_colors count as, for losses that ignore that number; null: a label
+    map with such a pixel is refused."""
     transform: TransformChoice = TransformChoice("augment")
     """Augmentation of the training samples; both images of a pair get the same random parameters."""
     degrade: TransformChoice | None = None
@@ -126,9 +166,13 @@ class DataConfig(Config):
 
     @field_validator("load_size")
     @classmethod
-    def _crop_fits(cls, load_size: int | None, info: ValidationInfo) -> int | None:
-        if load_size is not None and load_size < info.data.get("size", 0):
-            raise ValueError(f"load_size {load_size} is smaller than size {info.data['size']}")
+    def _crop_fits(cls, load_size: Size | None, info: ValidationInfo) -> Size | None:
+        if load_size is None or "size" not in info.data:
+            return load_size
+        size = height_and_width(info.data["size"])
+        loaded = load_size if isinstance(load_size, tuple) else _similar(size, load_size)
+        if any(long < side for long, side in zip(loaded, size, strict=True)):
+            raise ValueError(f"load_size {size_text(load_size)} is smaller than size {size_text(size)}")
         return load_size
 
     @field_validator("alpha")
@@ -147,12 +191,22 @@ class DataConfig(Config):
             raise ValueError(f"numbers of classes have no range: leave out data.{key}")
         return kind
 
+    @field_validator("label_ignore")
+    @classmethod
+    def _colors_are_there(cls, ignore: int | None, info: ValidationInfo) -> int | None:
+        if ignore is not None and info.data.get("label_colors", "") is None:
+            raise ValueError("is for pixels whose colour is not in data.label_colors: set that too, or leave this out")
+        return ignore
+
     @field_validator("scale")
     @classmethod
     def _crop_divides(cls, scale: int, info: ValidationInfo) -> int:
-        if info.data.get("size", 0) % scale:
-            size = info.data["size"]
-            raise ValueError(f"size {size} is not divisible by scale {scale}: set data.size={size // scale * scale}")
+        height, width = height_and_width(info.data.get("size", 0))
+        if height % scale or width % scale:
+            fit = size_text((height // scale * scale, width // scale * scale))
+            raise ValueError(
+                f"size {size_text((height, width))} is not divisible by scale {scale}: set data.size={fit}"
+            )
         return scale
 
     @field_validator("source_bands", "target_bands")
@@ -174,9 +228,31 @@ class DataConfig(Config):
         return found
 
     @property
-    def resized(self) -> int:
-        """The size that images are resized to before the crop."""
-        return self.load_size or round(self.size * self.jitter)
+    def colors(self) -> LabelColors | None:
+        """Which colours of label maps stand for which classes; None: their numbers are taken as they are."""
+        if self.label_colors is None:
+            return None
+        rows = TABLES[self.label_colors] if isinstance(self.label_colors, str) else self.label_colors
+        return LabelColors(rows, self.label_ignore)
+
+    @property
+    def height_width(self) -> tuple[int, int]:
+        """Height and width of the training crop of the target."""
+        return height_and_width(self.size)
+
+    @property
+    def resized(self) -> tuple[int, int]:
+        """Height and width that images are resized to before the crop."""
+        if self.load_size is None:
+            height, width = self.height_width
+            return round(height * self.jitter), round(width * self.jitter)
+        return self.load_size if isinstance(self.load_size, tuple) else _similar(self.height_width, self.load_size)
+
+
+def _similar(size: tuple[int, int], shorter: int) -> tuple[int, int]:
+    """The height and width in the proportion of a size whose shorter side is given."""
+    height, width = (round(side * shorter / min(size)) for side in size)
+    return height, width
 
 
 class PhaseConfig(Config):

@@ -6,15 +6,20 @@ Only this module inspects the members of a dataset and the parameters of its bui
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
+
 from i2i.api import Component, Dataset
+from i2i.data.reading.cache import COLOR_ADVICE
 from i2i.data.reading.reader import DatasetReader
-from i2i.errors import DataError, PluginError, plugin_failures, short_repr
+from i2i.errors import DataError, FileError, PluginError, attributed_to, plugin_failures, short_repr
 from i2i.extras import MissingExtraError
+from i2i.images import numbers_of_colors
 from i2i.kinds import ValueKind
 from i2i.plugins import Plugins
 from i2i.plugins.builder import imported_builder
@@ -159,7 +164,7 @@ class AdaptedDataset:
         return len(self._dataset)
 
     def __getitem__(self, index: int) -> Any:
-        return self._dataset[index]
+        return self._numbered(self._dataset[index])
 
     @property
     def problems(self) -> list[DataError]:
@@ -173,9 +178,48 @@ class AdaptedDataset:
         """A text by whose hash a sample is held out for validation."""
         return getattr(self._dataset, "key", str)(index)
 
+    def weights(self, indices: Sequence[int]) -> np.ndarray | None:
+        """How often each of these samples is drawn, relative to the others; None where all are drawn equally often.
+
+        Raises:
+            PluginError: a weight is no finite number from 0, or all of them are 0.
+        """
+        weigh = getattr(self._dataset, "weights", None)
+        if not callable(weigh) or getattr(weigh, "__func__", weigh) is Dataset.weights:
+            return None
+        found = np.empty(len(indices))
+        for place, index in enumerate(indices):
+            name = f"{self.full_name}: weights({index})"
+            with attributed_to(name):
+                given = weigh(index)
+            if not isinstance(given, int | float | np.number) or not 0 <= given < math.inf:
+                raise PluginError(f"{name} must be a finite number from 0, not {short_repr(given)}")
+            found[place] = given
+        if not found.any():
+            raise PluginError(f"{self.full_name}: weights is 0 for every training sample: none could be drawn")
+        return found if (found != found[0]).any() else None
+
     def look(self, index: int) -> Any:
         """The sample as the check before training sees it, with nothing random."""
-        return self._dataset[index] if self.looks_complete else self._dataset.look(index)
+        return self._numbered(self._dataset[index] if self.looks_complete else self._dataset.look(index))
+
+    def _numbered(self, sample: Any) -> Any:
+        """The sample with the classes that the colours of its label maps stand for, where these are known.
+
+        Raises:
+            DataError: a colour stands for none.
+        """
+        colors, maps = self.reader.colors, {}
+        if colors is None or not isinstance(sample, Mapping):
+            return sample
+        for key in [key for key, kind in self.kinds.items() if kind == "labels" and key in sample]:
+            value = sample[key]
+            if isinstance(value, np.ndarray) and value.ndim == 3 and value.shape[2] > 1:
+                try:
+                    maps[key] = numbers_of_colors(value, colors, COLOR_ADVICE)
+                except FileError as error:
+                    raise DataError(str(error), kind=error.kind) from error
+        return {**sample, **maps} if maps else sample
 
     def sample_files(self, index: int) -> Sequence[Path]:
         """Image files behind a sample; empty if not known, as of a class that is no `i2i.Dataset`."""

@@ -1,8 +1,9 @@
 """Batches of samples: their reproducible order, loading, stacking, and moving to the device.
 
 Sample number n of a run is a function of the seed and n alone: the epoch's permutation is drawn from (seed, epoch) and
-every random number of a sample from (seed, epoch, index). So neither the number of loader processes nor of training
-processes changes what is seen, and a resumed run only has to know its step.
+every random number of a sample from (seed, epoch, index), or from (seed, n, index) where samples are drawn by weight.
+So neither the number of loader processes nor of training processes changes what is seen, and a resumed run only has to
+know its step.
 """
 
 from __future__ import annotations
@@ -31,19 +32,21 @@ class LoadableSamples(Protocol):
         """Number of samples."""
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
-        """The sample at (epoch, position)."""
+        """The sample at (round, position); see `BatchOrder`."""
 
     def preload(self) -> None:
         """Reads into memory what loader processes are to share."""
 
 
 class BatchOrder:
-    """Iterates over batches of (epoch, position) pairs from any step on, for one of several processes; never ends.
+    """Iterates over batches of (round, position) pairs from any step on, for one of several processes; never ends.
 
-    The epochs' permutations follow one another without a gap, so a batch may span two epochs and nothing is dropped.
+    The epochs follow one another without a gap, so a batch may span two epochs and nothing is dropped. An epoch is a
+    permutation, and the round its number. Drawn by weight it is as many draws with replacement, and the round the
+    number of the draw: a sample that comes again has other random numbers.
 
     Args:
-        length: number of samples.
+        samples: number of samples, or of each how often it is drawn, relative to the others.
         batch: samples in a batch over all processes.
         seed: the run's seed.
         taken: samples that earlier batches have taken, over all processes.
@@ -51,12 +54,16 @@ class BatchOrder:
         world: number of processes; divides `batch`.
     """
 
-    def __init__(self, length: int, batch: int, seed: int, *, taken: int = 0, rank: int = 0, world: int = 1) -> None:
-        self.length, self.batch, self.seed, self.taken = length, batch, seed, taken
+    def __init__(
+        self, samples: int | np.ndarray, batch: int, seed: int, *, taken: int = 0, rank: int = 0, world: int = 1
+    ) -> None:
+        self.weights = None if isinstance(samples, int) else samples / samples.max()
+        self.length = samples if isinstance(samples, int) else len(samples)
+        self.batch, self.seed, self.taken = batch, seed, taken
         self.rank, self.share = rank, batch // world
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        epoch, permutation = -1, np.empty(0, int)
+        epoch, positions = -1, np.empty(0, int)
         taken = self.taken
         while True:
             first = taken + self.rank * self.share
@@ -64,10 +71,18 @@ class BatchOrder:
             for sample in range(first, first + self.share):
                 if sample // self.length != epoch:
                     epoch = sample // self.length
-                    permutation = np.random.default_rng((self.seed, epoch)).permutation(self.length)
-                places.append((epoch, int(permutation[sample % self.length])))
+                    positions = self._positions(epoch)
+                turn = epoch if self.weights is None else sample
+                places.append((turn, int(positions[sample % self.length])))
             yield places
             taken += self.batch
+
+    def _positions(self, epoch: int) -> np.ndarray:
+        """The samples of an epoch in their order."""
+        draw = np.random.default_rng((self.seed, epoch))
+        if self.weights is None:
+            return draw.permutation(self.length)
+        return draw.choice(self.length, self.length, p=self.weights / self.weights.sum())
 
 
 def batches(

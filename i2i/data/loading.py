@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from i2i.api import Transform
-from i2i.config import DataConfig
+from i2i.config import DataConfig, Size, height_and_width
 from i2i.data.adapter import AdaptedDataset
 from i2i.data.batches import SKIPPED, collate
 from i2i.data.checks.check_dataset import CheckedSplit, check_dataset
@@ -72,17 +72,15 @@ class Samples(Dataset):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def at_size(self, size: int) -> Samples:
-        """The same samples as crops of another height and width in pixels."""
-        config = self.pipeline.config
-        if size == config.size:
+    def at_size(self, size: Size) -> Samples:
+        """The same samples as crops of another size."""
+        config, new = self.pipeline.config, height_and_width(size)
+        if new == config.height_width:
             return self
-        changes = {
-            "size": size,
-            "load_size": round(config.load_size * size / config.size) if config.load_size else None,
-        }
+        sides = zip(config.resized, new, config.height_width, strict=True)
+        load_size = tuple(round(loaded * side / old) for loaded, side, old in sides) if config.load_size else None
         other = copy(self)
-        other.pipeline = replace(self.pipeline, config=config.model_copy(update=changes))
+        other.pipeline = replace(self.pipeline, config=config.model_copy(update={"size": new, "load_size": load_size}))
         return other
 
     def preload(self) -> None:
@@ -90,23 +88,23 @@ class Samples(Dataset):
         self.dataset.reader.preload()
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
-        """The sample at (epoch, position); one that cannot be used is replaced by the next that can.
+        """The sample at (round, position), see `BatchOrder`; one that cannot be used is replaced by the next that can.
 
         The sample has lines about what was wrong under the key `SKIPPED`. They also name files that a dataset could not
         read and replaced by itself, as `Unpaired` does.
         """
-        epoch, position = place
+        turn, position = place
         skipped: list[str] = []
         for offset in range(len(self.indices)):
             index = self.indices[(position + offset) % len(self.indices)]
             name = f"{self.dataset.full_name}, sample {index}"
             try:
-                with self.dataset.reader.recording() as reads, _seeded(self.seed, epoch, index), attributed_to(name):
+                with self.dataset.reader.recording() as reads, _seeded(self.seed, turn, index), attributed_to(name):
                     sample = self.pipeline(self.dataset[index])
                 if problem := label_problem(sample, self.dataset.labels):
                     raise DataError(f"{name}: {problem}")
             except DataError as error:
-                of_file = error.kind is ErrorKind.CHANNELS and not error.path and reads
+                of_file = error.kind in (ErrorKind.CHANNELS, ErrorKind.OUT_OF_RANGE) and not error.path and reads
                 skipped.append(f"{printable(reads[0].path)}: {error}" if of_file else str(error))
                 continue
             mended = [read.problem for read in reads if read.problem and read.problem not in self.known]
@@ -126,6 +124,7 @@ class Data:
         bands: what is taken of the images under each key.
         kinds: what the images stand for, by key; those that are not there are pictures.
         classes: of each key of label maps, the highest number of a class that the check has seen, and its file.
+        weights: how often each training sample is drawn, relative to the others; None: all equally often.
         problems: one line for each file that was left out.
         warnings: a few lines about what was not left out, but may spoil the training.
     """
@@ -137,6 +136,7 @@ class Data:
     bands: Mapping[str, Bands] = field(default_factory=dict)
     kinds: dict[str, ValueKind] = field(default_factory=dict)
     classes: dict[str, tuple[int, str]] = field(default_factory=dict)
+    weights: np.ndarray | None = None
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -171,6 +171,7 @@ def open_data(config: DataConfig, plugins: Plugins, requirements: Requirements, 
         ConfigError: a range is set for images that the samples do not have.
         DataError: there is no such folder, no sample in it, a key that the recipe needs is missing, or more than half
             of the samples cannot be used.
+        PluginError: the dataset breaks its contract, such as by a negative weight.
     """
     check = check_dataset(config, plugins, requirements)
     if check.refusal:
@@ -203,6 +204,7 @@ def open_data(config: DataConfig, plugins: Plugins, requirements: Requirements, 
         else check.bands | {"source": check.bands["target"]},
         kinds=kinds,
         classes=check.classes,
+        weights=dataset.weights(check.train.usable),
         problems=check.problems,
         warnings=check.warnings,
     )

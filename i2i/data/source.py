@@ -31,6 +31,7 @@ class DataSource:
         options: the component's options.
         reader: reads image files for all datasets that are built here.
         scale: how many times larger the target is than the source.
+        size: height and width of the training crop of the target.
         kinds: what the images of its samples stand for, by key, where the user says so.
     """
 
@@ -39,6 +40,7 @@ class DataSource:
     options: Config
     reader: DatasetReader
     scale: int = 1
+    size: tuple[int, int] = field(default_factory=lambda: DataConfig().height_width)
     kinds: Mapping[str, ValueKind] = field(default_factory=dict)
 
     @property
@@ -57,7 +59,7 @@ class DataSource:
             DataError: the folder is not as the layout needs it.
             PluginError: the dataset fails in another way.
         """
-        offered = {"read": self.reader, "scale": self.scale}
+        offered = {"read": self.reader, "scale": self.scale, "size": self.size}
         extra = {keyword: value for keyword, value in offered.items() if self.layout.accepts(keyword)}
         with attributed_to(self.layout.full_name):
             built = self.layout.builder(self.options, root=self.root, split=split, transform=transform, **extra)
@@ -136,9 +138,9 @@ def find_source(config: DataConfig, plugins: Plugins, requirements: Requirements
         first = next(iter(config.layout.options))
         raise ConfigError(f"data.layout.{first} is an option of one layout: name it too, data.layout={layout}")
     any_range = bool(config.source_range or config.target_range)
-    reader = DatasetReader(config.cache_mb, any_range=any_range, pages=config.pages)
+    reader = DatasetReader(config.cache_mb, any_range=any_range, pages=config.pages, colors=config.colors)
     source = data_source(plugins, layout, root, options, reader=reader, scale=config.scale)
-    return replace(source, kinds=swapped_keys(config.kinds, config.direction))
+    return replace(source, size=config.height_width, kinds=swapped_keys(config.kinds, config.direction))
 
 
 @dataclass(frozen=True)

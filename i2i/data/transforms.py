@@ -172,17 +172,17 @@ def _geometry(config: DataConfig, picked: frozenset[str], *, random: bool) -> Tr
     if config.val_whole and not random:
         return partial(_cut_to_multiple, scale=config.scale)
     a = _albumentations()
-    size = config.size
+    size = config.height_width
     method = {"interpolation": cv2.INTER_CUBIC, "area_for_downscale": "image"}
     method["mask_interpolation"] = cv2.INTER_NEAREST_EXACT  # INTER_NEAREST takes the upper left pixel of each cell
-    crop = a.RandomCrop(size, size, pad_if_needed=True, border_mode=cv2.BORDER_REFLECT_101)
+    crop = a.RandomCrop(*size, pad_if_needed=True, border_mode=cv2.BORDER_REFLECT_101)
     if not random:
-        crop = a.CenterCrop(size, size, pad_if_needed=True, border_mode=cv2.BORDER_REFLECT_101)
+        crop = a.CenterCrop(*size, pad_if_needed=True, border_mode=cv2.BORDER_REFLECT_101)
     resized = config.resized if random else size
     if config.resize == "stretch":
-        compose = _compose([a.Resize(resized, resized, **method), crop])
+        compose = _compose([a.Resize(*resized, **method), crop])
     elif config.resize == "shorter":
-        compose = _compose([a.SmallestMaxSize(resized, **method), crop])
+        compose = _compose([a.SmallestMaxSize(max_size_hw=resized, **method), crop])
     else:
         compose = _compose([crop])
     if config.scale == 1:
@@ -190,18 +190,18 @@ def _geometry(config: DataConfig, picked: frozenset[str], *, random: bool) -> Tr
     return partial(_scaled, compose, size, config.scale, random)
 
 
-def _scaled(compose: Compose, size: int, scale: int, random: bool, sample: Sample) -> Sample:
+def _scaled(compose: Compose, size: tuple[int, int], scale: int, random: bool, sample: Sample) -> Sample:
     if is_image(sample.get("source")) and is_image(sample.get("target")):
         return aligned_crop(sample, size, scale, random=random)
     return _apply(compose, sample)
 
 
-def aligned_crop(sample: Sample, size: int, scale: int, *, random: bool) -> Sample:
+def aligned_crop(sample: Sample, size: tuple[int, int], scale: int, *, random: bool) -> Sample:
     """Cuts the same place out of a source and a target `scale` times as large.
 
     Args:
         sample: has ``source`` and ``target``, arrays ``(H, W, C)``.
-        size: side of the target's crop.
+        size: height and width of the target's crop.
         scale: target size over source size.
         random: whether the place is drawn from `numpy.random`; otherwise it is the middle.
 
@@ -209,17 +209,18 @@ def aligned_crop(sample: Sample, size: int, scale: int, *, random: bool) -> Samp
         DataError: the target is not that much larger.
     """
     sample = _cut_to_multiple(sample, scale)
-    source, target, side = sample["source"], sample["target"], size // scale
-    short = [max(0, side - length) for length in source.shape[:2]]
+    source, target = sample["source"], sample["target"]
+    height, width = (side // scale for side in size)
+    short = [max(0, height - source.shape[0]), max(0, width - source.shape[1])]
     source, target = (
         np.pad(image, ((0, short[0] * by), (0, short[1] * by), (0, 0)), "symmetric")
         for image, by in ((source, 1), (target, scale))
     )
-    free = [length - side for length in source.shape[:2]]
+    free = [source.shape[0] - height, source.shape[1] - width]
     row, column = ([np.random.randint(f + 1) for f in free]) if random else [f // 2 for f in free]
     return sample | {
-        "source": source[row : row + side, column : column + side],
-        "target": target[row * scale : (row + side) * scale, column * scale : (column + side) * scale],
+        "source": source[row : row + height, column : column + width],
+        "target": target[row * scale : (row + height) * scale, column * scale : (column + width) * scale],
     }
 
 

@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from i2i.api import Phase, Recipe
 from i2i.api.recipes import StateValue
-from i2i.config import RunConfig
+from i2i.config import RunConfig, height_and_width
 from i2i.data.batches import collate, to_device
 from i2i.data.checks.value_ranges import with_ranges
 from i2i.data.detect import Requirements
@@ -72,7 +72,8 @@ def _try_stages(trial: Training, data: Data, fabric: Fabric) -> None:
         try:
             trial.train_step([to_device(batch, fabric.device, trial.context.dtype)], every_phase=True)
         except PluginError as error:
-            raise PluginError(f"{error}, in the stage of {stage.size} x {stage.size} pixels") from error
+            height, width = height_and_width(stage.size)
+            raise PluginError(f"{error}, in the stage of {width} x {height} pixels") from error
 
 
 def build_training(
@@ -94,7 +95,7 @@ def build_training(
     set_state(recipe, state or {}, fabric.device)
     sample = to_device(data.sample(), torch.device("cpu"))
     owner = plugins.full_name("recipe", config.recipe)
-    builder = Builder(plugins, image_size(sample, config.data.size), data.labels, load_frozen=load_frozen)
+    builder = Builder(plugins, image_size(sample, config.data.height_width), data.labels, load_frozen=load_frozen)
     torch.manual_seed(config.seed)
     modules, phases = _networks_and_phases(recipe, owner, builder, sample)
     for name in {name for phase in phases for name in phase.trains} & modules.keys():

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from i2i.config import RunConfig, resolve
 from i2i.errors import RunError, attributed_to
 from i2i.files import temporary_path, user_path
-from i2i.interface import is_required
+from i2i.interface import LabelMapInput, is_required
 from i2i.plugins import Plugins
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.choice import find_checkpoint
 from i2i.runs.disk import cannot_write
 from i2i.runs.folder import open_run
-from i2i.runtime.metadata import band_entries, value_entries
+from i2i.runtime.metadata import band_entries, color_entries, value_entries
 
 if TYPE_CHECKING:
     from i2i.api import Translator
@@ -97,6 +97,7 @@ def export(
         kinds = found.state.get("kinds", {})  # older runs have pictures only
         sides = {"source_kind": one.source, "target_kind": _output_key(one, found.state["sample"])}
         facts |= {side: kinds[key] for side, key in sides.items() if key in kinds}
+        facts |= color_entries(config.data.colors) if _takes_labels(one, kinds) else {}
         with attributed_to(f"{plugins.full_name('recipe', config.recipe)}, translator '{name}'"):
             difference = write_onnx(file, one, found.state["value_type"], facts)
         required = tuple(key for key, of in one.inputs.items() if key != "image" and is_required(of))
@@ -117,6 +118,13 @@ def _value_facts(translator: Translator, state: Mapping[str, Any]) -> dict[str, 
             bounds = values[key]["bounds"]
             facts |= value_entries(side, values[key]["dtype"], None if bounds is None else tuple(bounds))
     return facts
+
+
+def _takes_labels(translator: Translator, kinds: Mapping[str, str]) -> bool:
+    """Whether an input of a translator is a label map."""
+    return kinds.get(translator.source) == "labels" or any(
+        isinstance(of, LabelMapInput) for of in translator.inputs.values()
+    )
 
 
 def _output_key(translator: Translator, known: Collection[str]) -> str:

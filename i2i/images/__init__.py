@@ -3,6 +3,7 @@
 These are the public names; `i2i.images.reading` says by which rules files are read.
 """
 
+from i2i.images.class_colors import numbers_of_colors
 from i2i.images.formats.format import Extras
 from i2i.images.palette import default_palette
 from i2i.images.pixels import AlphaRule, apply_alpha, label_map, to_channels, to_dtype
@@ -44,6 +45,7 @@ __all__ = [
     "from_pillow",
     "image_info",
     "label_map",
+    "numbers_of_colors",
     "read_frames",
     "read_image",
     "read_stack",

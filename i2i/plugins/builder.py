@@ -296,18 +296,18 @@ class Builder:
         self.built.append(Built(kind, who, made, shape.get("size", self.size), shape.get("out_channels", 0)))
 
 
-def image_size(sample: Mapping[str, Tensor], default: int) -> tuple[int, int]:
+def image_size(sample: Mapping[str, Tensor], default: tuple[int, int]) -> tuple[int, int]:
     """Size of the images of a batch.
 
     Args:
         sample: a batch by key.
-        default: height and width when it has no images.
+        default: (height, width) when it has no images.
 
     Returns:
         (height, width) of the source images, else of the targets.
     """
     images = [sample[key] for key in ("source", "target") if key in sample and sample[key].ndim == 4]
-    return (images[0].shape[2], images[0].shape[3]) if images else (default, default)
+    return (images[0].shape[2], images[0].shape[3]) if images else default
 
 
 def _frozen(module: nn.Module) -> nn.Module:

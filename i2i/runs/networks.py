@@ -76,7 +76,7 @@ def rebuilt(checkpoint: checkpoints.Checkpoint, config: RunConfig, plugins: Plug
     sample = {key: _example(spec) for key, spec in checkpoint.state["sample"].items()}
     labels = tuple(checkpoint.state.get("labels", ()))
     who = plugins.full_name("recipe", config.recipe)
-    build = Builder(plugins, image_size(sample, config.data.size), labels, inference=True)
+    build = Builder(plugins, image_size(sample, config.data.height_width), labels, inference=True)
     recipe = build_recipe(plugins, config.recipe, config.options)
     recipe.state = dict(checkpoint.recipe)
     with attributed_to(f"{who}, networks"):

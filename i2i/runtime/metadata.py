@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
 from i2i.errors import ModelError
@@ -24,7 +24,7 @@ from i2i.interface import (
     outputs_from_json,
     outputs_to_json,
 )
-from i2i.kinds import ValueKind, is_range
+from i2i.kinds import LabelColors, ValueKind, is_range
 
 ValueType = Literal["uint8", "float32"]
 """Type of a model's input and output images: uint8, or float32 in [0, 1]."""
@@ -64,6 +64,7 @@ class Metadata:
         source_kind: what the values of its input images stand for; of ``labels``, palette images are taken by their
             numbers, not by their colours.
         target_kind: what the values of its output images stand for.
+        label_colors: which colours of the label maps that it takes stand for which classes; None: these have numbers.
         labels: names of the labels, in the order of their numbers.
         receptive_field: side in pixels of the square that one output pixel depends on; None: the whole image, or
             unknown.
@@ -94,6 +95,7 @@ class Metadata:
     pages: PagesRule = "first"
     source_kind: ValueKind = "image"
     target_kind: ValueKind = "image"
+    label_colors: LabelColors | None = None
     labels: tuple[str, ...] = ()
     receptive_field: int | None = None
     global_statistics: bool = False
@@ -153,6 +155,7 @@ def to_entries(metadata: Metadata) -> dict[str, str]:
     entries |= band_entries(metadata.bands_of, metadata.bands, metadata.gives_bands, metadata.pages)
     entries |= {"source_kind": metadata.source_kind} if metadata.source_kind != "image" else {}
     entries |= {"target_kind": metadata.target_kind} if metadata.target_kind != "image" else {}
+    entries |= color_entries(metadata.label_colors)
     entries |= {"inputs": json.dumps(inputs_to_json(metadata.inputs))} if metadata.inputs else {}
     if metadata.outputs != {IMAGE_OUT: Image()}:
         entries["outputs"] = json.dumps(outputs_to_json(metadata.outputs))
@@ -182,6 +185,11 @@ def band_entries(bands_of: int, bands: Sequence[int], gives_bands: bool, pages: 
     entries |= {"bands": json.dumps(list(bands))} if bands else {}
     entries |= {"gives_bands": "true"} if gives_bands else {}
     return entries | ({"pages": pages} if pages != "first" else {})
+
+
+def color_entries(colors: LabelColors | None) -> dict[str, str]:
+    """The entry about colours of label maps, by key without its prefix; none without."""
+    return {} if colors is None else {"label_colors": json.dumps(asdict(colors))}
 
 
 def from_entries(entries: Mapping[str, str]) -> Metadata:
@@ -215,6 +223,7 @@ def from_entries(entries: Mapping[str, str]) -> Metadata:
         pages=_one_of(raw, "pages", PagesRule, "first"),
         source_kind=_one_of(raw, "source_kind", ValueKind, "image"),
         target_kind=_one_of(raw, "target_kind", ValueKind, "image"),
+        label_colors=_label_colors(raw),
         labels=_labels(raw.get("labels", "[]")),
         receptive_field=_optional_count(raw, "receptive_field"),
         global_statistics=raw.get("global_statistics") == "true",
@@ -245,6 +254,16 @@ def _size(raw: Mapping[str, str]) -> tuple[int, int] | None:
     if not all(type(side) is int and 0 < side <= 16384 for side in (height, width)):
         raise ModelError(f"its metadata are damaged: i2i.size is {raw['size'][:40]!r}, not a height and a width")
     return height, width
+
+
+def _label_colors(raw: Mapping[str, str]) -> LabelColors | None:
+    if "label_colors" not in raw:
+        return None
+    try:
+        entry = json.loads(raw["label_colors"])
+        return LabelColors(entry["classes"], entry["other"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ModelError(f"its metadata are damaged: i2i.label_colors is {raw['label_colors'][:40]!r}") from error
 
 
 def _one_of(raw: Mapping[str, str], key: str, choices: Any, default: str = "") -> Any:

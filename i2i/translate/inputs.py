@@ -13,7 +13,7 @@ import numpy as np
 
 from i2i.errors import DataError, ErrorKind, FileError, UserError, short_repr
 from i2i.files import printable, user_path
-from i2i.images import READABLE, apply_alpha, label_map, to_channels, to_dtype
+from i2i.images import READABLE, apply_alpha, to_channels, to_dtype
 from i2i.images.errors import errors_about
 from i2i.images.search import search_folder
 from i2i.interface import (
@@ -29,7 +29,7 @@ from i2i.interface import (
 )
 from i2i.runtime.network import ExportedNetwork
 from i2i.runtime.noise import check_noise_options, draw_noise
-from i2i.translate.pictures import ImageLike, class_numbers, open_picture, resized
+from i2i.translate.pictures import ImageLike, class_numbers, label_values, open_picture, resized
 
 _TEXT_ENDING = ".txt"
 
@@ -171,7 +171,7 @@ class GivenInputs:
         with errors_about(given if isinstance(given, str | os.PathLike) else name):
             picture = open_picture(given)
             if isinstance(of, LabelMapInput):
-                pixels = class_numbers(label_map(picture.pixels, picture.indices, 1, picture.stored_full), of)
+                pixels = class_numbers(label_values(picture, self.network.info, 1), of)
             else:
                 colours, alpha = apply_alpha(picture.pixels, picture.alpha, "keep")
                 channels = of.channels if isinstance(of, ImageInput) else 1

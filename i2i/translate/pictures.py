@@ -18,6 +18,7 @@ from i2i.images import (
     Picture,
     ValueRange,
     from_pillow,
+    numbers_of_colors,
     read_image,
     read_stack,
     refuse_range,
@@ -192,11 +193,21 @@ def _labels_input(picture: Picture, rule: AlphaRule, network: ExportedNetwork) -
     Raises:
         FileError: it is no label map, or has other channels than the network takes.
     """
-    taken = network.info.channels_in
-    pixels = label_map(picture.pixels, picture.indices, taken, picture.stored_full)
+    pixels = label_values(picture, network.info, network.info.channels_in)
     if isinstance(of := network.info.inputs.get("image"), LabelMapInput):
         return NetworkInput(class_numbers(pixels, of), picture.alpha if rule == "keep" else None)
     return NetworkInput(to_dtype(pixels, network.dtype), picture.alpha if rule == "keep" else None)
+
+
+def label_values(picture: Picture, info: Metadata, channels: int) -> np.ndarray:
+    """The values of a label map, or the classes that its colours stand for where the model knows them.
+
+    Raises:
+        FileError: it is no label map of that many channels, or a colour stands for no class.
+    """
+    if info.label_colors and channels == 1:
+        return numbers_of_colors(picture.pixels, info.label_colors)
+    return label_map(picture.pixels, picture.indices, channels, picture.stored_full)
 
 
 def class_numbers(values: np.ndarray, of: LabelMapInput) -> np.ndarray:

@@ -158,15 +158,23 @@ def build_discriminator(config: DCGANDiscriminatorConfig, *, in_channels: int, s
 
 def _halvings(size: tuple[int, int]) -> tuple[tuple[int, int], int]:
     """The smallest map, its shorter side 4 to 7 pixels, and how often it is doubled to `size`."""
-    count = max(1, (min(size) // 4).bit_length() - 1)
+    count = _doublings(min(size))
     base = size[0] // 2**count, size[1] // 2**count
     if min(size) < 8 or (base[0] * 2**count, base[1] * 2**count) != size:
-        fit = max(8, max(4, round(min(size) / 2**count)) * 2**count)
+        shorter = max(8, max(4, round(min(size) / 2**count)) * 2**count)
+        step = 2 ** _doublings(shorter)
+        height, width = (max(shorter, round(side / step) * step) for side in size)
+        fit = str(height) if height == width else f"[{height},{width}]"
         raise ValueError(
             f"DCGAN networks double maps of 4 to 7 pixels at least once, which never gives {size[0]}x{size[1]}: "
             f"set data.size={fit}"
         )
     return base, count
+
+
+def _doublings(side: int) -> int:
+    """How often a side of 4 to 7 pixels is doubled, once at least, to reach another, or come nearest below."""
+    return max(1, (side // 4).bit_length() - 1)
 
 
 def _double(name: str, in_channels: int, out_channels: int, *, bias: bool = False) -> nn.Module:

@@ -33,6 +33,9 @@ def written(tmp_path: Path, text: str) -> Path:
         ("train.optimizer.betas=[0, 0.9]", lambda c: c.train.optimizer.options["betas"], [0.0, 0.9]),
         ("engine.compile=true", lambda c: c.engine.compile, True),
         ("data.load_size=null", lambda c: c.data.load_size, None),
+        ("data.size=512", lambda c: (c.data.size, c.data.height_width), (512, (512, 512))),
+        ("data.size=[512, 512]", lambda c: c.data.size, 512),
+        ("data.size=[256, 512]", lambda c: (c.data.size, c.data.resized), ((256, 512), (286, 572))),
         ("data.root=123", lambda c: c.data.root, "123"),
         ("pix2pix.generator.filters=8", lambda c: c.options.generator.options["filters"], 8),
         ("pix2pix.generator=resnet", lambda c: c.options.generator.name, "resnet"),
@@ -59,6 +62,12 @@ def test_set_is_typed(text, get, value):
         ("pix2pix.generator.norm=group", "pix2pix.generator.norm: input should be 'batch', 'instance' or 'none'"),
         ("data=3", "data is a section"),
         ("data.load_size=9", "load_size 9 is smaller than size 256"),
+        ("data.load_size=[512, 255]", "load_size [512,255] is smaller than size 256"),
+        ("data.size=3", "data.size: input should be greater than or equal to 4, got 3"),
+        ("data.size=[256, 3]", "data.size: input should be greater than or equal to 4, got 3"),
+        ("data.size=[256]", "data.size: must be a number of pixels, or [height, width], got [256]"),
+        ("data.size=[256, [4, 5]]", "data.size: must be a number of pixels, or [height, width]"),
+        ("data.size=[8, 8, 8]", "data.size: must be a number of pixels, or [height, width]"),
         ("nothing", "expected KEY=VALUE"),
         ("seed=-1", "seed: expected an integer from 0"),
     ],
@@ -171,7 +180,7 @@ def test_presets_of_pix2pix_differ_where_paper_and_reference_differ():
             200,
             1,
             256,
-            286,
+            (286, 286),
         )
 
 

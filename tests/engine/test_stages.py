@@ -60,6 +60,23 @@ def test_each_stage_has_its_sizes_resumes_exactly_and_the_last_one_is_exported(d
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
+def test_a_stage_may_have_a_height_and_a_width(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plugins = variant(tmp_path, "        player", WATCHED.replace("\\\\", "\\"))
+    file = tmp_path / "growing.py"
+    text = file.read_text(encoding="utf-8").replace(
+        "return STAGES[int(progress * len(STAGES))]",
+        "size, batch = STAGES[int(progress * len(STAGES))]\n        return (size // 2 * 3, size), batch",
+    )
+    file.write_text(text, encoding="utf-8")
+    sets = [*SETS, "data.size=[24, 16]", "data.load_size=[30, 20]"]
+    train_only("growing", data=data, out=tmp_path / "run", sets=sets, steps=3, plugins=plugins)
+    seen = (tmp_path / "seen.txt").read_text()
+    assert "0 (8, 3, 6, 4)\n" in seen
+    assert "1 (4, 3, 12, 8)\n" in seen
+    assert "2 (2, 3, 24, 16)\n" in seen
+
+
 def test_samples_are_seen_in_their_order_across_stages(data, tmp_path, monkeypatch):
     """An epoch of six images: 8 of the first stage begin the second epoch, and the next stage goes on there."""
     from i2i.config import resolve
@@ -95,6 +112,13 @@ def test_samples_are_seen_in_their_order_across_stages(data, tmp_path, monkeypat
             ConfigError,
             "stage at step 2: images of 32 pixels: a stage's size is at most data.size=16",
         ),
+        (
+            "(16, 2))",
+            "((8, 32), 2))",
+            ConfigError,
+            r"images of \[8,32\] pixels: a stage's size is at most data.size=16",
+        ),
+        ("(16, 2))", "((8, 8, 8), 2))", PluginError, r"stages must return a size in pixels.*not \(\(8, 8, 8\), 2\)"),
         ("(16, 2))", "16)", PluginError, "stages must return a size in pixels and a batch size.*not 16"),
         (
             "(progress * len(STAGES))]",

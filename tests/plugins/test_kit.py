@@ -134,6 +134,12 @@ own_text = r"key\(index\) must be a text of its own for each sample"
 mutant("keys-alike", "splits", own_text, key=lambda s, n: "x")
 mutant("number-keys", "splits", own_text, key=lambda s, n: n)
 mutant = partial(broken, Pairs)
+unweighable = r"weights\(0\) must be a finite number from 0, not "
+mutant("negative-weight", "weights", f"{unweighable}-1", weights=lambda s, n: -1)
+mutant("infinite-weight", "weights", f"{unweighable}inf", weights=lambda s, n: float("inf"))
+mutant("text-weight", "weights", f"{unweighable}'1'", weights=lambda s, n: "1")
+mutant("no-weight", "weights", "weights is 0 for every training sample", weights=lambda s, n: 0)
+mutant("chance-weight", "weights", "weights differ between two readings", weights=lambda s, n: random.random())
 mutant("detects-all", "detection", "says yes to a folder without any image", detect=staticmethod(lambda root: True))
 mutant("detects-none", "detection", "says no to .* which it reads", detect=staticmethod(lambda root: False))
 mutant("detection-fails", "detection", "detect", missed=RAW, detect=finds_train)

@@ -161,6 +161,8 @@ def check_dataset(
         _refuse_unfit(splits[0], requirements)
         _require_kinds(splits, config, requirements)
         _find_labels(splits, config, requirements)
+        if config.colors and "labels" not in splits[0].dataset.kinds.values():
+            raise ConfigError("data.label_colors is for label maps: set data.source_kind=labels, or target_kind")
         left_out = len(splits[0].dataset.problems)
         checkers = [SampleChecker(s, f, config) for s, f in zip(splits, (facts[0], facts[-1]), strict=True)]
         samples = _checked(checkers, None if everything else config.check_files, progress)
@@ -179,10 +181,8 @@ def check_dataset(
     dataset = splits[0].dataset
     counted = len(train.samples) >= min(len(splits[0].indices), MIN_PER_CLASS * len(dataset.labels))
     kinds, labels = swapped_keys(dataset.kinds, config.direction), dataset.labels if counted else ()
-    warnings = [
-        *replaced,
-        *sample_warnings(train.samples, val.samples, config, labels, paired=dataset.paired, kinds=kinds),
-    ]
+    about = sample_warnings(train.samples, val.samples, config, labels, paired=dataset.paired, kinds=kinds)
+    warnings = [*replaced, *about]
     if source.root is not None:
         warnings += blended_label_maps(train.samples, val.samples, config, kinds)
     findings = [*dict.fromkeys(errors), *warnings]
@@ -239,7 +239,7 @@ def _refuse_other_labels(splits: Sequence[CheckedSplit], config: DataConfig, req
                 value = sample.values[key]
                 line = (
                     f"{value.file}: the {key} is a label map of {names.get(value.shape[2])}, and {taken} "
-                    f"{names.get(channels, f'{channels} channels')}"
+                    f"{names.get(channels, f'{channels} channels')}{': set data.label_colors' * (channels == 1)}"
                 )
                 sample.findings.append(DataFinding(value.file, "channels", line, one.split.name, key))
                 sample.values = {}
@@ -263,8 +263,7 @@ def _notes(roots: set[Path | None]) -> list[str]:
 def _collector(source: DataSource) -> FactsCollector:
     """A collector of facts; it keeps them for later checks, and replaces known images, for built-in layouts only."""
     built_in = source.layout.built_in
-    reading = "" if source.reader.pages == "first" else f"?pages={source.reader.pages}"
-    return FactsCollector(FactsCache(source.root if built_in else None, reading), stand_ins=built_in)
+    return FactsCollector(FactsCache(source.root if built_in else None, source.reader.manner), stand_ins=built_in)
 
 
 def _refuse_unfit(train: Split, requirements: Requirements) -> None:

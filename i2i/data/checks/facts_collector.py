@@ -45,18 +45,21 @@ class FactsCollector:
         """The facts about the files that cannot be read."""
         return {path: facts for path, facts in self.facts.items() if facts.problem}
 
-    def read(self, path: Path, decode: Callable[[Path, bool], DecodedFile], labels: bool = False) -> DecodedFile:
+    def read(
+        self, path: Path, decode: Callable[[Path, bool], DecodedFile], labels: bool = False, *, exact: bool = False
+    ) -> DecodedFile:
         """Pixels ``(H, W, C)``, or a stand-in of that shape; decodes the file if its facts are not known.
 
         Args:
             path: the image file.
             decode: decodes it, as a label map or not.
             labels: whether it is a label map.
+            exact: whether its own pixels are needed, and no others of its size and type.
 
         Raises:
             DataError: the file cannot be read as an image, or as a label map.
         """
-        facts = (self.facts.get(path) or self._cache.get(path)) if self._stand_ins else None
+        facts = (self.facts.get(path) or self._cache.get(path)) if self._stand_ins and not exact else None
         if facts is not None and facts.labels == labels:
             self.facts[path] = facts
             if facts.problem:

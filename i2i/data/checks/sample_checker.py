@@ -133,6 +133,9 @@ class SampleChecker:
                 with attributed_to(name):
                     sample = dataset.look(index)
             except DataError as error:
+                if error.kind is ErrorKind.OUT_OF_RANGE and not error.path:
+                    file = printable(reads[0].path) if reads else name
+                    error = DataError(error.reason, kind=error.kind, path=file)
                 return CheckedSample(index, self._refused(index, error, reads, name))
             file = printable(reads[0].path) if reads else name
             if isinstance(sample, dict) and (problem := label_problem(sample, dataset.labels)):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from i2i.config import DataConfig, parse_range
+from i2i.config import DataConfig, parse_range, size_text
 from i2i.data.checks.findings import SUMMARIES, DataFinding
 from i2i.data.checks.sample_checker import CheckedSample, CheckedValue
 from i2i.data.checks.value_ranges import SIDES, configured_range
@@ -22,7 +22,7 @@ MIN_SHARE_OF_TYPE = 8
 SHAPE_FACTOR = 2.0
 """There is a warning if the aspect ratios of two images differ by this factor and images are stretched."""
 SIZE_FACTOR = 2
-"""There is a warning for an image if this many times its shorter side are less than the training crop."""
+"""There is a warning for an image if this many times a side are less than that of the training crop."""
 
 
 def sample_warnings(
@@ -51,7 +51,7 @@ def sample_warnings(
             found += _constant_images(values, key, split) + _unusual_modes(values, key, split)
             found += _further_pages(values, key, split) if config.pages == "first" else []
             if key == "target":
-                found += _small_images(values, config.size, split)
+                found += _small_images(values, config.height_width, split)
     found += [finding for key in SIDES if kinds.get(key) not in PICKED for finding in _ranges(train, config, key)]
     found += _duplicates(train, val, paired) + _rare_classes(train, labels) + _different_shapes(train, config)
     return list(dict.fromkeys(found))
@@ -86,7 +86,7 @@ def blended_label_maps(
 def _is_resized(value: CheckedValue, config: DataConfig) -> bool:
     if config.resize == "none" or config.scale > 1:
         return False
-    return {config.resized, config.size} != set(value.shape[:2])
+    return {config.resized, config.height_width} != {value.shape[:2]}
 
 
 def summary(findings: Sequence[DataFinding], train: Sequence[CheckedSample]) -> list[str]:
@@ -157,13 +157,17 @@ def _further_pages(values: Sequence[CheckedValue], key: str, split: str) -> list
     ]
 
 
-def _small_images(values: Sequence[CheckedValue], size: int, split: str) -> list[DataFinding]:
+def _small_images(values: Sequence[CheckedValue], size: tuple[int, int], split: str) -> list[DataFinding]:
     return [
         DataFinding(
-            v.file, "small", f"{v.file}: {v.shape[1]}x{v.shape[0]} pixels, and data.size is {size}", split, "target"
+            v.file,
+            "small",
+            f"{v.file}: {v.shape[1]}x{v.shape[0]} pixels, and data.size is {size_text(size)}",
+            split,
+            "target",
         )
         for v in values
-        if min(v.shape[:2]) * SIZE_FACTOR < size
+        if any(length * SIZE_FACTOR < side for length, side in zip(v.shape[:2], size, strict=True))
     ]
 
 
@@ -239,5 +243,7 @@ def _different_shapes(train: Sequence[CheckedSample], config: DataConfig) -> lis
     if last.shape[1] * first.shape[0] < SHAPE_FACTOR * first.shape[1] * last.shape[0]:
         return []
     sizes = " to ".join(f"{value.shape[1]}x{value.shape[0]}" for value in (first, last))
-    line = f"targets: their shapes go from {sizes}, and data.resize=stretch makes all of them square"
+    height, width = config.height_width
+    shape = "square" if height == width else f"{width}x{height}"
+    line = f"targets: their shapes go from {sizes}, and data.resize=stretch makes all of them {shape}"
     return [DataFinding("targets", "shape", line, key="target")]

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from i2i.images import PagesRule, label_map, read_image, read_stack
+from i2i.images import PagesRule, label_map, numbers_of_colors, read_image, read_stack
 from i2i.images.errors import errors_about
 from i2i.images.pixels import every_channel
+from i2i.kinds import LabelColors
+
+COLOR_ADVICE = ": add it to data.label_colors, or set data.label_ignore to what such pixels count as"
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,18 @@ class CachedReader:
         limit_mb: memory for pixels, in MiB; 0 turns the cache off.
         any_range: whether floats outside of [0, 1] are read.
         pages: which pages of a file are read.
+        colors: which colours of label maps stand for which classes; None: their numbers are taken.
     """
 
-    def __init__(self, limit_mb: int, *, any_range: bool = False, pages: PagesRule = "first") -> None:
-        self._any_range, self._pages = any_range, pages
+    def __init__(
+        self,
+        limit_mb: int,
+        *,
+        any_range: bool = False,
+        pages: PagesRule = "first",
+        colors: LabelColors | None = None,
+    ) -> None:
+        self._any_range, self._pages, self._colors = any_range, pages, colors
         self._free_bytes = limit_mb * 2**20
         self._images: dict[tuple[Path, bool], DecodedFile] = {}
 
@@ -65,7 +76,10 @@ class CachedReader:
         picture = (read_stack if self._pages == "stack" else read_image)(path, any_range=self._any_range)
         if labels:
             with errors_about(path):
-                pixels = label_map(picture.pixels, picture.indices, stored_full=picture.stored_full)
+                if self._colors:
+                    pixels = numbers_of_colors(picture.pixels, self._colors, COLOR_ADVICE)
+                else:
+                    pixels = label_map(picture.pixels, picture.indices, stored_full=picture.stored_full)
         else:
             pixels = every_channel(picture.pixels, picture.alpha)
         pixels.setflags(write=False)

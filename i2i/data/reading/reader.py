@@ -17,7 +17,7 @@ from i2i.data.cores import usable_cores
 from i2i.data.reading.cache import CachedReader
 from i2i.errors import DataError
 from i2i.images import PagesRule
-from i2i.kinds import ValueKind
+from i2i.kinds import LabelColors, ValueKind
 
 
 @dataclass(frozen=True)
@@ -48,28 +48,49 @@ class DatasetReader:
         cache_mb: memory for decoded pixels, in MiB.
         any_range: whether floats outside of [0, 1] are read, as ``data.source_range`` or ``target_range`` is set.
         pages: which pages of a file are read.
+        colors: which colours of label maps stand for which classes; None: their numbers are taken.
 
     Attributes:
         pages: which pages of a file are read.
+        colors: which colours of label maps stand for which classes.
         preloadable: files to decode in `preload`, and whether as label maps; they must fit into that memory together.
         kinds: what the images of the dataset's samples stand for, by key; those that are not there are pictures.
     """
 
-    def __init__(self, cache_mb: int, *, any_range: bool = False, pages: PagesRule = "first") -> None:
+    def __init__(
+        self,
+        cache_mb: int,
+        *,
+        any_range: bool = False,
+        pages: PagesRule = "first",
+        colors: LabelColors | None = None,
+    ) -> None:
         self.pages: PagesRule = pages
+        self.colors = colors
         self.preloadable: Sequence[tuple[Path, bool]] = ()
         self.kinds: Mapping[str, ValueKind] = {}
-        self._decode = CachedReader(cache_mb, any_range=any_range, pages=pages)
+        self._decode = CachedReader(cache_mb, any_range=any_range, pages=pages, colors=colors)
         self._collector: FactsCollector | None = None
         self._recordings: dict[int, list[FileRead]] = {}  # by the number of the thread
+
+    @property
+    def manner(self) -> str:
+        """How files are read, if it is not as usual; facts about files hold for one manner."""
+        pages = "" if self.pages == "first" else f"?pages={self.pages}"
+        return pages + (f"?colors={self.colors}" if self.colors else "")
 
     def __call__(self, path: Path, /, *keys: str) -> np.ndarray:
         """Reads a file as `i2i.Reader` says, as a label map if all the keys that it is read for are labels."""
         decoded, problem = None, ""
-        labels = bool(keys) and all(self.kinds.get(key) == "labels" for key in keys)
+        of_labels = [self.kinds.get(key) == "labels" for key in keys]
+        labels = bool(keys) and all(of_labels)
+        part = self.colors is not None and any(of_labels)  # of a file, whose colours are looked at later
         try:
             collector = self._collector
-            decoded = self._decode(path, labels) if collector is None else collector.read(path, self._decode, labels)
+            if collector is None:
+                decoded = self._decode(path, labels)
+            else:
+                decoded = collector.read(path, self._decode, labels, exact=part and not labels)
         except DataError as error:
             problem = str(error)
             raise

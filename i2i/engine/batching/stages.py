@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lightning_fabric import Fabric
 
 from i2i.api import Recipe
-from i2i.config import RunConfig
+from i2i.config import RunConfig, Size, height_and_width, size_text
 from i2i.errors import ConfigError, PluginError, attributed_to, short_repr
 
 
@@ -19,14 +19,14 @@ class Stage:
     Attributes:
         first: number of its first step.
         stop: number of the step after its last one.
-        size: height and width of the training crops in pixels.
+        size: size of the training crops in pixels: the side of a square, or height and width.
         batch_size: images a step, over all processes together.
         seen: samples that the steps before have taken.
     """
 
     first: int
     stop: int
-    size: int
+    size: Size
     batch_size: int
     seen: int = 0
 
@@ -46,7 +46,7 @@ def find_stages(
 
     Raises:
         ConfigError: a size does not fit ``data.size`` or ``data.scale``, or a batch the number of processes.
-        PluginError: the recipe gives something else than two numbers.
+        PluginError: the recipe gives something else than a size and a number.
     """
     found = [Stage(0, steps, config.data.size, config.train.batch_size)]
     if type(recipe).stages is not Recipe.stages:
@@ -72,12 +72,15 @@ def samples_seen(stages: Sequence[Stage], step: int, batches: int) -> int:
     return stage.seen + (step - stage.first) * stage.batch_size * batches
 
 
-def _numbers(asked: object, config: RunConfig, owner: str) -> tuple[int, int]:
+def _numbers(asked: object, config: RunConfig, owner: str) -> tuple[Size, int]:
     if asked is None:
         return config.data.size, config.train.batch_size
-    if isinstance(asked, tuple) and len(asked) == 2 and all(type(number) is int and number > 0 for number in asked):
-        return asked
-    reason = f"stages must return a size in pixels and a batch size, both whole numbers, not {short_repr(asked)}"
+    if isinstance(asked, tuple) and len(asked) == 2:
+        size, batch = asked
+        sides = size if isinstance(size, tuple) and len(size) == 2 else (size,)
+        if all(type(number) is int and number > 0 for number in (*sides, batch)):
+            return size, batch
+    reason = f"stages must return a size in pixels and a batch size, whole numbers, not {short_repr(asked)}"
     raise PluginError(f"{owner}: {reason}")
 
 
@@ -87,8 +90,9 @@ def _check(stage: Stage, config: RunConfig, world: int, owner: str) -> None:
     if batch % world:
         name = f"{where}a batch of {batch}" if where else f"train.batch_size={batch}"
         raise ConfigError(f"{name} cannot be shared by {world} processes: set a multiple of {world}")
-    if size > config.data.size or size % scale:
-        limits = f"at most data.size={config.data.size}" + (
+    sides = zip(height_and_width(size), config.data.height_width, strict=True)
+    if any(side > most or side % scale for side, most in sides):
+        limits = f"at most data.size={size_text(config.data.size)}" + (
             f", and a multiple of data.scale={scale}" if scale > 1 else ""
         )
-        raise ConfigError(f"{where}images of {size} pixels: a stage's size is {limits}")
+        raise ConfigError(f"{where}images of {size_text(size)} pixels: a stage's size is {limits}")

@@ -69,7 +69,7 @@ def _loaded(
 
     def load(first: int, workers: int, context: BaseContext) -> Iterator[dict[str, Any]]:
         order = BatchOrder(
-            len(samples),
+            len(samples) if data.weights is None else data.weights,
             stage.batch_size,
             config.seed,
             taken=stage.seen + (begin + first) * stage.batch_size,

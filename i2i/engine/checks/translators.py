@@ -9,6 +9,7 @@ from torch import Tensor
 
 from i2i.api import Translator
 from i2i.components.inference import run_translator
+from i2i.config import DataConfig
 from i2i.data.loading import Data
 from i2i.engine.state import Training
 from i2i.errors import DataError, PluginError, attributed_to
@@ -52,7 +53,7 @@ def check_translators(training: Training, data: Data) -> None:
         who = f"{training.owner}: translator '{name}'"
         _check_inputs(who, translator)
         _check_target(who, translator, data)
-        _check_classes(translator, data)
+        _check_classes(translator, data, training.config.data)
         try:
             _check_outputs(who, translator)
         except _AtOwnSizeError as error:
@@ -115,11 +116,17 @@ def _check_target(who: str, translator: Translator, data: Data) -> None:
         )
 
 
-def _check_classes(translator: Translator, data: Data) -> None:
+def _check_classes(translator: Translator, data: Data, config: DataConfig) -> None:
+    """Refuses classes that a translator does not take, of files and of the table of colours."""
     for name, of in translator.inputs.items():
-        value, file = data.classes.get(translator.batch_key(name), (0, ""))
-        if isinstance(of, LabelMapInput) and value >= of.count and value != of.ignore:
-            raise DataError(f"{file}: has the class {value}, and the recipe knows those from 0 to {of.count - 1}")
+        key = translator.batch_key(name)
+        if not isinstance(of, LabelMapInput) or data.kinds.get(key) != "labels":
+            continue
+        value, file = data.classes.get(key, (0, ""))
+        found = {value: file} | dict.fromkeys(config.colors.numbers if config.colors else (), "data.label_colors")
+        for number in [number for number in sorted(found) if number >= of.count and number != of.ignore]:
+            where = "data.label_ignore" if number == config.label_ignore else found[number]
+            raise DataError(f"{where}: has the class {number}, and the recipe knows those from 0 to {of.count - 1}")
 
 
 def _first_step_tells(training: Training, translator: Translator, error: _AtOwnSizeError) -> bool:

@@ -41,7 +41,8 @@ def shortage_explained(training: Training) -> Iterator[None]:
 
 def _advice(training: Training) -> str:
     config, device = training.config, training.context.device
-    batch, size, accumulate = config.train.batch_size, config.data.size, config.train.accumulate
+    batch, accumulate = config.train.batch_size, config.train.accumulate
+    height, width = config.data.height_width
     there = f" ({size_text(available(device))} free)" if known(device) else ""
     tips = []
     if batch > training.context.world:
@@ -54,7 +55,7 @@ def _advice(training: Training) -> str:
     if compute_dtype(config.engine, device) != torch.bfloat16:
         tips.append("so does engine.precision=bf16")
     return (
-        f"out of memory at step {training.step}: batch_size {batch} at {size} x {size} on {device}{there}; "
+        f"out of memory at step {training.step}: batch_size {batch} at {width} x {height} on {device}{there}; "
         f"{', '.join(tips)}"
     )
 

@@ -86,6 +86,15 @@ def splits(subject: Subject) -> None:
         fail("samples cannot be told apart for validation: key(index) must be a text of its own for each sample")
 
 
+def weights(subject: Subject) -> None:
+    """Weights, where it has any, are finite numbers from 0, not all of them 0, and the same in every reading."""
+    datasets = [_opened(subject, "train") for _ in range(2)]
+    found = [dataset.weights(range(len(dataset))) for dataset in datasets]
+    first, second = (None if values is None else values.tolist() for values in found)
+    if first != second:
+        fail("weights differ between two readings, and a resumed run would draw other samples: give them no chance")
+
+
 def detection(subject: Subject) -> None:
     """data.layout=auto takes it for its own folder; an empty folder, or one of text, is not taken for it."""
     if not dataset_component(subject.plugins, subject.name).detects:
@@ -125,7 +134,7 @@ def training(subject: Subject) -> None:
             fail(f"{key} became {tuple(sample[key].shape)} where a crop of {side} pixels was asked for")
 
 
-DATASET: Sequence[Check] = (samples, one_transform, repeatable, splits, detection, training)
+DATASET: Sequence[Check] = (samples, one_transform, repeatable, splits, weights, detection, training)
 
 
 def _folder(subject: Subject) -> Path | None:

@@ -1,0 +1,97 @@
+"""Tables of the colours that stand for classes in label maps: built-in ones, and those of files and configurations."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from i2i.errors import short_repr, system_reason
+from i2i.files import user_path
+from i2i.images import default_palette
+from i2i.kinds import ClassColor, LabelColors
+
+_CITYSCAPES = (
+    (128, 64, 128),  # road
+    (244, 35, 232),  # sidewalk
+    (70, 70, 70),  # building
+    (102, 102, 156),  # wall
+    (190, 153, 153),  # fence
+    (153, 153, 153),  # pole
+    (250, 170, 30),  # traffic light
+    (220, 220, 0),  # traffic sign
+    (107, 142, 35),  # vegetation
+    (152, 251, 152),  # terrain
+    (70, 130, 180),  # sky
+    (220, 20, 60),  # person
+    (255, 0, 0),  # rider
+    (0, 0, 142),  # car
+    (0, 0, 70),  # truck
+    (0, 60, 100),  # bus
+    (0, 80, 100),  # train
+    (0, 0, 230),  # motorcycle
+    (119, 11, 32),  # bicycle
+)
+"""The 19 classes that are trained on, by ``trainId``, as in cityscapesscripts/helpers/labels.py of the data set."""
+_VOC_CLASSES = 21
+TABLES: Mapping[str, tuple[ClassColor, ...]] = {
+    name: tuple((number, *colour) for number, colour in enumerate(colours))
+    for name, colours in {"cityscapes": _CITYSCAPES, "voc": default_palette()[:_VOC_CLASSES]}.items()
+}
+"""The built-in tables by name: rows of a class, red, green and blue."""
+
+
+def parse_label_colors(value: Any) -> str | tuple[ClassColor, ...] | None:
+    """The option ``data.label_colors`` as runs keep it: the name of a built-in table, or the rows of another.
+
+    Args:
+        value: the name of a table; the path of a file of lines ``class,red,green,blue``, perhaps with a name behind
+            them, or of the same in JSON; rows; or a mapping from class to colour.
+
+    Raises:
+        ValueError: it is nothing of that, or a colour stands for two classes.
+        UserError: the path cannot be one.
+    """
+    if value is None or (isinstance(value, str) and value in TABLES):
+        return value
+    rows = _read(value) if isinstance(value, str) else _parsed(value)
+    return LabelColors(rows).classes
+
+
+def _read(name: str) -> tuple[ClassColor, ...]:
+    path = user_path(name, "data.label_colors")
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}, and no table of that name, but {' and '.join(TABLES)}")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix.lower() == ".json":
+            return _parsed(json.loads(text))
+    except OSError as error:
+        raise ValueError(f"{path}: {system_reason(error)}") from error
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path}: no text in UTF-8, or no JSON") from error
+    return _parsed(_lines(text))
+
+
+def _lines(text: str) -> Iterable[list[str]]:
+    """The fields of each line, but for empty ones, those that begin with # and a head."""
+    lines = [line.strip() for line in text.splitlines()]
+    fields = [re.split(r"[,;\s]+", line, maxsplit=4) for line in lines if line and not line.startswith("#")]
+    return fields[1:] if fields and not fields[0][0].isdigit() else fields
+
+
+def _parsed(value: Any) -> tuple[ClassColor, ...]:
+    """Rows of numbers; a fifth entry is a name for readers."""
+    rows = [[key, *_items(colour)] for key, colour in value.items()] if isinstance(value, Mapping) else _items(value)
+    found = []
+    for row in map(_items, rows):
+        numbers = [int(one) for one in row[:4] if str(one).isdecimal()]
+        if len(numbers) < 4 or len(row) > 5 or max(numbers) > 255:
+            raise ValueError(f"each row must be class, red, green, blue, from 0 to 255, not {short_repr(row)}")
+        found.append((numbers[0], numbers[1], numbers[2], numbers[3]))
+    return tuple(found)
+
+
+def _items(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
