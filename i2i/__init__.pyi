@@ -32,8 +32,8 @@ from .api import Vector as Vector
 from .api import VectorInput as VectorInput
 from .api import encode_text as encode_text
 from .api import hookimpl as hookimpl
-from .components.adversary import Adversary as Adversary
-from .components.adversary import AdversaryConfig as AdversaryConfig
+from .components.adversarial.adversary import Adversary as Adversary
+from .components.adversarial.adversary import AdversaryConfig as AdversaryConfig
 from .components.collective import all_mean as all_mean
 from .components.minibatch import minibatch_layer as minibatch_layer
 from .errors import ConfigError as ConfigError

@@ -32,7 +32,7 @@ def i2i_losses() -> list[Component]:
     """Adversarial objectives, and penalties on the discriminator's gradient."""
     from i2i.components import options as o
 
-    a, p = "i2i.components.adversarial", "i2i.components.penalties"
+    a, p = "i2i.components.adversarial.losses", "i2i.components.adversarial.penalties"
     return [
         Component("vanilla", f"{a}:NonSaturating", o.SmoothingConfig, "Non-saturating GAN loss"),
         Component("minimax", f"{a}:Minimax", o.SmoothingConfig, "GAN loss with the saturating generator"),

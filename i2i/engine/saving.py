@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from i2i.config.changes import first_few
 from i2i.engine.context import Pools
-from i2i.engine.optim import PhaseOptimizer
+from i2i.engine.optim.phases import PhaseOptimizer
 from i2i.engine.recipe_state import checked_state, set_state
 from i2i.engine.state import Training
 from i2i.errors import RunError

@@ -25,7 +25,7 @@ from i2i.engine.device.networks import move_to_device, recipe_networks
 from i2i.engine.frozen import load_frozen
 from i2i.engine.health import Health
 from i2i.engine.health.observer import observed_translators
-from i2i.engine.optim import phase_optimizers
+from i2i.engine.optim.phases import phase_optimizers
 from i2i.engine.recipe_state import set_state
 from i2i.engine.state import Batch, DataSpec, Training
 from i2i.errors import PluginError, attributed_to

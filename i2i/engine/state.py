@@ -23,7 +23,7 @@ from i2i.engine.context import StepContext
 from i2i.engine.device.networks import average_gradients
 from i2i.engine.health import Health
 from i2i.engine.health.finite import divergence_error, fetch_numbers, gradient_norm, weights_probe
-from i2i.engine.optim import PhaseOptimizer
+from i2i.engine.optim.phases import PhaseOptimizer
 from i2i.engine.recipe_state import checked_state
 from i2i.errors import PluginError
 from i2i.images import ValueRange

@@ -15,7 +15,7 @@ from i2i.config import TrainConfig, resolve
 from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.engine.context import Pool, StepContext
-from i2i.engine.optim import phase_optimizers
+from i2i.engine.optim.phases import phase_optimizers
 from i2i.engine.output.grids import sample_grid
 from i2i.engine.output.validate import Validation
 from i2i.engine.saving import restore, to_checkpoint

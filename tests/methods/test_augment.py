@@ -7,7 +7,7 @@ import torch
 
 import i2i
 from helpers.recipes import small
-from i2i.components.augment import STATE, Change
+from i2i.components.adversarial.augment import STATE, Change
 from i2i.config import resolve
 from i2i.engine.context import StepContext
 from i2i.plugins import Plugins

@@ -62,7 +62,7 @@ class Observation:
 
 
 class StepObserver:
-    """Observes steps while they run; `i2i.components.adversary` calls it with the discriminator's logits.
+    """Observes steps while they run; `i2i.components.adversarial.adversary` calls it with the discriminator's logits.
 
     Args:
         translators: whose outputs are observed; none where networks are compiled, which hooks would compile again.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from i2i.api import OptimizerChoice, Phase, ScheduleChoice
 from i2i.config import TrainConfig
-from i2i.engine.optim import PhaseOptimizer, phase_optimizers
+from i2i.engine.optim.phases import PhaseOptimizer, phase_optimizers
 from i2i.plugins.builder import Builder
 from i2i.testing.subject import Check, Subject, fail
 

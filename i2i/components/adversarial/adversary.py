@@ -207,7 +207,7 @@ class Adversary:
         given = [] if condition is None else [condition]
         if self.config.augment is None:
             return [real, fake, *given]
-        from i2i.components.augment import Change, probability
+        from i2i.components.adversarial.augment import Change, probability
 
         share = probability(ctx) if self.config.augment == "ada" else self.config.augment
         change = Change.draw(real, share, ctx)
@@ -217,7 +217,7 @@ class Adversary:
         """Adapts the probability of changes to how sure the discriminator is of real images."""
         if self.config.augment != "ada":
             return
-        from i2i.components.augment import adapt
+        from i2i.components.adversarial.augment import adapt
 
         boundary = getattr(self.loss, "boundary", None)
         middle = (logits["real"].mean() + logits["fake"].mean()).detach() / 2 if boundary is None else boundary

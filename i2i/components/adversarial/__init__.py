@@ -1,0 +1,1 @@
+"""The adversarial game: losses, penalties, augmentation, and the `Adversary` that puts them together."""

@@ -1,0 +1,1 @@
+"""The optimiser and the schedule of each phase."""
