@@ -9,7 +9,6 @@ from typing import Any
 
 from i2i.errors import short_repr, system_reason
 from i2i.files import user_path
-from i2i.images import default_palette
 from i2i.kinds import ClassColor, LabelColors
 
 _CITYSCAPES = (
@@ -35,11 +34,16 @@ _CITYSCAPES = (
 )
 """The 19 classes that are trained on, by ``trainId``, as in cityscapesscripts/helpers/labels.py of the data set."""
 _VOC_CLASSES = 21
-TABLES: Mapping[str, tuple[ClassColor, ...]] = {
-    name: tuple((number, *colour) for number, colour in enumerate(colours))
-    for name, colours in {"cityscapes": _CITYSCAPES, "voc": default_palette()[:_VOC_CLASSES]}.items()
-}
-"""The built-in tables by name: rows of a class, red, green and blue."""
+TABLES = ("cityscapes", "voc")
+"""Names of the built-in tables."""
+
+
+def built_in_table(name: str) -> tuple[ClassColor, ...]:
+    """The built-in table of that name: rows of a class, red, green and blue."""
+    from i2i.images import default_palette  # numpy and Pillow, which `i2i config` does without
+
+    colours = _CITYSCAPES if name == "cityscapes" else default_palette()[:_VOC_CLASSES]
+    return tuple((number, *colour) for number, colour in enumerate(colours))
 
 
 def parse_label_colors(value: Any) -> str | tuple[ClassColor, ...] | None:

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from i2i.api import Config, DatasetChoice, MetricChoice, OptimizerChoice, ScheduleChoice, TransformChoice
-from i2i.config.label_colors import TABLES, parse_label_colors
+from i2i.config.label_colors import built_in_table, parse_label_colors
 from i2i.kinds import ClassColor, LabelColors, ValueKind, is_range
 
 Positive = Annotated[int, Field(ge=1)]
@@ -232,7 +232,7 @@ class DataConfig(Config):
         """Which colours of label maps stand for which classes; None: their numbers are taken as they are."""
         if self.label_colors is None:
             return None
-        rows = TABLES[self.label_colors] if isinstance(self.label_colors, str) else self.label_colors
+        rows = built_in_table(self.label_colors) if isinstance(self.label_colors, str) else self.label_colors
         return LabelColors(rows, self.label_ignore)
 
     @property

@@ -10,6 +10,7 @@ COMPONENTS = [(kind, name) for kind in KINDS for name in PLUGINS.table(kind)]
 SKIPPED = {  # (kind, check) -> who may skip it
     ("generator", "value-range"): {"srresnet", "rrdb"},  # they end in a convolution
     ("generator", "any-size"): {"dcgan"},  # from noise
+    ("generator", "encoder-features"): {"dcgan", "rrdb", "srresnet", "stargan"},  # optional
     ("features", "feature-maps"): {"vgg19"},  # its weights are not here; test_super_resolution has made ones
     ("dataset", "detection"): {"day-night", "facades", "pictures", "styles"},
     ("transform", "together"): {"bicubic", "real"},
