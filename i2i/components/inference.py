@@ -16,6 +16,7 @@ from i2i.components.layers import InstanceNorm2d
 from i2i.config import RunConfig
 from i2i.errors import PluginError, attributed_to
 from i2i.interface import Image, LabelMap, Number, Spatial
+from i2i.plugins.builder import is_frozen
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,11 @@ def copy_for_inference(
     """Copies of a recipe's networks for validation and sample grids; arguments as of `inference_translators`."""
     own = has_own(recipe, "evaluate") or has_own(recipe, "grid")
     statistics = config.train.batch_size == 1
-    copies = {name: for_inference(m, image_statistics=statistics) for name, m in networks.items() if own}
+    copies = {
+        name: m if is_frozen(m) else for_inference(m, image_statistics=statistics)
+        for name, m in networks.items()
+        if own
+    }
     return Inference(recipe, inference_translators(recipe, networks, sample, config, who), copies)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i.api import Translator
-from i2i.components.inference import inference_translators
+from i2i.components.inference import for_inference, inference_translators
 from i2i.errors import ConfigError, ModelError, RunError
 from i2i.files import printable, user_path
 from i2i.interface import Image, LabelMap, LabelMapInput
@@ -21,8 +22,20 @@ from i2i.runs.networks import load_networks
 from i2i.runtime.network import open_network
 
 
-def load_frozen(plugins: Plugins, path: str | os.PathLike[str], network: str | None, checkpoint: str) -> nn.Module:
+def load_frozen(
+    plugins: Plugins, path: str | os.PathLike[str], network: str | None, checkpoint: str, *, device: str = "auto"
+) -> tuple[nn.Module, str]:
     """Loads a network as `i2i.api.Build.frozen` describes it; random numbers that are drawn later do not depend on it.
+
+    Args:
+        plugins: where the recipe of a run is looked up.
+        path: as of `Build.frozen`.
+        network: as of `Build.frozen`.
+        checkpoint: as of `Build.frozen`.
+        device: where onnxruntime computes, as of `i2i.runtime.session.open_session`; networks of runs are on the CPU.
+
+    Returns:
+        The network, and a digest of its weights or its file.
 
     Raises:
         ConfigError: the run has no network or translator of that name.
@@ -33,18 +46,19 @@ def load_frozen(plugins: Plugins, path: str | os.PathLike[str], network: str | N
     place = user_path(path, "the model to learn from")
     name = printable(place)
     if not place.exists():
-        wanted = "no such run folder or .onnx file, which the recipe learns from: put it there, or give its path anew"
+        wanted = "no such run folder or .onnx file, which the recipe learns from: put it there"
         raise RunError(wanted, path=name)
     if place.is_file():
         if network is not None:
             raise ConfigError(f"a file has no network '{network}': leave its name out, or give a run folder", path=name)
-        model = ExportedModule(place)
+        model = ExportedModule(place, device)
         model.register_forward_pre_hook(_channels_checked(name, model.channels))
-        return model
+        return model, hashlib.sha256(place.read_bytes()).hexdigest()
     with torch.random.fork_rng(devices=[]):
         loaded = load_networks(place, checkpoint, plugins=plugins)
     if network is not None:
-        return _chosen(loaded.networks, network, "network", name)
+        module = _chosen(loaded.networks, network, "network", name)
+        return for_inference(module, image_statistics=loaded.config.train.batch_size == 1), _digest(module)
     who = plugins.full_name("recipe", loaded.config.recipe)
     translators = inference_translators(loaded.recipe, loaded.networks, loaded.sample, loaded.config, who)
     only = next(iter(translators)) if len(translators) == 1 else "default"
@@ -53,7 +67,16 @@ def load_frozen(plugins: Plugins, path: str | os.PathLike[str], network: str | N
     image = translator.example.get("image")
     if image is not None and image.ndim == 4 and next(iter(translator.example)) == "image":
         translator.module.register_forward_pre_hook(_channels_checked(name, image.shape[1]))
-    return translator.module
+    return translator.module, _digest(translator.module)
+
+
+def _digest(module: nn.Module) -> str:
+    """Of a module's weights and buffers, and their names."""
+    total = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        total.update(name.encode())
+        total.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
 
 
 class ExportedModule(nn.Module):
@@ -61,6 +84,7 @@ class ExportedModule(nn.Module):
 
     Args:
         file: an ``.onnx`` file that i2i exported.
+        device: where it computes, as of `i2i.runtime.session.open_session`.
 
     Attributes:
         channels: C.
@@ -69,9 +93,9 @@ class ExportedModule(nn.Module):
         ModelError: it is none, or takes something else than a single image.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, device: str) -> None:
         super().__init__()
-        network, _ = open_network(file, "auto")
+        network, _ = open_network(file, device)
         if set(network.runner.inputs) != {"image"} or isinstance(network.info.inputs.get("image"), LabelMapInput):
             takes = "a label map" if "image" in network.runner.inputs else "no image"
             more = _list(key for key in network.runner.inputs if key != "image")
@@ -79,6 +103,10 @@ class ExportedModule(nn.Module):
             raise ModelError(reason, path=printable(file))
         self.channels = network.info.channels_in
         self._network = network.in_floats() or network  # without rounding to 8 bits, where the graph allows it
+
+    def __deepcopy__(self, memo: object) -> ExportedModule:
+        """Itself: an opened file cannot be copied, and nothing of it changes."""
+        return self
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Any:

@@ -42,6 +42,7 @@ def to_checkpoint(training: Training, pools: Pools) -> Checkpoint:
             "labels": list(training.data.labels),
             "bands": {key: asdict(bands) for key, bands in training.data.bands.items()},
             "kinds": dict(training.data.kinds),
+            "teachers": list(training.teachers),
             "rollbacks": training.rollbacks,
             "rate_scale": training.rate_scale,
             "versions": versions | {"python": sys.version.split()[0]},
@@ -63,6 +64,8 @@ def restore(training: Training, checkpoint: Checkpoint) -> None:
             f"the checkpoint of step {checkpoint.step} does not fit the configuration: {first_few(wrong)}; use the "
             "run's own data and settings, or start a new run from its weights with --from RUN"
         )
+    if checkpoint.state.get("teachers", list(training.teachers)) != list(training.teachers):
+        raise RunError("the model that the recipe learns from is not the one that it began with: put that back")
     try:
         _load_states(training, checkpoint)
     except RunError as error:
@@ -82,8 +85,8 @@ def restore(training: Training, checkpoint: Checkpoint) -> None:
 
 def _load_states(training: Training, checkpoint: Checkpoint) -> None:
     for name, module in training.modules.items():
-        # the keys were compared before; of a frozen network without any, strict batch norm would miss its counter
-        module.load_state_dict(checkpoint.networks.get(name, {}), strict=False)
+        if module.state_dict():  # of a frozen network without any, strict batch norm would miss its counter
+            module.load_state_dict(checkpoint.networks.get(name, {}))
     for name, average in training.averages.items():
         if name not in checkpoint.ema:
             raise RunError("it was trained without train.ema")

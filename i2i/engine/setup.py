@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import torch
 from lightning_fabric import Fabric
@@ -95,7 +96,8 @@ def build_training(
     set_state(recipe, state or {}, fabric.device)
     sample = to_device(data.sample(), torch.device("cpu"))
     owner = plugins.full_name("recipe", config.recipe)
-    builder = Builder(plugins, image_size(sample, config.data.height_width), data.labels, load_frozen=load_frozen)
+    loader = partial(load_frozen, device=fabric.device.type)
+    builder = Builder(plugins, image_size(sample, config.data.height_width), data.labels, load_frozen=loader)
     torch.manual_seed(config.seed)
     modules, phases = _networks_and_phases(recipe, owner, builder, sample)
     for name in {name for phase in phases for name in phase.trains} & modules.keys():
@@ -117,6 +119,7 @@ def build_training(
         recipe=recipe,
         owner=owner,
         components=builder.built,
+        teachers=builder.teachers,
         modules=modules,
         nets=recipe_networks(modules, config.engine, dtype),
         phase_optimizers=phase_optimizers(phases, modules, config.train, builder, owner),

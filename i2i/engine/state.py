@@ -74,6 +74,7 @@ class Training:
         data: shapes, types and labels of the data.
         precision: in which the networks compute: ``fp32``, ``bf16`` or ``fp64``.
         health: observes steps and warns.
+        teachers: digests of the networks of other models that the recipe learns from.
         step: finished steps.
         phases_run: the phases that have run in this process.
         rollbacks: how often the run went back to an older state.
@@ -93,6 +94,7 @@ class Training:
     data: DataSpec
     precision: str
     health: Health
+    teachers: Sequence[str] = ()
     step: int = 0
     phases_run: set[str] = field(default_factory=set)
     rollbacks: int = 0

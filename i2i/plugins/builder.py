@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn, optim
 
 
-FrozenLoader = Callable[[Plugins, "str | os.PathLike[str]", str | None, str], "nn.Module"]
-"""Loads another model's network, given plugins and the arguments of `i2i.api.Build.frozen`."""
+FrozenLoader = Callable[[Plugins, "str | os.PathLike[str]", str | None, str], "tuple[nn.Module, str]"]
+"""Loads another model's network, given plugins and the arguments of `i2i.api.Build.frozen`; with a digest of it."""
 
 MODULES = ("generator", "discriminator", "loss", "features")
 """Kinds of components that are torch modules."""
@@ -100,6 +100,7 @@ class Builder:
 
     Attributes:
         built: the torch modules built so far.
+        teachers: digests of the networks of other models that were loaded, in their order.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Builder:
         self.plugins, self.size, self.labels, self.inference = plugins, size, tuple(labels), inference
         self._load_frozen = load_frozen
         self.built: list[Built] = []
+        self.teachers: list[str] = []
 
     def generator(
         self,
@@ -157,18 +159,20 @@ class Builder:
 
     def features(self, name: str | Choice, **options: Any) -> nn.Module:
         """Builds a feature network, frozen and unsaved, as `i2i.api.Build.features` describes it."""
-        from torch import nn
+        from i2i.plugins.absent import AbsentNetwork
 
-        return nn.Identity() if self.inference else _frozen(self._build("features", name, options))
+        return AbsentNetwork() if self.inference else _frozen(self._build("features", name, options))
 
     def frozen(self, path: str | os.PathLike[str], network: str | None = None, checkpoint: str = "best") -> nn.Module:
         """Loads another model's network, frozen and unsaved, as `i2i.api.Build.frozen` describes it."""
-        from torch import nn
+        from i2i.plugins.absent import AbsentNetwork
 
         if self.inference:
-            return nn.Identity()
+            return AbsentNetwork()
         assert self._load_frozen is not None, "this builder is not for the networks of a training"
-        return _frozen(self._load_frozen(self.plugins, path, network, checkpoint))
+        module, digest = self._load_frozen(self.plugins, path, network, checkpoint)
+        self.teachers.append(digest)
+        return _frozen(module)
 
     def metric(self, name: str | Choice, *, scale: int = 1, **options: Any) -> Any:
         """Builds a metric.
@@ -317,7 +321,13 @@ def _frozen(module: nn.Module) -> nn.Module:
         for name, tensor in own:
             delattr(layer, name)
             layer.register_buffer(name, tensor.detach(), persistent=False)
+    module.i2i_frozen = True  # type: ignore[assignment]
     return module.eval()
+
+
+def is_frozen(module: nn.Module) -> bool:
+    """Whether a `Builder` has made a module one that is neither trained nor saved; true of its copies, too."""
+    return getattr(module, "i2i_frozen", False) is True
 
 
 def checked_options(kind: str, component: Component, options: dict[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from i2i.config.changes import first_few
 from i2i.errors import RunError, attributed_to
 from i2i.files import user_path
 from i2i.plugins import Plugins
+from i2i.plugins.absent import AbsentNetwork
 from i2i.plugins.builder import Builder, build_recipe, image_size
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.choice import find_checkpoint
@@ -27,8 +28,8 @@ class LoadedRun:
 
     Attributes:
         recipe: the training method, with its options and its state.
-        networks: its networks by name, without gradients and in evaluation mode, on the CPU; averaged ones where the
-            run averages.
+        networks: its saved networks by name, without gradients and in evaluation mode, on the CPU; averaged ones where
+            the run averages.
         labels: names of the classes; empty without.
         step: training step of the checkpoint.
         sample: a batch of one with the shapes and types of the training, by key; its values mean nothing.
@@ -61,9 +62,10 @@ def load_networks(
     folder, plugins = open_run(user_path(run, "the run")), plugins or Plugins()
     found = checkpoints.load(find_checkpoint(folder, checkpoint), training=False)
     loaded = rebuilt(found, resolve(plugins, config=found.state["config"]), plugins)
-    for network in loaded.networks.values():
+    saved = {name: one for name, one in loaded.networks.items() if not isinstance(one, AbsentNetwork)}
+    for network in saved.values():
         network.eval().requires_grad_(False)
-    return loaded
+    return replace(loaded, networks=saved)
 
 
 def rebuilt(checkpoint: checkpoints.Checkpoint, config: RunConfig, plugins: Plugins) -> LoadedRun:

@@ -37,7 +37,7 @@ def student(data, teacher, *more, **options):
 
 
 def frozen(path, network=None, checkpoint="best"):
-    return load_frozen(PLUGINS, path, network, checkpoint)
+    return load_frozen(PLUGINS, path, network, checkpoint)[0]
 
 
 def test_both_forms_are_what_the_model_file_computes(place):
@@ -98,8 +98,7 @@ def test_without_the_teacher_it_is_exported_but_not_resumed(place, pairs_root, c
     done = cli(*plugin, "train", "--resume", "--out=run", "--steps=2", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
-        "i2i: error: teacher: no such run folder or .onnx file, which the recipe learns from: "
-        "put it there, or give its path anew"
+        "i2i: error: teacher: no such run folder or .onnx file, which the recipe learns from: put it there"
     )
     assert "Traceback" not in done.stderr
 
@@ -109,6 +108,13 @@ def test_a_network_is_chosen_by_name(place, pairs_root):
     generator = i2i.load_networks(place / "run", "last").networks["generator"]
     assert torch.equal(frozen(place / "run", "generator", "last")(image), generator(image))
     student(pairs_root, place / "run", "distilled.network=generator", steps=1, dry_run=True)
+
+
+def test_a_network_by_name_is_the_one_that_is_exported(pairs_root, tmp_path):
+    i2i.train("pix2pix", data=pairs_root, out=tmp_path / "run", sets=[*PIX2PIX, "train.batch_size=1"], steps=2)
+    image = torch.rand(1, 3, 32, 32)
+    exported, named = (frozen(tmp_path / "run", name)(image) for name in (None, "generator"))
+    assert torch.equal(exported, named)
 
 
 def grey_pairs(folder):
@@ -153,5 +159,59 @@ def test_a_model_of_noise_and_a_run_of_two_translators_are_no_teachers_by_themse
         load_frozen(plugins, tmp_path / "run", None, "best")
     with pytest.raises(i2i.ModelError, match=r"draw.onnx: takes more than an image \(noise\): give the folder"):
         load_frozen(plugins, tmp_path / "run/model.draw.onnx", None, "best")
-    code, image = load_frozen(plugins, tmp_path / "run/model.encode.onnx", None, "best")(torch.zeros(2, 3, 32, 32))
+    code, image = load_frozen(plugins, tmp_path / "run/model.encode.onnx", None, "best")[0](torch.zeros(2, 3, 32, 32))
     assert (code.shape, image.shape) == ((2, 8), (2, 3, 32, 32))
+
+
+class Holding(i2i.Recipe):
+    """Gives a translator that holds its teacher, or figures and a grid of its own."""
+
+    needs = frozenset({"source"})
+
+    def networks(self, build, sample):
+        student = torch.nn.Conv2d(3, 3, 1)
+        return {"student": student, "teacher": build.frozen(self.config.teacher)}
+
+    def phases(self):
+        return [i2i.Phase("student", trains=("student",))]
+
+    def losses(self, phase, nets, batch, ctx):
+        return {"l1": (nets["student"](batch["source"]) - nets["teacher"](batch["source"])).abs().mean()}
+
+    def evaluate(self, nets, batches):
+        return {"distance": max(float((nets["teacher"](one["source"])).abs().mean()) for one in batches)}
+
+    def translators(self, nets, sample):
+        module = torch.nn.Sequential(nets["teacher"], nets["student"]) if self.config.held else nets["student"]
+        return {"default": i2i.Translator(module, {"image": sample["source"][:1]}, target=None)}
+
+
+class HoldingConfig(i2i.Config):
+    teacher: str = ""
+    held: bool = False
+
+
+@i2i.hookimpl
+def i2i_recipes():
+    return [i2i.Component("holding", Holding, HoldingConfig, "Holds its teacher")]
+
+
+@pytest.mark.parametrize("teacher", TEACHERS)
+def test_a_translator_that_holds_its_teacher_is_refused_before_the_first_step(place, pairs_root, tmp_path, teacher):
+    sets = [*SHARED, f"holding.teacher={place / teacher}"]
+    made = {"data": pairs_root, "sets": sets, "steps": 1, "plugins": Plugins([__file__])}
+    with pytest.raises(i2i.PluginError, match=r"'default': it holds a network of build.frozen .* no checkpoint holds"):
+        train_only("holding", **made | {"sets": [*sets, "holding.held=true"]}, out=tmp_path / "held")
+    trained = train_only("holding", **made, out=tmp_path / "run")
+    assert trained.metrics["holding.distance"] > 0
+    assert i2i.load_networks(tmp_path / "run", plugins=Plugins([__file__])).networks.keys() == {"student"}
+
+
+def test_a_run_goes_on_with_the_same_teacher_only(place, pairs_root, tmp_path):
+    shutil.copytree(place / "run", tmp_path / "teacher")
+    student(pairs_root, tmp_path / "teacher", out=tmp_path / "run", steps=1)
+    train_only(out=tmp_path / "run", resume=True, steps=2, plugins=PLUGINS)
+    shutil.rmtree(tmp_path / "teacher")
+    shutil.copytree(place / "student0", tmp_path / "teacher")
+    with pytest.raises(i2i.RunError, match="the model that the recipe learns from is not the one that it began with"):
+        train_only(out=tmp_path / "run", resume=True, steps=3, plugins=PLUGINS)

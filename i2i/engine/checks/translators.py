@@ -26,6 +26,7 @@ from i2i.interface import (
     Spatial,
     TextInput,
 )
+from i2i.plugins.builder import is_frozen
 
 SMALL = (9, 21)
 """Height and width in pixels of an image that is smaller than a training's, as users have them."""
@@ -51,6 +52,8 @@ def check_translators(training: Training, data: Data) -> None:
     """
     for name, translator in training.translators().items():
         who = f"{training.owner}: translator '{name}'"
+        if any(map(is_frozen, translator.module.modules())):
+            raise PluginError(f"{who}: it holds a network of build.frozen or build.features, which no checkpoint holds")
         _check_inputs(who, translator)
         _check_target(who, translator, data)
         _check_classes(translator, data, training.config.data)
