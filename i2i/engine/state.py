@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from i2i.api import Recipe, Translator
-from i2i.components.inference import Inference, copy_for_inference
+from i2i.components.inference import Inference, copy_for_inference, inference_translators
 from i2i.config import RunConfig
 from i2i.data.reading.bands import Bands
 from i2i.engine.batching.stages import Stage, samples_seen
@@ -132,12 +132,15 @@ class Training:
 
     def inference(self) -> Inference:
         """What would be exported now: copies in evaluation mode, averaged if there is averaging."""
-        newest = {name: self.averages[name].module if name in self.averages else m for name, m in self.modules.items()}
-        return copy_for_inference(self.recipe, newest, self.data.sample, self.config, self.owner)
+        return copy_for_inference(self.recipe, self._newest(), self.data.sample, self.config, self.owner)
 
     def translators(self) -> Mapping[str, Translator]:
-        """The translators of `inference`."""
-        return self.inference().translators
+        """The translators of `inference` alone."""
+        return inference_translators(self.recipe, self._newest(), self.data.sample, self.config, self.owner)
+
+    def _newest(self) -> dict[str, nn.Module]:
+        """The networks by name, averaged ones where there are."""
+        return {name: self.averages[name].module if name in self.averages else m for name, m in self.modules.items()}
 
     def rates(self) -> dict[str, float]:
         """Learning rates of the next step, or at the end of the last one, as ``lr/PHASE``."""

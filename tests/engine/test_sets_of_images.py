@@ -65,7 +65,7 @@ def test_every_recipe_is_measured_and_its_best_checkpoint_chosen(recipe, tmp_pat
     assert checkpoints.best(tmp_path / "run/checkpoints").name == f"step-{-best[1]:07d}"
     paired = "val/l1" in measured[3]
     assert paired == (recipe not in {"cyclegan", "cgan", "stargan"})
-    note = "note: not measured: l1, for no translator gives images that have a target"
+    note = "note: not measured: l1: compares outputs with targets, and there are none"
     assert capfd.readouterr().err.count(note) == (not paired)
 
 
@@ -188,8 +188,8 @@ def test_what_cannot_be_measured_is_said(recorded):
     _, measured, validation = recorded(only=i2i.Translator(SAME, IMAGE, target=None, real="gone"))
     assert measured == {}
     assert validation.left_out(measured) == [
-        "note: not measured: l1, for no translator gives images that have a target",
-        "note: not measured: frechet, for there are no real images to compare",
+        "note: not measured: l1: compares outputs with targets, and there are none",
+        "note: not measured: frechet: compares sets of images, and there are no real ones",
     ]
     grey = nn.Conv2d(3, 1, 1)
     with pytest.raises(PluginError, match=r"gives images \(1, 1, 32, 32\), and the real ones are \(1, 3"):
@@ -200,5 +200,5 @@ def test_a_dry_run_says_what_will_not_be_measured(unpaired, cli, tmp_path):
     words = [f"--set={line}" for line in small("cyclegan", drawn=False)]
     done = cli("train", "cyclegan", "--data", unpaired, "--dry-run", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "note: not measured: l1, psnr, for no translator gives images that have a target" in done.stderr
+    assert "note: not measured: l1, psnr: compares outputs with targets, and there are none" in done.stderr
     assert not any(Path(tmp_path).glob("runs"))

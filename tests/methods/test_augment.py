@@ -173,6 +173,17 @@ def test_every_recipe_with_an_adversary_takes_it(recipe, augment, tmp_path):
     assert (STATE in state) == (augment == "ada")
 
 
+def test_what_a_discriminator_sees_beside_images_must_be_given_as_condition():
+    ctx = StepContext(0, 100, torch.device("cpu"), torch.float32)
+    x = image()
+    game = adversary()
+    network = game.discriminator(i2i.DiscriminatorChoice("patch", filters=4, layers=2, norm="none"), in_channels=6)
+    with pytest.raises(i2i.ConfigError, match=r"let the recipe give that as condition"):
+        game.generator_losses(lambda images: network(torch.cat([x, images], 1)), x, x, ctx)
+    losses = game.generator_losses(lambda images, source: network(torch.cat([source, images], 1)), x, x, ctx, x)
+    assert torch.isfinite(losses["adversarial"])
+
+
 def test_a_number_beyond_one_is_refused(cli):
     answer = cli("config", "pix2pix", "--set", "adversary.augment=1.5")
     assert answer.returncode == 2

@@ -83,6 +83,7 @@ class Adversary:
 
     def __init__(self, config: AdversaryConfig, build: Build, *, paired: bool = False) -> None:
         self.config, self.build, self.paired = config, build, paired
+        self._channels: set[int] = set()
         self.loss: Any = build.loss(config.loss)
         self.penalty: Any = build.loss(config.penalty) if config.penalty else None
         if getattr(self.loss, "penalty", False):
@@ -119,6 +120,7 @@ class Adversary:
         from torch.nn.modules.batchnorm import _BatchNorm
         from torch.nn.utils.parametrizations import spectral_norm
 
+        self._channels.add(in_channels)
         if self.config.feature_matching:
             options["features"] = True
         network = self.build.discriminator(choice, in_channels=in_channels, size=size, **options)
@@ -154,6 +156,9 @@ class Adversary:
 
         Returns:
             Scalars by name: ``adversarial``, and ``penalty`` in the steps in which it is computed.
+
+        Raises:
+            ConfigError: augmentation is on, and the discriminator sees more channels than the images and `condition`.
         """
         real, fake, *given = self._augmented(ctx, real, fake.detach(), condition)
         judge = lambda images: _logits(critic(images, *given))  # noqa: E731
@@ -183,7 +188,7 @@ class Adversary:
             Scalars by name: ``adversarial``, and ``features`` if ``feature_matching`` is above 0.
 
         Raises:
-            ConfigError: features are to be matched, and the critic gives none.
+            ConfigError: features are to be matched, and the critic gives none; or as of `discriminator_losses`.
         """
         import torch
 
@@ -207,6 +212,11 @@ class Adversary:
         given = [] if condition is None else [condition]
         if self.config.augment is None:
             return [real, fake, *given]
+        if not given and self._channels and real.shape[1] not in self._channels:
+            raise ConfigError(
+                "adversary.augment would turn images and not what the discriminator sees beside them: "
+                "set adversary.augment=null, or let the recipe give that as condition"
+            )
         from i2i.components.adversarial.augment import Change, probability
 
         share = probability(ctx) if self.config.augment == "ada" else self.config.augment

@@ -18,8 +18,8 @@ from i2i.api import Context
 from i2i.components.collective import all_mean, processes
 
 STATE = "adversary.augment"
-"""Name in `Context.state` of a tensor (3,): the probability, and of the judged images since its last change the sum of
-r_t over the judgements, and how many there were."""
+"""Name of a tensor (3,) in `Context.state`: the probability; and since it last changed, the sum of the mean signs of
+all judgements, and how many these were."""
 _INTERVAL = 4
 """Judgements between two changes of the probability (section 3)."""
 
@@ -90,7 +90,7 @@ def adapt(ctx: Context, logits: Tensor, boundary: Tensor | float, *, target: flo
 
     Args:
         ctx: its `state` keeps the probability.
-        logits: of real images, of any shape, the first number that of the images.
+        logits: of real images, ``(N, ...)``.
         boundary: the logit above which an image counts as real.
         target: the value that r_t should have.
         images: number of images over which the probability could grow from 0 to 1.

@@ -65,7 +65,7 @@ class Validation:
     def figures(self, inference: Inference) -> dict[str, float]:
         """Metrics of the translators and figures of the recipe's own, by name; empty when stopped before the end."""
         measured = self.measure(inference.translators)
-        own = self.evaluate(inference) if not self.should_stop() else {}
+        own = None if self.should_stop() else self.evaluate(inference)
         return {} if own is None else measured | {f"{self.recipe}.{name}": value for name, value in own.items()}
 
     @torch.inference_mode()
@@ -159,15 +159,13 @@ class Validation:
         missing = [name for name in self.metrics if name not in measured]
         if not missing or not self.count or self.should_stop():
             return []
-        reasons = {
-            False: "no translator gives images that have a target",
-            True: "there are no real images to compare",
-        }
-        lines = []
-        for of_sets, reason in reasons.items():
-            if names := [name for name in missing if self._of_sets(name) == of_sets]:
-                lines.append(f"note: not measured: {', '.join(names)}, for {reason}")
-        return lines
+        what = {False: "outputs with targets, and there are none", True: "sets of images, and there are no real ones"}
+        found = {of_sets: [name for name in missing if self._of_sets(name) == of_sets] for of_sets in what}
+        return [
+            f"note: not measured: {', '.join(names)}: compares {what[of_sets]}"
+            for of_sets, names in found.items()
+            if names
+        ]
 
     def _value(self, name: str) -> float:
         with attributed_to(f"{self.owners[name]}, compute must return a scalar"):
