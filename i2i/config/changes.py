@@ -25,7 +25,6 @@ CHANGEABLE = (
     "train.epochs",
     "train.max_hours",
     "train.start_strict",
-    "train.optimizer.*",
     "train.schedule.*",
     "train.phases.*",
     "train.log_every",
@@ -40,12 +39,10 @@ CHANGEABLE = (
 """Keys, as patterns, that may change when a run is resumed; so may numbers of the recipe, such as weights of losses."""
 BATCH = ("train.batch_size", "train.accumulate")
 """Keys that may change if their product stays the same: each step then sees the same samples."""
-FIXED = (
-    "train.optimizer.momentum",  # an optimiser that began without momentum has no state for it
-    "train.phases.*.optimizer",
-    "train.phases.*.optimizer.momentum",
-)
-"""Keys, as patterns, that may not change although a pattern of `CHANGEABLE` matches."""
+OPTIMIZERS = ("train.optimizer.*", "train.phases.*.optimizer", "train.phases.*.optimizer.*")
+"""Keys, as patterns, of optimisers, which may change in `RATES` only."""
+RATES = ("lr", "betas", "eps", "weight_decay")
+"""Options on which no optimiser's state depends; one that began without momentum, for instance, has none saved."""
 NETWORKS = (GeneratorChoice, DiscriminatorChoice, FeaturesChoice)
 """Choices in the recipe's section whose options decide the shape of weights, and may not change."""
 
@@ -119,8 +116,9 @@ def _may_change(key: str, before: Any, after: Any, requested: RunConfig) -> bool
     if section == requested.recipe:
         weight = isinstance(before, float) and isinstance(after, float)
         return weight and not any(f"{option}.".startswith(f"{name}.") for name in _networks(requested.options))
-    fixed, changeable = (any(fnmatchcase(key, one) for one in patterns) for patterns in (FIXED, CHANGEABLE))
-    return changeable and not fixed
+    if any(fnmatchcase(key, one) for one in OPTIMIZERS):
+        return key.rpartition(".optimizer.")[2] in RATES
+    return any(fnmatchcase(key, one) for one in CHANGEABLE)
 
 
 def _networks(section: BaseModel, prefix: str = "") -> Iterator[str]:

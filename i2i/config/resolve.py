@@ -18,7 +18,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from i2i.api import Choice, Component, Config
-from i2i.config.sections import DataConfig, EngineConfig, TrainConfig
+from i2i.config.sections import DataConfig, EngineConfig, PhaseConfig, TrainConfig
 from i2i.config.text import KeyPath, Layer, commented_yaml, parse_set, plain_yaml, read_yaml, setting
 from i2i.errors import ConfigError, PluginError
 from i2i.plugins import Plugins
@@ -210,7 +210,8 @@ def _merge(
 ) -> dict[str, Any]:
     """`base` with the values of `over`.
 
-    A choice that names another component drops the options of the old one, unless both have one class of options.
+    A choice that names another component drops the options of the old one, unless both have one class of options, or
+    the old ones were set without a name.
     """
     merged = dict(base)
     for key, value in over.items():
@@ -220,7 +221,7 @@ def _merge(
             value = {"name": value} if isinstance(value, str) else value
             if isinstance(value, Mapping) and isinstance(old, Mapping):
                 names = old.get("name"), value.get("name", old.get("name"))
-                if plugins.share_options(choice.kind, *names):
+                if names[0] is None or plugins.share_options(choice.kind, *names):
                     value = _merge(old, value, {}, plugins)
         elif isinstance(value, Mapping):
             value = _merge(old if isinstance(old, Mapping) else {}, value, _field_models(model, value), plugins)
@@ -306,6 +307,8 @@ def _with_options(
             options = _parse(component.config, dict(value.options), where, models, layers)
             complete = _with_options(options, where, models, layers, plugins)
             return type(value)(value.name, complete.model_dump(mode="json"))
+        if isinstance(value, PhaseConfig):  # its choices are completed with what the recipe says of the phase
+            return value
         if isinstance(value, BaseModel):
             return _with_options(value, where, models, layers, plugins)
         if isinstance(value, tuple):

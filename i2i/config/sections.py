@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -14,10 +15,11 @@ from pydantic import (
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    field_serializer,
     field_validator,
 )
 
-from i2i.api import Config, DatasetChoice, MetricChoice, OptimizerChoice, ScheduleChoice, TransformChoice
+from i2i.api import Choice, Config, DatasetChoice, MetricChoice, OptimizerChoice, ScheduleChoice, TransformChoice
 from i2i.config.label_colors import built_in_table, parse_label_colors
 from i2i.kinds import ClassColor, LabelColors, ValueKind, is_range
 
@@ -259,15 +261,33 @@ class PhaseConfig(Config):
     """Replaces settings of one phase; null leaves what the recipe, `train.optimizer` and `train.schedule` say."""
 
     optimizer: OptimizerChoice | None = None
-    """Optimiser of this phase, in the place of all that the recipe and `train.optimizer` say of it."""
+    """Optimiser of this phase or some options of it, on top of what the recipe and `train.optimizer` say."""
     schedule: ScheduleChoice | None = None
-    """Schedule of this phase, in the place of all that the recipe and `train.schedule` say of it."""
+    """Schedule of this phase or some options of it, on top of what the recipe and `train.schedule` say."""
     lr: Annotated[float, Field(gt=0)] | None = None
     """Learning rate of this phase."""
     betas: Betas | None = None
     """Decay of the moment estimates in this phase, for an optimiser that has `betas`."""
     every: Positive | None = None
     """Run the phase in every n-th step only."""
+
+    @field_validator("optimizer", "schedule", mode="before")
+    @classmethod
+    def _name_may_lack(cls, value: Any) -> Any:
+        return {"name": "", **value} if isinstance(value, Mapping) else value
+
+    @field_validator("lr", "betas")
+    @classmethod
+    def _set_once(cls, value: Any, info: ValidationInfo) -> Any:
+        optimizer = info.data.get("optimizer")
+        if value is not None and optimizer and info.field_name in optimizer.options:
+            raise ValueError(f"{info.field_name} of a phase is also optimizer.{info.field_name}: leave one of them out")
+        return value
+
+    @field_serializer("optimizer", "schedule")
+    def _settings(self, choice: Choice | None) -> dict[str, Any] | None:
+        settings = choice.to_dict() if choice else {}
+        return {key: value for key, value in settings.items() if (key, value) != ("name", "")} or None
 
 
 class TrainConfig(Config):

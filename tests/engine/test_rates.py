@@ -140,7 +140,63 @@ def test_what_a_phase_asks_of_an_optimiser_that_it_shares_is_noted():
         says = "phase 'again' shares the optimiser of phase 'first': its own %s is not used"
         assert shared.notes == [says % name for name in notes]
     shared = opened("two.again={lr: 1}", "train.phases.again.optimizer=lion")[0].phase_optimizers[2]
-    assert "its own name, " in shared.notes[0]
+    assert shared.notes[-1].endswith("its own name is not used")
+    user = ["train.phases.again.optimizer.eps=0.5", "train.phases.again.optimizer.lr=1"]
+    shared = opened("two.again={}", *user)[0].phase_optimizers[2]
+    assert (shared.notes, shared.lr) == ([says % "eps"], 1.0)
+    shared = opened("two.again={}", "train.phases.first.optimizer=lion")[0].phase_optimizers[2]
+    assert shared.notes == []  # it asks for nothing
+
+
+def first_phase(*sets):
+    training, _, _ = opened(*sets)
+    return training.phase_optimizers[0]
+
+
+def test_another_name_keeps_options_of_the_same_class_in_every_layer():
+    recipe = ["train.optimizer={lr: 0.5, eps: 0.25}", "two.optimizer={weight_decay: 0.125}"]
+    kept = {"lr": 0.5, "betas": (0.5, 0.999), "eps": 0.25, "weight_decay": 0.125, "momentum": 0.0}
+    for sets in (["train.phases.first.optimizer=sgd"], ["train.optimizer.name=sgd"]):
+        one = first_phase(*recipe, *sets)
+        assert (one.built.choice.name, one.built.choice.options, one.notes) == ("sgd", kept, [])
+    one = first_phase("train.optimizer={lr: 0.5}", "two.optimizer={name: sgd}")
+    assert (one.built.choice.name, one.lr) == ("sgd", 0.5)
+    one = first_phase(*recipe, "train.phases.first.optimizer=lion")
+    assert one.built.choice.options == {"lr": 0.01, "beta": 0.9}
+    says = "phase 'first' sets weight_decay for optimizer 'adam', not for 'lion': not used"
+    assert len(one.notes) == 1 and one.notes[0].endswith(says)
+
+
+def test_options_of_a_schedule_survive_another_name_in_a_phase():
+    every = ["train.steps=8", "train.schedule={name: linear, warmup: 2, hold: 0.75}", "two.schedule={hold: 0.5}"]
+    for sets, factors in (
+        ([], [1 / 3, 2 / 3, 1, 1, 1, 0.75, 0.5, 0.25]),
+        (["train.phases.first.schedule=constant"], [1 / 3, 2 / 3, 1, 1, 1, 1, 1, 1]),
+        (["train.phases.first.schedule.warmup=0"], [1, 1, 1, 1, 1, 0.75, 0.5, 0.25]),
+        (["train.phases.first.schedule={name: saw, period: 8}"], [1 - step / 8 for step in range(8)]),
+    ):
+        schedule = first_phase(*every, *sets).schedule
+        assert [schedule.factor(step, 8) for step in range(8)] == pytest.approx(factors), sets
+
+
+def test_a_phase_may_have_options_without_a_name():
+    one = first_phase("train.optimizer.name=rmsprop", "train.phases.first.optimizer={lr: 0.5, eps: 0.25}")
+    group = one.optimizer.param_groups[0]
+    assert isinstance(one.optimizer, torch.optim.RMSprop) and (group["lr"], group["eps"]) == (0.5, 0.25)
+    for sets in (
+        ["optimizer.lr=0.5", "optimizer=sgd"],
+        ["optimizer=sgd", "optimizer.lr=0.5"],
+        ["lr=0.5", "optimizer=lion"],
+    ):
+        one = first_phase(*(f"train.phases.first.{text}" for text in sets))
+        assert one.lr == 0.5 and type(one.optimizer).__name__.lower() in sets[0] + sets[1]
+
+
+def test_settings_of_a_phase_are_written_as_they_were_set():
+    config = configured("train.phases.first.optimizer.lr=0.5", "train.phases.first.schedule=cosine")
+    first = config.to_dict()["train"]["phases"]["first"]
+    assert (first["optimizer"], first["schedule"]) == ({"lr": 0.5}, {"name": "cosine"})
+    assert resolve(GIVEN, config=config.to_dict()) == config
 
 
 @pytest.mark.parametrize(
@@ -156,21 +212,36 @@ def test_what_a_phase_asks_of_an_optimiser_that_it_shares_is_noted():
         (["train.optimizer=lion", "train.optimizer.beat=1"], i2i.ConfigError, "did you mean train.optimizer.beta?"),
         (["train.phases.first.schedule=saww"], i2i.PluginError, r"unknown schedule 'saww' \(did you mean 'saw'\?\)"),
         (
-            ["train.phases.first.optimizer={lr: 1}"],
+            ["train.phases.first.optimizer={name: 3}"],
             i2i.ConfigError,
-            "first.optimizer={lr: 1}: .* expected the name",
+            "first.optimizer={name: 3}: .* expected the name",
+        ),
+        (
+            ["train.phases.first.optimizer.beats=1"],
+            i2i.ConfigError,
+            r"train.phases.first: optimizer 'adam', option beats: .* \(did you mean 'betas'",
+        ),
+        (
+            ["train.phases.first.schedule.hold=2"],
+            i2i.ConfigError,
+            "train.phases.first: schedule 'constant', option hold: input should be less",
+        ),
+        (
+            ["train.phases.first.optimizer.lr=1", "train.phases.first.lr=2"],
+            i2i.ConfigError,
+            "--set train.phases.first.lr=2: .*lr of a phase is also optimizer.lr: leave one of them out",
         ),
         (
             ["train.optimizer=lion", "train.phases.first.betas=[0, 0]"],
             i2i.ConfigError,
-            "first.betas: optimizer 'lion' h",
+            "train.phases.first: optimizer 'lion', option betas: ",
         ),
         (
             ["two.optimizer={beats: 1}"],
             i2i.PluginError,
-            r"'first', optimizer: no optimizer has an option beats \(did y",
+            r"phase 'first': optimizer 'adam', option beats: .* \(did you mean 'betas'",
         ),
-        (["two.optimizer={eps: -1}"], i2i.PluginError, "phase 'first', optimizer, eps: input should be greater"),
+        (["two.optimizer={eps: -1}"], i2i.PluginError, "phase 'first': optimizer 'adam', option eps: input should be"),
         (["two.schedule={name: lin}"], i2i.PluginError, r"unknown schedule 'lin' \(did you mean 'linear'\?\)"),
     ],
 )
@@ -219,6 +290,20 @@ def test_a_resume_refuses_another_optimiser_of_a_phase_and_takes_another_schedul
     assert math.isclose(saved["optimizers"]["first"]["param_groups"][0]["lr"], 0.5 * 2 / 3)
 
 
+def test_a_resume_changes_rates_of_an_optimiser_and_no_other_option(tmp_path):
+    sets = [*SETS, "train.optimizer=ams", "train.phases.second.optimizer.lr=0.25"]
+    run = train_only("two", out=tmp_path / "run", sets=sets, steps=1, plugins=GIVEN).run
+    for key in ("train.optimizer", "train.phases.first.optimizer", "train.phases.second.optimizer"):
+        with pytest.raises(i2i.RunError, match=rf"{key}.amsgrad: run has \w+, asked for True; leave"):
+            train_only(out=run, resume=True, sets=[f"{key}.amsgrad=true"], steps=2, plugins=GIVEN)
+    rates = ["train.optimizer.lr=0.5", "train.optimizer.eps=1e-6", "train.phases.second.optimizer.lr=0.125"]
+    rates += ["train.phases.first.optimizer.eps=1e-4"]
+    assert train_only(out=run, resume=True, sets=rates, steps=2, plugins=GIVEN).step == 2
+    saved = torch.load(run / "checkpoints/step-0000002/training.pt", weights_only=True)["optimizers"]
+    groups = [saved[name]["param_groups"][0] for name in ("first", "second")]
+    assert [(group["lr"], group["eps"]) for group in groups] == [(0.5, 1e-4), (0.125, 1e-6)]
+
+
 def test_a_last_epoch_without_a_rate_is_noted():
     epochs = ["train.steps=null", "train.epochs=3", "data.layout.count=12"]
     for schedule, notes in (("linear-epochs", 1), ("linear", 0), ("constant", 0)):
@@ -227,6 +312,23 @@ def test_a_last_epoch_without_a_rate_is_noted():
             line for line in opening_lines(training, data, {}) if "trains the last epoch, from step 12 of 18" in line
         ]
         assert len(lines) == notes, schedule
+
+
+@pytest.mark.parametrize(
+    ("sets", "key"),
+    [
+        (["train.schedule=linear-epochs"], "train.schedule"),
+        (["train.phases.first.schedule=linear-epochs"], "train.phases.first.schedule"),
+        (["two.schedule={name: linear-epochs}"], "train.phases.first.schedule"),
+        (["two.schedule={warmup: 1}", "train.schedule=linear-epochs"], "train.schedule"),
+    ],
+)
+def test_the_note_about_a_last_epoch_without_a_rate_says_what_to_set(sets, key):
+    epochs = ["train.steps=null", "train.epochs=3", "data.layout.count=12"]
+    for more, notes in (([], [f"set {key}.name=linear to use all steps"]), ([f"{key}.name=linear"], [])):
+        training, _, data = opened(*epochs, *sets, *more)
+        lines = [line for line in opening_lines(training, data, {}) if "trains the last epoch" in line]
+        assert [line.rpartition("at a rate of 0: ")[2] for line in lines] == notes
 
 
 def test_rates_are_logged_to_the_end_though_a_schedule_knows_no_step_beyond_it(tmp_path):

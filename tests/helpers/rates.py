@@ -51,6 +51,17 @@ def nadam(config, *, params):
     return torch.optim.NAdam(params, lr=config.lr)
 
 
+class AmsConfig(i2i.Config):
+    lr: float = 0.01
+    eps: float = 1e-8
+    amsgrad: bool = False
+
+
+def ams(config, *, params):
+    """Adam that has one tensor more in its state if `amsgrad` is set."""
+    return torch.optim.Adam(params, lr=config.lr, eps=config.eps, amsgrad=config.amsgrad)
+
+
 def with_function(config, *, params):
     made = torch.optim.SGD(params, lr=config.lr)
     made.register_step_post_hook(lambda made, *_: made.param_groups[0].update(hook=lambda: None))
@@ -106,6 +117,7 @@ def i2i_optimizers():
     return [
         i2i.Component("lion", Lion, LionConfig),
         i2i.Component("nadam", nadam, LionConfig),
+        i2i.Component("ams", ams, AmsConfig),
         i2i.Component("counting", Counting, LionConfig),
         i2i.Component("with-function", with_function, LionConfig),
     ]

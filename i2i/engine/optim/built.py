@@ -26,11 +26,13 @@ class Schedule:
     Attributes:
         name: the component's name.
         who: its name in messages.
+        key: the key of the configuration that names it for this phase, such as ``train.schedule``.
         formula: gives the learning rate's factor.
     """
 
     name: str
     who: str
+    key: str
     formula: Callable[..., Any]
 
     def factor(self, step: int, steps: int, epoch: Fraction = Fraction(1)) -> float:
@@ -135,6 +137,16 @@ def build_optimizer(choice: Choice, parameters: list[nn.Parameter], builder: Bui
     groups = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
     who = builder.plugins.full_name(choice.kind, choice.name)
     return BuiltOptimizer(choice, who, optimizer, float(choice.options["lr"]), copy.deepcopy(groups))
+
+
+def build_schedule(choice: Choice, key: str, builder: Builder) -> Schedule:
+    """Builds a choice that this key of the configuration names.
+
+    Raises:
+        ConfigError: an option is unknown or does not fit.
+        PluginError: what is built is no function.
+    """
+    return Schedule(choice.name, builder.plugins.full_name(choice.kind, choice.name), key, builder.schedule(choice))
 
 
 def _differs(key: str, value: Any, built: Mapping[str, Any]) -> bool:

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from i2i.api import Choice, Phase
 from i2i.config import PhaseConfig, TrainConfig
-from i2i.engine.optim.built import BuiltOptimizer, Schedule, build_optimizer
-from i2i.errors import ConfigError, PluginError, short_repr
+from i2i.engine.optim.built import BuiltOptimizer, Schedule, build_optimizer, build_schedule
+from i2i.errors import ConfigError, PluginError
 from i2i.plugins import Plugins, nearest
 from i2i.plugins.builder import Builder, checked_options
 
@@ -71,7 +70,7 @@ def phase_optimizers(
         owner: the recipe as messages name it.
 
     Raises:
-        ConfigError: ``train.phases`` names no phase of the recipe, or sets what its optimiser does not have.
+        ConfigError: ``train.phases`` names no phase of the recipe, or sets an option that there is not.
         PluginError: a phase trains a network that there is not, or one without parameters, names are not unique, its
             settings do not fit, or a component fails.
     """
@@ -79,24 +78,23 @@ def phase_optimizers(
     made: list[PhaseOptimizer] = []
     for phase in phases:
         parameters = _trained_parameters(phase, networks, owner)
-        user = config.phases.get(phase.name, PhaseConfig())
+        user = config.phases.get(phase.name, PhaseConfig()).model_dump()
+        own = {key: user[key] for key in ("lr", "betas") if user[key] is not None} | (user["optimizer"] or {})
+        falls = user["schedule"] or {}
         who = f"{owner}: phase '{phase.name}'"
-        optimizer, notes = _chosen(config.optimizer, phase.optimizer, user.optimizer, who, builder.plugins)
-        schedule, more = _chosen(config.schedule, phase.schedule, user.schedule, who, builder.plugins)
-        optimizer = _with_users(optimizer, user, phase.name, builder.plugins)
+        optimizer, notes = _chosen(config.optimizer, phase, own, who, builder.plugins)
+        schedule, more = _chosen(config.schedule, phase, falls, who, builder.plugins)
+        key = f"train.phases.{phase.name}.schedule" if "name" in {**phase.schedule, **falls} else "train.schedule"
         first = next((one for one in made if one.phase.trains == phase.trains), None)
-        built = first.built if first else build_optimizer(optimizer, parameters, builder)
-        if first and (user.optimizer or user.betas or set(phase.optimizer) - {"lr"}):
-            notes += _not_shared(optimizer, phase, first)
+        if first:
+            notes += _not_shared(optimizer, {**phase.optimizer, **own}, phase, first)
         made.append(
             PhaseOptimizer(
-                phase=replace(phase, every=user.every or phase.every),
+                phase=replace(phase, every=user["every"] or phase.every),
                 parameters=parameters,
-                built=built,
+                built=first.built if first else build_optimizer(optimizer, parameters, builder),
                 lr=float(optimizer.options["lr"]),
-                schedule=Schedule(
-                    schedule.name, builder.plugins.full_name("schedule", schedule.name), builder.schedule(schedule)
-                ),
+                schedule=build_schedule(schedule, key, builder),
                 notes=[*notes, *more],
             )
         )
@@ -129,59 +127,53 @@ def _trained_parameters(phase: Phase, networks: Mapping[str, nn.Module], owner: 
 
 
 def _chosen(
-    every: Choice, of_recipe: Mapping[str, Any], of_user: Choice | None, who: str, plugins: Plugins
+    every: Choice, phase: Phase, of_user: Mapping[str, Any], who: str, plugins: Plugins
 ) -> tuple[Choice, list[str]]:
-    """A phase's optimiser or schedule with all of its options, and notes about those of the recipe that it lacks.
+    """A phase's optimiser or schedule with all of its options, and notes about those of the recipe that are not used.
+
+    Options of a weaker layer survive another name if both components have one class of options.
 
     Args:
         every: the user's choice for every phase.
-        of_recipe: what the recipe replaces of it in this phase.
-        of_user: the user's choice for this phase, instead of both.
+        phase: the recipe's, whose settings replace those of `every`.
+        of_user: settings of the user for this phase, which replace both.
         who: the phase in messages.
         plugins: where components are looked up.
 
     Raises:
-        PluginError: the recipe names a component or an option that there is not, or its value does not fit.
+        ConfigError: the user sets an option that there is not, or its value does not fit.
+        PluginError: so does the recipe; or a name is unknown.
     """
-    choice, own = (of_user, {}) if of_user else (every, dict(of_recipe))
-    kind, name = choice.kind, own.pop("name", choice.name)
-    config = plugins.get(kind, name).config
-    if lacking := [key for key in own if key not in config.model_fields]:
-        known = {
-            key for entries in plugins.table(kind).values() for _, one in entries for key in one.config.model_fields
-        }
-        if unknown := next((key for key in lacking if key not in known), None):
-            raise PluginError(f"{who}, {kind}: no {kind} has an option {unknown}{nearest(unknown, known)}")
-    values = dict(choice.options) if plugins.share_options(kind, choice.name, name) else {}
-    values |= {key: value for key, value in own.items() if key not in lacking}
-    try:
-        options = config(**values).model_dump()
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise PluginError(f"{who}, {kind}, {key}: {first['msg'].lower()}, got {short_repr(first['input'])}") from error
-    lacks = [f"{who} sets {', '.join(lacking)}, which {kind} '{name}' does not have: not used"] if lacking else []
-    return type(choice)(name, options), lacks
+    kind, choice = every.kind, every
+    own: dict[str, Any] = {}
+    notes: list[str] = []
+    known = {key for entries in plugins.table(kind).values() for _, one in entries for key in one.config.model_fields}
+    for settings, where, failure in (
+        (getattr(phase, kind), who, PluginError),
+        (of_user, f"train.phases.{phase.name}", ConfigError),
+    ):
+        name, kept = settings.get("name", choice.name), choice.options
+        component = plugins.get(kind, name)
+        if not plugins.share_options(kind, choice.name, name):
+            if lost := ", ".join(own):
+                notes.append(f"{who} sets {lost} for {kind} '{choice.name}', not for '{name}': not used")
+            kept = {}
+        own = {key: value for key, value in settings.items() if key != "name"}
+        if failure is PluginError:  # the recipe's are for whatever optimiser users choose
+            lacking = [key for key in own if key in known and key not in component.config.model_fields]
+            if lacking:
+                notes.append(f"{who} sets {', '.join(lacking)}, which {kind} '{name}' does not have: not used")
+            own = {key: value for key, value in own.items() if key not in lacking}
+        try:
+            choice = type(every)(name, checked_options(kind, component, {**kept, **own}).model_dump())
+        except ConfigError as error:
+            raise failure(f"{where}: {error}") from error
+    return choice, notes
 
 
-def _with_users(choice: Choice, user: PhaseConfig, phase: str, plugins: Plugins) -> Choice:
-    """The phase's optimiser with the options that users set without naming another.
-
-    Raises:
-        ConfigError: it does not have one of them, or a value does not fit.
-    """
-    component = plugins.get(choice.kind, choice.name)
-    values = {key: value for key in ("lr", "betas") if (value := getattr(user, key)) is not None}
-    if lacking := next((key for key in values if key not in component.config.model_fields), None):
-        raise ConfigError(f"train.phases.{phase}.{lacking}: optimizer '{choice.name}' has no such option: leave it out")
-    options = checked_options(choice.kind, component, {**choice.options, **values})
-    return type(choice)(choice.name, options.model_dump())
-
-
-def _not_shared(choice: Choice, phase: Phase, first: PhaseOptimizer) -> list[str]:
-    """A note if a phase that shares the optimiser of another one asks for something else than the other's."""
-    one, other = (found.to_dict() | {"lr": None} for found in (choice, first.built.choice))
-    if one == other:
-        return []
-    what = ", ".join(key for key in one if one[key] != other.get(key))
-    return [f"phase '{phase.name}' shares the optimiser of phase '{first.phase.name}': its own {what} is not used"]
+def _not_shared(choice: Choice, own: Mapping[str, Any], phase: Phase, first: PhaseOptimizer) -> list[str]:
+    """A note if a phase that shares the optimiser of another one sets something else than the other has."""
+    asked, had = choice.to_dict(), first.built.choice.to_dict()
+    unused = [key for key in own if key != "lr" and key in asked and asked[key] != had.get(key)]
+    says = f"phase '{phase.name}' shares the optimiser of phase '{first.phase.name}': its own {', '.join(unused)} is"
+    return [f"{says} not used"] if unused else []

@@ -57,11 +57,11 @@ def _idle_end(training: Training) -> list[str]:
     if (steps - begin) * 20 <= steps:
         return []
     schedules = [one.schedule for one in training.phase_optimizers]
-    idle = {one.name for one in schedules if not any(one.factor(step, steps, epoch) for step in (begin, steps - 1))}
+    idle = [one for one in schedules if not any(one.factor(step, steps, epoch) for step in (begin, steps - 1))]
     return [
-        f"note: train.schedule.name={name} trains the last epoch, from step {begin} of {steps}, at a rate of 0: "
-        "set train.schedule.name=linear to use all steps"
-        for name in sorted(idle)
+        f"note: schedule '{name}' trains the last epoch, from step {begin} of {steps}, at a rate of 0: "
+        f"set {key}.name=linear to use all steps"
+        for key, name in sorted({(one.key, one.name) for one in idle})
     ]
 
 
