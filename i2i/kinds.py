@@ -33,11 +33,13 @@ class LabelColors:
 
     def __post_init__(self) -> None:
         rows = tuple(tuple(row) for row in self.classes)
-        values = [value for row in rows for value in row] + ([] if self.other is None else [self.other])
-        if not rows or any(len(row) != 4 for row in rows):
-            raise ValueError("must have a class, red, green and blue in each row, and one row at least")
-        if not all(type(value) is int and 0 <= value <= 255 for value in values):
-            raise ValueError("must have whole numbers from 0 to 255")
+        if not rows:
+            raise ValueError("must have one row at least")
+        for row in rows:
+            if len(row) != 4 or not all(map(_is_byte, row)):
+                raise ValueError(f"each row must be class, red, green, blue, from 0 to 255, not {list(row)!r:.60}")
+        if self.other is not None and not _is_byte(self.other):
+            raise ValueError(f"what other colours count as must be from 0 to 255, not {self.other!r:.60}")
         owners: dict[tuple[int, ...], int] = {}
         for number, *colour in rows:
             if owners.setdefault(tuple(colour), number) != number:
@@ -49,6 +51,10 @@ class LabelColors:
     def numbers(self) -> set[int]:
         """All numbers that pixels can become."""
         return {row[0] for row in self.classes} | (set() if self.other is None else {self.other})
+
+
+def _is_byte(value: object) -> bool:
+    return type(value) is int and 0 <= value <= 255
 
 
 def is_range(low: float, high: float) -> bool:

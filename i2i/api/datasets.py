@@ -117,8 +117,9 @@ class Dataset(ABC):
     def weights(self, index: int) -> float:
         """How often a training sample is drawn, relative to the others; such as 1 / (samples of its class).
 
-        Where weights differ, an epoch is as many draws with replacement as there are training samples, each with random
-        numbers of its own; else each sample comes once. Validation ignores them.
+        A sample of weight 0 is left out of the training. Where weights differ, an epoch is as many draws with
+        replacement as there are training samples, each with random numbers of its own; else each sample comes once.
+        Validation ignores them.
         """
         return 1.0
 

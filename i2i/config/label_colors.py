@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from i2i.errors import short_repr, system_reason
+from i2i.errors import system_reason
 from i2i.files import user_path
 from i2i.kinds import ClassColor, LabelColors
 
@@ -54,7 +54,7 @@ def parse_label_colors(value: Any) -> str | tuple[ClassColor, ...] | None:
             them, or of the same in JSON; rows; or a mapping from class to colour.
 
     Raises:
-        ValueError: it is nothing of that, or a colour stands for two classes.
+        ValueError: it is none of these, or a colour stands for two classes.
         UserError: the path cannot be one.
     """
     if value is None or (isinstance(value, str) and value in TABLES):
@@ -63,10 +63,10 @@ def parse_label_colors(value: Any) -> str | tuple[ClassColor, ...] | None:
     return LabelColors(rows).classes
 
 
-def _read(name: str) -> tuple[ClassColor, ...]:
+def _read(name: str) -> tuple[tuple[Any, ...], ...]:
     path = user_path(name, "data.label_colors")
     if not path.is_file():
-        raise ValueError(f"there is no file {path}, and no table of that name, but {' and '.join(TABLES)}")
+        raise ValueError(f"there is no file {path}: give a file, or the name of a table, {' or '.join(TABLES)}")
     try:
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".json":
@@ -85,16 +85,11 @@ def _lines(text: str) -> Iterable[list[str]]:
     return fields[1:] if fields and not fields[0][0].isdigit() else fields
 
 
-def _parsed(value: Any) -> tuple[ClassColor, ...]:
-    """Rows of numbers; a fifth entry is a name for readers."""
+def _parsed(value: Any) -> tuple[tuple[Any, ...], ...]:
+    """Rows, with texts of digits as numbers, and without the fifth entry, which is a name for readers."""
     rows = [[key, *_items(colour)] for key, colour in value.items()] if isinstance(value, Mapping) else _items(value)
-    found = []
-    for row in map(_items, rows):
-        numbers = [int(one) for one in row[:4] if str(one).isdecimal()]
-        if len(numbers) < 4 or len(row) > 5 or max(numbers) > 255:
-            raise ValueError(f"each row must be class, red, green, blue, from 0 to 255, not {short_repr(row)}")
-        found.append((numbers[0], numbers[1], numbers[2], numbers[3]))
-    return tuple(found)
+    shortened = (row[:4] if len(row) == 5 else row for row in map(_items, rows))
+    return tuple(tuple(int(one) if str(one).isdecimal() else one for one in row) for row in shortened)
 
 
 def _items(value: Any) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -229,7 +230,7 @@ class DataConfig(Config):
             found["target"] = self.target_kind
         return found
 
-    @property
+    @cached_property
     def colors(self) -> LabelColors | None:
         """Which colours of label maps stand for which classes; None: their numbers are taken as they are."""
         if self.label_colors is None:

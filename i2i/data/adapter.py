@@ -182,11 +182,16 @@ class AdaptedDataset:
         """How often each of these samples is drawn, relative to the others; None where all are drawn equally often.
 
         Raises:
-            PluginError: a weight is no finite number from 0, or all of them are 0.
+            PluginError: there is something else of that name, a weight is no finite number from 0, or all are 0.
         """
         weigh = getattr(self._dataset, "weights", None)
-        if not callable(weigh) or getattr(weigh, "__func__", weigh) is Dataset.weights:
+        if weigh is None or getattr(weigh, "__func__", weigh) is Dataset.weights:
             return None
+        try:
+            inspect.signature(weigh).bind(0)
+        except (TypeError, ValueError) as error:
+            what = "must be a method weights(index) that gives a number, or None to draw all samples equally often"
+            raise PluginError(f"{self.full_name}: weights {what}, not {short_repr(weigh)}") from error
         found = np.empty(len(indices))
         for place, index in enumerate(indices):
             name = f"{self.full_name}: weights({index})"
@@ -206,6 +211,9 @@ class AdaptedDataset:
     def _numbered(self, sample: Any) -> Any:
         """The sample with the classes that the colours of its label maps stand for, where these are known.
 
+        An array of one channel has numbers already, of the reader or of the dataset itself; but what was read as a
+        picture, such as one half of a file, has greys.
+
         Raises:
             DataError: a colour stands for none.
         """
@@ -214,7 +222,9 @@ class AdaptedDataset:
             return sample
         for key in [key for key, kind in self.kinds.items() if kind == "labels" and key in sample]:
             value = sample[key]
-            if isinstance(value, np.ndarray) and value.ndim == 3 and value.shape[2] > 1:
+            if not isinstance(value, np.ndarray) or value.ndim != 3:
+                continue
+            if value.shape[2] > 1 or self.reader.read_as_picture(value):
                 try:
                     maps[key] = numbers_of_colors(value, colors, COLOR_ADVICE)
                 except FileError as error:

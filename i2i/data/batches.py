@@ -1,9 +1,9 @@
 """Batches of samples: their reproducible order, loading, stacking, and moving to the device.
 
-Sample number n of a run is a function of the seed and n alone: the epoch's permutation is drawn from (seed, epoch) and
-every random number of a sample from (seed, epoch, index), or from (seed, n, index) where samples are drawn by weight.
-So neither the number of loader processes nor of training processes changes what is seen, and a resumed run only has to
-know its step.
+Sample number n of a run is a function of the seed and n alone: the epoch's order is drawn from (seed, epoch) and every
+random number of a sample from (seed, draw, index). The draw, which tells apart the times that a sample comes, is the
+number of the epoch, or n itself where samples are drawn by weight. So neither the number of loader processes nor of
+training processes changes what is seen, and a resumed run only has to know its step.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ class LoadableSamples(Protocol):
         """Number of samples."""
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
-        """The sample at (round, position); see `BatchOrder`."""
+        """The sample at (draw, position); see `BatchOrder`."""
 
     def preload(self) -> None:
         """Reads into memory what loader processes are to share."""
 
 
 class BatchOrder:
-    """Iterates over batches of (round, position) pairs from any step on, for one of several processes; never ends.
+    """Iterates over batches of (draw, position) pairs from any step on, for one of several processes; never ends.
 
     The epochs follow one another without a gap, so a batch may span two epochs and nothing is dropped. An epoch is a
-    permutation, and the round its number. Drawn by weight it is as many draws with replacement, and the round the
-    number of the draw: a sample that comes again has other random numbers.
+    permutation, and its number the draw of all its samples. By weight it is as many choices with replacement as there
+    are samples, and the draw counts the samples of the run: one that comes again has other random numbers.
 
     Args:
         samples: number of samples, or of each how often it is drawn, relative to the others.
@@ -72,17 +72,17 @@ class BatchOrder:
                 if sample // self.length != epoch:
                     epoch = sample // self.length
                     positions = self._positions(epoch)
-                turn = epoch if self.weights is None else sample
-                places.append((turn, int(positions[sample % self.length])))
+                draw = epoch if self.weights is None else sample
+                places.append((draw, int(positions[sample % self.length])))
             yield places
             taken += self.batch
 
     def _positions(self, epoch: int) -> np.ndarray:
         """The samples of an epoch in their order."""
-        draw = np.random.default_rng((self.seed, epoch))
+        generator = np.random.default_rng((self.seed, epoch))
         if self.weights is None:
-            return draw.permutation(self.length)
-        return draw.choice(self.length, self.length, p=self.weights / self.weights.sum())
+            return generator.permutation(self.length)
+        return generator.choice(self.length, self.length, p=self.weights / self.weights.sum())
 
 
 def batches(
@@ -97,7 +97,7 @@ def batches(
 
     Args:
         samples: the data set.
-        order: epochs and positions of the samples of each batch.
+        order: draws and positions of the samples of each batch.
         workers: number of loader processes; 0: this process loads.
         pin_memory: whether batches are in pinned memory, which moves to a GPU faster.
         context: the multiprocessing context that makes the loader processes; None: the usual one.

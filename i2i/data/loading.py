@@ -88,18 +88,18 @@ class Samples(Dataset):
         self.dataset.reader.preload()
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
-        """The sample at (round, position), see `BatchOrder`; one that cannot be used is replaced by the next that can.
+        """The sample at (draw, position), see `BatchOrder`; one that cannot be used is replaced by the next that can.
 
         The sample has lines about what was wrong under the key `SKIPPED`. They also name files that a dataset could not
         read and replaced by itself, as `Unpaired` does.
         """
-        turn, position = place
+        draw, position = place
         skipped: list[str] = []
         for offset in range(len(self.indices)):
             index = self.indices[(position + offset) % len(self.indices)]
             name = f"{self.dataset.full_name}, sample {index}"
             try:
-                with self.dataset.reader.recording() as reads, _seeded(self.seed, turn, index), attributed_to(name):
+                with self.dataset.reader.recording() as reads, _seeded(self.seed, draw, index), attributed_to(name):
                     sample = self.pipeline(self.dataset[index])
                 if problem := label_problem(sample, self.dataset.labels):
                     raise DataError(f"{name}: {problem}")
@@ -117,7 +117,7 @@ class Data:
     """The data of a training.
 
     Attributes:
-        train: training samples.
+        train: training samples, but those of weight 0.
         val: validation samples, resized or cropped at the centre; may be empty.
         values: types and ranges of the values of the images, by key.
         layout: name of the dataset component.
@@ -188,15 +188,18 @@ def open_data(config: DataConfig, plugins: Plugins, requirements: Requirements, 
         degrade = CheckedTransform(made, plugins.full_name("transform", config.degrade.name))
     known = frozenset(check.problems)
 
-    def samples(checked: CheckedSplit, augment: Transform | None) -> Samples:
+    def samples(checked: CheckedSplit, indices: Sequence[int], augment: Transform | None) -> Samples:
         pipeline = SamplePipeline(
             config, check.bands, augment, degrade, dataset.paired, values, kinds, requirements.kinds
         )
-        return Samples(checked.split.dataset, checked.usable, pipeline, seed, known, plugins.files)
+        return Samples(checked.split.dataset, indices, pipeline, seed, known, plugins.files)
 
+    indices = np.array(check.train.usable, int)
+    if (weights := dataset.weights(check.train.usable)) is not None:
+        indices, weights = indices[weights > 0], weights[weights > 0]  # none that replaces another one either
     return Data(
-        train=samples(check.train, augment),
-        val=samples(check.val, None),
+        train=samples(check.train, indices.tolist(), augment),
+        val=samples(check.val, check.val.usable, None),
         values=values,
         layout=check.layout,
         bands=check.bands
@@ -204,7 +207,7 @@ def open_data(config: DataConfig, plugins: Plugins, requirements: Requirements, 
         else check.bands | {"source": check.bands["target"]},
         kinds=kinds,
         classes=check.classes,
-        weights=dataset.weights(check.train.usable),
+        weights=weights,
         problems=check.problems,
         warnings=check.warnings,
     )

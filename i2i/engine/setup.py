@@ -74,7 +74,7 @@ def _try_stages(trial: Training, data: Data, fabric: Fabric) -> None:
             trial.train_step([to_device(batch, fabric.device, trial.context.dtype)], every_phase=True)
         except PluginError as error:
             height, width = height_and_width(stage.size)
-            raise PluginError(f"{error}, in the stage of {width} x {height} pixels") from error
+            raise PluginError(f"{error}, in the stage of {height} x {width} pixels") from error
 
 
 def build_training(

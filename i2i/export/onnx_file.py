@@ -179,9 +179,9 @@ def _difference(path: Path, deployed: Deployed, translator: Translator) -> float
         except Exception as error:
             if size is None:
                 raise
-            raise ModelError(f"{_ONE_SIZE}: at {size[1]} x {size[0]} pixels, {short_reason(error)}") from error
+            raise ModelError(f"{_ONE_SIZE}: at {size[0]} x {size[1]} pixels, {short_reason(error)}") from error
         if size is not None and apart > TOLERANCE >= largest:
-            raise ModelError(f"{_ONE_SIZE}: at {size[1]} x {size[0]} pixels, the file is off by {apart:.2f}/255")
+            raise ModelError(f"{_ONE_SIZE}: at {size[0]} x {size[1]} pixels, the file is off by {apart:.2f}/255")
         largest = max(largest, apart)
     return largest
 

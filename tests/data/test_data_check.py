@@ -190,7 +190,7 @@ def test_small_images_rare_classes_and_odd_shapes_are_told(plugins, tmp_path):
     kinds = [f.kind for f in result.findings]
     assert (kinds.count("small"), kinds[-2:]) == (13, ["class", "shape"])
     assert "class few: 1 training images, and the largest class has 12" in result.warnings
-    assert "targets: their shapes go from 40x40 to 120x40" in result.warnings[-1]
+    assert "targets: their heights and widths go from 40x40 to 40x120" in result.warnings[-1]
 
 
 @pytest.mark.parametrize("recipe", OWN)

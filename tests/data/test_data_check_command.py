@@ -133,7 +133,7 @@ def test_many_small_images_are_told_once_and_each_in_json(tmp_path):
     assert done.exit_code == 0, done.output
     lines = [line for line in done.stdout.splitlines() if line.startswith("warning: ") and "data.size" in line]
     first = files[0]
-    size = f"{SIZE}x{SIZE} pixels, and data.size is 128"
+    size = f"{SIZE} pixels high and {SIZE} wide, and data.size is 128"
     assert lines == [
         f"warning: {len(files)} images are much smaller than data.size, such as {first}: {size} (--json lists all)"
     ]

@@ -90,7 +90,7 @@ def test_a_table_is_read_from_a_file_and_kept_in_the_configuration(plugins, tmp_
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("0,1,2", r"each row must be class, red, green, blue, from 0 to 255, not \['0', '1', '2'\]"),
+        ("0,1,2", r"each row must be class, red, green, blue, from 0 to 255, not \[0, 1, 2\]"),
         ("0,1,2,256", "from 0 to 255, not"),
         ("0,1,2,-3", "from 0 to 255, not"),
         ("0,1,2,3\n1,1,2,3", "the colour 1, 2, 3 stands for two classes, 0 and 1"),
@@ -109,10 +109,13 @@ def test_a_table_that_is_none_is_told_in_one_line(plugins, tmp_path, text, says)
 @pytest.mark.parametrize(
     ("sets", "says"),
     [
-        (["data.label_colors=coco"], "there is no file coco, and no table of that name, but cityscapes and voc"),
+        (["data.label_colors=coco"], "there is no file coco: give a file, or the name of a table, cityscapes or voc"),
         (["data.label_ignore=255"], "whose colour is not in data.label_colors: set that too, or leave this out"),
         (["data.label_colors=[[0, 1, 2]]"], "each row must be class, red, green, blue"),
         (["data.label_colors=5"], "each row must be class, red, green, blue"),
+        (["data.label_colors=[]"], "one row at least"),
+        (["data.label_colors=[[0, 1, 2, true]]"], r"each row must be .*, not \[0, 1, 2, True\]"),
+        (["data.label_colors=[[0, 1, 2, 3, a, b]]"], "each row must be .*, not"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(plugins, sets, says):
@@ -161,6 +164,71 @@ def test_grey_files_are_colours_too(plugins, tmp_path):
         save(tmp_path / f"B/{number}.png", typed_data.photograph(classes, number))
     data = opened(tmp_path, plugins, label_colors=[[0, 0, 0, 0], [1, 255, 255, 255]])
     assert set(np.unique(data.train[0, 0]["source"])) == {0, 1}
+
+
+def test_grey_halves_are_colours_as_the_same_files_in_rgb(plugins, tmp_path):
+    """Also where a check knows the files from before; the other half stays grey."""
+    for number, classes in enumerate(typed_data.label_maps()):
+        grey = np.where(classes > 0, 255, 0).astype(np.uint8)
+        photo = typed_data.photograph(classes, number)[..., 1]
+        halves = np.hstack([grey, photo])
+        save(tmp_path / f"grey/{number}.png", halves)
+        save(tmp_path / f"rgb/{number}.png", np.dstack([halves] * 3))
+    table = [[7, 0, 0, 0], [3, 255, 255, 255]]
+    for _ in range(2):
+        grey, rgb = (
+            opened(tmp_path / name, plugins, layout="side-by-side", label_colors=table) for name in ("grey", "rgb")
+        )
+        assert not grey.problems
+        assert grey.classes["source"][0] == 7
+        assert len(grey.train) == len(rgb.train)
+        seen = [(grey.train[1, place], rgb.train[1, place]) for place in range(len(grey.train))]
+        assert all(torch.equal(one["source"], other["source"]) for one, other in seen)
+        assert {int(value) for one, _ in seen for value in one["source"].unique()} == {3, 7}
+        assert seen[0][0]["target"].shape[0] == 1
+
+
+MIXED = """
+import i2i, numpy as np
+
+class Mixed(i2i.Dataset):
+    kinds = {"source": "labels"}
+
+    def __init__(self, config, *, root, split, transform, read):
+        self.root, self.transform, self.read, self.own = root, transform, read, config.own
+        self.has_splits = split == "train"
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        file = self.read(self.root / f"{index}.png")
+        return self.transform({"source": np.full((40, 40, 1), 9, np.uint8) if self.own else file, "target": file})
+
+class Config(i2i.Config):
+    own: bool = True
+
+@i2i.hookimpl
+def i2i_datasets():
+    return [i2i.Component("mixed", Mixed, Config, "X")]
+"""
+
+
+@pytest.mark.parametrize(("own", "values"), [(True, {9}), (False, {3, 7})])
+def test_one_channel_of_a_plugin_has_numbers_unless_it_is_a_file(tmp_path, own, values):
+    (tmp_path / "mixed.py").write_text(MIXED)
+    for number in range(6):
+        save(tmp_path / f"in/{number}.png", np.where(np.eye(40) > 0, 255, 0).astype(np.uint8))
+    config = DataConfig(
+        root=str(tmp_path / "in"),
+        size=32,
+        jitter=1,
+        layout={"name": "mixed", "own": own},
+        label_colors=[[7, 0, 0, 0], [3, 255, 255, 255]],
+    )
+    requirements = Requirements(frozenset({"source", "target"}), kinds={"source": "labels"})
+    data = open_data(config, Plugins([tmp_path / "mixed.py"]), requirements, seed=0)
+    assert set(data.train[0, 0]["source"].unique().tolist()) == values
 
 
 def test_maps_that_are_drawn_by_code_are_read_by_their_colours(plugins):

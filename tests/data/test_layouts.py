@@ -184,6 +184,15 @@ def test_an_epoch_is_as_long_as_the_larger_side_and_b_is_drawn(tmp_path):
     assert len({*first, *second}) > 3
 
 
+def test_validation_with_split_folders_takes_b_in_order_again_and_again(tmp_path):
+    a = [f"testA/a{number}.png" for number in range(5)]
+    fill(tmp_path, "trainA/x.png", "trainB/y.png", *a, "testB/b0.png", "testB/b1.png")
+    data = opened("cyclegan", tmp_path, "load_size=24")
+    targets = [data.val[0, place]["target"].sum().item() for place in range(5)]
+    assert targets[0] != targets[1]
+    assert targets == [*targets[:2], *targets[:2], targets[0]]
+
+
 GREEDY = """
 import numpy as np
 import i2i

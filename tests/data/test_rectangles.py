@@ -92,8 +92,8 @@ def test_warnings_compare_height_with_height_and_width_with_width(tmp_path):
     assert sum(f.kind == "small" for f in check_dataset(config, Plugins(), requirements).findings) == 5
     found = check_dataset(config.model_copy(update={"size": (128, 32)}), Plugins(), requirements)
     [small_one] = [f for f in found.findings if f.kind == "small"]
-    assert small_one.line.endswith("wide.png: 64x30 pixels, and data.size is [128,32]")
-    assert "data.resize=stretch makes all of them 32x128" in found.warnings[-1]
+    assert small_one.line.endswith("wide.png: 30 pixels high and 64 wide, and data.size is [128,32]")
+    assert "data.resize=stretch makes all of them 128x32" in found.warnings[-1]
 
 
 def test_a_dataset_may_know_the_size(tmp_path):

@@ -11,7 +11,7 @@ import torch
 import i2i
 from helpers.recipes import small, train_only
 from i2i.config import DataConfig, resolve
-from i2i.data.batches import BatchOrder, batches
+from i2i.data.batches import SKIPPED, BatchOrder, batches
 from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.engine import launch
@@ -21,6 +21,7 @@ from i2i.errors import PluginError
 from i2i.plugins import Plugins
 
 PLUGIN = """
+from pathlib import Path
 import i2i, numpy as np
 
 class Config(i2i.Config):
@@ -47,9 +48,27 @@ class Weighted(i2i.Dataset):
 class Without(Weighted):
     weights = None
 
+class Duck:
+    __init__, __len__, __getitem__ = Weighted.__init__, Weighted.__len__, Weighted.__getitem__
+
+class OfList(Duck):
+    weights = [1.0] * 20
+
+class OfItsOwn(Duck):
+    def weights(self):
+        return [1.0] * 20
+
+class Vanishing(Weighted):
+    def __getitem__(self, index):
+        if index % 2 and Path(__file__).with_name("gone").exists():
+            raise i2i.DataError("gone")
+        image = np.full((40, 40, 3), index, np.uint8)
+        return self.transform({"source": image, "target": image})
+
 @i2i.hookimpl
 def i2i_datasets():
-    return [i2i.Component("weighted", Weighted, Config, "X"), i2i.Component("without", Without, Config, "X")]
+    classes = {"weighted": Weighted, "without": Without, "list": OfList, "own": OfItsOwn, "vanishing": Vanishing}
+    return [i2i.Component(name, cls, Config, "X") for name, cls in classes.items()]
 """
 
 
@@ -131,6 +150,23 @@ def test_weights_that_are_none_are_refused_before_the_first_step(plugins, tmp_pa
         i2i.train("pix2pix", out=tmp_path / "run", sets=sets, steps=1, plugins=plugins)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run/checkpoints").exists()
+
+
+@pytest.mark.parametrize(("name", "what"), [("list", r"\[1\.0, 1\.0"), ("own", "<bound method")])
+def test_something_else_of_that_name_is_refused_in_one_line(plugins, name, what):
+    says = rf"{name}.*: weights must be a method weights\(index\) that gives a number, or None .*, not {what}"
+    with pytest.raises(PluginError, match=says) as error:
+        opened(plugins, "1", name=name)
+    assert "\n" not in str(error.value)
+
+
+def test_no_sample_of_weight_0_replaces_one_that_vanishes(plugins, tmp_path):
+    data = opened(plugins, "index % 2 or index % 4 == 0", name="vanishing")  # after an odd one may come 2, 6, 10...
+    (tmp_path / "gone").touch()
+    samples = [data.train[0, position] for position in range(len(data.train))]
+    seen = {int(value) for sample in samples for value in sample["source"].unique()}
+    assert seen == {index for index in data.train.indices if index % 4 == 0}
+    assert sum(len(sample[SKIPPED]) > 0 for sample in samples) == sum(index % 2 for index in data.train.indices)
 
 
 def settings():

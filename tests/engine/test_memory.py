@@ -72,8 +72,8 @@ def test_out_of_memory_names_batch_size_and_a_way_out(pairs_root, tmp_path, hung
 
 
 def test_out_of_memory_at_batch_1_advises_smaller_images(pairs_root, tmp_path, hungry):
-    sets = [*STOP, "pix2pix.generator={name: hungry, most: 0}"]
-    with pytest.raises(TrainingError, match="batch_size 1 at 32 x 32") as caught:
+    sets = [*STOP, "pix2pix.generator={name: hungry, most: 0}", "data.size=[32,64]", "data.load_size=null"]
+    with pytest.raises(TrainingError, match="batch_size 1 at 32 x 64") as caught:
         i2i.train("pix2pix", data=pairs_root, sets=sets, dry_run=True, plugins=Plugins([str(hungry)]))
     assert "train.batch_size" not in str(caught.value)
     assert "a smaller data.size needs less" in str(caught.value)

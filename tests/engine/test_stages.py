@@ -122,9 +122,9 @@ def test_samples_are_seen_in_their_order_across_stages(data, tmp_path, monkeypat
         ("(16, 2))", "16)", PluginError, "stages must return a size in pixels and a batch size.*not 16"),
         (
             "(progress * len(STAGES))]",
-            "(progress)] if progress < 0.5 else (6, 4)",
+            "(progress)] if progress < 0.5 else ((6, 10), 4)",
             PluginError,
-            "in the stage of 6 x 6 pixels",
+            "in the stage of 6 x 10 pixels",
         ),
         (
             "def stages(self, progress):",

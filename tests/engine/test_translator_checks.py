@@ -99,10 +99,10 @@ REFUSED = {
         "its output 'image_out' must have 1 channels",
     ),
     "one row for all images": ({"result": "y.mean(0, keepdim=True)"}, "must have a row for each image"),
-    "one size only": ({"result": "y + torch.zeros(32, 32)"}, r"1 image of 24 x 39 pixels: it fails.*; module.size ="),
+    "one size only": ({"result": "y + torch.zeros(32, 32)"}, r"1 image of 39 x 24 pixels: it fails.*; module.size ="),
     "no small images": (
         {"result": "y if y.shape[-2] > 16 else 1 / 0"},
-        "2 images of 21 x 9 pixels: it fails.*ZeroDivisionError.*; module.minimum says",
+        "2 images of 9 x 21 pixels: it fails.*ZeroDivisionError.*; module.minimum says",
     ),
     "a size that is not a multiple": ({"result": "y[..., 1:, 1:]"}, "has 31 x 31 pixels, no whole multiple of that"),
     "the wrong fixed size": ({"attributes": "size = (8, 8)"}, r"its module is for \(8, 8\), height and width"),

@@ -162,7 +162,7 @@ def _small_images(values: Sequence[CheckedValue], size: tuple[int, int], split: 
         DataFinding(
             v.file,
             "small",
-            f"{v.file}: {v.shape[1]}x{v.shape[0]} pixels, and data.size is {size_text(size)}",
+            f"{v.file}: {v.shape[0]} pixels high and {v.shape[1]} wide, and data.size is {size_text(size)}",
             split,
             "target",
         )
@@ -242,8 +242,8 @@ def _different_shapes(train: Sequence[CheckedSample], config: DataConfig) -> lis
     first, last = shapes[0], shapes[-1]
     if last.shape[1] * first.shape[0] < SHAPE_FACTOR * first.shape[1] * last.shape[0]:
         return []
-    sizes = " to ".join(f"{value.shape[1]}x{value.shape[0]}" for value in (first, last))
+    sizes = " to ".join(f"{value.shape[0]}x{value.shape[1]}" for value in (first, last))
     height, width = config.height_width
-    shape = "square" if height == width else f"{width}x{height}"
-    line = f"targets: their shapes go from {sizes}, and data.resize=stretch makes all of them {shape}"
+    shape = "square" if height == width else f"{height}x{width}"
+    line = f"targets: their heights and widths go from {sizes}, and data.resize=stretch makes all of them {shape}"
     return [DataFinding("targets", "shape", line, key="target")]

@@ -20,8 +20,9 @@ from i2i.images import find_images
 class Unpaired(Dataset):
     """Images of A in order, each with an image of B drawn at random; an epoch is as long as the larger folder.
 
-    Where there are split folders, validation samples have the images of B in order, too: each of them once.
-    Without split folders a share of A is held out for validation, and nothing of B.
+    The images of the smaller folder come again until all of the larger one have come. Where there are split folders,
+    validation samples have the images of B in order, too. Without split folders a share of A is held out for
+    validation, and nothing of B: each image of B is drawn at random from all, as in training.
 
     Args:
         config: names of the two folders.

@@ -31,6 +31,7 @@ class FileRead:
         problem: why it could not be read, as a line that begins with its name; empty if it could.
         has_alpha: whether the last channel is alpha.
         frames: frames or pages in the file.
+        labels: whether it was read as a label map.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class FileRead:
     problem: str = ""
     has_alpha: bool = False
     frames: int = 1
+    labels: bool = False
 
 
 class DatasetReader:
@@ -96,7 +98,7 @@ class DatasetReader:
             raise
         finally:
             if (recording := self._recordings.get(threading.get_ident())) is not None:
-                of = (decoded.has_alpha, decoded.frames) if decoded else ()
+                of = (decoded.has_alpha, decoded.frames, decoded.labels) if decoded else ()
                 recording.append(FileRead(path, decoded.pixels if decoded else None, keys, problem, *of))
         return decoded.pixels
 
@@ -109,6 +111,12 @@ class DatasetReader:
             yield self._recordings[thread]
         finally:
             del self._recordings[thread]
+
+    def read_as_picture(self, image: np.ndarray) -> bool:
+        """Whether an image has pixels of a file that this thread, inside `recording`, read not as a label map."""
+        reads = self._recordings.get(threading.get_ident(), ())
+        pictures = [read.pixels for read in reads if read.pixels is not None and not read.labels]
+        return any(np.may_share_memory(image, pixels) for pixels in pictures)
 
     @contextmanager
     def collecting(self, collector: FactsCollector) -> Iterator[FactsCollector]:

@@ -178,7 +178,7 @@ def _check_outputs(who: str, translator: Translator) -> None:
         values = _example(translator, wanted, count)
         size = tuple(values["image"].shape[-2:]) if image is not None else ()
         images = f"{count} image{'s' * (count > 1)}"
-        where = f"for {images} of {size[1]} x {size[0]} pixels" if size else f"for {images}"
+        where = f"for {images} of {size[0]} x {size[1]} pixels" if size else f"for {images}"
         try:
             with attributed_to("it fails"):
                 outputs = run_translator(translator, values)
@@ -203,7 +203,7 @@ def _check_shape(what: str, of: Output, shape: tuple[int, ...], images: tuple[in
         scale = max(1, round(shape[-1] / size[1]))
         if shape[-2:] != (size[0] * scale, size[1] * scale):
             raise PluginError(
-                f"{what} has {shape[-1]} x {shape[-2]} pixels, no whole multiple of that: the module's attribute "
+                f"{what} has {shape[-2]} x {shape[-1]} pixels, no whole multiple of that: the module's attribute "
                 "`multiple` says what height and width must be divisible by"
             )
 

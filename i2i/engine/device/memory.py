@@ -55,7 +55,7 @@ def _advice(training: Training) -> str:
     if compute_dtype(config.engine, device) != torch.bfloat16:
         tips.append("so does engine.precision=bf16")
     return (
-        f"out of memory at step {training.step}: batch_size {batch} at {width} x {height} on {device}{there}; "
+        f"out of memory at step {training.step}: batch_size {batch} at {height} x {width} on {device}{there}; "
         f"{', '.join(tips)}"
     )
 
