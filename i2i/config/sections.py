@@ -338,6 +338,11 @@ class TrainConfig(Config):
     keep_every: Count = 0
     """Also keep every checkpoint whose step is a multiple of this; 0: none for that."""
 
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _one_is_enough(cls, metrics: Any) -> Any:
+        return (metrics,) if isinstance(metrics, str | Mapping) else metrics
+
     @field_validator("metrics")
     @classmethod
     def _each_once(cls, metrics: tuple[MetricChoice, ...]) -> tuple[MetricChoice, ...]:

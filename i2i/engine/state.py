@@ -191,7 +191,7 @@ class Training:
         if unchecked:
             checked_state(self.recipe, self.owner)
             for one in due:
-                one.built.check_state()
+                one.built.state()
         self.step += 1
         for name, average in self.averages.items():
             average.update_parameters(self.modules[name])

@@ -25,6 +25,7 @@ from i2i.engine.output.opening import opening_lines, run_facts
 from i2i.engine.output.progress import Reporter
 from i2i.engine.output.validate import Validation
 from i2i.engine.output.writer import Writer
+from i2i.engine.recipe_state import checked_state
 from i2i.engine.rollback import roll_back
 from i2i.engine.saving import restore, to_checkpoint
 from i2i.engine.setup import build_training, open_training
@@ -93,6 +94,7 @@ def dry_run(config: RunConfig, plugins: Plugins, fabric: Fabric) -> Outcome:
         for line in validation.left_out(validation.figures(untrained)):
             reporter.say(line)
         draw_grid(untrained, validation, 1)
+        checked_state(training.recipe, training.owner)  # evaluate and grid may have written to it
     text = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
     reporter.say(f"one step done, nothing written: {text}")
     return Outcome(1, time.monotonic() - begin, facts=facts)

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 FrozenLoader = Callable[[Plugins, "str | os.PathLike[str]", str | None, str], "tuple[nn.Module, str]"]
 """Loads another model's network, given plugins and the arguments of `i2i.api.Build.frozen`; with a digest of it."""
 
+METRIC_METHODS = {
+    "pair": ("update", "compute", "reset"),
+    "distribution": ("update_real", "update_fake", "compute", "reset"),
+}
+"""What a metric's attribute `kind` may be, and the methods that such a metric has."""
+
 MODULES = ("generator", "discriminator", "loss", "features")
 """Kinds of components that are torch modules."""
 
@@ -190,7 +196,13 @@ class Builder:
             ConfigError: an option is unknown or does not fit.
             PluginError: no plugin gives a metric of that name, or the one that does fails.
         """
-        return self._build("metric", name, options, optional={"scale": scale})
+        metric = self._build("metric", name, options, optional={"scale": scale})
+        methods = METRIC_METHODS.get(getattr(metric, "kind", "pair"), METRIC_METHODS["pair"])
+        if lacking := next((key for key in methods if not callable(getattr(metric, key, None))), None):
+            who = self.plugins.full_name("metric", name if isinstance(name, str) else name.name)
+            more = ' (one of sets of images says so by kind = "distribution")' if lacking == "update" else ""
+            raise PluginError(f"{who}: what it builds, a {type(metric).__name__}, has no method {lacking}{more}")
+        return metric
 
     def transform(
         self, name: str | Choice, *, scale: int = 1, kinds: Mapping[str, ValueKind] | None = None, **options: Any

@@ -263,6 +263,27 @@ def test_a_state_that_no_checkpoint_can_hold_is_refused_in_the_first_step():
         training.train_step(next(steps))
 
 
+def test_a_state_in_another_form_than_torchs_is_refused_in_the_first_step():
+    training, steps, _ = opened("train.optimizer=own-state")
+    with pytest.raises(
+        i2i.PluginError, match=r"'own-state' of .* must have 'state' and 'param_groups', as torch's has"
+    ):
+        training.train_step(next(steps))
+
+
+def test_a_state_that_no_checkpoint_can_hold_any_more_leaves_the_checkpoints_of_before(tmp_path):
+    with pytest.raises(i2i.UserError, match=r"'late' of plugin .* must hold tensors and plain values only"):
+        train_only("two", out=tmp_path / "run", sets=[*SETS, "train.optimizer=late"], steps=3, plugins=GIVEN)
+    assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["step-0000001"]
+    assert i2i.load_networks(tmp_path / "run", "last", plugins=GIVEN).step == 1
+
+
+@pytest.mark.parametrize("lr", ["fast", "null", "0"])
+def test_a_rate_that_is_no_number_above_0_is_refused(lr):
+    with pytest.raises(i2i.ConfigError, match="optimizer 'word': its lr must be a number above 0, not"):
+        opened("train.optimizer=word", f"train.optimizer.lr={lr}")
+
+
 def test_an_optimiser_without_an_option_lr_sets_its_plugin_aside(tmp_path):
     file = tmp_path / "rateless.py"
     hook = (

@@ -192,6 +192,9 @@ class Recipe(i2i.Recipe):
             "figures": lambda: [1.0],
             "figure": lambda: {"error": torch.zeros(2)},
             "figure name": lambda: {"mean error": 1.0},
+            "complex": lambda: {"error": torch.tensor(1j)},
+            "huge": lambda: {"error": 10**400},
+            "kept": lambda: self.state.update(kept=object()),
         }
         return faults.get(self.fault, lambda: None)()
 
@@ -201,7 +204,10 @@ class Recipe(i2i.Recipe):
             "image": lambda: nets["net"](batch["source"]),
             "flat": lambda: {"image": batch["source"], "flat": batch["source"][0]},
             "no columns": lambda: {},
+            "complex image": lambda: {"image": batch["source"] * 1j},
         }
+        if self.fault.startswith("map "):
+            return {"map": (batch["source"][:, 0] > 0).to(getattr(torch, self.fault.removeprefix("map ")))}
         return faults.get(self.fault, lambda: None)()
 
     def translators(self, nets, sample):
@@ -241,7 +247,7 @@ def i2i_transforms():
 
 @i2i.hookimpl
 def i2i_metrics():
-    return [component("odd", Metric)]
+    return [component("odd", lambda config: None if config.fault == "nothing" else Metric(config))]
 
 
 @i2i.hookimpl

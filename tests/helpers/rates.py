@@ -68,6 +68,36 @@ def with_function(config, *, params):
     return made
 
 
+class Late(torch.optim.SGD):
+    """Plain descent that keeps, from its second step on, what no checkpoint can hold."""
+
+    def step(self):
+        super().step()
+        first = self.param_groups[0]["params"][0]
+        self.state[first]["steps"] = self.state[first].get("steps", 0) + 1
+        if self.state[first]["steps"] > 1:
+            self.state[first]["kept"] = lambda: None
+
+
+class OwnState(torch.optim.SGD):
+    """Plain descent with a state in a form of its own."""
+
+    def state_dict(self):
+        return {"base": super().state_dict()}
+
+
+def late(config, *, params):
+    return Late(params, lr=config.lr)
+
+
+def own_state(config, *, params):
+    return OwnState(params, lr=config.lr)
+
+
+class WordConfig(i2i.Config):
+    lr: float | str | None = "fast"
+
+
 class SawConfig(i2i.Config):
     period: int = 3
     least: float = 0.0
@@ -120,6 +150,9 @@ def i2i_optimizers():
         i2i.Component("ams", ams, AmsConfig),
         i2i.Component("counting", Counting, LionConfig),
         i2i.Component("with-function", with_function, LionConfig),
+        i2i.Component("late", late, LionConfig),
+        i2i.Component("own-state", own_state, LionConfig),
+        i2i.Component("word", nadam, WordConfig),
     ]
 
 

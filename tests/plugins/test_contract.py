@@ -46,13 +46,18 @@ FAULTS = [  # kind, fault, what the message says behind the component's name
     ("transform", "raises", "KeyError: 'no such key'"),
     ("metric", "vector", "compute must return a scalar: "),
     ("metric", "raises", "TypeError: no"),
+    ("metric", "nothing", "what it builds, a NoneType, has no method update"),
 ]
 OWN_OUTPUT = [  # fault, what the message says behind the recipe's name
     ("evaluate", "evaluate: KeyError: 'gone'"),
     ("figures", "evaluate must return numbers by name, not a list"),
     ("figure", r"evaluate must return numbers by plain names, not 'error': a tensor \(2,\)"),
     ("figure name", "evaluate must return numbers by plain names, not 'mean error': a float"),
+    ("complex", "evaluate must return numbers by plain names, not 'error': a tensor"),
+    ("huge", "evaluate must return numbers by plain names, not 'error': a int"),
+    ("kept", "state holds 'kept'"),
     ("grid", "grid: KeyError: 'gone'"),
+    ("complex image", "column 'image' of grid must be an image"),
     ("image", r"grid must return images by the name of their column, not a tensor \(1, 3, 32, 32\)"),
     ("flat", r"column 'flat' of grid must be an image \(1, C, H, W\) .*, not a tensor \(3, 32, 32\)"),
     ("no columns", "grid must return images by the name of their column, not an empty dictionary"),
@@ -117,6 +122,12 @@ def test_a_dry_run_finds_wrong_figures_and_grids(fault, reason, pairs_root):
     sets = [*BASE, f"odd-recipe.fault={fault}", "train.batch_size=2"]
     with pytest.raises(PluginError, match=rf"recipe 'odd-recipe' of plugin misbehaving .*{reason}"):
         i2i.train("odd-recipe", data=pairs_root, sets=sets, plugins=ODD, dry_run=True)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "bool"])
+def test_label_maps_of_every_integer_type_can_be_columns(dtype, pairs_root):
+    sets = [*BASE, f"odd-recipe.fault=map {dtype}", "train.batch_size=2"]
+    assert i2i.train("odd-recipe", data=pairs_root, sets=sets, plugins=ODD, dry_run=True).step == 1
 
 
 def test_a_dataset_that_fails_in_a_loader_process_is_named_in_one_line(tmp_path):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from i2i.api import Build, Choice, Config, Context, LossChoice, Phase
 from i2i.errors import ConfigError
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
     Losses = dict[str, Tensor]
     Critic = Callable[..., Tensor | tuple[Tensor, ...]]
+
+
+def _checked_augment(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    if value not in (None, "ada") and not number:
+        raise ValueError("must be ada, a number from 0 to 1, or null")
+    return value
 
 
 class AdversaryConfig(Config):
@@ -42,7 +49,7 @@ class AdversaryConfig(Config):
     """Share of the run over which the noise falls linearly to 0 (Sonderby et al. 2017, section 3.3)."""
     feature_matching: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the distance between the discriminator's features of real and generated images."""
-    augment: Literal["ada"] | Annotated[float, Field(gt=0, le=1)] | None = None
+    augment: Annotated[Literal["ada"] | float | None, BeforeValidator(_checked_augment)] = None
     """Random changes to all images that the discriminator sees, for trainings on few images. ada: as likely as its
     overfitting needs (Karras et al. 2020); a number: each with this probability; null: none."""
     augment_target: Annotated[float, Field(gt=-1, lt=1)] = 0.6

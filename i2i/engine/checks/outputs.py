@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -56,9 +56,11 @@ def checked_figures(who: str, figures: Any) -> dict[str, float]:
     checked = {}
     for name, value in (figures or {}).items():
         single = isinstance(value, int | float | np.number) or (isinstance(value, Tensor) and value.numel() == 1)
-        if not single or not isinstance(name, str) or not re.fullmatch(r"[\w-]+", name):
-            raise PluginError(f"{who}: evaluate must return numbers by plain names, not {name!r}: {_described(value)}")
-        checked[name] = float(value)
+        with suppress(TypeError, ValueError, OverflowError, RuntimeError):
+            if single and isinstance(name, str) and re.fullmatch(r"[\w-]+", name):
+                checked[name] = float(value)
+                continue
+        raise PluginError(f"{who}: evaluate must return numbers by plain names, not {name!r}: {_described(value)}")
     return checked
 
 
@@ -75,7 +77,8 @@ def checked_columns(who: str, columns: Any) -> list[Tensor]:
     if not isinstance(columns, Mapping) or not columns:
         raise PluginError(f"{who}: grid must return images by the name of their column, not {_described(columns)}")
     for name, image in columns.items():
-        ndim = (4 if image.is_floating_point() else 3) if isinstance(image, Tensor) else 0
+        plain = isinstance(image, Tensor) and image.layout is torch.strided and image.device.type != "meta"
+        ndim = (4 if image.is_floating_point() else 3) if plain and not image.is_complex() else 0
         if not ndim or image.ndim != ndim or len(image) != 1 or not image.numel():
             wanted = "an image (1, C, H, W) of floats, or a label map (1, H, W) of integers"
             raise PluginError(f"{who}: column '{name}' of grid must be {wanted}, not {_described(image)}")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from i2i.api import Choice
-from i2i.errors import PluginError, RunError, attributed_to
+from i2i.errors import ConfigError, PluginError, RunError, attributed_to, short_repr
 from i2i.plugins.builder import Builder
 
 
@@ -79,7 +79,7 @@ class BuiltOptimizer:
         """
         with attributed_to(f"{self.who} fails"):
             for group, built in zip(self.optimizer.param_groups, self.groups, strict=True):
-                group["lr"] = lr if built["lr"] == self.lr else lr * float(built["lr"]) / self.lr
+                group["lr"] = lr if built["lr"] == self.lr else lr * (float(built["lr"]) / self.lr)
             self.optimizer.step()
 
     def state(self) -> dict[str, Any]:
@@ -87,12 +87,27 @@ class BuiltOptimizer:
 
         When a run goes on, settings are those of the configuration, which may be new. But some optimisers keep counters
         among them.
+
+        Raises:
+            PluginError: no checkpoint could hold it: it has more than tensors and plain values, or not torch's entries.
         """
         changed = [
             [key for key, value in group.items() if key not in ("params", "lr") and _differs(key, value, built)]
             for group, built in zip(self.optimizer.param_groups, self.groups, strict=True)
         ]
-        return self.optimizer.state_dict() | {"changed": changed}
+        with attributed_to(f"{self.who}, state_dict"):
+            state = self.optimizer.state_dict() | {"changed": changed}
+        if not state.keys() >= {"state", "param_groups"}:
+            raise PluginError(f"{self.who}: its state_dict must have 'state' and 'param_groups', as torch's has")
+        file = io.BytesIO()
+        try:
+            torch.save(tree_map(lambda leaf: None if isinstance(leaf, Tensor) else leaf, state), file)
+            file.seek(0)
+            torch.load(file, weights_only=True)
+        except Exception as error:
+            what = "its state_dict must hold tensors and plain values only, or no run could go on with it"
+            raise PluginError(f"{self.who}: {what}") from error
+        return state
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """Puts the optimiser back to a state that `state` gave.
@@ -110,21 +125,6 @@ class BuiltOptimizer:
         states = {key: value for key, value in saved.items() if key != "changed"}
         self.optimizer.load_state_dict(states | {"param_groups": groups})
 
-    def check_state(self) -> None:
-        """Makes sure that a checkpoint can hold the state.
-
-        Raises:
-            PluginError: it has more than tensors and plain values.
-        """
-        file = io.BytesIO()
-        try:
-            torch.save(tree_map(lambda leaf: None if isinstance(leaf, Tensor) else leaf, self.state()), file)
-            file.seek(0)
-            torch.load(file, weights_only=True)
-        except Exception as error:
-            what = "its state_dict must hold tensors and plain values only, or no run could go on with it"
-            raise PluginError(f"{self.who}: {what}") from error
-
 
 def build_optimizer(choice: Choice, parameters: list[nn.Parameter], builder: Builder) -> BuiltOptimizer:
     """Builds a choice for these parameters.
@@ -136,7 +136,19 @@ def build_optimizer(choice: Choice, parameters: list[nn.Parameter], builder: Bui
     optimizer = builder.optimizer(choice, parameters)
     groups = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
     who = builder.plugins.full_name(choice.kind, choice.name)
-    return BuiltOptimizer(choice, who, optimizer, float(choice.options["lr"]), copy.deepcopy(groups))
+    return BuiltOptimizer(choice, who, optimizer, learning_rate(choice), copy.deepcopy(groups))
+
+
+def learning_rate(choice: Choice) -> float:
+    """The learning rate that a choice of an optimiser has.
+
+    Raises:
+        ConfigError: it is no number above 0.
+    """
+    rate = choice.options["lr"]
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
+        raise ConfigError(f"optimizer '{choice.name}': its lr must be a number above 0, not {short_repr(rate)}")
+    return float(rate)
 
 
 def build_schedule(choice: Choice, key: str, builder: Builder) -> Schedule:

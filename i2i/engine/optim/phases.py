@@ -11,7 +11,7 @@ from torch import nn
 
 from i2i.api import Choice, Phase
 from i2i.config import PhaseConfig, TrainConfig
-from i2i.engine.optim.built import BuiltOptimizer, Schedule, build_optimizer, build_schedule
+from i2i.engine.optim.built import BuiltOptimizer, Schedule, build_optimizer, build_schedule, learning_rate
 from i2i.errors import ConfigError, PluginError
 from i2i.plugins import Plugins, nearest
 from i2i.plugins.builder import Builder, checked_options
@@ -92,8 +92,8 @@ def phase_optimizers(
             PhaseOptimizer(
                 phase=replace(phase, every=user["every"] or phase.every),
                 parameters=parameters,
+                lr=learning_rate(optimizer),  # before it is built
                 built=first.built if first else build_optimizer(optimizer, parameters, builder),
-                lr=float(optimizer.options["lr"]),
                 schedule=build_schedule(schedule, key, builder),
                 notes=[*notes, *more],
             )

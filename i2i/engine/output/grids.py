@@ -16,7 +16,7 @@ from i2i.api import Translator
 from i2i.components.inference import Inference, has_own
 from i2i.engine.checks.outputs import checked_columns
 from i2i.engine.output.validate import Batch, Validation, drawn_inputs, is_visible, translated_images
-from i2i.errors import attributed_to
+from i2i.errors import PluginError, attributed_to
 from i2i.images import default_palette, write_image
 from i2i.runs.disk import writing
 
@@ -39,6 +39,10 @@ def draw_grid(inference: Inference, validation: Validation, count: int) -> np.nd
         if columns is None and not rows:
             break
         rows.append(checked_columns(who, columns))
+        if len(rows[-1]) != len(rows[0]):
+            raise PluginError(
+                f"{who}: grid must return as many columns for each sample: {len(rows[0])}, {len(rows[-1])}"
+            )
     if rows:
         return _picture(rows)
     with attributed_to(f"{who}, translators"):
@@ -122,6 +126,6 @@ def _viewable(image: Tensor) -> Tensor:
     """One image ``(1, C, H, W)`` in [-1, 1], or label map ``(1, H, W)``, as ``(3, H, W)`` in [0, 1] on the CPU."""
     if image.ndim == 3:
         colours = torch.tensor(default_palette())
-        return colours[image[0].cpu().clamp(0, len(colours) - 1)].permute(2, 0, 1) / 255
+        return colours[image[0].cpu().long().clamp(0, len(colours) - 1)].permute(2, 0, 1) / 255
     image = (image[0, :3].float().clamp(-1, 1).cpu() + 1) / 2
     return image[:1].expand(3, -1, -1) if image.shape[0] < 3 else image

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -53,7 +54,8 @@ class Validation:
         self.recipe, self.recipe_owner = config.recipe, plugins.full_name("recipe", config.recipe)
         self.should_stop = should_stop
         for metric in self.metrics.values():
-            metric.distributed_available_fn = _alone  # torchmetrics would wait for processes that do not validate
+            with suppress(AttributeError):  # torchmetrics would wait for processes that do not validate
+                metric.distributed_available_fn = _alone
 
     def images(self, count: int) -> Iterator[Batch]:
         """The first batches of one image each, ready for the networks."""

@@ -56,7 +56,7 @@ def resume(subject: Subject) -> None:
     net, one = _problem(subject)
     for _ in range(3):
         _step(net, one)
-    one.built.check_state()
+    one.built.state()
     file = io.BytesIO()
     torch.save({"net": net.state_dict(), "optimizer": one.built.state()}, file)
     file.seek(0)
