@@ -159,7 +159,7 @@ def _parts(field: FieldInfo) -> list[Any]:
 
 def _is_many(field: FieldInfo) -> bool:
     """Whether values are given one by one."""
-    return any(get_origin(part) in _MANY for part in _parts(field))
+    return any((get_origin(part) or part) in _MANY for part in _parts(field))
 
 
 def _is_mapping(field: FieldInfo) -> bool:

@@ -75,6 +75,8 @@ class TypesConfig(i2i.Config):
     """Cannot be given."""
     some: set[str] = set()
     """No words."""
+    words: list = []
+    """Any words."""
     three: frozenset[int] = frozenset({3, 1, 2})
     """Three numbers."""
     mode: Literal["RGB", "L"] = "L"
@@ -167,6 +169,13 @@ def test_what_is_not_given_has_its_default(i2i):
     code, output, _ = i2i("run show RUN a.png --out OUT")
     assert code == 0
     assert '"steps":8,"mode":"linear","flip":true,"only_label":[],"seed":null' in output
+
+
+def test_a_list_of_anything_is_given_one_by_one_too(i2i):
+    code, output, _ = i2i("run types --words a --words b --many 3")
+    assert code == 0
+    assert '"many":[3]' in output
+    assert '"words":["a","b"]' in output
 
 
 def test_the_help_has_every_meaning_and_default(i2i):
