@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 class PluginCommands(CommandGroup):
     """The group of the commands that plugins give; plugins are loaded when these are listed or one is called."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses the words after the group's name.
+
+        Raises:
+            PluginError: no plugin gives any command.
+        """
+        asks = ctx.resilient_parsing or args[:1] in (["-h"], ["--help"])
+        if not asks and not self.list_commands(ctx):
+            raise PluginError("no plugin gives a command; load one that does, as in: i2i -p FILE run")
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of all commands."""
         return list(plugins_of(ctx).table("command"))
@@ -35,10 +46,15 @@ class PluginCommands(CommandGroup):
         Raises:
             PluginError: no plugin gives it, more than one does, or its options cannot be given on a command line.
         """
+        from i2i.plugins.commands import command_line_problem
+
         if ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:  # for the shell, which completes words
             return super().resolve_command(ctx, args)
         plugins = plugins_of(ctx)
-        return args[0], _runnable(plugins, plugins.get("command", args[0])), args[1:]
+        component = plugins.get("command", args[0])
+        if problem := command_line_problem(component.config):
+            raise PluginError(f"{plugins.full_name('command', args[0])}: {problem}")
+        return args[0], _runnable(plugins, component), args[1:]
 
 
 app = typer.Typer(
@@ -57,12 +73,14 @@ def _runnable(plugins: Plugins, component: Component) -> Any:
 
     def run(**given: Any) -> None:
         try:
-            call_command(plugins, component.name, {key: one for key, one in given.items() if one not in (None, [], ())})
+            kept = {key: one for key, one in given.items() if one not in (None, [], ())}
+            code = call_command(plugins, component.name, kept)
             sys.stdout.flush()
         except PluginError as error:
             if isinstance(error.__cause__, BrokenPipeError):  # the reader of stdout, such as `head`, has closed it
                 raise error.__cause__ from None
             raise
+        raise typer.Exit(code)
 
     run.__signature__ = inspect.Signature(command_parameters(component.config))  # type: ignore[attr-defined]
     return _command(component, run)

@@ -15,7 +15,7 @@ PLUGIN = '''
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 import i2i
 
@@ -52,10 +52,69 @@ def fail(config):
     if config.how == "user":
         raise i2i.DataError("nothing\\nto see")
     if config.how == "exit":
-        raise SystemExit(5)
+        raise SystemExit("enough")
     if config.how == "package":
         import torch_that_is_not_there
     raise KeyError("gone")
+
+
+class LeaveConfig(i2i.Config):
+    codes: list[int]
+    """The exit code, or none."""
+
+
+def leave(config):
+    print("left")
+    raise SystemExit(*config.codes[1:])
+
+
+class TypesConfig(i2i.Config):
+    many: list[int] = []
+    """Numbers."""
+    mapping: dict[str, int] = {}
+    """Cannot be given."""
+    some: set[str] = set()
+    """No words."""
+    words: list = []
+    """Any words."""
+    three: frozenset[int] = frozenset({3, 1, 2})
+    """Three numbers."""
+    mode: Literal["RGB", "L"] = "L"
+    """Channels."""
+    paths: list[Path] = []
+    """Files."""
+    path: Path | None = None
+    """A file."""
+    low: int = 0
+    """Lower bound."""
+
+    @model_validator(mode="after")
+    def _ordered(self):
+        if self.low > 5:
+            raise ValueError("Low is above High")
+        return self
+
+
+class TwoLists(i2i.Config):
+    first: list[str]
+    third: list[int]
+
+
+class Helpful(i2i.Config):
+    help: bool = False
+
+
+class Opposite(i2i.Config):
+    x: bool = False
+    no_x: bool = False
+
+
+class NeedsMapping(i2i.Config):
+    weights: dict[str, int]
+
+
+def printing(config):
+    print(config.model_dump_json())
 
 
 def endless(config):
@@ -68,6 +127,12 @@ def i2i_commands():
     return [
         i2i.Component("show", show, ShowConfig, "Shows its options"),
         i2i.Component("fail", fail, FailConfig, "Fails"),
+        i2i.Component("leave", leave, LeaveConfig, "Leaves"),
+        i2i.Component("types", printing, TypesConfig, "Has types"),
+        i2i.Component("lists", printing, TwoLists, "Has two lists"),
+        i2i.Component("helpful", printing, Helpful, "Has help"),
+        i2i.Component("opposite", printing, Opposite, "Has an opposite"),
+        i2i.Component("mapping", printing, NeedsMapping, "Needs a mapping"),
         i2i.Component("endless", endless, summary="Prints"),
         i2i.Component("lost", "no_such_module:command", summary="Is nowhere"),
     ]
@@ -106,6 +171,13 @@ def test_what_is_not_given_has_its_default(i2i):
     assert '"steps":8,"mode":"linear","flip":true,"only_label":[],"seed":null' in output
 
 
+def test_a_list_of_anything_is_given_one_by_one_too(i2i):
+    code, output, _ = i2i("run types --words a --words b --many 3")
+    assert code == 0
+    assert '"many":[3]' in output
+    assert '"words":["a","b"]' in output
+
+
 def test_the_help_has_every_meaning_and_default(i2i):
     code, output, _ = i2i("run show --help")
     assert code == 0
@@ -136,17 +208,38 @@ def test_the_list_has_the_commands_of_all_plugins_with_their_summaries(i2i):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("run shwo", "unknown command 'shwo' (did you mean 'show'?); known: endless, fail, lost, show"),
+        ("run shwo", "unknown command 'shwo' (did you mean 'show'?); known: endless, fail,"),
         ("run show", "Missing argument 'RUN'."),
         ("run show RUN a.png", "Missing option '-o' / '--out'."),
         ("run show RUN a.png -o O --stepz 3", "No such option: --stepz"),
-        ("run show RUN a.png -o O --steps 1", "command 'show', option steps: input should be greater than or equal to"),
-        ("run show RUN a.png -o O --steps x", "command 'show', option steps: input should be a valid integer"),
-        ("run show RUN a.png -o O --mode x", "command 'show', option mode: input should be 'linear' or 'sphere'"),
-        ("run show RUN a.png -o O --only-label x", "command 'show', option only_label.0: input should be a valid int"),
+        ("run show RUN a.png -o O --steps 1", "command 'show', --steps '1': input should be greater than or equal to"),
+        ("run show RUN a.png -o O --steps x", "command 'show', --steps 'x': input should be a valid integer"),
+        ("run show RUN a.png -o O --mode x", "command 'show', --mode 'x': input should be 'linear' or 'sphere'"),
+        (
+            "run show RUN a.png -o O --only-label 1 --only-label x",
+            "command 'show', --only-label 'x': input should be a",
+        ),
+        ("run leave 1 x", "command 'leave', CODES 'x': input should be a valid integer"),
+        ("run types --mode rgb", "command 'types', --mode 'rgb': input should be 'RGB' or 'L'"),
+        ("run types --low 6", "command 'types': value error, Low is above High"),
+        ("run types --mapping 6", "No such option: --mapping"),
+        ("run types --path ''", "command 'types', --path: the path is empty; the current folder is ."),
+        ("run types --paths a --paths ''", "command 'types', --paths: the path is empty; the current folder is ."),
+        ("run show '' a.png -o O", "command 'show', RUN: the path is empty; the current folder is ."),
+        ("run show RUN a.png -o ''", "command 'show', --out: the path is empty; the current folder is ."),
+        (
+            "run lists --help",
+            "command 'lists' of plugin mine (mine.py): give 'third' a default, which makes it an option",
+        ),
+        ("run helpful --help", "command 'helpful' of plugin mine (mine.py): rename option 'help': --help prints"),
+        (
+            "run opposite --no-x",
+            "command 'opposite' of plugin mine (mine.py): rename option 'no_x': --no-x sets option",
+        ),
+        ("run mapping x", "command 'mapping' of plugin mine (mine.py): give 'weights' a default: a mapping"),
         ("run show RUN a.png -p x.py", "-p stands before the command, as in: i2i -p ... run show"),
         ("run fail user", "nothing to see"),
-        ("run fail exit", "command 'fail' of plugin mine (mine.py): SystemExit: 5"),
+        ("run fail exit", "command 'fail' of plugin mine (mine.py): SystemExit: enough"),
         ("run fail any", "command 'fail' of plugin mine (mine.py): KeyError: 'gone'"),
         (
             "run fail package",
@@ -160,6 +253,38 @@ def test_what_goes_wrong_is_one_line_and_exit_code_2(i2i, line, words):
     assert (code, output) == (2, "")
     assert errors.startswith(f"i2i: error: {words}"), errors
     assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("words", "expected"), [("0", 0), ("0 0", 0), ("0 1", 1), ("0 5", 5)])
+def test_a_command_that_leaves_has_the_exit_code_that_it_gives(i2i, words, expected):
+    assert i2i(f"run leave {words}") == (expected, "left\n", "")
+
+
+def test_a_plugin_that_leaves_when_it_is_imported_is_still_an_error(i2i, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "leaves.py").write_text("raise SystemExit(0)")
+    (tmp_path / "mine.py").write_text(PLUGIN.replace("no_such_module:command", "leaves:command"))
+    code, _, errors = i2i("run lost")
+    assert code == 2
+    assert "command 'lost' of plugin mine (mine.py) cannot be built: SystemExit: 0" in errors
+
+
+def test_the_help_has_no_mapping_and_no_empty_default(i2i):
+    code, output, _ = i2i("run types --help")
+    assert code == 0
+    assert "mapping" not in output
+    lines = [" ".join(line.split()) for line in output.splitlines()]
+    assert "--some TEXT No words." in lines
+    assert "--three INTEGER Three numbers. [default: [1, 2, 3]]" in lines
+
+
+@pytest.mark.parametrize("line", ["run", "run show"])
+def test_without_any_command_it_says_how_to_load_one(i2i, tmp_path, line):
+    none = "import i2i\n\n\n@i2i.hookimpl\ndef i2i_commands():\n    return []\n"
+    (tmp_path / "none.py").write_text(none)
+    expected = "i2i: error: no plugin gives a command; load one that does, as in: i2i -p FILE run\n"
+    assert i2i(line, "none.py") == (2, "", expected)
+    assert i2i("run --help", "none.py")[0] == 0
 
 
 def test_a_name_that_two_plugins_give_is_an_error_only_when_it_is_called(i2i, tmp_path):

@@ -51,6 +51,25 @@ class Helpful(i2i.Config):
     """Shadows --help."""
 
 
+class TwoLists(i2i.Config):
+    first: list[str]
+    """Words."""
+    third: list[int]
+    """Numbers."""
+
+
+class Opposite(i2i.Config):
+    x: bool = True
+    """A switch."""
+    no_x: bool = False
+    """Another one."""
+
+
+class NeedsMapping(i2i.Config):
+    weights: dict[str, float]
+    """A mapping that must be given."""
+
+
 class Contradictory(i2i.Config):
     run: Path
     """The run folder."""
@@ -71,6 +90,9 @@ class Numbered(i2i.Config):
 SOUND.append(Mutant("command", i2i.Component("sound-command", command, Options, "Sound")))
 for name, build, config, check, words in (
     ("own-help", command, Helpful, "command-line", "rename option 'help'"),
+    ("two-lists", command, TwoLists, "command-line", "give 'third' a default, .*: only one list, 'first', can be an"),
+    ("opposite", command, Opposite, "command-line", "rename option 'no_x': --no-x sets option 'x' to false"),
+    ("needs-mapping", command, NeedsMapping, "command-line", "give 'weights' a default: a mapping cannot be given"),
     ("wrong-default", command, Contradictory, "command-line", "option mode: the default is refused"),
     ("a-mapping", command, Nested, "command-line", "option weights: the default as a text is refused"),
     ("of-numbers", command, Numbered, "command-line", "option factor: the default as a text is refused"),

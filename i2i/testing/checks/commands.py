@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from i2i.api import Config
-from i2i.plugins.commands import command_parameters
+from i2i.plugins.commands import command_line_problem, command_parameters
 from i2i.testing.subject import Check, Subject, fail
 
 
@@ -19,8 +19,8 @@ def command_line(subject: Subject) -> None:
     config: type[Config] = subject.component.config
     if bare := [name for name, field in config.model_fields.items() if not (field.description or "").strip()]:
         subject.notes.append(f"say what {', '.join(bare)} means in a docstring under it, which --help prints")
-    if "help" in config.model_fields:
-        fail("rename option 'help': --help prints the help of the command")
+    if problem := command_line_problem(config):
+        fail(problem)
     command_parameters(config)
     texts = {name: _as_given(field) for name, field in config.model_fields.items() if not field.is_required()}
     for what, values in (("the default", {}), ("the default as a text", texts)):
