@@ -104,9 +104,12 @@ def _parsed(value: Any) -> tuple[tuple[Any, ...], ...]:
     """Rows, with texts of digits as numbers, and without the fifth entry, which is a name for readers."""
     rows = [[key, *_items(colour)] for key, colour in value.items()] if isinstance(value, Mapping) else _items(value)
     shortened = (row[:4] if len(row) == 5 else row for row in map(_items, rows))
-    return tuple(
-        tuple(int(one) if len(str(one)) < 9 and str(one).isdecimal() else one for one in row) for row in shortened
-    )
+    return tuple(tuple(map(_number, row)) for row in shortened)
+
+
+def _number(value: Any) -> Any:
+    text = str(value)
+    return int(text) if text.isdecimal() and len(text) < 9 else value  # Python reads no number of thousands of digits
 
 
 def _items(value: Any) -> list[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -181,13 +182,11 @@ class AdaptedDataset:
     @property
     def unused_weights(self) -> bool:
         """Whether it has something else under the name ``weights`` than a method of an index."""
-        weigh = getattr(self._dataset, "weights", None)
-        if weigh is None:
-            return False
-        try:
-            inspect.signature(weigh).bind(0)
-        except (TypeError, ValueError):
-            return True
+        if (weigh := getattr(self._dataset, "weights", None)) is not None:
+            try:
+                inspect.signature(weigh).bind(0)
+            except (TypeError, ValueError):
+                return True
         return False
 
     def weights(self, indices: Sequence[int]) -> np.ndarray | None:
@@ -231,10 +230,10 @@ class AdaptedDataset:
             value = sample[key]
             if not isinstance(value, np.ndarray) or value.ndim != 3:
                 continue
-            format = self.reader.format_of(value)
-            if value.shape[2] > 1 or format is not None:
+            of_file = self.reader.format_of(value)
+            if value.shape[2] > 1 or of_file is not None:
                 try:
-                    maps[key] = numbers_of_colors(value, colors, color_advice(value), format=format or "")
+                    maps[key] = numbers_of_colors(value, colors, color_advice(value), format=of_file or "")
                 except FileError as error:
                     raise DataError(str(error), kind=error.kind) from error
         return {**sample, **maps} if maps else sample
@@ -257,13 +256,11 @@ def _checked_kinds(kinds: Any) -> dict[str, ValueKind]:
 
 
 def _real(value: Any) -> float:
-    """A real number as a float, infinite where it is too large; nan for anything else."""
-    try:
-        return float(value) if isinstance(value, int | float | np.integer | np.floating) else math.nan
-    except OverflowError:
-        return math.inf
-    except TypeError:  # a span of time is an integer to NumPy
-        return math.nan
+    """A real number as a float; nan for anything else, and where it is too large."""
+    with suppress(OverflowError, TypeError):  # a span of time is an integer to NumPy
+        if isinstance(value, int | float | np.integer | np.floating):
+            return float(value)
+    return math.nan
 
 
 def _as_error(line: str) -> DataError:

@@ -43,10 +43,8 @@ class Augment:
     def __init__(self, config: AugmentConfig, kinds: Mapping[str, ValueKind] | None = None) -> None:
         albumentations = _albumentations()
         flips = [albumentations.HorizontalFlip(p=config.flip), albumentations.VerticalFlip(p=config.vertical_flip)]
-        both = [albumentations.HorizontalFlip(p=1), albumentations.VerticalFlip(p=1)]  # together a half turn
-        half_turn = albumentations.Sequential(
-            both, p=config.rotate90 / 2
-        )  # of the multiples of 180 degrees every other
+        both = [albumentations.HorizontalFlip(p=1), albumentations.VerticalFlip(p=1)]
+        half_turn = albumentations.Sequential(both, p=config.rotate90 / 2)  # the other half turns by 0 degrees
         # the images of a pair for super-resolution have two sizes
         self.moves = _compose([*flips, albumentations.RandomRotate90(p=config.rotate90)], equal_sizes=False)
         self.moves_of_oblongs = _compose([*flips, half_turn], equal_sizes=False)

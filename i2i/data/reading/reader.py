@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from i2i.data.checks.facts_collector import FactsCollector
-from i2i.data.cores import usable_cores
 from i2i.data.reading.cache import CachedReader
+from i2i.data.reading.cores import usable_cores
 from i2i.errors import DataError
 from i2i.images import PagesRule
 from i2i.kinds import LabelColors, ValueKind
@@ -118,7 +118,7 @@ class DatasetReader:
         """Format of the file, read not as a label map by this thread inside `recording`, whose pixels an image has."""
         reads = self._recordings.get(threading.get_ident(), ())
         pictures = [(read.pixels, read.format) for read in reads if read.pixels is not None and not read.labels]
-        return next((format for pixels, format in pictures if np.may_share_memory(image, pixels)), None)
+        return next((name for pixels, name in pictures if np.may_share_memory(image, pixels)), None)
 
     @contextmanager
     def collecting(self, collector: FactsCollector) -> Iterator[FactsCollector]:
