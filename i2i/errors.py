@@ -141,7 +141,8 @@ def short_repr(value: object) -> str:
         text = repr(value)
     except Exception:  # somebody else's class
         text = f"a {type(value).__name__}"
-    return " ".join(text.split())[:60]
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def plugin_failures() -> tuple[type[BaseException], ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,8 @@ PICKED: tuple[ValueKind, ...] = ("labels", "mask")
 """Kinds that are resized by picking the nearest pixel: a blend of two values would mean something else."""
 ClassColor = tuple[int, int, int, int]
 """Number of a class, and red, green and blue of a colour that stands for it, each from 0 to 255."""
+CLASS_COLOR = "class, red, green, blue, from 0 to 255"
+"""A `ClassColor` in words."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class LabelColors:
         if not rows:
             raise ValueError("must have one row at least")
         for row in rows:
-            if len(row) != 4 or not all(map(_is_byte, row)):
-                raise ValueError(f"each row must be class, red, green, blue, from 0 to 255, not {list(row)!r:.60}")
+            if not is_class_color(row):
+                raise ValueError(f"each row must be {CLASS_COLOR}, not {list(row)!r:.60}")
         if self.other is not None and not _is_byte(self.other):
             raise ValueError(f"what other colours count as must be from 0 to 255, not {self.other!r:.60}")
         owners: dict[tuple[int, ...], int] = {}
@@ -51,6 +54,11 @@ class LabelColors:
     def numbers(self) -> set[int]:
         """All numbers that pixels can become."""
         return {row[0] for row in self.classes} | (set() if self.other is None else {self.other})
+
+
+def is_class_color(row: Sequence[object]) -> bool:
+    """Whether a row is a `ClassColor`."""
+    return len(row) == 4 and all(map(_is_byte, row))
 
 
 def _is_byte(value: object) -> bool:

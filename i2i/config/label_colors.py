@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from i2i.errors import system_reason
+from i2i.errors import short_repr, system_reason
 from i2i.files import user_path
-from i2i.kinds import ClassColor, LabelColors
+from i2i.kinds import CLASS_COLOR, ClassColor, LabelColors, is_class_color
 
 _CITYSCAPES = (
     (128, 64, 128),  # road
@@ -59,37 +60,56 @@ def parse_label_colors(value: Any) -> str | tuple[ClassColor, ...] | None:
     """
     if value is None or (isinstance(value, str) and value in TABLES):
         return value
-    rows = _read(value) if isinstance(value, str) else _parsed(value)
-    return LabelColors(rows).classes
+    return _read(value) if isinstance(value, str) else LabelColors(_parsed(value)).classes
 
 
-def _read(name: str) -> tuple[tuple[Any, ...], ...]:
+def _read(name: str) -> tuple[ClassColor, ...]:
     path = user_path(name, "data.label_colors")
     if not path.is_file():
-        raise ValueError(f"there is no file {path}: give a file, or the name of a table, {' or '.join(TABLES)}")
+        what = f"{path} is a folder" if path.is_dir() else f"there is no file {path}"
+        raise ValueError(f"{what}: give a file, or the name of a table, {' or '.join(TABLES)}")
+    of_json = path.suffix.lower() == ".json"
     try:
         text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() == ".json":
-            return _parsed(json.loads(text))
+        value = json.loads(text) if of_json else None
     except OSError as error:
         raise ValueError(f"{path}: {system_reason(error)}") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: no text in UTF-8, or no JSON") from error
-    return _parsed(_lines(text))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: {'no JSON' if of_json else 'no text in UTF-8'}") from error
+    rows = _parsed(value) if of_json else _rows(text, path)
+    try:
+        return LabelColors(rows).classes
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
-def _lines(text: str) -> Iterable[list[str]]:
-    """The fields of each line, but for empty ones, those that begin with # and a head."""
-    lines = [line.strip() for line in text.splitlines()]
-    fields = [re.split(r"[,;\s]+", line, maxsplit=4) for line in lines if line and not line.startswith("#")]
-    return fields[1:] if fields and not fields[0][0].isdigit() else fields
+def _rows(text: str, path: Path) -> tuple[tuple[Any, ...], ...]:
+    """The rows of a text's lines, but for empty ones, those that begin with # and names of columns in the first one.
+
+    Raises:
+        ValueError: a line is no row.
+    """
+    stripped = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1))
+    lines = [(number, line) for number, line in stripped if line and not line.startswith("#")]
+    if lines and not any(map(str.isdigit, lines[0][1])):
+        del lines[0]
+    rows = _parsed([re.split(r"[,;\s]+", line, maxsplit=4) for _, line in lines])
+    for (number, line), row in zip(lines, rows, strict=True):
+        if not is_class_color(row):
+            raise ValueError(f"{path}, line {number}: must be {CLASS_COLOR}, not {short_repr(line)}")
+    return rows
 
 
 def _parsed(value: Any) -> tuple[tuple[Any, ...], ...]:
     """Rows, with texts of digits as numbers, and without the fifth entry, which is a name for readers."""
     rows = [[key, *_items(colour)] for key, colour in value.items()] if isinstance(value, Mapping) else _items(value)
     shortened = (row[:4] if len(row) == 5 else row for row in map(_items, rows))
-    return tuple(tuple(int(one) if str(one).isdecimal() else one for one in row) for row in shortened)
+    return tuple(tuple(map(_number, row)) for row in shortened)
+
+
+def _number(value: Any) -> Any:
+    text = str(value)
+    return int(text) if text.isdecimal() and len(text) < 9 else value  # Python reads no number of thousands of digits
 
 
 def _items(value: Any) -> list[Any]:

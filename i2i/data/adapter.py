@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -15,7 +16,7 @@ from typing import Any, get_args
 import numpy as np
 
 from i2i.api import Component, Dataset
-from i2i.data.reading.cache import COLOR_ADVICE
+from i2i.data.reading.cache import color_advice
 from i2i.data.reading.reader import DatasetReader
 from i2i.errors import DataError, FileError, PluginError, attributed_to, plugin_failures, short_repr
 from i2i.extras import MissingExtraError
@@ -178,28 +179,33 @@ class AdaptedDataset:
         """A text by whose hash a sample is held out for validation."""
         return getattr(self._dataset, "key", str)(index)
 
+    @property
+    def unused_weights(self) -> bool:
+        """Whether it has something else under the name ``weights`` than a method of an index."""
+        if (weigh := getattr(self._dataset, "weights", None)) is not None:
+            try:
+                inspect.signature(weigh).bind(0)
+            except (TypeError, ValueError):
+                return True
+        return False
+
     def weights(self, indices: Sequence[int]) -> np.ndarray | None:
         """How often each of these samples is drawn, relative to the others; None where all are drawn equally often.
 
         Raises:
-            PluginError: there is something else of that name, a weight is no finite number from 0, or all are 0.
+            PluginError: a weight is no finite number from 0, or all are 0.
         """
         weigh = getattr(self._dataset, "weights", None)
-        if weigh is None or getattr(weigh, "__func__", weigh) is Dataset.weights:
+        if weigh is None or getattr(weigh, "__func__", weigh) is Dataset.weights or self.unused_weights:
             return None
-        try:
-            inspect.signature(weigh).bind(0)
-        except (TypeError, ValueError) as error:
-            what = "must be a method weights(index) that gives a number, or None to draw all samples equally often"
-            raise PluginError(f"{self.full_name}: weights {what}, not {short_repr(weigh)}") from error
         found = np.empty(len(indices))
         for place, index in enumerate(indices):
             name = f"{self.full_name}: weights({index})"
             with attributed_to(name):
                 given = weigh(index)
-            if not isinstance(given, int | float | np.number) or not 0 <= given < math.inf:
+            found[place] = _real(given)
+            if not 0 <= found[place] < math.inf:
                 raise PluginError(f"{name} must be a finite number from 0, not {short_repr(given)}")
-            found[place] = given
         if not found.any():
             raise PluginError(f"{self.full_name}: weights is 0 for every training sample: none could be drawn")
         return found if (found != found[0]).any() else None
@@ -224,9 +230,10 @@ class AdaptedDataset:
             value = sample[key]
             if not isinstance(value, np.ndarray) or value.ndim != 3:
                 continue
-            if value.shape[2] > 1 or self.reader.read_as_picture(value):
+            of_file = self.reader.format_of(value)
+            if value.shape[2] > 1 or of_file is not None:
                 try:
-                    maps[key] = numbers_of_colors(value, colors, COLOR_ADVICE)
+                    maps[key] = numbers_of_colors(value, colors, color_advice(value), format=of_file or "")
                 except FileError as error:
                     raise DataError(str(error), kind=error.kind) from error
         return {**sample, **maps} if maps else sample
@@ -246,6 +253,14 @@ def _checked_kinds(kinds: Any) -> dict[str, ValueKind]:
     if not isinstance(kinds, Mapping) or not all(kind in known for kind in kinds.values()):
         raise PluginError(f"kinds must be a dictionary from key to {', '.join(known)}, not {short_repr(kinds)}")
     return dict(kinds)
+
+
+def _real(value: Any) -> float:
+    """A real number as a float; nan for anything else, and where it is too large."""
+    with suppress(OverflowError, TypeError):  # a span of time is an integer to NumPy
+        if isinstance(value, int | float | np.integer | np.floating):
+            return float(value)
+    return math.nan
 
 
 def _as_error(line: str) -> DataError:

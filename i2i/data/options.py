@@ -32,7 +32,8 @@ class AugmentConfig(Config):
     vertical_flip: Chance = 0.0
     """Chance of an upside-down flip."""
     rotate90: Chance = 0.0
-    """Chance of a rotation by a random multiple of 90 degrees."""
+    """Chance of a rotation by a random multiple of 90 degrees; of 180 for crops that are not square, so that these keep
+    their shape."""
     brightness: Chance = 0.0
     """Largest change of brightness, as a share of the full range; half of the samples are changed."""
     contrast: Chance = 0.0

@@ -42,12 +42,12 @@ class Augment:
 
     def __init__(self, config: AugmentConfig, kinds: Mapping[str, ValueKind] | None = None) -> None:
         albumentations = _albumentations()
-        moves = [
-            albumentations.HorizontalFlip(p=config.flip),
-            albumentations.VerticalFlip(p=config.vertical_flip),
-            albumentations.RandomRotate90(p=config.rotate90),
-        ]
-        self.moves = _compose(moves, equal_sizes=False)  # a pair for super-resolution differs
+        flips = [albumentations.HorizontalFlip(p=config.flip), albumentations.VerticalFlip(p=config.vertical_flip)]
+        both = [albumentations.HorizontalFlip(p=1), albumentations.VerticalFlip(p=1)]
+        half_turn = albumentations.Sequential(both, p=config.rotate90 / 2)  # the other half turns by 0 degrees
+        # the images of a pair for super-resolution have two sizes
+        self.moves = _compose([*flips, albumentations.RandomRotate90(p=config.rotate90)], equal_sizes=False)
+        self.moves_of_oblongs = _compose([*flips, half_turn], equal_sizes=False)
         self.light = None
         if config.brightness or config.contrast:
             light = albumentations.RandomBrightnessContrast(config.brightness, config.contrast, p=0.5)
@@ -56,7 +56,8 @@ class Augment:
 
     def __call__(self, sample: Sample) -> Sample:
         """Images ``(H, W, C)`` -> the same keys, the same dtypes except uint16 -> float32."""
-        sample = _apply(self.moves, sample)
+        square = all(v.shape[0] == v.shape[1] for v in sample.values() if is_image(v))
+        sample = _apply(self.moves if square else self.moves_of_oblongs, sample)
         if self.light is None:
             return sample
         pictures = {key: v for key, v in sample.items() if is_image(v) and key not in self.no_pictures}

@@ -9,13 +9,14 @@ from i2i.images.pixels import label_map, to_channels
 from i2i.kinds import LabelColors
 
 
-def numbers_of_colors(pixels: np.ndarray, colors: LabelColors, advice: str = "") -> np.ndarray:
+def numbers_of_colors(pixels: np.ndarray, colors: LabelColors, advice: str = "", *, format: str = "") -> np.ndarray:
     """The numbers of the classes that the colours of a label map stand for.
 
     Args:
         pixels: ``(H, W, C)``, grey, RGB or RGBA, whose alpha is left out; whole numbers from 0 to 255.
         colors: the colours of the classes.
         advice: what to do about a colour that stands for none, for the message.
+        format: name of the file's format, as `i2i.images.Picture` has it, for the message.
 
     Returns:
         Array ``(H, W, 1)`` uint8.
@@ -32,14 +33,16 @@ def numbers_of_colors(pixels: np.ndarray, colors: LabelColors, advice: str = "")
     other = found == 0
     if other.any():
         if colors.other is None:
-            raise FileError(ErrorKind.OUT_OF_RANGE, _unknown(packed, other) + advice)
+            raise FileError(ErrorKind.OUT_OF_RANGE, _unknown(packed, other, format) + advice)
         found[other] = colors.other + 1
     return (found - 1).astype(np.uint8)[..., np.newaxis]
 
 
-def _unknown(packed: np.ndarray, other: np.ndarray) -> str:
+def _unknown(packed: np.ndarray, other: np.ndarray, format: str) -> str:
     row, column = np.argwhere(other)[0]
     first, count = int(packed[row, column]), len(np.unique(packed[other]))
     colour = f"{first >> 16}, {first >> 8 & 255}, {first & 255}"
-    more = f", and so do {count - 1} others: JPEG changes colours, PNG does not" if count > 1 else ""
+    more = f", and so do {count - 1} others" if count > 1 else ""
+    if more and format in ("JPEG", "MPO"):  # MPO is several JPEGs
+        more += ": JPEG changes colours, PNG does not"
     return f"the colour {colour} in row {row}, column {column} stands for no class{more}"

@@ -206,7 +206,7 @@ def label_values(picture: Picture, info: Metadata, channels: int) -> np.ndarray:
         FileError: it is no label map of that many channels, or a colour stands for no class.
     """
     if info.label_colors and channels == 1:
-        return numbers_of_colors(picture.pixels, info.label_colors)
+        return numbers_of_colors(picture.pixels, info.label_colors, format=picture.format)
     return label_map(picture.pixels, picture.indices, channels, picture.stored_full)
 
 

@@ -1,5 +1,7 @@
 """Folders to training samples."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,9 @@ from i2i.data.batches import SKIPPED, BatchOrder, batches, to_device
 from i2i.data.detect import Requirements
 from i2i.data.layouts.splits import held_out
 from i2i.data.loading import open_data
+from i2i.data.options import AugmentConfig
 from i2i.data.reading.cache import CachedReader
+from i2i.data.transforms import Augment
 from i2i.errors import DataError
 from i2i.plugins import Plugins
 
@@ -63,6 +67,27 @@ def test_pair_gets_the_same_resize_crop_flip_and_brightness(plugins, tmp_path):
     seen = [data.train[epoch, index] for epoch in range(8) for index in range(len(data.train))]
     assert all(torch.equal(sample["source"], sample["target"]) for sample in seen)
     assert len({sample["source"].numpy().tobytes() for sample in seen}) > len(seen) // 2
+
+
+@pytest.mark.parametrize(("size", "turns"), [((32, 32), {0, 1, 2, 3}), ((32, 64), {0, 2}), ((64, 32), {0, 2})])
+def test_a_crop_keeps_its_shape_when_it_is_turned(plugins, size, turns):
+    """Each turn comes equally often, and the images of a pair of two sizes are turned together."""
+    config = AugmentConfig(flip=0, rotate90=1)
+    augment = Augment(config)
+    target = np.arange(size[0] * size[1] * 3, dtype=np.float32).reshape(*size, 3)
+    sample = {"source": target[::2, ::2], "target": target}
+    np.random.seed(0)
+    seen = Counter()
+    for _ in range(400):
+        result = augment(sample)
+        fits = [
+            turn
+            for turn in turns
+            if all(np.array_equal(image, np.rot90(sample[key], turn)) for key, image in result.items())
+        ]
+        seen.update(fits)
+    assert seen.total() == 400
+    assert all(abs(seen[turn] - 400 / len(turns)) < 60 for turn in turns)
 
 
 @pytest.mark.parametrize("mode", ["stretch", "shorter", "none"])

@@ -90,16 +90,41 @@ def test_a_table_is_read_from_a_file_and_kept_in_the_configuration(plugins, tmp_
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("0,1,2", r"each row must be class, red, green, blue, from 0 to 255, not \[0, 1, 2\]"),
-        ("0,1,2,256", "from 0 to 255, not"),
-        ("0,1,2,-3", "from 0 to 255, not"),
-        ("0,1,2,3\n1,1,2,3", "the colour 1, 2, 3 stands for two classes, 0 and 1"),
-        ("", "one row at least"),
-        (b"\xff\xfe", "no text in UTF-8"),
+        ("0,1,2", r"table\.csv, line 1: must be class, red, green, blue, from 0 to 255, not '0,1,2'"),
+        ("class,r,g,b\n# x\n\n0,1,2,256", "table.csv, line 4: must be .* from 0 to 255, not '0,1,2,256'"),
+        ("0,1,2,3\n0,1,2,-3", "line 2: must be .* not '0,1,2,-3'"),
+        ("0,0,0,0\nclass,r,g,b", "line 2: must be .* not 'class,r,g,b'"),
+        ("-1,0,0,0\n1,1,1,1", "line 1: must be .* not '-1,0,0,0'"),
+        ('"0",0,0,0\n1,1,1,1', "line 1: must be .* not '\"0\",0,0,0'"),
+        ("9" * 5000 + ",0,0,0", r"line 1: must be .* not '9+\.\.\."),
+        ("0,1,2,3\n1,1,2,3", r"table\.csv: the colour 1, 2, 3 stands for two classes, 0 and 1"),
+        ("", r"table\.csv: must have one row at least"),
+        ("class,r,g,b", r"table\.csv: must have one row at least"),
+        (b"\xff\xfe", r"table\.csv: no text in UTF-8, got"),
     ],
 )
 def test_a_table_that_is_none_is_told_in_one_line(plugins, tmp_path, text, says):
-    file = tmp_path / "table.csv"
+    refused_table(plugins, tmp_path / "table.csv", text, says)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[[0, 1, 2, 3]", r"table\.json: no JSON, got"),
+        (b"\xff\xfe", r"table\.json: no JSON, got"),
+        ("[[0, 1, 2]]", r"table\.json: each row must be .*, not \[0, 1, 2\]"),
+    ],
+)
+def test_a_table_in_json_that_is_none_is_told_in_one_line(plugins, tmp_path, text, says):
+    refused_table(plugins, tmp_path / "table.json", text, says)
+
+
+def test_a_folder_is_no_table(plugins, tmp_path):
+    with pytest.raises(ConfigError, match=f"{tmp_path.name} is a folder: give a file, or the name of a table"):
+        resolve(plugins, "pix2pix", sets=[f"data.label_colors={tmp_path}"])
+
+
+def refused_table(plugins, file, text, says):
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError, match=says) as error:
         resolve(plugins, "pix2pix", sets=[f"data.label_colors={file}"])
@@ -272,11 +297,28 @@ def test_a_colour_that_stands_for_nothing_is_told_with_its_file_and_place(plugin
     assert [255 in values for values in seen].count(True) == 1
 
 
-def test_jpeg_keeps_no_colours(plugins, tmp_path):
-    with pytest.raises(
-        DataError, match=r"0\.jpg: the colour .* and so do \d+ others: JPEG changes colours, PNG does not"
-    ):
-        opened(coded(tmp_path, ending="jpg"), plugins)
+@pytest.mark.parametrize("layout", ["folders", "side-by-side"])
+def test_jpeg_keeps_no_colours(plugins, tmp_path, layout):
+    """And of PNG files, which keep them, nothing of the sort is said."""
+    for ending in ("jpg", "png"):
+        for number, classes in enumerate(typed_data.label_maps()):
+            image = COLOURS[classes] + (noise(*classes.shape, 3) & 1)
+            if layout == "folders":
+                save(tmp_path / ending / f"A/{number}.{ending}", image)
+                save(tmp_path / ending / f"B/{number}.png", image)
+            else:
+                save(tmp_path / ending / f"{number}.{ending}", np.hstack([image, image]))
+        with pytest.raises(DataError, match=rf"\d\.{ending}: the colour .* and so do \d+ others: ") as error:
+            opened(tmp_path / ending, plugins, layout=layout)
+        assert ("others: JPEG changes colours, PNG does not: add" in str(error.value)) == (ending == "jpg")
+        assert ("JPEG" in str(error.value)) == (ending == "jpg")
+        assert "grey" not in str(error.value)
+
+
+def test_a_grey_file_may_have_numbers_already(plugins, tmp_path):
+    says = r"0\.png: the colour .* and so do \d others: a grey file may have the numbers of classes already: leave out "
+    with pytest.raises(DataError, match=says + r"data\.label_colors then; else add it to data\.label_colors, or set"):
+        opened(numbered(tmp_path), plugins)
 
 
 @pytest.fixture(scope="module")
@@ -288,6 +330,15 @@ def runs(tmp_path_factory):
     of_numbers = i2i.train("spade", data=root / "typed/labels", out=root / "a", sets=SETS, **options)
     of_colours = i2i.train("spade", data=coded(root / "coded"), out=root / "b", sets=[*SETS, TABLE], **options)
     return of_numbers.run, of_colours.run, root
+
+
+def test_a_run_does_not_go_on_with_another_table(runs):
+    """Each value in its message is cut where that can be seen."""
+    table = json.dumps([*ROWS, [3, 0, 0, 255]])
+    with pytest.raises(i2i.RunError) as error:
+        i2i.train(out=runs[1], resume=True, sets=[f"data.label_colors={table}"], plugins=Plugins([SPADE]))
+    shown = "[[0, 128, 64, 128], [1, 0, 0, 142], [2, 9, 9, 9], [3, 70,..."
+    assert f"data.label_colors: run has {shown}, asked for {shown}" in str(error.value)
 
 
 def test_spade_trains_on_colours_as_on_numbers(runs):

@@ -20,7 +20,7 @@ from i2i.data.checks.facts import ImageFacts
 from i2i.errors import ErrorKind
 from i2i.files import cache_folder, write_file
 
-VERSION = f"5, Pillow {PIL.__version__}, OpenCV {cv2.__version__}"
+VERSION = f"6, Pillow {PIL.__version__}, OpenCV {cv2.__version__}"
 """Version of the facts: those of another version are ignored, as it may decode other files or keep other facts."""
 
 

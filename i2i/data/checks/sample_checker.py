@@ -16,7 +16,7 @@ from i2i.data.checks.facts import Colour, digest, few_values, single_colour
 from i2i.data.checks.facts_collector import FactsCollector
 from i2i.data.checks.findings import DataFinding
 from i2i.data.checks.value_ranges import range_problem
-from i2i.data.cores import usable_cores
+from i2i.data.reading.cores import usable_cores
 from i2i.data.reading.reader import FileRead
 from i2i.data.sample_checks import check_sample, label_problem
 from i2i.data.source import Split

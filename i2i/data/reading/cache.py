@@ -13,8 +13,6 @@ from i2i.images.errors import errors_about
 from i2i.images.pixels import every_channel
 from i2i.kinds import LabelColors
 
-COLOR_ADVICE = ": add it to data.label_colors, or set data.label_ignore to what such pixels count as"
-
 
 @dataclass(frozen=True)
 class DecodedFile:
@@ -25,12 +23,21 @@ class DecodedFile:
         has_alpha: whether the last channel is alpha.
         frames: frames or pages in the file.
         labels: whether it was read as a label map.
+        format: name of the file's format, as `i2i.images.Picture` has it; empty for a stand-in.
     """
 
     pixels: np.ndarray
     has_alpha: bool = False
     frames: int = 1
     labels: bool = False
+    format: str = ""
+
+
+def color_advice(pixels: np.ndarray) -> str:
+    """What to do about a colour of a label map ``(H, W, C)`` that stands for no class."""
+    grey = ": a grey file may have the numbers of classes already: leave out data.label_colors then; else"
+    begin = grey if pixels.shape[2] < 3 else ":"
+    return f"{begin} add it to data.label_colors, or set data.label_ignore to what such pixels count as"
 
 
 class CachedReader:
@@ -77,13 +84,14 @@ class CachedReader:
         if labels:
             with errors_about(path):
                 if self._colors:
-                    pixels = numbers_of_colors(picture.pixels, self._colors, COLOR_ADVICE)
+                    advice = color_advice(picture.pixels)
+                    pixels = numbers_of_colors(picture.pixels, self._colors, advice, format=picture.format)
                 else:
                     pixels = label_map(picture.pixels, picture.indices, stored_full=picture.stored_full)
         else:
             pixels = every_channel(picture.pixels, picture.alpha)
         pixels.setflags(write=False)
-        decoded = DecodedFile(pixels, picture.alpha is not None and not labels, picture.frames, labels)
+        decoded = DecodedFile(pixels, picture.alpha is not None and not labels, picture.frames, labels, picture.format)
         if pixels.nbytes <= self._free_bytes:
             self._free_bytes -= pixels.nbytes
             self._images[path, labels] = decoded

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from i2i.data.checks.facts_collector import FactsCollector
-from i2i.data.cores import usable_cores
 from i2i.data.reading.cache import CachedReader
+from i2i.data.reading.cores import usable_cores
 from i2i.errors import DataError
 from i2i.images import PagesRule
 from i2i.kinds import LabelColors, ValueKind
@@ -32,6 +32,7 @@ class FileRead:
         has_alpha: whether the last channel is alpha.
         frames: frames or pages in the file.
         labels: whether it was read as a label map.
+        format: name of the file's format; empty for a stand-in.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class FileRead:
     has_alpha: bool = False
     frames: int = 1
     labels: bool = False
+    format: str = ""
 
 
 class DatasetReader:
@@ -98,7 +100,7 @@ class DatasetReader:
             raise
         finally:
             if (recording := self._recordings.get(threading.get_ident())) is not None:
-                of = (decoded.has_alpha, decoded.frames, decoded.labels) if decoded else ()
+                of = (decoded.has_alpha, decoded.frames, decoded.labels, decoded.format) if decoded else ()
                 recording.append(FileRead(path, decoded.pixels if decoded else None, keys, problem, *of))
         return decoded.pixels
 
@@ -112,11 +114,11 @@ class DatasetReader:
         finally:
             del self._recordings[thread]
 
-    def read_as_picture(self, image: np.ndarray) -> bool:
-        """Whether an image has pixels of a file that this thread, inside `recording`, read not as a label map."""
+    def format_of(self, image: np.ndarray) -> str | None:
+        """Format of the file, read not as a label map by this thread inside `recording`, whose pixels an image has."""
         reads = self._recordings.get(threading.get_ident(), ())
-        pictures = [read.pixels for read in reads if read.pixels is not None and not read.labels]
-        return any(np.may_share_memory(image, pixels) for pixels in pictures)
+        pictures = [(read.pixels, read.format) for read in reads if read.pixels is not None and not read.labels]
+        return next((name for pixels, name in pictures if np.may_share_memory(image, pixels)), None)
 
     @contextmanager
     def collecting(self, collector: FactsCollector) -> Iterator[FactsCollector]:

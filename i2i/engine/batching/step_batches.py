@@ -11,8 +11,8 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from i2i.data.batches import SKIPPED, BatchOrder, batches, to_device
-from i2i.data.cores import usable_cores
 from i2i.data.loading import Data
+from i2i.data.reading.cores import usable_cores
 from i2i.engine.batching.stages import Stage
 from i2i.engine.device.loader import survive_worker_death
 from i2i.engine.state import Batch, Training
