@@ -103,7 +103,12 @@ def keep_real(self):
 
 
 mutant = partial(broken, Frechet)
-mutant("no-kind", "value", 'say so by an attribute kind = "distribution"', kind="distributions")
+mutant(
+    "no-kind",
+    "value",
+    r'has no method update \(one of sets of images says so by kind = "distribution"\)',
+    kind="distributions",
+)
 mutant("real-only", "value", "update_fake", update_fake=property())
 mutant("a-value-each", "value", r"must return a scalar, not a tensor \(192,\)", compute=lambda s: s.real[0][0])
 of_colour = lambda s, x: F.conv2d(x, torch.ones(1, 3, 24, 24), stride=24).flatten(1)
