@@ -194,7 +194,7 @@ def open_data(config: DataConfig, plugins: Plugins, requirements: Requirements, 
         )
         return Samples(checked.split.dataset, indices, pipeline, seed, known, plugins.files)
 
-    unused = f"dataset {dataset.full_name}: its weights is no method weights(index): not used"
+    unused = f"{dataset.full_name}: its weights is no method weights(index): not used"
     indices = np.array(check.train.usable, int)
     if (weights := dataset.weights(check.train.usable)) is not None:
         indices, weights = indices[weights > 0], weights[weights > 0]  # none that replaces another one either

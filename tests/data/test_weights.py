@@ -163,7 +163,7 @@ def test_something_else_of_that_name_is_not_used_and_the_run_says_so_once(plugin
     data = opened(plugins, "1", name=name)
     assert data.weights is None
     [line] = [line for line in data.warnings if "weights" in line]
-    assert re.fullmatch(rf"dataset .*{name}.*: its weights is no method weights\(index\): not used", line)
+    assert re.fullmatch(rf"dataset '[^']*{name}.*: its weights is no method weights\(index\): not used", line)
     sets = [*settings(), f"data.layout={name}"]
     train_only("pix2pix", out=tmp_path / "run", sets=sets, steps=1, plugins=plugins)
     assert capsys.readouterr().err.count(f"warning: {line}") == 1
