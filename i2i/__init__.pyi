@@ -45,10 +45,14 @@ from .errors import RunError as RunError
 from .errors import TrainingError as TrainingError
 from .errors import UserError as UserError
 from .export import export as export
+from .loading import load as load
 from .runs.networks import LoadedRun as LoadedRun
 from .runs.networks import load_networks as load_networks
+from .runtime.backend import Backend as Backend
+from .runtime.backend import OpenedGraph as OpenedGraph
+from .runtime.backend import Opening as Opening
+from .runtime.backend import RunControl as RunControl
 from .training import train as train
 from .translate import Model as Model
-from .translate import load as load
 
 __version__: str

@@ -16,6 +16,7 @@ from i2i.errors import UserError
 
 EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
+        "openvino": ("openvino",),
         "train": (
             "albumentations",
             "filelock",

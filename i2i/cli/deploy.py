@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,10 +15,20 @@ from i2i.cli.results import ProgressReport, report_all
 from i2i.errors import UserError
 
 if TYPE_CHECKING:
+    from i2i.translate import Model
     from i2i.translate.results import Result
 
 DEVICES = "auto, cpu, cuda or tensorrt; what cannot be had is replaced, with a note."
 INPUTS = "A further input of the model: a file, a folder of files named as the images, a number or a text; repeatable."
+Backend = Annotated[
+    str, typer.Option(help="What computes: onnxruntime, openvino, torch, a plugin's, or auto.", show_default=True)
+]
+FastOrExact = Annotated[
+    str, typer.Option("--precision", help="exact: float32; fast: 16 bits where the result stays close, else exact.")
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Threads that compute; by default one for each core.", show_default=False)
+]
 Translator = Annotated[str | None, typer.Option(help="Which of a run's translators, such as AtoB.")]
 
 
@@ -38,6 +49,7 @@ def export(
 
 
 def translate(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="An .onnx file or a run folder.", metavar="PATH", show_default=False)],
     inputs: Annotated[
         list[str], typer.Argument(help="Images, folders, or patterns.", metavar="INPUT...", show_default=False)
@@ -76,6 +88,9 @@ def translate(
         bool, typer.Option("--keep-metadata", help="Copy EXIF, with the place the image was taken at.")
     ] = False,
     device: Annotated[str, typer.Option(help=DEVICES)] = "auto",
+    backend: Backend = "auto",
+    precision: FastOrExact = "exact",
+    threads: Threads = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave results that exist as they are, to go on after an interrupt.")
@@ -83,9 +98,9 @@ def translate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all results.")] = False,
 ) -> None:
     """Translate images with a trained model; needs no torch."""
-    from i2i.translate import load, translate_folder
+    from i2i.translate import translate_folder
 
-    loaded = load(model, translator=translator, device=device, check=True)
+    loaded = ComputingOptions(device, backend, precision, threads).load(context, model, translator)
     results = translate_folder(
         loaded,
         inputs,
@@ -107,6 +122,23 @@ def translate(
     report = ProgressReport(statuses, _record if as_json else None, lambda: results.notes, _work)
     with closing(results):
         report_all(report, results, results.total, out, wording=("translating", "translated"))
+
+
+@dataclass(frozen=True)
+class ComputingOptions:
+    """How a model is to be computed: the options of `i2i.load` of these names."""
+
+    device: str
+    backend: str
+    precision: str
+    threads: int | None
+
+    def load(self, context: typer.Context, model: str, translator: str | None) -> Model:
+        """Loads a model that may be a stranger's; backends of plugins are known by name."""
+        from i2i.loading import load
+
+        plugins = plugins_of(context) if (self.backend, self.precision) != ("auto", "exact") else None
+        return load(model, translator=translator, check=True, plugins=plugins, **asdict(self))
 
 
 def parsed_inputs(options: Sequence[str]) -> dict[str, str]:

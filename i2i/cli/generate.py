@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from i2i.cli.deploy import DEVICES, INPUTS, Translator, parsed_inputs
+from i2i.cli.deploy import (
+    DEVICES,
+    INPUTS,
+    Backend,
+    ComputingOptions,
+    FastOrExact,
+    Threads,
+    Translator,
+    parsed_inputs,
+)
 from i2i.cli.results import ProgressReport, report_all
 
 if TYPE_CHECKING:
@@ -14,6 +23,7 @@ if TYPE_CHECKING:
 
 
 def generate(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="An .onnx file or a run folder.", metavar="PATH", show_default=False)],
     out: Annotated[str, typer.Option("-o", "--out", help="Folder for the images.", metavar="PATH", show_default=False)],
     translator: Translator = None,
@@ -28,14 +38,16 @@ def generate(
     given: Annotated[list[str] | None, typer.Option("--input", help=INPUTS, metavar="NAME=VALUE")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images made together.")] = 16,
     device: Annotated[str, typer.Option(help=DEVICES)] = "auto",
+    backend: Backend = "auto",
+    precision: FastOrExact = "exact",
+    threads: Threads = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace images that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all results.")] = False,
 ) -> None:
     """Make images from noise with a trained model; needs no torch."""
-    from i2i.translate import load
     from i2i.translate.generate import Sampling, generate_folder
 
-    loaded = load(model, translator=translator, device=device, check=True)
+    loaded = ComputingOptions(device, backend, precision, threads).load(context, model, translator)
     sampling = Sampling(count=count, seed=seed, truncation=truncation, batch=batch)
     results = generate_folder(
         loaded, out, sampling, labels=label or (), given=parsed_inputs(given or ()), overwrite=overwrite

@@ -19,7 +19,8 @@ from i2i.files import printable, user_path
 from i2i.interface import Image, LabelMap, LabelMapInput
 from i2i.plugins import Plugins
 from i2i.runs.networks import load_networks
-from i2i.runtime.network import open_network
+from i2i.runtime.opening import open_network
+from i2i.runtime.verified import exactly
 
 
 def load_frozen(
@@ -95,7 +96,7 @@ class ExportedModule(nn.Module):
 
     def __init__(self, file: Path, device: str) -> None:
         super().__init__()
-        network, _ = open_network(file, device)
+        network = open_network(file, exactly(device))
         if set(network.runner.inputs) != {"image"} or isinstance(network.info.inputs.get("image"), LabelMapInput):
             takes = "a label map" if "image" in network.runner.inputs else "no image"
             more = _list(key for key in network.runner.inputs if key != "image")

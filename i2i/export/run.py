@@ -92,7 +92,7 @@ def export(
     exported = []
     for name, one in chosen.items():
         file = target or folder.model(name)
-        facts = {"recipe": config.recipe, "translator": name, "config_digest": config.digest()}
+        facts = {"recipe": config.recipe, "translator": name, "config_digest": config.digest(), "step": str(found.step)}
         facts |= _value_facts(one, found.state) | _band_facts(one, found.state.get("bands", {}), config)
         kinds = found.state.get("kinds", {})  # older runs have pictures only
         sides = {"source_kind": one.source, "target_kind": _output_key(one, found.state["sample"])}

@@ -18,6 +18,7 @@ KINDS = {
     "metric": "i2i_metrics",
     "recipe": "i2i_recipes",
     "command": "i2i_commands",
+    "backend": "i2i_backends",
 }
 """Kind of component -> the hook that gives components of that kind."""
 

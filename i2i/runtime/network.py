@@ -11,7 +11,6 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
@@ -34,8 +33,6 @@ from i2i.runtime.float_graph import float_graph
 from i2i.runtime.metadata import Metadata
 from i2i.runtime.noise import draw_noise, fixed_noise, noise_size
 from i2i.runtime.runner import Feeds, Runner
-from i2i.runtime.session import open_session
-from i2i.runtime.signature import read_metadata
 
 Outputs = dict[str, np.ndarray]
 """Arrays by the name of the graph's output that gave them."""
@@ -361,27 +358,6 @@ class LoadedModel(Protocol):
 
     network: ExportedNetwork
     notes: list[str]
-
-
-def open_network(file: Path, device: str) -> tuple[ExportedNetwork, str]:
-    """Opens an exported file.
-
-    Args:
-        file: an ONNX file.
-        device: as for `i2i.runtime.session.open_session`.
-
-    Returns:
-        The network, and a line for the user if another device than `device` is used; else "".
-
-    Raises:
-        ModelError: no ONNX file, or none that i2i exported.
-        UserError: `device` is unknown.
-    """
-    try:
-        session, note = open_session(file, device)
-        return ExportedNetwork(Runner(session, file), read_metadata(session)), note
-    except UserError as error:
-        raise type(error)(error.reason, kind=error.kind, path=printable(file)) from error
 
 
 def _default(name: str, of: Input, count: int, size: tuple[int, int] | None, info: Metadata) -> np.ndarray | None:

@@ -29,7 +29,7 @@ _WANTED = {  # by device: the providers to try, the best first; a later one runs
 
 
 def open_session(
-    source: Path | bytes, device: str, *, threads: int | None = None
+    source: Path | bytes, device: str, *, threads: int | None = None, half: bool = False
 ) -> tuple[onnxruntime.InferenceSession, str]:
     """Opens a model on the device, or on the next best one that works.
 
@@ -37,6 +37,7 @@ def open_session(
         source: the file, or the bytes of one.
         device: ``cpu``; ``cuda``; ``tensorrt``, after which CUDA is tried; or ``auto``: CUDA where it works.
         threads: number of threads that compute; None: one for each core.
+        half: whether TensorRT may compute in float16.
 
     Returns:
         The session, and a line for the user if another device than `device` is used; else "".
@@ -51,7 +52,8 @@ def open_session(
     wanted, absence = _usable(_WANTED[device])
     while True:
         try:  # its own way of falling back prints to stdout
-            session = onnxruntime.InferenceSession(source, _options(threads), wanted, enable_fallback=0)
+            providers = [(name, {"trt_fp16_enable": True}) if half and name == _TENSORRT else name for name in wanted]
+            session = onnxruntime.InferenceSession(source, _options(threads), providers, enable_fallback=0)
             break
         except Exception as error:
             if len(wanted) == 1:
@@ -62,6 +64,21 @@ def open_session(
         return session, ""
     why = absence or "onnxruntime cannot load it; see: i2i doctor"
     return session, f"{_NAMES[best]} cannot be used ({why}): using {_NAMES[used]}"
+
+
+def open_for_signature(file: Path) -> onnxruntime.InferenceSession:
+    """Opens a file only to read its metadata, inputs and outputs, in less than half of the time and memory.
+
+    Raises:
+        ModelError: no ONNX file that onnxruntime can load.
+    """
+    options = _options(1)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    try:
+        return onnxruntime.InferenceSession(file, options, [_CPU], enable_fallback=0)
+    except Exception as error:
+        raise ModelError(f"not an ONNX file that onnxruntime can load ({short_reason(error)})") from error
 
 
 def short_reason(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import onnxruntime
@@ -28,6 +29,26 @@ _TENSOR_TYPES = {
     "int32": "tensor(int32)",
 }
 """onnxruntime's name for each type of values."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """An input of a graph.
+
+    Attributes:
+        name: its name.
+        type: type of its values as onnxruntime writes it, such as ``tensor(uint8)``.
+        shape: length of each axis; a name, or None, where it may differ.
+    """
+
+    name: str
+    type: str
+    shape: list[Any]
+
+
+def input_nodes(session: onnxruntime.InferenceSession) -> dict[str, Node]:
+    """The inputs of an opened graph by name."""
+    return {node.name: Node(node.name, node.type, list(node.shape)) for node in session.get_inputs()}
 
 
 def read_metadata(session: onnxruntime.InferenceSession) -> Metadata:

@@ -16,8 +16,10 @@ from i2i.images.errors import errors_about
 from i2i.images.pixels import AlphaRule
 from i2i.images.values import deepest
 from i2i.interface import Image, LabelMap, Number
-from i2i.runtime.network import ExportedNetwork, open_network
+from i2i.runtime.network import ExportedNetwork
+from i2i.runtime.opening import open_network
 from i2i.runtime.sandbox.check import check_model
+from i2i.runtime.verified import Candidates, exactly
 from i2i.translate.find import find_model
 from i2i.translate.folders.folder import translate_folder
 from i2i.translate.folders.planning.inputs import PathLike
@@ -32,43 +34,37 @@ MAX_NOTES = 20
 
 
 def load(
-    path: str | os.PathLike[str], *, translator: str | None = None, device: str = "auto", check: bool = False
+    path: str | os.PathLike[str],
+    *,
+    translator: str | None = None,
+    device: str = "auto",
+    check: bool = False,
+    candidates: Candidates | None = None,
 ) -> Model:
-    """Loads an exported model.
+    """Loads an exported model; `i2i.load` is the same, with backends by name.
 
     Args:
-        path: an ``.onnx`` file, or a run folder with ``model.onnx`` or several ``model.NAME.onnx``.
-        translator: which of several to take, such as ``AtoB``.
-        device: ``cpu``, ``cuda``, ``tensorrt``, or ``auto``: CUDA where it works. A device that does not work is
-            replaced by the next best one; `Model.notes` says so.
-        check: try the file in a process of its own first, with limits of time and memory, as the command line does:
-            for files from strangers.
-
-    Returns:
-        The model, ready to translate or to generate.
+        path: as for `i2i.load`, and so are `translator`, `device` and `check`.
+        translator: which of several to take.
+        device: where onnxruntime computes; not used where there are candidates.
+        check: try the file in a process of its own first.
+        candidates: the backends that may compute it; None: onnxruntime in float32.
 
     Raises:
         ModelError: there is no model, or several and `translator` names none; the file is no ONNX file that i2i
             exported; or it failed the check.
         UserError: `device` is unknown.
-
-    Example:
-        >>> import i2i
-        >>> model = i2i.load("model.onnx", device="cpu")
-        >>> model.scale, model.channels, model.provider
-        (2, (3, 3), 'CPUExecutionProvider')
     """
     file = find_model(path, translator)
-    if check:
-        check_model(file)
-    network, note = open_network(file, device)
+    verdict = check_model(file) if check else ""
+    network = open_network(file, candidates or exactly(device), verdict)
     if translator not in (None, network.info.translator):
         what = f"has one translator, {network.info.translator!r}, and no {translator!r}; leave the translator out"
         raise ModelError(what, path=printable(file))
-    notes = [note] if note else []
     if size := network.info.size:
-        notes.append(f"images are resized to {size[1]} x {size[0]} pixels, the only size that the model takes")
-    return Model(network, notes)
+        taken = f"images are resized to {size[1]} x {size[0]} pixels, the only size that the model takes"
+        network.runner.notes.append(taken)
+    return Model(network)
 
 
 class Model:
@@ -77,17 +73,15 @@ class Model:
     Attributes:
         info: what the file's metadata say, parsed and checked.
         path: the file.
-        provider: onnxruntime's execution provider in use, such as ``CPUExecutionProvider``.
         notes: lines for the user, such as that a device could not be used.
         network: the exported network; for `i2i.translate` itself, and may change.
     """
 
-    def __init__(self, network: ExportedNetwork, notes: Sequence[str] = ()) -> None:
+    def __init__(self, network: ExportedNetwork) -> None:
         self.network = network
         self.info = network.info
         self.path = network.path
-        self.provider = network.runner.provider
-        self.notes = list(notes)
+        self.notes = network.runner.notes
         self._lock = threading.Lock()
         self._tilings: dict[str | int, Tiling] = {}
 
@@ -99,6 +93,11 @@ class Model:
         labels = f", takes a label{names}" if self.takes_label else ""
         what = f"{self.recipe} {self.info.translator}, {takes} -> {gives}, scale {self.scale}, {self.dtype}{labels}"
         return f"<i2i.Model {printable(self.path)}: {what}, {self.provider}>"
+
+    @property
+    def provider(self) -> str:
+        """What computes, such as ``CPUExecutionProvider`` of onnxruntime, or ``OpenVINO bf16``."""
+        return self.network.runner.provider
 
     @property
     def recipe(self) -> str:

@@ -63,38 +63,41 @@ class ProcessEnd:
     stderr: bytes = b""
 
 
-def check_model(file: Path) -> None:
+def check_model(file: Path) -> str:
     """Makes sure that a model file can be opened and run, at small size, without harm.
 
     Args:
         file: an ONNX file.
 
+    Returns:
+        The name of its verdict, see `i2i.runtime.sandbox.verdicts`; "" where nothing was tried.
+
     Raises:
         ModelError: it is no ONNX file, i2i did not export it, it needs other files, has NaN as weights, contradicts its
             metadata, does not end, needs too much memory, or crashes onnxruntime; or it could not be tried.
     """
-    start_check(file)()
+    return start_check(file)()
 
 
-def start_check(file: Path) -> Callable[[], None]:
+def start_check(file: Path) -> Callable[[], str]:
     """Begins to check a model file as `check_model` does, beside other work.
 
     Args:
         file: an ONNX file.
 
     Returns:
-        A function that waits for the end and raises as `check_model` does. Does nothing where this process is no
-        Python that could start another, as in a frozen application.
+        A function that waits for the end, and returns and raises as `check_model` does. Does nothing where this process
+        is no Python that could start another, as in a frozen application.
 
     Raises:
         ModelError: the file cannot be looked at, or no process can be started.
     """
     if not sys.executable or getattr(sys, "frozen", False):
-        return lambda: None
+        return lambda: ""
     try:
         name = verdict_name(file)
         if has_passed(name):
-            return lambda: None
+            return lambda: name
         size = file.stat().st_size
         limits = CheckLimits(_BASE_SECONDS + size // _BYTES_PER_SECOND, _BASE_BYTES + 4 * size)
         process = start_child(file, limits)
@@ -102,12 +105,13 @@ def start_check(file: Path) -> Callable[[], None]:
         raise ModelError(f"cannot be checked: {system_reason(error)}", path=printable(file)) from error
     stderr = _Tail(process)
 
-    def finish() -> None:
+    def finish() -> str:
         if problem := _outcome(process, stderr, limits):
             raise ModelError(printable(problem), path=printable(file))  # it may quote names that the file made up
         with suppress(OSError):
             if verdict_name(file) == name:  # what was tried is what was looked at
                 remember_passed(name)
+        return name
 
     return finish
 

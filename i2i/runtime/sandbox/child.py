@@ -28,10 +28,11 @@ from i2i.errors import ModelError
 from i2i.interface import Image, ImageInput, Input, LabelMapInput, NumberInput, TextInput, VectorInput
 from i2i.runtime.metadata import PREFIX, Metadata
 from i2i.runtime.network import ExportedNetwork
+from i2i.runtime.onnx_runtime import OnnxRuntimeGraph
 from i2i.runtime.runner import Feeds, Runner
 from i2i.runtime.sandbox.verdicts import FIRST_BYTE, MAX_BYTES
 from i2i.runtime.session import open_session, short_reason
-from i2i.runtime.signature import read_metadata
+from i2i.runtime.signature import input_nodes, read_metadata
 
 _SIZES = ((12, 20), (21, 9))
 """Heights and widths of the images it is run on: two, since a graph may be fixed to one."""
@@ -57,7 +58,7 @@ def examine(file: Path) -> dict[str, Any]:
         session = _opened(file)
         metadata = read_metadata(session)
         _examine_metadata(metadata)
-        network = ExportedNetwork(Runner(session, file), metadata)
+        network = ExportedNetwork(Runner(OnnxRuntimeGraph(session), input_nodes(session), file), metadata)
         for number, size in enumerate(_SIZES):
             _try(session, network, size, last_label=number > 0)
     except ModelError as error:

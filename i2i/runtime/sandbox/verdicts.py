@@ -8,20 +8,17 @@ cache that cannot be used means that the model is checked.
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
-from contextlib import suppress
 from pathlib import Path
 
 import onnxruntime
 
-from i2i.files import cache_folder
+from i2i.runtime.remembered import keep, recall
 
 FIRST_BYTE = b"\x08"
 """Tag of the field ``ir_version``, with which every ONNX file begins."""
 MAX_BYTES = 1 << 31
 """Bytes of a message that Protocol Buffers can parse, and so of an ONNX file."""
-_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_KIND = "checked-models"
 
 
 def verdict_name(file: Path) -> str:
@@ -48,8 +45,7 @@ def has_passed(name: str) -> bool:
     Args:
         name: as `verdict_name` gives it.
     """
-    folder = _folder()
-    return bool(name) and folder is not None and _only_ours(folder) and _only_ours(folder / name)
+    return recall(_KIND, name) is not None
 
 
 def remember_passed(name: str) -> None:
@@ -58,32 +54,7 @@ def remember_passed(name: str) -> None:
     Args:
         name: as `verdict_name` gives it.
     """
-    folder = _folder()
-    if not name or folder is None:
-        return
-    with suppress(OSError):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if _only_ours(folder):
-            os.close(os.open(folder / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-def _folder() -> Path | None:
-    cache = cache_folder()
-    return cache / "checked-models" if cache else None
-
-
-def _only_ours(path: Path) -> bool:
-    """Whether a file or folder is there, belongs to this user and can be written by nobody else; no link will do."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return False
-    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-        return False
-    if not hasattr(os, "geteuid"):  # Windows: the rights of the user's own folder are inherited
-        return True
-    return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_MAY_WRITE
+    keep(_KIND, name)
 
 
 def _digest_of_check() -> str:

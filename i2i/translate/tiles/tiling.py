@@ -104,8 +104,7 @@ class Tiling:
         of 256x256, of which each alone keeps all cores busy.
         """
         cut = self._largest is not None or (isinstance(self.tile, int) and max(height, width) > self.tile)
-        on_cpu = self.network.runner.provider == "CPUExecutionProvider"
-        return on_cpu and not cut and self._bytes(height, width) * count <= MAX_PARALLEL_BYTES
+        return self.network.runner.on_cpu and not cut and self._bytes(height, width) * count <= MAX_PARALLEL_BYTES
 
     def translate(
         self, pixels: np.ndarray, *, label: str | int | None = None, inputs: Feeds = MappingProxyType({})

@@ -1,0 +1,89 @@
+"""OpenVINO: computes on CPUs, in bfloat16 or float16 where the CPU multiplies matrices in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from queue import Empty, LifoQueue
+from typing import Any
+
+import numpy as np
+
+from i2i.extras import install_command
+from i2i.runtime.backend import Backend, Opening, RunControl
+from i2i.runtime.remembered import own_folder
+
+
+class OpenVino(Backend):
+    """OpenVINO on the CPU."""
+
+    def problem(self, opening: Opening) -> str:
+        """Why it cannot be used here; see `Backend.problem`."""
+        if find_spec("openvino") is None:
+            return f"the package openvino is not installed: {install_command('openvino')}"
+        if opening.device not in ("auto", "cpu"):
+            return f"OpenVINO computes on the CPU here, not on {opening.device}"
+        return ""
+
+    def version(self) -> str:
+        """The version of OpenVINO, and the CPU."""
+        import openvino
+
+        return f"{openvino.__version__} {openvino.Core().get_property('CPU', 'FULL_DEVICE_NAME')}"
+
+    def open(self, graph: Path | bytes, opening: Opening) -> OpenVinoGraph:
+        """Opens a graph; of a file, what was generated for this CPU is kept in the user's cache folder."""
+        import openvino
+
+        core = openvino.Core()
+        kind = _fast_type(core) if opening.precision == "fast" else "f32"
+        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": kind, "PERFORMANCE_HINT": "LATENCY"}
+        if opening.threads is not None:
+            options["INFERENCE_NUM_THREADS"] = opening.threads
+        if isinstance(graph, Path) and (cache := own_folder("openvino")):
+            core.set_property({"CACHE_DIR": str(cache)})
+        model = str(graph) if isinstance(graph, Path) else core.read_model(graph)
+        return OpenVinoGraph(core.compile_model(model, "CPU", options), f"OpenVINO {kind}")
+
+
+class OpenVinoGraph:
+    """A graph that OpenVINO has compiled.
+
+    Args:
+        compiled: the model.
+        provider: see `OpenedGraph`.
+    """
+
+    on_cpu = True
+
+    def __init__(self, compiled: Any, provider: str) -> None:
+        self.provider = provider
+        self.notes: list[str] = []
+        self._compiled = compiled
+        self._requests: LifoQueue[Any] = LifoQueue()  # each serves one run at a time
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, np.ndarray], control: RunControl) -> list[np.ndarray]:
+        """Computes outputs; see `OpenedGraph.run`."""
+        try:
+            request = self._requests.get_nowait()
+        except Empty:
+            request = self._compiled.create_infer_request()
+        try:
+            with control.stopping_by(request.cancel):
+                request.infer(dict(feeds), share_inputs=True, share_outputs=True)
+            return [request.get_tensor(name).data.copy() for name in outputs]
+        finally:
+            self._requests.put(request)
+
+
+def _fast_type(core: Any) -> str:
+    """The type in which this CPU multiplies matrices fastest: ``f16``, ``bf16``, or ``f32`` where it has neither.
+
+    Many CPUs compute in float16 with vector instructions only, slower than in bfloat16 with those for matrices.
+    """
+    with suppress(OSError):
+        if "amx_fp16" in Path("/proc/cpuinfo").read_text().split():
+            return "f16"
+    return "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"

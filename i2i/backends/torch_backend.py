@@ -1,0 +1,141 @@
+"""torch: computes a run's own network, compiled, on the CPU or with CUDA."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from i2i.errors import ModelError, one_line
+from i2i.extras import install_command
+from i2i.runtime.backend import Backend, Opening, RunControl
+
+if TYPE_CHECKING:
+    import torch
+
+    from i2i.export.graph import Deployed
+
+
+class Torch(Backend):
+    """torch, for models that lie in the run folder that they were exported from.
+
+    It takes the weights from the run's checkpoint, for torch cannot read ONNX files. Compiling takes up to a minute, so
+    that it pays for many images, and is for those who ask for it.
+    """
+
+    automatic = False
+
+    def problem(self, opening: Opening) -> str:
+        """Why it cannot be used here; see `Backend.problem`."""
+        if find_spec("torch") is None:
+            return f"the package torch is not installed: {install_command('train')}"
+        if opening.device not in ("auto", "cpu", "cuda"):
+            return f"torch computes on the CPU or with CUDA, not with {opening.device}"
+        return ""
+
+    def version(self) -> str:
+        """The version of torch."""
+        import torch
+
+        return str(torch.__version__)
+
+    def open(self, graph: Path | bytes, opening: Opening) -> TorchGraph:
+        """Opens the network of the run in whose folder a model lies.
+
+        Raises:
+            ModelError: the model lies in no run folder, the checkpoint that it was exported from is gone, or there is
+                no CUDA device.
+            RunError: the run is damaged.
+        """
+        import torch
+
+        if not isinstance(graph, Path):
+            raise ModelError("torch computes models as they were exported, not changed copies")
+        if opening.device == "cuda" and not torch.cuda.is_available():
+            raise ModelError("torch finds no CUDA device")
+        device = "cuda" if opening.device != "cpu" and torch.cuda.is_available() else "cpu"
+        if opening.threads is not None:
+            torch.set_num_threads(opening.threads)
+        return TorchGraph(_deployed(graph), torch.device(device), half=opening.precision == "fast")
+
+
+class TorchGraph:
+    """A run's network from pixels to pixels.
+
+    Args:
+        deployed: the network as it is exported.
+        device: where it computes.
+        half: whether convolutions compute in bfloat16.
+    """
+
+    def __init__(self, deployed: Deployed, device: torch.device, half: bool) -> None:
+        import torch
+
+        self.on_cpu = device.type == "cpu"
+        self.provider = f"torch {device.type} {'bf16' if half else 'f32'}"
+        self.notes: list[str] = []
+        self._names, self._outputs = deployed.inputs, deployed.outputs
+        self._device, self._half = device, half
+        if half:
+            _to_half(deployed)
+        self._eager = deployed.to(device).to(memory_format=torch.channels_last)
+        self._compiled = torch.compile(self._eager)
+        self._lock = threading.Lock()
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, np.ndarray], control: RunControl) -> list[np.ndarray]:
+        """Computes outputs; see `OpenedGraph.run`. A run that has begun cannot be stopped."""
+        import torch
+
+        with self._lock, torch.inference_mode():  # compiling in two threads at once is not safe
+            given = [torch.from_numpy(feeds[name]).to(self._device) for name in self._names]
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+                results = self._results(given)
+            by_name = dict(zip(self._outputs, (results,) if torch.is_tensor(results) else results, strict=True))
+            return [by_name[name].cpu().numpy() for name in outputs]
+
+    def _results(self, given: Sequence[torch.Tensor]) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        try:
+            return self._compiled(*given)
+        except Exception as error:  # no compiler, or an operation that it cannot compile
+            results = self._eager(*given)
+            if self._compiled is not self._eager:
+                self.notes.append(f"torch computes without compiling: {one_line(error)[:160]}")
+                self._compiled = self._eager
+            return results
+
+
+def _deployed(file: Path) -> Deployed:
+    """The network that a file in a run folder was exported from."""
+    from i2i.config import resolve
+    from i2i.export.graph import Deployed
+    from i2i.export.networks import load_translators
+    from i2i.plugins import Plugins
+    from i2i.runs import checkpoint as checkpoints
+    from i2i.runs.choice import find_checkpoint
+    from i2i.runs.folder import RunFolder
+    from i2i.runtime.session import open_for_signature
+    from i2i.runtime.signature import read_metadata
+
+    run, info = RunFolder(file.parent), read_metadata(open_for_signature(file))
+    if not run.exists():
+        raise ModelError("torch needs the model in the run folder that it was exported from, beside its checkpoints")
+    found = checkpoints.load(find_checkpoint(run, info.raw.get("step", "last")), training=False)
+    plugins = Plugins()
+    translators = load_translators(found, resolve(plugins, config=found.state["config"]), plugins)
+    if info.translator not in translators:
+        raise ModelError(f"the run has no translator {info.translator!r}")
+    return Deployed(translators[info.translator], info.value_type).eval()
+
+
+def _to_half(network: torch.nn.Module) -> None:
+    """Stores the weights of layers that autocast computes in bfloat16 in that type, once and not at each run."""
+    import torch
+    from torch.nn.modules.conv import _ConvNd
+
+    for layer in network.modules():
+        if isinstance(layer, _ConvNd | torch.nn.Linear) and not torch.nn.utils.parametrize.is_parametrized(layer):
+            layer.to(torch.bfloat16)

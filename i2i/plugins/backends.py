@@ -1,0 +1,27 @@
+"""Building the backends that plugins give."""
+
+from __future__ import annotations
+
+from i2i.errors import PluginError, attributed_to
+from i2i.plugins.builder import imported_builder
+from i2i.plugins.registry import Plugins
+from i2i.runtime.backend import Backend
+
+
+def build_backend(plugins: Plugins, name: str) -> Backend:
+    """Builds a backend, with the defaults of its options.
+
+    Args:
+        plugins: where the name is looked up.
+        name: the backend's name.
+
+    Raises:
+        PluginError: no plugin gives it, it cannot be built, or what is built is no backend.
+    """
+    component, who = plugins.get("backend", name), plugins.full_name("backend", name)
+    build = imported_builder(component, who)
+    with attributed_to(f"{who} cannot be built"):
+        backend = build(component.config())
+    if not isinstance(backend, Backend):
+        raise PluginError(f"{who}: must build an i2i.Backend, not a {type(backend).__name__}")
+    return backend

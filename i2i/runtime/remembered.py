@@ -1,0 +1,78 @@
+"""Small files in the user's cache folder that count only where nobody else could have made them.
+
+A cache that cannot be used is as good as an empty one: nothing is raised.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from i2i.files import cache_folder
+
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_MAX_BYTES = 1 << 16
+
+
+def own_folder(kind: str) -> Path | None:
+    """A folder of the cache that only this user can write to, made if it is missing; None where there can be none.
+
+    Args:
+        kind: its name, such as ``checked-models``.
+    """
+    cache = cache_folder()
+    if cache is None:
+        return None
+    with suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
+        (cache / kind).mkdir(mode=0o700, exist_ok=True)
+    return cache / kind if _only_ours(cache / kind) else None
+
+
+def recall(kind: str, name: str) -> bytes | None:
+    """What was kept under a name; None for nothing that counts.
+
+    Args:
+        kind: as for `keep`.
+        name: as for `keep`.
+    """
+    cache = cache_folder()
+    if not name or cache is None or not _only_ours(cache / kind) or not _only_ours(cache / kind / name):
+        return None
+    try:
+        with (cache / kind / name).open("rb") as stream:
+            return stream.read(_MAX_BYTES)
+    except OSError:
+        return None
+
+
+def keep(kind: str, name: str, data: bytes = b"") -> None:
+    """Keeps a few bytes under a name; what is there already stays.
+
+    Args:
+        kind: the folder, such as ``checked-models``.
+        name: such as a digest; empty: nothing is kept.
+        data: at most 64 KiB.
+    """
+    folder = own_folder(kind) if name else None
+    if folder is None:
+        return
+    with suppress(OSError):
+        handle = os.open(folder / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+
+
+def _only_ours(path: Path) -> bool:
+    """Whether a file or folder is there, belongs to this user and can be written by nobody else; no link will do."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        return False
+    if not hasattr(os, "geteuid"):  # Windows: the rights of the user's own folder are inherited
+        return True
+    return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_MAY_WRITE
