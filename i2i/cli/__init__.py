@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from i2i.cli import data, deploy, generate, inspect, plugins, run, train
+from i2i.cli import bench, data, deploy, generate, inspect, plugins, run, train
 from i2i.cli.common import SignalReceived, ignore_malformed_metadata, open_closed_streams, say, signals_raised
 from i2i.cli.usage import CommandGroup, ConfiguredCommand, usage_line
 from i2i.errors import UserError, debugging
@@ -57,6 +57,7 @@ app.command("generate")(generate.generate)
 app.command("export")(deploy.export)
 app.command("report")(inspect.report)
 app.command("doctor")(inspect.doctor)
+app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(run.app, name="run")

@@ -21,6 +21,7 @@ _MEANINGS = {
     "data check": ("check", "validate", "dataset"),
     "plugins list": ("list", "recipes", "models"),
     "plugins new": ("new", "create", "init"),
+    "bench": ("benchmark", "time", "profile", "speed"),
     "doctor": ("env", "info", "devices"),
     "--version": ("version",),
     "--help": ("help",),

@@ -25,11 +25,12 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 from i2i import memory
 from i2i.errors import ModelError
-from i2i.interface import Image, ImageInput, Input, LabelMapInput, NumberInput, TextInput, VectorInput
+from i2i.interface import Image
+from i2i.runtime.example_inputs import example_feeds
 from i2i.runtime.metadata import PREFIX, Metadata
 from i2i.runtime.network import ExportedNetwork
 from i2i.runtime.onnx_runtime import OnnxRuntimeGraph
-from i2i.runtime.runner import Feeds, Runner
+from i2i.runtime.runner import Runner
 from i2i.runtime.sandbox.verdicts import FIRST_BYTE, MAX_BYTES
 from i2i.runtime.session import open_session, short_reason
 from i2i.runtime.signature import input_nodes, read_metadata
@@ -175,39 +176,13 @@ def _try(
     info = network.info
     size = info.size or size
     names = list(info.outputs)
-    outputs = dict(zip(names, session.run(names, _feeds(network, size, last_label)), strict=True))
+    feeds = dict(example_feeds(network, size, last_label=last_label))
+    outputs = dict(zip(names, session.run(names, feeds), strict=True))
     network.check_outputs(outputs, 1, None if info.generates else size)
     for name, result in outputs.items():
         expected = info.value_type if isinstance(info.outputs[name], Image) else result.dtype
         if result.dtype != expected or not result.size:
             raise ModelError(f"gave {result.dtype} of shape {result.shape} where its metadata promise {expected}")
-
-
-def _feeds(network: ExportedNetwork, size: tuple[int, int], last_label: bool) -> Feeds:
-    """The arrays to feed to the network for one image of that size."""
-    info, label = network.info, None
-    if network.takes_label:
-        label = max(len(info.labels) - 1, 0) if last_label else 0
-    inputs = {name: _example(of, size, info.value_type) for name, of in info.inputs.items()}
-    if info.generates:
-        return network.noise_feeds([0], label=label, inputs=inputs)
-    image = inputs.pop("image", _example(ImageInput(channels=info.channels_in), size, info.value_type))
-    return network.image_feeds(image, label=label, inputs=inputs)
-
-
-def _example(of: Input, size: tuple[int, int], value_type: str) -> np.ndarray:
-    """One value for an input, with height and width where it has them."""
-    draw = np.random.default_rng(0)
-    if isinstance(of, NumberInput):
-        return np.full(1, of.default, np.float32)
-    if isinstance(of, TextInput):
-        return draw.integers(0, 256, (1, of.length), np.int32)
-    if isinstance(of, VectorInput):
-        return draw.standard_normal((1, of.size), np.float32)
-    if isinstance(of, LabelMapInput):
-        return draw.integers(0, of.count, (1, *size, 1), np.uint8)
-    image = draw.random((1, *size, of.channels if isinstance(of, ImageInput) else 1), np.float32)
-    return (image * 255).astype(np.uint8) if value_type == "uint8" else image
 
 
 def _end_with_the_parent() -> None:
