@@ -41,6 +41,8 @@ def cache_folder() -> Path | None:
 def printable(text: str | os.PathLike[str]) -> str:
     """A path or another text as one line that any terminal can show: unprintable characters are escaped."""
     text = os.fspath(text)
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 

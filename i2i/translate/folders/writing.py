@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -84,16 +85,13 @@ class OutputWriter:
                     raise
             files[name] = one.path
         numbers = {n: float(outputs[n]) for n, of in self.info.outputs.items() if isinstance(of, Number)}
-        result = replace(result, numbers=numbers, files=files if len(files) > 1 else {})
-        if not encoded:
-            return result
-        first = encoded[0][1]
-        note = with_notes(result.note, decoded.planned.input, [note for _, one in encoded for note in one.notes])
-        result = replace(result, output=first.path, note=note)
-        if not self.info.pictures:
-            return result
-        height, width = outputs[self.info.pictures[0]].shape[:2]
-        return replace(result, width=width, height=height)
+        found: dict[str, Any] = {"numbers": numbers, "files": files if len(files) > 1 else {}}
+        if encoded:
+            notes = [note for _, one in encoded for note in one.notes]
+            found |= {"output": encoded[0][1].path, "note": with_notes(result.note, decoded.planned.input, notes)}
+        if self.info.pictures and encoded:
+            found["height"], found["width"] = outputs[self.info.pictures[0]].shape[:2]
+        return replace(result, **found)
 
     def _write_file(self, one: _Encoded) -> None:
         replaces = self.settings.existing == "overwrite"
