@@ -8,10 +8,10 @@ time where there is one process, so that other work on the machine disturbs less
     python benchmarks/peers.py folder [--images 200] [--size 256] [--pairs 5] [--old CHECKOUT]
     python benchmarks/peers.py process [--pairs 5] [--old CHECKOUT]
 
-``inference``: the network alone, with its floating point operations and the share of the peak that a product of large
-matrices reaches here. ``folder``: a folder of PNGs. ``process``: one image from start to end of the command. CHECKOUT is
-a clone of another version with an environment in ``.venv``; RUN is a run folder, whose weights then serve in the place
-of random ones and whose examples are translated.
+``inference``: the network alone, with its floating point operations and their share of what a product of matrices
+reaches. ``folder``: a folder of PNGs. ``process``: one image from start to end of the command. CHECKOUT is a clone of another
+version with an environment in ``.venv``; RUN is a run folder, whose weights then serve in the place of random ones and
+whose examples are translated.
 """
 
 from __future__ import annotations
