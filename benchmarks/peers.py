@@ -9,9 +9,9 @@ time where there is one process, so that other work on the machine disturbs less
     python benchmarks/peers.py process [--pairs 5] [--old CHECKOUT]
 
 ``inference``: the network alone, with its floating point operations and their share of what a product of matrices
-reaches. ``folder``: a folder of PNGs. ``process``: one image from start to end of the command. CHECKOUT is a clone of another
-version with an environment in ``.venv``; RUN is a run folder, whose weights then serve in the place of random ones and
-whose examples are translated.
+reaches. ``folder``: a folder of PNGs. ``process``: one image from start to end of the command. CHECKOUT is a clone of
+another version with an environment in ``.venv``; RUN is a run folder, whose weights then serve in the place of random
+ones and whose examples are translated.
 """
 
 from __future__ import annotations
@@ -79,9 +79,8 @@ def inference(options: argparse.Namespace, place: Path) -> None:
     """The network alone, for each network."""
     runs = dict(word.split("=", 1) for word in options.run)
     peak = matrix_peak(torch.float32)
-    print(
-        f"a product of matrices: {peak / 1e9:.0f} GFLOP/s in float32, {matrix_peak(torch.bfloat16) / 1e9:.0f} in bfloat16"
-    )
+    half = matrix_peak(torch.bfloat16)
+    print(f"a product of matrices: {peak / 1e9:.0f} GFLOP/s in float32, {half / 1e9:.0f} in bfloat16")
     for name in options.networks:
         network, size = build(name, runs.get(name))
         image = picture(size, runs.get(name))
