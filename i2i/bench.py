@@ -22,12 +22,9 @@ from i2i.runs.folder import RunFolder
 from i2i.runtime.backend import Backend, Opening, Precision, RunControl
 from i2i.runtime.example_inputs import example_feeds
 from i2i.runtime.network import ExportedNetwork
-from i2i.runtime.opening import open_network
 from i2i.runtime.parity import Difference, difference
 from i2i.runtime.runner import Feeds
-from i2i.runtime.sandbox.check import check_model
-from i2i.runtime.verified import exactly
-from i2i.translate.find import find_model
+from i2i.translate.model import load
 from i2i.translate.pictures import network_input, open_picture
 
 DEFAULT_SIZE = (256, 256)
@@ -106,12 +103,11 @@ def bench_model(
     """
     if settings.runs < 1 or min(settings.batches, default=1) < 1:
         raise UserError("runs and batches are whole numbers from 1")
-    plugins, file = plugins or Plugins(), find_model(path, translator)
-    check_model(file)
+    plugins = plugins or Plugins()
     names = list(settings.backends) or list(plugins.table("backend"))
     backends = {name: build_backend(plugins, name) for name in names}
-    network = open_network(file, exactly("cpu"))
-    image = _image(network, file, settings.image)
+    network = load(path, translator=translator, device="cpu", check=True).network
+    image = _image(network, settings.image)
     sizes = [network.info.size] if network.info.size else settings.sizes or [_size_of(image)]
     return _measurements(network, backends, replace(settings, sizes=sizes), image)
 
@@ -165,7 +161,7 @@ def _measured(asked: Measurement, backend: Backend, opening: Opening, trial: _Tr
     return replace(asked, provider=graph.provider, seconds=statistics.median(seconds), apart=apart)
 
 
-def _image(network: ExportedNetwork, file: Path, given: Path | None) -> np.ndarray | None:
+def _image(network: ExportedNetwork, given: Path | None) -> np.ndarray | None:
     """The image to try the model with: the given one, or the first of the examples in the run's folder.
 
     Returns:
@@ -176,7 +172,7 @@ def _image(network: ExportedNetwork, file: Path, given: Path | None) -> np.ndarr
     """
     if network.info.generates:
         return None
-    examples = RunFolder(file.parent).examples
+    examples = RunFolder(network.path.parent).examples
     found = given or next(iter(find_images(examples) if examples.is_dir() else []), None)
     if found is None:
         return None
