@@ -73,12 +73,15 @@ def _transparent(module: nn.Module) -> nn.Module:
         for parameter in probe.parameters():
             parameter.fill_(1.0 / max(1, parameter[0].numel()) if parameter.ndim > 1 else 0.0)
     for layer in probe.modules():
-        if type(layer) in (nn.Conv2d, nn.ConvTranspose2d) and layer.groups == 1 and "weight" in layer._parameters:
+        plain = (
+            type(layer) in (nn.Conv2d, nn.ConvTranspose2d) and "weight" in layer._parameters
+        )  # not computed from others
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and plain and layer.groups == 1:
             _compute_by_one_channel(layer)
     return probe
 
 
-def _compute_by_one_channel(layer: nn.Module) -> None:
+def _compute_by_one_channel(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
     """Lets a convolution whose weights are all equal compute what it did by one channel: the sum of its input's."""
     thin, channels = copy(layer), layer.out_channels
     thin._parameters = {"weight": nn.Parameter(layer.weight[:1, :1].detach().clone()), "bias": None}

@@ -146,9 +146,9 @@ def _kernels(weight: np.ndarray, stride: int) -> np.ndarray:
 def _drop_unused(graph: GraphProto) -> None:
     """Drops the initializers that no node takes any more."""
     used = {value.name for value in graph.output} | set(_taken(graph))
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
+    for index in reversed(range(len(graph.initializer))):  # a new list would copy all weights
+        if graph.initializer[index].name not in used:
+            del graph.initializer[index]
 
 
 def _taken(graph: GraphProto) -> Iterator[str]:
