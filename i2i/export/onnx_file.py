@@ -195,7 +195,7 @@ def _checked(path: Path, model: onnx.ModelProto, deployed: Deployed, translator:
     Raises:
         ModelError: the file cannot be opened, or is right, or runs, at the training size only.
     """
-    session, _ = open_session(path, "cpu")
+    session, _ = open_session(path, "cpu", threads=1)
     return _difference(session, deployed, translator), is_sound(model, session, path)
 
 

@@ -64,27 +64,28 @@ def has_global_statistics(module: nn.Module) -> bool:
 
 
 def _transparent(module: nn.Module) -> nn.Module:
-    probe = deepcopy(module).float().eval()
+    probe = deepcopy(module, {id(weights): _even(weights) for weights in module.parameters()}).float().eval()
     for parent in list(probe.modules()):
         for name, child in parent.named_children():
             if isinstance(child, NEUTRAL):
                 setattr(parent, name, nn.Identity())
-    with torch.no_grad():
-        for parameter in probe.parameters():
-            parameter.fill_(1.0 / max(1, parameter[0].numel()) if parameter.ndim > 1 else 0.0)
     for layer in probe.modules():
-        plain = (
-            type(layer) in (nn.Conv2d, nn.ConvTranspose2d) and "weight" in layer._parameters
-        )  # not computed from others
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and plain and layer.groups == 1:
+        whole = type(layer) in (nn.Conv2d, nn.ConvTranspose2d) and "weight" in layer._parameters  # not parametrized
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and whole and layer.groups == 1:
             _compute_by_one_channel(layer)
     return probe
+
+
+def _even(weights: Tensor) -> nn.Parameter:
+    """Weights of that shape that are all equal and positive, and no biases; they take no memory."""
+    value = 1.0 / max(1, weights[0].numel()) if weights.ndim > 1 else 0.0
+    return nn.Parameter(torch.tensor(value).expand(weights.shape), requires_grad=False)
 
 
 def _compute_by_one_channel(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
     """Lets a convolution whose weights are all equal compute what it did by one channel: the sum of its input's."""
     thin, channels = copy(layer), layer.out_channels
-    thin._parameters = {"weight": nn.Parameter(layer.weight[:1, :1].detach().clone()), "bias": None}
+    thin._parameters = {"weight": nn.Parameter(layer.weight[:1, :1], requires_grad=False), "bias": None}
 
     def forward(x: Tensor, *options: Any) -> Tensor:
         return thin(x.sum(1, keepdim=True), *options).repeat(1, channels, 1, 1)
