@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from i2i.cli.results import ProgressReport, report_all
 from i2i.errors import UserError
 
 if TYPE_CHECKING:
+    from i2i.export.run import Exported
     from i2i.translate import Model
     from i2i.translate.results import Result
 
@@ -45,7 +46,16 @@ def export(
     from i2i.export import export as run_export
 
     for one in run_export(run, out=out, checkpoint=checkpoint, translator=translator, plugins=plugins_of(context)):
-        show(f"{one.path}: {one.translator}, step {one.step}, differs from torch by {one.difference:.2f}/255 at most")
+        same = f"{one.path}: {one.translator}, step {one.step}, differs from torch by {one.difference:.2f}/255 at most"
+        show(f"{same}; {', '.join([*_changes(one), f'{one.seconds:.1f} s'])}")
+
+
+def _changes(exported: Exported) -> Iterator[str]:
+    """What was changed in an exported graph to make it faster."""
+    counts = {"transposed convolution": (exported.rewritten, "rewritten"), "batch norm": (exported.folded, "folded")}
+    for name, (count, verb) in counts.items():
+        if count:
+            yield f"{count} {name}{'s' if count > 1 else ''} {verb}"
 
 
 def translate(

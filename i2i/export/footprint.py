@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from i2i.api import Translator
+from i2i.export.rewriting import is_rewritable
 
 
 def bytes_per_pixel(translator: Translator, image: Tensor) -> int:
@@ -38,9 +39,10 @@ class _Counting(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if func is torch.ops.aten.convolution.default and args[6]:
-            self.peak = max(
-                self.peak, self.current + result.untyped_storage().nbytes() + _columns(args[0], args[1], args[8])
-            )
+            size = result.untyped_storage().nbytes()
+            rewritten = is_rewritable(args[1].shape[2:], args[3], args[5], args[8])
+            beside = size if rewritten else _columns(args[0], args[1], args[8])  # rewritten: its channels, then pixels
+            self.peak = max(self.peak, self.current + size + beside)
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
                 self._count(leaf.untyped_storage())

@@ -8,7 +8,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,13 @@ from i2i.errors import ModelError, RunError, system_reason
 from i2i.export.footprint import bytes_per_pixel
 from i2i.export.graph import Deployed, dynamic_axes, graph_example, measure_scale
 from i2i.export.receptive import has_global_statistics, receptive_field
+from i2i.export.rewriting import rewrite_transposed
 from i2i.files import clear_leftovers, temporary_path
 from i2i.interface import Image, ImageInput, LabelMap
 from i2i.runtime.metadata import PREFIX, Metadata, ValueType, to_entries
-from i2i.runtime.session import short_reason
+from i2i.runtime.sandbox.child import is_sound
+from i2i.runtime.sandbox.verdicts import verdict_name
+from i2i.runtime.session import open_session, short_reason
 
 TOLERANCE = 1.0
 """Largest difference allowed between onnxruntime and torch, in units of 1/255."""
@@ -39,9 +42,28 @@ _ONE_SIZE = (
     "width in Python, or an operation of it cannot be exported for any size; module.size = (height, width) declares a "
     "network for one size"
 )
+_BATCH_NORMS = (torch.ops.aten.batch_norm.default, torch.ops.aten._native_batch_norm_legit_no_training.default)
 
 
-def write_onnx(path: Path, translator: Translator, value_type: ValueType, facts: Mapping[str, str]) -> float:
+@dataclass(frozen=True)
+class Written:
+    """What is known of a file once it has been written.
+
+    Attributes:
+        difference: the largest difference between onnxruntime and torch that was seen, in units of 1/255.
+        rewritten: number of transposed convolutions that became convolutions: see `i2i.export.rewriting`.
+        folded: number of batch norms that became part of the convolution before them.
+        verdict: the name under which it may be remembered that the file need not be tried again, see
+            `i2i.runtime.sandbox.verdicts`; empty for a file that the sandbox would refuse.
+    """
+
+    difference: float
+    rewritten: int
+    folded: int
+    verdict: str
+
+
+def write_onnx(path: Path, translator: Translator, value_type: ValueType, facts: Mapping[str, str]) -> Written:
     """Exports a translator.
 
     Args:
@@ -51,7 +73,7 @@ def write_onnx(path: Path, translator: Translator, value_type: ValueType, facts:
         facts: more metadata, each key stored as ``i2i.KEY``.
 
     Returns:
-        The largest difference between onnxruntime and torch that was seen, in units of 1/255.
+        How far the file is from torch, and how its graph was changed to run faster.
 
     Raises:
         ModelError: the module cannot be exported, or the file computes something else.
@@ -63,27 +85,34 @@ def write_onnx(path: Path, translator: Translator, value_type: ValueType, facts:
         example={name: tensor.cpu() for name, tensor in translator.example.items()},
     )
     deployed = Deployed(translator, value_type).eval()
-    model = _traced(deployed, translator)
+    model, folded = _traced(deployed, translator)
+    rewritten = rewrite_transposed(model.graph)
     entries = to_entries(_metadata(translator, value_type)) | {f"{PREFIX}{key}": text for key, text in facts.items()}
     for key, text in entries.items():
         model.metadata_props.add(key=key, value=text)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         clear_leftovers(path.parent)
-        onnx.checker.check_model(model, full_check=True)
+        content = model.SerializeToString()
+        onnx.checker.check_model(content, full_check=True)
         with temporary_path(path) as temporary:
-            onnx.save(model, temporary, format="protobuf")
-            difference = _difference(temporary, deployed, translator)
+            temporary.write_bytes(content)
+            del content  # as large as the model
+            difference, sound = _checked(temporary, model, deployed, translator)
             if difference > TOLERANCE:
                 raise ModelError(f"{path}: onnxruntime and torch differ by {difference:.2f}/255; nothing was exported")
+            verdict = verdict_name(temporary) if sound else ""
             temporary.replace(path)
     except OSError as error:
         raise RunError(f"{path}: cannot write the model: {system_reason(error)}") from error
-    return difference
+    return Written(difference, rewritten, folded, verdict)
 
 
-def _traced(deployed: Deployed, translator: Translator) -> onnx.ModelProto:
-    """The graph with dynamic batch, height and width, without the source paths that the tracer notes."""
+def _traced(deployed: Deployed, translator: Translator) -> tuple[onnx.ModelProto, int]:
+    """The graph with dynamic batch, height and width, without the source paths that the tracer notes.
+
+    The tracer folds constants and batch norms; how many of these is returned, too.
+    """
     example = graph_example(translator, deployed.value_type, batch=2)
     try:
         with _quiet(), torch.inference_mode():
@@ -100,6 +129,9 @@ def _traced(deployed: Deployed, translator: Translator) -> onnx.ModelProto:
         raise ModelError(f"the network cannot be exported to ONNX: {_cause(error)}") from error
     assert program is not None
     model = program.model_proto
+    traced = program.exported_program.graph.nodes if program.exported_program is not None else ()
+    kept = sum(node.op_type == "BatchNormalization" for node in model.graph.node)
+    folded = sum(node.target in _BATCH_NORMS for node in traced) - kept
     for node in [*model.graph.node, *(node for function in model.functions for node in function.node)]:
         del node.metadata_props[:]
         node.doc_string = ""
@@ -112,7 +144,7 @@ def _traced(deployed: Deployed, translator: Translator) -> onnx.ModelProto:
         for dimension, name in zip(dimensions, names, strict=False):
             if name == "batch" or not getattr(translator.module, "size", None):
                 dimension.dim_param = name
-    return model
+    return model, folded
 
 
 def _cause(error: BaseException) -> str:
@@ -157,15 +189,22 @@ def _metadata(translator: Translator, value_type: ValueType) -> Metadata:
     )
 
 
-def _difference(path: Path, deployed: Deployed, translator: Translator) -> float:
+def _checked(path: Path, model: onnx.ModelProto, deployed: Deployed, translator: Translator) -> tuple[float, bool]:
+    """How far the file is from the module, in 1/255, and whether it would pass the check of unknown files.
+
+    Raises:
+        ModelError: the file cannot be opened, or is right, or runs, at the training size only.
+    """
+    session, _ = open_session(path, "cpu", threads=1)
+    return _difference(session, deployed, translator), is_sound(model, session, path)
+
+
+def _difference(session: onnxruntime.InferenceSession, deployed: Deployed, translator: Translator) -> float:
     """Largest difference between the file and the module at the training size and at an odd one, in 1/255.
 
     Raises:
         ModelError: the file is right, or runs, at the training size only.
     """
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     image = translator.example.get("image")
     sizes: list[Any] = [None]
     if image is not None and getattr(translator.module, "size", None) is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,9 @@ def receptive_field(translator: Translator) -> int | None:
     multiple = int(getattr(module, "multiple", 1))
     side = max(64, multiple * 2)
     while side <= MAX_SIDE:
+        if side // 2 <= multiple:  # no reach would be known to end within this image
+            side *= 2 if side < 512 else 4
+            continue
         reach = _reach(probe, channels, side, multiple)
         if reach is None:
             return None
@@ -60,15 +64,33 @@ def has_global_statistics(module: nn.Module) -> bool:
 
 
 def _transparent(module: nn.Module) -> nn.Module:
-    probe = deepcopy(module).float().eval()
+    probe = deepcopy(module, {id(weights): _even(weights) for weights in module.parameters()}).float().eval()
     for parent in list(probe.modules()):
         for name, child in parent.named_children():
             if isinstance(child, NEUTRAL):
                 setattr(parent, name, nn.Identity())
-    with torch.no_grad():
-        for parameter in probe.parameters():
-            parameter.fill_(1.0 / max(1, parameter[0].numel()) if parameter.ndim > 1 else 0.0)
+    for layer in probe.modules():
+        whole = type(layer) in (nn.Conv2d, nn.ConvTranspose2d) and "weight" in layer._parameters  # not parametrized
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and whole and layer.groups == 1:
+            _compute_by_one_channel(layer)
     return probe
+
+
+def _even(weights: Tensor) -> nn.Parameter:
+    """Weights of that shape that are all equal and positive, and no biases; they take no memory."""
+    value = 1.0 / max(1, weights[0].numel()) if weights.ndim > 1 else 0.0
+    return nn.Parameter(torch.tensor(value).expand(weights.shape), requires_grad=False)
+
+
+def _compute_by_one_channel(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
+    """Lets a convolution whose weights are all equal compute what it did by one channel: the sum of its input's."""
+    thin, channels = copy(layer), layer.out_channels
+    thin._parameters = {"weight": nn.Parameter(layer.weight[:1, :1], requires_grad=False), "bias": None}
+
+    def forward(x: Tensor, *options: Any) -> Tensor:
+        return thin(x.sum(1, keepdim=True), *options).repeat(1, channels, 1, 1)
+
+    vars(layer)["forward"] = forward  # the weights stay where they are, for networks that take them
 
 
 def _reach(probe: nn.Module, channels: Sequence[int], side: int, multiple: int) -> int | None:

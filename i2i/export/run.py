@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from i2i.runs.choice import find_checkpoint
 from i2i.runs.disk import cannot_write
 from i2i.runs.folder import open_run
 from i2i.runtime.metadata import band_entries, color_entries, value_entries
+from i2i.runtime.sandbox.verdicts import remember_passed
 
 if TYPE_CHECKING:
     from i2i.api import Translator
@@ -34,6 +36,9 @@ class Exported:
         inputs: names of its inputs, such as ``image``, ``label``, ``noise``.
         labels: names of its labels.
         required: names of the further inputs that have to be given.
+        rewritten: number of transposed convolutions that were written as convolutions, which run faster.
+        folded: number of batch norms that were written as part of the convolution before them.
+        seconds: time that it took, by the clock; that of the first file includes loading the checkpoint.
     """
 
     path: Path
@@ -43,6 +48,9 @@ class Exported:
     inputs: tuple[str, ...] = ("image",)
     labels: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+    rewritten: int = 0
+    folded: int = 0
+    seconds: float = 0.0
 
 
 def export(
@@ -69,6 +77,7 @@ def export(
         ModelError: onnxruntime and torch differ by more than 1/255.
         PluginError: the recipe's plugin is not there.
     """
+    begin = time.monotonic()
     target = user_path(out, "the file to write") if out is not None else None
     if target is not None and target.suffix != ".onnx":
         raise RunError(f"{out}: the file to write must end in .onnx")
@@ -99,9 +108,24 @@ def export(
         facts |= {side: kinds[key] for side, key in sides.items() if key in kinds}
         facts |= color_entries(config.data.colors) if _takes_labels(one, kinds) else {}
         with attributed_to(f"{plugins.full_name('recipe', config.recipe)}, translator '{name}'"):
-            difference = write_onnx(file, one, found.state["value_type"], facts)
-        required = tuple(key for key, of in one.inputs.items() if key != "image" and is_required(of))
-        exported.append(Exported(file, name, found.step, difference, tuple(one.example), tuple(one.labels), required))
+            written = write_onnx(file, one, found.state["value_type"], facts)
+        remember_passed(written.verdict)
+        end = time.monotonic()
+        exported.append(
+            Exported(
+                file,
+                name,
+                found.step,
+                written.difference,
+                tuple(one.example),
+                tuple(one.labels),
+                required=tuple(key for key, of in one.inputs.items() if key != "image" and is_required(of)),
+                rewritten=written.rewritten,
+                folded=written.folded,
+                seconds=end - begin,
+            )
+        )
+        begin = end
     return exported
 
 

@@ -1,6 +1,7 @@
 """The exported file: self-contained, equal to torch, independent of its batch."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,9 @@ from i2i.export.onnx_file import write_onnx
 from i2i.export.receptive import has_global_statistics, receptive_field
 from i2i.plugins.builder import Builder
 from i2i.runs import checkpoint as checkpoints
+from i2i.runtime.float_graph import float_graph
+from i2i.runtime.sandbox import check
+from i2i.runtime.sandbox.verdicts import verdict_name
 
 SIZES = [(1, 256, 256), (1, 200, 333), (1, 1, 1), (3, 40, 56)]
 
@@ -41,6 +45,10 @@ def deployed(run, plugins) -> Deployed:
 
 def session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def session_of(graph: bytes) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -172,6 +180,43 @@ def test_float_images_keep_their_precision(tmp_path):
     np.testing.assert_allclose(got, images, atol=1e-6)
 
 
+def test_a_file_that_export_has_checked_is_not_tried_again(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("I2I_CACHE", str(tmp_path / "cache"))
+    [exported] = i2i.export(run, out=tmp_path / "m.onnx")
+    monkeypatch.setattr(check, "start_child", lambda *_: pytest.fail("it is tried again"))
+    assert i2i.load(exported.path).translate(noise(32, 32, 3)).shape == (32, 32, 3)
+
+
+def test_damaged_weights_are_not_vouched_for(tmp_path, monkeypatch):
+    """What export makes of NaN is refused when it is used, with a reason."""
+    layer = torch.nn.Conv2d(3, 3, 1)
+    torch.nn.init.constant_(layer.weight, torch.nan)
+    written = write_onnx(tmp_path / "m.onnx", i2i.Translator(layer, {"image": torch.zeros(1, 3, 16, 16)}), "uint8", {})
+    assert written.verdict == ""
+    good = torch.nn.Conv2d(3, 3, 1)
+    written = write_onnx(tmp_path / "m.onnx", i2i.Translator(good, {"image": torch.zeros(1, 3, 16, 16)}), "uint8", {})
+    assert written.verdict == verdict_name(tmp_path / "m.onnx")
+
+
+def test_images_of_floats_keep_the_levels_between_those_of_8_bits(run):
+    """The form for floats of a rewritten model gives what that for 8 bits gives before it rounds."""
+    graph = session_of(float_graph(run / "model.onnx", ["image_out"]))
+    images = noise(2, 40, 56, 3)
+    [rounded] = session(run / "model.onnx").run(None, {"image": images})
+    [exact] = graph.run(None, {"image": images.astype(np.float32) / 255})
+    assert exact.dtype == np.float32
+    assert np.abs(exact * 255 - rounded).max() <= 0.5 + 1e-3
+
+
+def test_the_command_says_what_was_changed_and_how_long_it_took(run, tmp_path, cli):
+    done = cli("export", run, "-o", tmp_path / "m.onnx")
+    pattern = (
+        r"m\.onnx: default, step 6, differs from torch by [01]\.00/255 at most; "
+        r"\d transposed convolutions rewritten, \d+\.\d s"
+    )
+    assert re.search(pattern, done.stdout), done
+
+
 @pytest.mark.parametrize(("kernels", "field"), [([3], 3), ([3, 5], 7), ([1, 1], 1), ([7, 7, 7], 19)])
 def test_receptive_field_of_plain_convolutions(kernels, field):
     layers = [torch.nn.Conv2d(3, 3, kernel, padding=kernel // 2) for kernel in kernels]
@@ -194,6 +239,30 @@ def test_receptive_field_against_changing_every_column(plugins, name, options):
         reach = max(reach, column - int(columns.min()), int(columns.max()) - column)
     translator = i2i.Translator(network, {"image": torch.zeros(1, 1, 32, 32)})
     assert receptive_field(translator) == 2 * reach + 1
+
+
+class Conv(torch.nn.Conv2d):
+    """The same as a class of its own."""
+
+
+class Up(torch.nn.ConvTranspose2d):
+    """The same as a class of its own."""
+
+
+def test_receptive_field_is_the_same_whatever_class_the_layers_have():
+    def field(conv, up):
+        layers = [
+            conv(3, 6, 5, padding=2, padding_mode="reflect"),
+            torch.nn.ReLU(inplace=True),
+            conv(6, 6, 3, dilation=2, padding="same"),
+            conv(6, 6, 4, 2, 1, groups=2),
+            up(6, 3, 3, 2, 1, output_padding=1),
+        ]
+        network = torch.nn.Sequential(*layers)
+        network.multiple = 2
+        return receptive_field(i2i.Translator(network, {"image": torch.zeros(1, 3, 16, 16)}))
+
+    assert field(torch.nn.Conv2d, torch.nn.ConvTranspose2d) == field(Conv, Up) == 15
 
 
 def _without_norm(network):

@@ -56,12 +56,7 @@ def examine(file: Path) -> dict[str, Any]:
     """
     try:
         _examine_graph(_parsed(file))
-        session = _opened(file)
-        metadata = read_metadata(session)
-        _examine_metadata(metadata)
-        network = ExportedNetwork(Runner(OnnxRuntimeGraph(session), input_nodes(session), file), metadata)
-        for number, size in enumerate(_SIZES):
-            _try(session, network, size, last_label=number > 0)
+        _examine_session(_opened(file), file)
     except ModelError as error:
         return {"refused": error.reason[:500]}
     except Exception as error:  # onnxruntime raises classes of its own, and RuntimeError
@@ -69,6 +64,22 @@ def examine(file: Path) -> dict[str, Any]:
             return {"memory": True}
         return {"refused": f"not an ONNX file that onnxruntime can load and run ({short_reason(error)})"}
     return {}
+
+
+def is_sound(model: ModelProto, session: onnxruntime.InferenceSession, file: Path) -> bool:
+    """Whether `examine` would find nothing wrong with a file that this process wrote and has opened.
+
+    Args:
+        model: what the file holds.
+        session: opened on the CPU from the file.
+        file: the ONNX file.
+    """
+    try:
+        _examine_graph(model)
+        _examine_session(session, file)
+    except Exception:  # what is wrong is said where the file is used, by the process that then examines it
+        return False
+    return True
 
 
 def limit(seconds: int, max_bytes: int) -> None:
@@ -123,6 +134,15 @@ def _examine_graph(model: ModelProto) -> None:
             _examine_tensor(message)
         if isinstance(message, AttributeProto) and np.isnan([message.f, *message.floats]).any():
             raise ModelError(f"has NaN (not a number) in the attribute {message.name[:40]!r}")
+
+
+def _examine_session(session: onnxruntime.InferenceSession, file: Path) -> None:
+    """Refuses a model whose metadata are damaged, or that gives something else than they promise."""
+    metadata = read_metadata(session)
+    _examine_metadata(metadata)
+    network = ExportedNetwork(Runner(OnnxRuntimeGraph(session), input_nodes(session), file), metadata)
+    for number, size in enumerate(_SIZES):
+        _try(session, network, size, last_label=number > 0)
 
 
 def _examine_metadata(metadata: Metadata) -> None:
