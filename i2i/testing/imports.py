@@ -44,11 +44,14 @@ def _main(plugins: Plugins, name: str) -> None:
 
     build = plugins.get("backend", name).build
     own = build if isinstance(build, str) else build.__module__
-    before = set(sys.modules)
+    before = _packages()
     build_backend(plugins, name).problem(Opening())
-    found = {module.partition(".")[0] for module in set(sys.modules) - before}
-    found -= {"i2i", own.partition(":")[0].partition(".")[0], *sys.stdlib_module_names}
+    found = _packages() - before - {"i2i", own.partition(":")[0].partition(".")[0], *sys.stdlib_module_names}
     print("\n\n" + json.dumps(sorted(module for module in found if not module.startswith("_"))))
+
+
+def _packages() -> set[str]:
+    return {module.partition(".")[0] for module in sys.modules}
 
 
 if __name__ == "__main__":
