@@ -25,8 +25,8 @@ def small_graph() -> bytes:
     """
     drawn = np.random.default_rng(0)
     values: dict[str, np.ndarray] = {
-        "half": np.float32(127.5),
-        "one": np.float32(1),
+        "half": np.array(127.5, np.float32),
+        "one": np.array(1, np.float32),
         "first": drawn.normal(0, 0.4, (_FILTERS, 3, 3, 3)).astype(np.float32),
         "gain": drawn.uniform(0.5, 1.5, _FILTERS).astype(np.float32),
         "offset": drawn.normal(0, 0.3, _FILTERS).astype(np.float32),
@@ -50,7 +50,7 @@ def small_graph() -> bytes:
         helper.make_node("Cast", ["rounded"], ["bytes"], to=TensorProto.UINT8),
         helper.make_node("Transpose", ["bytes"], ["image_out"], perm=[0, 2, 3, 1]),
     ]
-    size = ["batch", "height", "width", 3]
+    size: list[str | int | None] = ["batch", "height", "width", 3]
     graph = helper.make_graph(
         nodes,
         "small",

@@ -146,7 +146,9 @@ def broken_by_stop(self, opened, outputs, feeds, control):
 
 
 def from_bytes_inverted(self, graph, opening):
-    given = (lambda s, arrays, o: arrays) if not isinstance(graph, bytes) else (lambda s, arrays, o: [-a for a in arrays])
+    given = (
+        (lambda s, arrays, o: arrays) if not isinstance(graph, bytes) else (lambda s, arrays, o: [-a for a in arrays])
+    )
     one = type("Inverted", (Sound,), {"given": given})()
     return SoundGraph(one, OnnxRuntime().open(graph, i2i.Opening("cpu")), opening)
 
