@@ -45,6 +45,7 @@ def place(tmp_path_factory):
         i2i.train(recipe, out=folder / recipe, sets=small(recipe), steps=2)
     make_model(folder / "cubic-4.onnx", "cubic-4")
     make_model(folder / "double-f.onnx", "double", "float32")
+    (folder / "in").mkdir()
     for number, size in enumerate((48, 64, 33)):
         write_image(folder / "in" / f"{number}.png", draw_facade(number, size=size)[1])
     return folder
