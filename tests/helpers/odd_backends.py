@@ -84,5 +84,5 @@ def i2i_backends():
         odd("fails", change=failing),
         odd("unopened", failing="cannot read\nopset 18"),
         odd("unversioned", version=no_answer),
-        odd("unsure", problem=no_answer),
+        odd("unsure", automatic=True, problem=lambda s, opening: no_answer(s)),
     ]
