@@ -71,9 +71,8 @@ def _backend_problems(plugins: Plugins) -> list[str]:
     from i2i.runtime.backend import Opening
 
     found = []
-    for name, entries in plugins.table("backend").items():
-        if len(entries) > 1:  # `Plugins.conflicts` says so
-            continue
+    alone = [name for name, given in plugins.table("backend").items() if len(given) == 1]  # see `Plugins.conflicts`
+    for name in alone:
         try:
             problem = problem_of(build_backend(plugins, name), Opening(), plugins.full_name("backend", name))
             show(f"backend {name}: {problem or 'usable'}")

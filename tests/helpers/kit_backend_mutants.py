@@ -200,7 +200,7 @@ mutant("one-of-batch", "exact", r"\(3, 40, 36, 3\) is too far from onnxruntime's
 mutant("turned-batch", "exact", r"\(3, 40, 36, 3\) is too far", run=wrong_batches)
 mutant("two-levels", "exact", "image_out for images of .* is too far .* levels apart", given=noisy(2))
 wide = lambda s, arrays, o: [a.astype(np.float32) for a in arrays]
-mutant("floats", "exact", "of another shape or type, .* float32 of .* for uint8 of", given=wide)
+mutant("floats", "exact", "has another shape or type, .* float32 of .* for uint8 of", given=wide)
 mutant("into-inputs", "arrays", "it writes into its inputs", feeds=inverting)
 mutant("one-buffer", "arrays", "a result changes when the graph runs again", run=reused)
 mutant("one-input", "threads", "with two threads at once", run=shared_input)

@@ -25,7 +25,7 @@ def packages_of_backend(plugins: Plugins, name: str) -> list[str]:
     Raises:
         PluginError: it cannot be made there.
     """
-    words = [sys.executable, "-P", "-m", "i2i.testing.imports", pickle.dumps(plugins).hex(), name]
+    words = [sys.executable, "-P", "-m", "i2i.testing.checks.backends.imports", pickle.dumps(plugins).hex(), name]
     variables = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(words, capture_output=True, text=True, timeout=MAX_SECONDS, env=variables)  # noqa: S603
     if done.returncode:
