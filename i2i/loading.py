@@ -81,16 +81,29 @@ def find_candidates(plugins: Plugins | None, backend: str, opening: Opening) -> 
     if opening.precision == "exact" and backend in ("auto", "onnxruntime"):
         return Candidates({}, opening, timed=False)  # without the time that finding plugins takes
     from i2i.plugins import Plugins
-    from i2i.plugins.backends import build_backend
+    from i2i.plugins.backends import build_backend, problem_of
 
     plugins = plugins or Plugins()
     if backend == "auto":
-        names = [name for name in plugins.table("backend") if build_backend(plugins, name).automatic]
-    else:
-        names = [backend]
-    found = {name: build_backend(plugins, name) for name in names}
-    problems = {name: one.problem(opening) for name, one in found.items()}
-    if backend != "auto" and problems[backend]:
-        raise UserError(f"the backend '{backend}' cannot be used: {problems[backend]}")
-    usable = {name: one for name, one in found.items() if not problems[name]}
-    return Candidates(usable, opening, timed=backend == "auto")
+        return _automatic(plugins, opening)
+    found = build_backend(plugins, backend)
+    if problem := problem_of(found, opening, plugins.full_name("backend", backend)):
+        raise UserError(f"the backend '{backend}' cannot be used: {problem}")
+    return Candidates({backend: found}, opening, timed=False)
+
+
+def _automatic(plugins: Plugins, opening: Opening) -> Candidates:
+    """All backends that can be used and may be chosen without being asked for; a note for each that is broken."""
+    from i2i.plugins.backends import build_backend, problem_of
+
+    usable, notes = {}, []
+    for name in plugins.table("backend"):
+        try:
+            backend = build_backend(plugins, name)
+            if backend.automatic and not problem_of(backend, opening, plugins.full_name("backend", name)):
+                usable[name] = backend
+        except UserError as error:  # somebody else's, or a name that two plugins give
+            notes.append(f"left out: {error}")
+    if not usable:
+        notes.append("computed exactly: no faster backend can be used here; i2i doctor lists them")
+    return Candidates(usable, opening, timed=True, notes=tuple(notes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -34,7 +35,11 @@ class OpenVino(Backend):
         return f"{openvino.__version__} {openvino.Core().get_property('CPU', 'FULL_DEVICE_NAME')}"
 
     def open(self, graph: Path | bytes, opening: Opening) -> OpenVinoGraph:
-        """Opens a graph; of a file, what was generated for this CPU is kept in the user's cache folder."""
+        """Opens a graph; of a file, what was generated for this CPU is kept in the user's cache folder.
+
+        Each file has a folder there named after its content, for OpenVINO itself takes two files of one path, size and
+        second for the same.
+        """
         import openvino
 
         core = openvino.Core()
@@ -42,7 +47,7 @@ class OpenVino(Backend):
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": kind, "PERFORMANCE_HINT": "LATENCY"}
         if opening.threads is not None:
             options["INFERENCE_NUM_THREADS"] = opening.threads
-        if isinstance(graph, Path) and (cache := own_folder("openvino")):
+        if isinstance(graph, Path) and (cache := own_folder(f"openvino-{_digest(graph)}")):
             core.set_property({"CACHE_DIR": str(cache)})
         model = str(graph) if isinstance(graph, Path) else core.read_model(graph)
         return OpenVinoGraph(core.compile_model(model, "CPU", options), f"OpenVINO {kind}")
@@ -76,6 +81,11 @@ class OpenVinoGraph:
             return [request.get_tensor(name).data.copy() for name in outputs]
         finally:
             self._requests.put(request)
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:32]
 
 
 def _fast_type(core: Any) -> str:

@@ -120,9 +120,10 @@ def _deployed(file: Path) -> Deployed:
     from i2i.runtime.session import open_for_signature
     from i2i.runtime.signature import read_metadata
 
-    run, info = RunFolder(file.parent), read_metadata(open_for_signature(file))
+    run = RunFolder(file.parent)
     if not run.exists():
         raise ModelError("torch needs the model in the run folder that it was exported from, beside its checkpoints")
+    info = read_metadata(open_for_signature(file))
     found = checkpoints.load(find_checkpoint(run, info.raw.get("step", "last")), training=False)
     plugins = Plugins()
     translators = load_translators(found, resolve(plugins, config=found.state["config"]), plugins)

@@ -44,7 +44,9 @@ def doctor(
     for extra, packages in EXTRAS.items():
         if absent := [package for package in packages if not _version(package)]:
             show(f"extra {extra}: not installed: {', '.join(absent)}; {install_command(extra)}")
-    problems = [*_plugin_problems(plugins_of(context)), *_onnxruntime_problems(), *(_torch_problems() if full else ())]
+    plugins = plugins_of(context)
+    broken = _backend_problems(plugins)
+    problems = [*_plugin_problems(plugins), *broken, *_onnxruntime_problems(), *(_torch_problems() if full else ())]
     show("\n".join(f"problem: {line}" for line in problems) or "no problems found")
     if not full and _version("torch"):
         show("torch was not tried: i2i doctor --full does")
@@ -60,6 +62,23 @@ def _plugin_problems(plugins: Plugins) -> list[str]:
         *plugins.conflicts(),
         *(f"plugin {plugin}: {line}" for plugin in plugins.all for line in plugin.warnings),
     ]
+
+
+def _backend_problems(plugins: Plugins) -> list[str]:
+    """Prints the backends, and what is in the way of each; returns those that fail."""
+    from i2i.errors import UserError
+    from i2i.plugins.backends import build_backend, problem_of
+    from i2i.runtime.backend import Opening
+
+    found = []
+    alone = [name for name, given in plugins.table("backend").items() if len(given) == 1]  # see `Plugins.conflicts`
+    for name in alone:
+        try:
+            problem = problem_of(build_backend(plugins, name), Opening(), plugins.full_name("backend", name))
+            show(f"backend {name}: {problem or 'usable'}")
+        except UserError as error:
+            found.append(str(error))
+    return found
 
 
 def _torch_problems() -> list[str]:

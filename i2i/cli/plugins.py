@@ -61,8 +61,8 @@ def new(
     kind: Annotated[
         str,
         typer.Option(
-            help="recipe, generator, discriminator, loss, features, dataset, transform, optimizer, schedule, metric or "
-            "command."
+            help="recipe, generator, discriminator, loss, features, dataset, transform, optimizer, schedule, metric, "
+            "command or backend."
         ),
     ] = "recipe",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to make; by default i2i-NAME.")] = None,

@@ -55,7 +55,7 @@ class ProgressReport(Generic[R]):
         self._record, self._notes, self._work_of = record, notes, work
         self._records: list[dict[str, Any]] = []
         self._work: dict[str, float] = {}
-        self._notes_printed = 0
+        self._notes_printed: set[str] = set()
         self._begin = time.monotonic()
 
     def add(self, result: R) -> None:
@@ -73,10 +73,10 @@ class ProgressReport(Generic[R]):
 
     def print_notes(self) -> None:
         """Prints the notes that have come since the last time."""
-        notes = self._notes()
-        for note in notes[self._notes_printed :]:
-            say(f"note: {note}")
-        self._notes_printed = len(notes)
+        for note in self._notes():  # new ones come at the end of each of several lists
+            if note not in self._notes_printed:
+                say(f"note: {note}")
+                self._notes_printed.add(note)
 
     def finish(self, out: Path, *, complete: bool) -> None:
         """Prints the summary, and with ``--json`` the object.

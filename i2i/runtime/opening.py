@@ -35,6 +35,7 @@ def open_network(file: Path, candidates: Candidates, known_as: str = "") -> Expo
         if not candidates.backends:
             session, note = open_session(file, opening.device, threads=opening.threads)
             graph: OpenedGraph = OnnxRuntimeGraph(session, note)
+            graph.notes.extend(candidates.notes)
             inputs, info = input_nodes(session), read_metadata(session)
         else:
             session = open_for_signature(file)

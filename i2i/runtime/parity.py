@@ -34,7 +34,7 @@ class Difference:
         largest: largest difference of images in units of 1/255.
         other_classes: share of the pixels of label maps whose class is another one.
         numbers: difference of numbers and vectors, as a share of the largest magnitude.
-        broken: an output has another shape or type, or values that are not finite.
+        broken: an output is missing, has another shape or type, or values that are not finite.
     """
 
     decibels: float = math.inf
@@ -55,7 +55,7 @@ class Difference:
     def __str__(self) -> str:
         """In words, such as ``62.3 dB to the exact result, 0.1 of 255 levels apart on average``."""
         if self.broken:
-            return "an output of another shape or type, or with values that are not finite"
+            return "an output is missing, has another shape or type, or values that are not finite"
         if self.other_classes:
             return f"another class at {100 * self.other_classes:.2g} % of the pixels"
         if self.numbers and math.isinf(self.decibels):
@@ -74,6 +74,8 @@ def difference(outputs: Mapping[str, Output], exact: Sequence[np.ndarray], other
         other: the results to judge, in that order.
     """
     decibels, mean, largest, classes, numbers = math.inf, 0.0, 0.0, 0.0, 0.0
+    if len(other) != len(exact) or not all(isinstance(two, np.ndarray) for two in other):
+        return Difference(broken=True)
     for of, one, two in zip(outputs.values(), exact, other, strict=True):
         if one.shape != two.shape or one.dtype != two.dtype or not np.isfinite(two).all():
             return Difference(broken=True)

@@ -10,7 +10,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from i2i.files import cache_folder
+from i2i.files import cache_folder, temporary_path
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _MAX_BYTES = 1 << 16
@@ -49,7 +49,7 @@ def recall(kind: str, name: str) -> bytes | None:
 
 
 def keep(kind: str, name: str, data: bytes = b"") -> None:
-    """Keeps a few bytes under a name; what is there already stays.
+    """Keeps a few bytes under a name, in the place of what is there.
 
     Args:
         kind: the folder, such as ``checked-models``.
@@ -59,10 +59,11 @@ def keep(kind: str, name: str, data: bytes = b"") -> None:
     folder = own_folder(kind) if name else None
     if folder is None:
         return
-    with suppress(OSError):
-        handle = os.open(folder / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with suppress(OSError), temporary_path(folder / name) as temporary:
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
+        temporary.replace(folder / name)
 
 
 def _only_ours(path: Path) -> bool:

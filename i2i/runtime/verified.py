@@ -43,11 +43,13 @@ class Candidates:
         backends: by name; none of them has a `Backend.problem` here.
         opening: device, precision and threads.
         timed: whether one has to be quicker than onnxruntime; if not, it has only to be close enough.
+        notes: lines for the user about backends that are left out.
     """
 
     backends: Mapping[str, Backend]
     opening: Opening
     timed: bool
+    notes: tuple[str, ...] = ()
 
 
 def exactly(device: str = "auto") -> Candidates:
@@ -80,7 +82,7 @@ class VerifiedGraph:
 
     def __init__(self, file: Path, candidates: Candidates, outputs: Mapping[str, Output], known_as: str = "") -> None:
         self._file, self._candidates, self._outputs = file, candidates, outputs
-        self.notes: list[str] = []
+        self.notes = list(candidates.notes)
         self._name = _remembered_name(known_as or verdict_name(file), candidates)
         self._lock = threading.Lock()
         self._chosen: OpenedGraph | None = None
@@ -101,7 +103,12 @@ class VerifiedGraph:
             if self._chosen is None and not self._open_remembered():
                 return self._choose(outputs, feeds, control)
         assert self._chosen is not None
-        return self._chosen.run(outputs, feeds, control)
+        result = self._chosen.run(outputs, feeds, control)
+        self._pass_on(self._chosen.notes)
+        return result
+
+    def _pass_on(self, notes: Sequence[str]) -> None:
+        self.notes += [note for note in notes if note not in self.notes]
 
     def _open_remembered(self) -> bool:
         """Opens what was chosen before; whether there is such a choice, and it can be opened."""
@@ -133,12 +140,12 @@ class VerifiedGraph:
             try:
                 graph = self._opened(name)
                 found, seconds = self._tried(graph, outputs, feeds, control)
+                apart = difference({key: self._outputs[key] for key in outputs}, exact, found)
             except Exception as error:
                 if control.stopped:
                     raise
                 refusals.append(f"{name}: {_reason(error)}")
                 continue
-            apart = difference({key: self._outputs[key] for key in outputs}, exact, found)
             if not apart.fits(self._candidates.opening.precision):
                 refusals.append(f"{name}: {apart}")
             elif not self._candidates.timed or seconds < least:
@@ -151,6 +158,7 @@ class VerifiedGraph:
             best = _Choice("", f"computed exactly, by onnxruntime; {'; '.join(refusals)}")
             self._chosen = self._opened("")
         self.notes.append(best.note)
+        self._pass_on(self._chosen.notes)
         if _is_telling(feeds):
             keep(_KIND, self._name, json.dumps({"name": best.name, "note": best.note}).encode())
         return result
@@ -170,8 +178,14 @@ class VerifiedGraph:
 
 
 def _remembered_name(model: str, candidates: Candidates) -> str:
-    """A digest of all that a choice depends on: the model, the backends, how they are opened, and the machine."""
-    versions = {name: backend.version() for name, backend in candidates.backends.items()}
+    """A digest of all that a choice depends on: the model, the backends, how they are opened, and the machine.
+
+    Empty where a backend cannot say its version: nothing is remembered then.
+    """
+    try:
+        versions = {name: str(backend.version()) for name, backend in candidates.backends.items()}
+    except Exception:  # opening it will fail, too, and says why
+        return ""
     machine = [platform.machine(), platform.processor(), os.cpu_count()]
     facts = [model, versions, repr(candidates.opening), candidates.timed, machine]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest() if model else ""

@@ -1,5 +1,6 @@
 """Commands that need a package which is not installed say in one line which extra brings it."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,8 +9,10 @@ import tomllib
 import pytest
 
 from helpers.paths import ROOT
+from helpers.small_models import make_model, noise
 from i2i.errors import UserError
 from i2i.extras import EXTRAS, MissingExtraError, missing_extra
+from i2i.images import read_image, write_image
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -22,6 +25,11 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Absent())
+
+from importlib import util
+
+found = util.find_spec
+util.find_spec = lambda name, *more: None if name.partition(".")[0] in {absent!r} else found(name, *more)
 """
 """Code after which packages seem not to be installed."""
 
@@ -120,6 +128,36 @@ def test_doctor_says_what_is_not_installed_and_finds_nothing_wrong_with_that(tmp
     done = light("doctor", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "no problems found" in done.stdout
+    backends = [line for line in done.stdout.splitlines() if line.startswith("backend ")]
+    assert backends == [
+        "backend onnxruntime: usable",
+        'backend openvino: the package openvino is not installed: pip install "i2i-toolkit[openvino]"',
+        'backend torch: the package torch is not installed: pip install "i2i-toolkit[train]"',
+    ]
+
+
+@pytest.mark.parametrize("options", ["", "--backend onnxruntime", "--precision fast", "--precision fast --device cpu"])
+def test_a_backend_that_is_not_installed_is_not_mentioned_by_who_translates(options, tmp_path):
+    make_model(tmp_path / "model.onnx", "invert")
+    write_image(tmp_path / "a.png", noise(40, 40, 3))
+    done = light("translate", "model.onnx", "a.png", "-o", "out", "--json", *options.split(), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = (done.stdout + done.stderr).lower()
+    assert "openvino" not in said
+    assert "torch" not in said
+    assert (read_image(tmp_path / "out" / "a.png").pixels == 255 - noise(40, 40, 3)).all()
+    fast = ["computed exactly: no faster backend can be used here; i2i doctor lists them"]
+    assert json.loads(done.stdout)["notes"] == (fast if "fast" in options else [])
+
+
+def test_who_asks_for_a_backend_that_is_not_installed_is_told_how(tmp_path):
+    make_model(tmp_path / "model.onnx", "invert")
+    for backend, extra in (("openvino", "openvino"), ("torch", "train")):
+        done = light("translate", "model.onnx", ".", "-o", "out", "--backend", backend, cwd=tmp_path)
+        assert done.returncode == 2
+        [error] = done.stderr.splitlines()
+        reason = f'the package {backend} is not installed: pip install "i2i-toolkit[{extra}]"'
+        assert error == f"i2i: error: the backend '{backend}' cannot be used: {reason}"
 
 
 @pytest.mark.parametrize("name", ["train", "export"])

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 import i2i
-from helpers.kit_mutants import MUTANTS, SOUND, Mutant
+from helpers.kit_lists import MUTANTS, SOUND, Mutant
 
 
 class Options(i2i.Config):

@@ -7,7 +7,6 @@ message (`note`: of its notes). One that the kit does not find, or without help,
 
 import random
 import time
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -19,25 +18,10 @@ from torch import nn
 from torch.nn import functional as F
 
 import i2i
+from helpers.kit_lists import MUTANTS, SOUND, Mutant
 from i2i.plugins import KINDS
 
 RAW = "an error of torch or Python is passed on as it is"
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A component and what the kit should say of it: `check` and `words` of its message, and why it does not yet."""
-
-    kind: str
-    component: i2i.Component
-    check: str = ""
-    words: str = ""
-    missed: str = ""
-    note: bool = False
-
-
-SOUND: list[Mutant] = []
-MUTANTS: list[Mutant] = []
 
 
 def sound(kind, name, missed="", config=i2i.Config):
@@ -69,7 +53,7 @@ def _hook(kind):
     return i2i.hookimpl(lambda: [one.component for one in SOUND + MUTANTS if one.kind == kind])
 
 
-globals().update({hook: _hook(kind) for kind, hook in KINDS.items()})
+globals().update({hook: _hook(kind) for kind, hook in KINDS.items() if kind != "backend"})
 
 # Generators
 

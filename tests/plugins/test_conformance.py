@@ -14,6 +14,11 @@ SKIPPED = {  # (kind, check) -> who may skip it
     ("features", "feature-maps"): {"vgg19"},  # its weights are not here; test_super_resolution has made ones
     ("dataset", "detection"): {"day-night", "facades", "pictures", "styles"},
     ("transform", "together"): {"bicubic", "real"},
+    ("backend", "fast"): {"onnxruntime", "torch"},  # onnxruntime: with TensorRT only
+    **{
+        ("backend", check): {"torch"}  # it takes models in run folders only: test_backends has some
+        for check in ("opening", "order", "exact", "arrays", "threads", "stop")
+    },
 }
 EXPORTED_BY_RECIPES = {"unet", "resnet", "dcgan", "stargan", "srresnet", "rrdb"}
 """Generators whose export is checked with the recipe that trains them: it compares with torch at two sizes, too."""

@@ -13,9 +13,10 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import kit_command_mutants, kit_metric_mutants, kit_rate_mutants  # noqa: F401  add their own
+from helpers import kit_backend_mutants, kit_command_mutants, kit_metric_mutants, kit_rate_mutants  # noqa: F401  add their own
 from helpers.inner_pytest import passed_tests
-from helpers.kit_mutants import MUTANTS, RAW, SOUND, More, broken, sound
+from helpers.kit_lists import MUTANTS, SOUND
+from helpers.kit_mutants import RAW, More, broken, sound
 from helpers.recipes import without_export
 from i2i.cli import main
 from i2i.errors import PluginError
@@ -210,6 +211,8 @@ mutant("scale-ignored", "sizes", told % (64, 64), small=lambda s, x: x // 2)
 # The tests
 
 KIT = Plugins(["helpers.kit_mutants"])
+KITS = {"backend": Plugins(["helpers.kit_backend_mutants"])}
+"""Plugins by kind, where these are others."""
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +224,7 @@ def pairs(tmp_path_factory):
 
 def found(mutant, data, skip):
     data = data if mutant.kind == "dataset" else None
-    return findings(mutant.kind, mutant.component.name, plugins=KIT, data=data, skip=skip)
+    return findings(mutant.kind, mutant.component.name, plugins=KITS.get(mutant.kind, KIT), data=data, skip=skip)
 
 
 def case(mutant):
@@ -248,7 +251,7 @@ def test_the_check_of_a_broken_promise_is_the_first_to_fail_and_says_why(pairs, 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_check_finds_a_mutant(kind):
     name = next(one.component.name for one in SOUND if one.kind == kind)
-    checks = {one.check for one in findings(kind, name, plugins=KIT, skip=SLOW)}
+    checks = {one.check for one in findings(kind, name, plugins=KITS.get(kind, KIT), skip=SLOW)}
     of_all = {"documentation", "options"}  # the same code for every kind
     assert checks - of_all <= {one.check for one in MUTANTS if one.kind == kind and not one.missed}
     assert of_all <= {one.check for one in MUTANTS}

@@ -11,9 +11,11 @@ import torch
 from PIL import Image
 
 import i2i
+from helpers.image_files import save
 from helpers.inner_pytest import passed_tests
 from helpers.paths import ROOT
 from helpers.recipes import train_only
+from helpers.small_models import make_model, noise
 from i2i.errors import PluginError
 from i2i.plugins import KINDS, Plugins
 from i2i.plugins.builder import Builder
@@ -68,7 +70,7 @@ def test_a_new_component_keeps_its_contract(made, in_out_folder, kind):
     check_component(kind, f"of-{kind}", plugins=loaded(made[kind]), data=data)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "command"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("command", "backend")])
 def test_the_readme_s_last_command_trains_with_it(made, in_out_folder, kind):
     """The command's own words, with one step of tiny networks."""
     command = USES[kind].format(name=f"of-{kind}").replace('"', "")
@@ -98,6 +100,17 @@ def test_a_new_command_runs_as_the_readme_says(made, cli, tmp_path):
     assert not printed
     done = cli(*plugin, "run", "of-command", "RUN", "--network", "critic", cwd=tmp_path)
     assert done.stderr == "i2i: error: RUN: no network 'critic'; there are: generator, discriminator\n"
+
+
+def test_a_new_backend_translates_as_the_readme_says(made, cli, tmp_path):
+    make_model(tmp_path / "RUN" / "model.onnx", "invert")
+    save(tmp_path / "FOLDER" / "a.png", noise(40, 48, 3))
+    assert "\ni2i translate RUN FOLDER -o OUT --backend of-backend\n" in (made["backend"] / "README.md").read_text()
+    words = USES["backend"].format(name="of-backend").split()[1:]
+    done = cli("-p", module_of(made["backend"]), *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "note: computed by of-backend (CPUExecutionProvider): equal to the exact result\n" in done.stderr
+    assert (np.asarray(Image.open(tmp_path / "OUT" / "a.png")) == 255 - noise(40, 48, 3)).all()
 
 
 def test_the_package_s_own_test_passes_once_it_is_installed(made, tmp_path, monkeypatch):

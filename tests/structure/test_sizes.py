@@ -17,6 +17,7 @@ MANY_PARAMETERS = {
     "i2i/cli/deploy.py: translate": "a command: each option is a parameter",
     "i2i/cli/generate.py: generate": "a command: each option is a parameter",
     "i2i/cli/train.py: train": "a command: each option is a parameter",
+    "i2i/loading.py: load": "i2i.load, what the commands' options do, for programs",
     "i2i/training.py: train": "i2i.train, which mirrors the command",
     "i2i/translate/folders/folder.py: translate_folder": "what the command does, for programs: mirrors the command",
 }

@@ -45,6 +45,7 @@ USES = {
     "schedule": "i2i train pix2pix --set train.schedule={name}",
     "metric": 'i2i train pix2pix --set "train.metrics=[{name}]"',
     "command": "i2i run {name} RUN",
+    "backend": "i2i translate RUN FOLDER -o OUT --backend {name}",
 }
 """Kind of component -> a command that uses one of that name."""
 
@@ -122,6 +123,7 @@ def _render(name: str, kind: str) -> dict[str, str]:
         "module": module,
         "cls": words + kind.capitalize(),  # never a keyword, whatever the name
         "config": (words or kind.capitalize()) + "Config",
+        "graph": (words or kind.capitalize()) + "Graph",
         "function": f"run_{name.replace('-', '_')}",  # never a keyword, either
         "api": PLUGIN_API,
         "version": version("i2i-toolkit").partition("+")[0],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from i2i.testing.checks.backends.promises import BACKEND
 from i2i.testing.checks.commands import COMMAND
 from i2i.testing.checks.common import COMMON, documentation
 from i2i.testing.checks.datasets import DATASET
@@ -30,6 +31,7 @@ CHECKS: Mapping[str, Sequence[Check]] = {
     "schedule": (*COMMON, *SCHEDULE),
     "metric": (*COMMON, *METRIC),
     "command": (documentation, *COMMAND),
+    "backend": (*COMMON, *BACKEND),
 }
 """Kind of component -> its checks."""
 

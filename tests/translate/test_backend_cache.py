@@ -1,0 +1,154 @@
+"""What is kept of backends in the user's cache folder: damage, strangers and other files of one name do no harm."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import i2i
+from helpers import odd_backends
+from helpers.paths import ROOT
+from helpers.small_models import make_model, metadata_of, node
+from i2i.plugins import Plugins
+from i2i.plugins.backends import build_backend
+from i2i.runtime.backend import Opening
+from i2i_samples.facades import draw_facade
+
+ODD = Plugins([odd_backends.__file__])
+needs_openvino = pytest.mark.skipif(
+    bool(build_backend(Plugins(), "openvino").problem(Opening())), reason="openvino is not installed"
+)
+unix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="rights of files are those of Unix")
+PICTURE = draw_facade(7, size=48)[1]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("I2I_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def file(tmp_path):
+    return make_model(tmp_path / "model.onnx", "cubic-4")
+
+
+def first_note(file, backend="same"):
+    model = i2i.load(file, backend=backend, plugins=ODD)
+    assert (model.translate(PICTURE) == i2i.load(file).translate(PICTURE)).all()
+    return model.notes[0]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"\xff\xfe", b'{"name": "gone", "note": "x"}', bytes(1 << 17)])
+def test_a_damaged_choice_is_made_again_and_replaced(file, cache, damage):
+    note = first_note(file)
+    [entry] = (cache / "chosen-backends").iterdir()
+    entry.write_bytes(damage)
+    assert first_note(file) == note
+    assert first_note(file) == f"{note} (as found before)"
+
+
+@unix
+@pytest.mark.parametrize("of", ["entry", "folder", "link"])
+def test_what_others_may_write_is_not_trusted(file, cache, of):
+    note = first_note(file)
+    [entry] = (cache / "chosen-backends").iterdir()
+    if of == "link":
+        entry.rename(cache / "elsewhere")
+        entry.symlink_to(cache / "elsewhere")
+    else:
+        (entry if of == "entry" else entry.parent).chmod(0o777)
+    assert first_note(file) == note
+
+
+@unix
+@needs_openvino
+def test_openvino_keeps_nothing_where_others_may_write(file, cache):
+    first_note(file, "openvino")
+    [folder] = cache.glob("openvino-*")
+    for blob in folder.iterdir():
+        blob.unlink()
+    folder.chmod(0o777)
+    first_note(file, "openvino")
+    assert not list(folder.iterdir())
+
+
+def test_no_cache_folder_is_no_problem(file, cache):
+    cache.write_text("a file")
+    assert first_note(file) == first_note(file)
+
+
+@needs_openvino
+@pytest.mark.parametrize("cut", [0, 100, -100])
+def test_damaged_code_of_openvino_is_generated_again(file, cache, cut):
+    first_note(file, "openvino")
+    blobs = [path for path in cache.glob("openvino-*/*") if path.is_file()]
+    assert blobs
+    for blob in blobs:
+        blob.write_bytes(blob.read_bytes()[:cut])
+    assert first_note(file, "openvino").startswith("computed by openvino")
+
+
+def brighter(path, levels):
+    """A model that adds so many levels; files of two such are of one size."""
+    size = ["N", "H", "W", 3]
+    added = onnx.numpy_helper.from_array(np.full((1, 1, 1, 3), levels, np.uint8), "levels")
+    graph = helper.make_graph(
+        [node("Add", ["image", "levels"], "image_out")],
+        "g",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, size)],
+        [helper.make_tensor_value_info("image_out", TensorProto.UINT8, size)],
+        [added],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(model, metadata_of("identity", "uint8", []))
+    onnx.save(model, path)
+    os.utime(path, (1e9, 1e9))
+
+
+@needs_openvino
+def test_another_model_of_one_path_size_and_time_is_another_model(tmp_path):
+    file = tmp_path / "model.onnx"
+    for levels in (1, 9, 1, 9):
+        brighter(file, levels)
+        model = i2i.load(file, backend="openvino")
+        assert (model.translate(PICTURE // 2) == PICTURE // 2 + levels).all()
+        assert model.notes[0].startswith("computed by openvino")
+
+
+SIZES = """
+import resource, sys
+import numpy as np
+import i2i
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+
+model = i2i.load(sys.argv[1], backend="openvino", threads=1)
+images = np.random.default_rng(0).integers(0, 256, (1, 320, 320, 3), np.uint8)
+model.translate_batch(images)
+model.translate_batch(images)
+before = resident()
+for size in range(50):
+    model.translate_batch(np.ascontiguousarray(images[:, : 64 + 5 * size, : 310 - 5 * size]))
+assert model.notes[0].startswith("computed by openvino"), model.notes
+print(resident() - before)
+"""
+
+
+@needs_openvino
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read as Linux shows it")
+def test_fifty_sizes_in_a_row_do_not_fill_the_memory(tmp_path):
+    from helpers.recipes import small
+
+    i2i.train("pix2pix", out=tmp_path / "run", sets=small("pix2pix"), steps=1)
+    words = [sys.executable, "-c", SIZES, str(tmp_path / "run")]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 200
