@@ -23,9 +23,8 @@ from i2i.runs.choice import find_start
 from i2i.runs.folder import RunFolder, latest_run, new_run, refuse_used
 
 if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
     from i2i.engine import Outcome
+    from i2i.engine.device.processes import Processes
     from i2i.export.run import Exported
 
 
@@ -195,7 +194,7 @@ def _refuse_new(config: RunConfig, out: Path | None) -> None:
         find_start(user_path(config.train.start_from, "train.start_from"))
 
 
-def _completed(config: RunConfig, plugins: Plugins, fabric: Fabric, note: str, *, resumed: bool) -> RunConfig:
+def _completed(config: RunConfig, plugins: Plugins, fabric: Processes, note: str, *, resumed: bool) -> RunConfig:
     """The configuration with values found on this machine: the checkpoint to start from, and the batch size that fits.
 
     The first process prints `note` and the batch size that was found.
@@ -214,14 +213,14 @@ def _completed(config: RunConfig, plugins: Plugins, fabric: Fabric, note: str, *
     return config
 
 
-def _shared_run(fabric: Fabric, run: RunFolder | None, config: RunConfig, out: Path | None) -> RunFolder:
+def _shared_run(fabric: Processes, run: RunFolder | None, config: RunConfig, out: Path | None) -> RunFolder:
     """The run folder: the first process makes it where it is a new run, and sends its path to the others."""
     if run is None and fabric.is_global_zero:
         run = new_run(config.recipe, out)
     return RunFolder(Path(fabric.broadcast(str(run.path) if run else "")))
 
 
-def _train_in(run: RunFolder, config: RunConfig, plugins: Plugins, fabric: Fabric) -> Trained:
+def _train_in(run: RunFolder, config: RunConfig, plugins: Plugins, fabric: Processes) -> Trained:
     """Trains in a run folder, which the first process locks until the end, then exports and reports."""
     from i2i.engine import train as run_engine
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-from lightning_fabric import Fabric
 from torch import distributed, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -23,6 +22,7 @@ from i2i.engine.checks.translators import check_translators
 from i2i.engine.context import StepContext
 from i2i.engine.device.launch import compute_dtype
 from i2i.engine.device.networks import move_to_device, recipe_networks
+from i2i.engine.device.processes import Processes
 from i2i.engine.frozen import load_frozen
 from i2i.engine.health import Health
 from i2i.engine.health.observer import observed_translators
@@ -35,7 +35,7 @@ from i2i.plugins.builder import Builder, build_recipe, image_size
 
 
 def open_training(
-    config: RunConfig, plugins: Plugins, fabric: Fabric, state: Mapping[str, StateValue] | None = None
+    config: RunConfig, plugins: Plugins, fabric: Processes, state: Mapping[str, StateValue] | None = None
 ) -> tuple[Training, Data]:
     """Opens the data and builds the training at step 0.
 
@@ -60,7 +60,7 @@ def open_training(
     return training, data
 
 
-def _try_stages(trial: Training, data: Data, fabric: Fabric) -> None:
+def _try_stages(trial: Training, data: Data, fabric: Processes) -> None:
     """Makes one step of each stage with a training that is thrown away.
 
     Raises:
@@ -81,7 +81,7 @@ def build_training(
     config: RunConfig,
     plugins: Plugins,
     data: Data,
-    fabric: Fabric,
+    fabric: Processes,
     state: Mapping[str, StateValue] | None = None,
 ) -> Training:
     """Builds networks and optimisers for a run at step 0; see `open_training`.

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from i2i.components.inference import Inference
 from i2i.config import RunConfig
 from i2i.engine.batching.step_batches import step_batches
 from i2i.engine.device import memory
+from i2i.engine.device.processes import Processes
 from i2i.engine.device.stop import StopRequest
 from i2i.engine.finetune import load_start_weights
 from i2i.engine.health import DivergedError
@@ -57,7 +57,7 @@ class Outcome:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder) -> Outcome:
+def train(config: RunConfig, plugins: Plugins, fabric: Processes, run: RunFolder) -> Outcome:
     """Trains until the configured step, going on from the run's newest whole checkpoint if there is one.
 
     Args:
@@ -75,7 +75,7 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder) -
     return Trainer(config, plugins, fabric, run).train()
 
 
-def dry_run(config: RunConfig, plugins: Plugins, fabric: Fabric) -> Outcome:
+def dry_run(config: RunConfig, plugins: Plugins, fabric: Processes) -> Outcome:
     """Tries one step of every phase, a validation and a sample grid in memory, and writes nothing.
 
     Raises:
@@ -116,7 +116,7 @@ class Trainer:
         UserError: the data cannot be used, networks cannot be built, or no checkpoint is whole; see `train`.
     """
 
-    def __init__(self, config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder) -> None:
+    def __init__(self, config: RunConfig, plugins: Plugins, fabric: Processes, run: RunFolder) -> None:
         self.begin = time.monotonic()
         self.plugins, self.fabric, self.run = plugins, fabric, run
         found, self.damaged = checkpoints.load_newest(run.checkpoints)

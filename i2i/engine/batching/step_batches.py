@@ -8,13 +8,12 @@ from itertools import islice
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from lightning_fabric import Fabric
-
 from i2i.data.batches import SKIPPED, BatchOrder, batches, to_device
 from i2i.data.loading import Data
 from i2i.data.reading.cores import usable_cores
 from i2i.engine.batching.stages import Stage
 from i2i.engine.device.loader import survive_worker_death
+from i2i.engine.device.processes import Processes
 from i2i.engine.state import Batch, Training
 from i2i.errors import TrainingError
 
@@ -25,7 +24,7 @@ MAX_WORKERS = 8
 def step_batches(
     training: Training,
     data: Data,
-    fabric: Fabric,
+    fabric: Processes,
     skipped: Counter[str] | None = None,
     on_death: Callable[[TrainingError], None] | None = None,
 ) -> Generator[list[Batch]]:
@@ -57,7 +56,7 @@ def step_batches(
 def _loaded(
     training: Training,
     data: Data,
-    fabric: Fabric,
+    fabric: Processes,
     stage: Stage,
     step: int,
     on_death: Callable[[TrainingError], None] | None,

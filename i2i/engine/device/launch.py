@@ -1,7 +1,7 @@
-"""Processes, device and precision, through lightning-fabric.
+"""Processes, device and precision.
 
-Fabric launches, places and communicates. Its module wrappers are not used: under autocast they break
-`torch.autograd.grad`, and DDP cannot follow phases that touch only a part of a network.
+With several processes lightning-fabric launches, places and communicates. Its module wrappers are not used: under
+autocast they break `torch.autograd.grad`, and DDP cannot follow phases that touch only a part of a network.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import os
 import platform
 
 import torch
-from lightning_fabric import Fabric
 
 from i2i.config import EngineConfig
+from i2i.engine.device.processes import Processes, SingleProcess
 from i2i.errors import ConfigError
 
 
-def launch(config: EngineConfig) -> Fabric:
+def launch(config: EngineConfig) -> Processes:
     """Starts the processes and returns this one's handle.
 
     Under ``torchrun`` the numbers of processes and machines come from its environment, otherwise ``engine.devices``
@@ -27,7 +27,6 @@ def launch(config: EngineConfig) -> Fabric:
     Raises:
         ConfigError: the device is unknown or not there.
     """
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its banner says what i2i says too
     device = _device(config.device)
     local = int(os.environ.get("LOCAL_WORLD_SIZE", config.devices))
     world = int(os.environ.get("WORLD_SIZE", local))
@@ -37,11 +36,23 @@ def launch(config: EngineConfig) -> Fabric:
         _keep_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
+    if world > 1:
+        return _several(config, device, local, world)
+    if device == "cuda":
+        torch.cuda.set_device(0)
+    return SingleProcess(torch.device(device, 0) if device == "cuda" else torch.device(device))
+
+
+def _several(config: EngineConfig, device: str, local: int, world: int) -> Processes:
+    """Starts so many processes on this machine, of so many in the world, through Fabric."""
+    from lightning_fabric import Fabric  # slow to import
+
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its banner says what i2i says too
     fabric = Fabric(
         accelerator=device,
         devices=local,
         num_nodes=max(1, world // local),
-        strategy="ddp" if world > 1 else "auto",
+        strategy="ddp",
         precision="32-true",  # the engine casts by itself: networks only, never losses or gradient penalties
     )
     fabric.launch()

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 
 from i2i.data.loading import Data
+from i2i.engine.device.processes import Processes
 from i2i.engine.state import Training
 from i2i.images import ValueRange
 
 
-def run_facts(training: Training, fabric: Fabric) -> dict[str, Any]:
+def run_facts(training: Training, fabric: Processes) -> dict[str, Any]:
     """Device, number of processes, precision and parameters of each network, by their names in the summary."""
     device = torch.cuda.get_device_name() if fabric.device.type == "cuda" else str(fabric.device)
     start_from = training.config.train.start_from
