@@ -14,6 +14,7 @@ from torch import Tensor
 
 from i2i.components.inference import Inference
 from i2i.config import RunConfig
+from i2i.data.loading import Data
 from i2i.engine.batching.step_batches import step_batches
 from i2i.engine.device import memory
 from i2i.engine.device.processes import Processes
@@ -30,6 +31,7 @@ from i2i.engine.rollback import roll_back
 from i2i.engine.saving import restore, to_checkpoint
 from i2i.engine.setup import build_training, open_training
 from i2i.engine.state import Batch, Training
+from i2i.engine.tuning import tune
 from i2i.errors import DataError, PluginError, RunError, TrainingError
 from i2i.plugins import Plugins
 from i2i.runs import checkpoint as checkpoints
@@ -122,16 +124,24 @@ class Trainer:
         found, self.damaged = checkpoints.load_newest(run.checkpoints)
         if found is None and self.damaged:
             raise RunError(f"{run.path}: no whole checkpoint is left; {self.damaged[0]}")
-        self.training, self.data = open_training(config, plugins, fabric, found.recipe if found else None)
+        self.start_lines: list[str] = []
+        state, choose = (found.recipe, _unchanged) if found else (None, self._tuned)
+        self.training, self.data = open_training(config, plugins, fabric, state, choose)
         self.stop = StopRequest(fabric, self.begin + 3600 * (config.train.max_hours or math.inf))
         self.validation = Validation(self.data, config, plugins, fabric.device, should_stop=self.stop.signalled)
         self.facts = run_facts(self.training, fabric)
         self.metrics = self._go_on_from(found)
         self.first_step = self.training.step
-        self.start_lines = _start_from_other_run(self.training)
+        self.start_lines += _start_from_other_run(self.training)
         self.reporter = Reporter(self.training.steps, self.first_step, enabled=fabric.is_global_zero)
         self.skipped = Counter[str]()
         self.writer: Writer | None = None
+
+    def _tuned(self, config: RunConfig, data: Data) -> RunConfig:
+        """The configuration of a new run with what `tune` chooses, which is said with the opening lines."""
+        config, line = tune(config, data, self.plugins, self.fabric)
+        self.start_lines += [line] if line else []
+        return config
 
     def train(self) -> Outcome:
         """Trains until the end or until it is to stop; to be called once."""
@@ -229,6 +239,11 @@ class Trainer:
         if untrained:
             writer.begin(untrained, measured)
         return writer
+
+
+def _unchanged(config: RunConfig, data: Data) -> RunConfig:
+    """The configuration of a run that goes on: what it was begun with."""
+    return config
 
 
 def _start_from_other_run(training: Training) -> list[str]:

@@ -40,6 +40,7 @@ def launch(config: EngineConfig) -> Processes:
         return _several(config, device, local, world)
     if device == "cuda":
         torch.cuda.set_device(0)
+        _use_tensor_cores(config)
     return SingleProcess(torch.device(device, 0) if device == "cuda" else torch.device(device))
 
 
@@ -58,7 +59,15 @@ def _several(config: EngineConfig, device: str, local: int, world: int) -> Proce
     fabric.launch()
     if config.threads:
         torch.set_num_threads(config.threads)  # the launcher sets its own number
+    if device == "cuda":
+        _use_tensor_cores(config)
     return fabric
+
+
+def _use_tensor_cores(config: EngineConfig) -> None:
+    """Lets GPUs multiply float32 matrices in TF32, as they do in convolutions; not with ``engine.tune=off``."""
+    if config.tune == "auto":
+        torch.set_float32_matmul_precision("high")
 
 
 def compute_dtype(config: EngineConfig, device: torch.device) -> torch.dtype:
@@ -71,6 +80,17 @@ def compute_dtype(config: EngineConfig, device: torch.device) -> torch.dtype:
             fast = device.type == "cpu" and bool(capabilities.get("amx_bf16"))
         return torch.bfloat16 if fast else torch.float32
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}[config.precision]
+
+
+def chosen_by_rule(config: EngineConfig, device: torch.device) -> EngineConfig:
+    """The section ``engine`` with ``auto`` replaced by what is known to be right and mostly fast on a device."""
+    layout = "channels_last" if device.type == "cuda" else "contiguous"
+    return config.model_copy(
+        update={
+            "memory_format": layout if config.memory_format == "auto" else config.memory_format,
+            "compile": config.compile is True,
+        }
+    )
 
 
 def _device(name: str) -> str:

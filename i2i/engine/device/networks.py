@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map
 
 from i2i.components.collective import all_mean
 from i2i.config import EngineConfig
+from i2i.engine.device.narrow import NarrowConv2d, is_narrow
 
 
 class Network:
@@ -65,14 +66,13 @@ def move_to_device(
 
     Args:
         modules: the networks by name.
-        config: the section ``engine``, for the memory format.
+        config: the section ``engine``, its memory format chosen.
         device: where the networks will be.
         dtype: the compute type; weights become float64 if it is float64, else float32.
         world: number of processes.
     """
-    channels_last = config.memory_format == "channels_last" or (
-        config.memory_format == "auto" and device.type == "cuda"
-    )
+    channels_last = config.memory_format == "channels_last"
+    by_rows = config.tune == "auto" and device.type == "cpu"
     for module in modules.values():
         module.to(device, torch.float64 if dtype == torch.float64 else torch.float32)
         for parameter in module.parameters():
@@ -81,6 +81,8 @@ def move_to_device(
         for layer in module.modules():
             if world > 1 and type(layer) in (nn.BatchNorm1d, nn.BatchNorm2d):
                 layer.__class__ = _SyncBatchNorm  # same parameters, same state dict
+            elif by_rows and is_narrow(layer):
+                layer.__class__ = NarrowConv2d
 
 
 def recipe_networks(modules: Mapping[str, nn.Module], config: EngineConfig, dtype: torch.dtype) -> dict[str, Any]:
@@ -94,7 +96,7 @@ def recipe_networks(modules: Mapping[str, nn.Module], config: EngineConfig, dtyp
     nets: dict[str, Any] = {}
     for name, module in modules.items():
         has_weights = next(_tensors(module), None) is not None
-        call = torch.compile(module) if config.compile and has_weights else module
+        call = torch.compile(module) if config.compile is True and has_weights else module
         wrapped = has_weights and (dtype == torch.bfloat16 or call is not module)
         nets[name] = Network(module, call, dtype) if wrapped else module
     return nets
