@@ -220,7 +220,7 @@ def contender(case: Case, who: str, sets: list[str]) -> Step:
         config = resolve(plugins, case.recipe, sets=[*common, *case.sets, *sets])
         process: Any
         if who == "textbook":
-            from i2i.engine.device.processes import SingleProcess
+            from i2i.components.processes import SingleProcess
 
             process = SingleProcess(torch.device("cpu"))  # `launch` would change settings of the process
         else:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,8 @@ from i2i.runs.choice import find_start
 from i2i.runs.folder import RunFolder, latest_run, new_run, refuse_used
 
 if TYPE_CHECKING:
+    from i2i.components.processes import Processes
     from i2i.engine import Outcome
-    from i2i.engine.device.processes import Processes
     from i2i.export.run import Exported
 
 
@@ -223,13 +224,14 @@ def _shared_run(fabric: Processes, run: RunFolder | None, config: RunConfig, out
 def _train_in(run: RunFolder, config: RunConfig, plugins: Plugins, fabric: Processes) -> Trained:
     """Trains in a run folder, which the first process locks until the end, then exports and reports."""
     from i2i.engine import train as run_engine
+    from i2i.timing.tuning import tune
 
     if config.data.root and run.path.resolve().is_relative_to(user_path(config.data.root, "data.root").resolve()):
         _remove_if_unused(run)
         raise RunError(f"{run.path}: inside the data folder, where its images would become data: choose another --out")
     lock = run.lock() if fabric.is_global_zero else None
     try:
-        outcome = run_engine(config, plugins, fabric, run)
+        outcome = run_engine(config, plugins, fabric, run, partial(tune, plugins=plugins, fabric=fabric))
         complete = fabric.is_global_zero and not (outcome.signal or outcome.out_of_time)
         exported = _finish(run, config, plugins, outcome) if complete else ()
         return Trained(run.path, outcome.step, outcome.metrics, exported, outcome.signal, outcome.out_of_time)

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from i2i.api import Phase, Recipe
 from i2i.api.recipes import StateValue
+from i2i.components.processes import Processes
 from i2i.config import RunConfig, height_and_width
 from i2i.data.batches import collate, to_device
 from i2i.data.checks.value_ranges import with_ranges
@@ -22,7 +23,6 @@ from i2i.engine.checks.translators import check_translators
 from i2i.engine.context import StepContext
 from i2i.engine.device.launch import chosen_by_rule, compute_dtype
 from i2i.engine.device.networks import move_to_device, recipe_networks
-from i2i.engine.device.processes import Processes
 from i2i.engine.frozen import load_frozen
 from i2i.engine.health import Health
 from i2i.engine.health.observer import observed_translators

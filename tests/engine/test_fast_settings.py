@@ -20,16 +20,20 @@ from torchvision.utils import make_grid
 import i2i
 from i2i.api import Config
 from i2i.components import optimizers
+from i2i.components.narrow import NarrowConv2d, is_narrow
 from i2i.components.options import OptimizerConfig
-from i2i.config import EngineConfig
-from i2i.engine import tuning
-from i2i.engine.device.narrow import NarrowConv2d, is_narrow
-from i2i.engine.device.networks import move_to_device, recipe_networks
+from i2i.config import EngineConfig, resolve
+from i2i.engine import launch
+from i2i.engine.batching.step_batches import step_batches
+from i2i.engine.device.networks import casts_kept, move_to_device, recipe_networks
 from i2i.engine.output.grids import tiled
+from i2i.engine.setup import open_training
 from i2i.metrics import pixels
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 from i2i.testing.subject import small_options
+from i2i.timing import tuning
+from i2i.timing.profile import step_profile
 
 CPU = torch.device("cpu")
 FORMATS = ("contiguous", "channels_last")
@@ -246,3 +250,58 @@ def test_resume_is_bit_exact_with_each_setting(tmp_path, setting):
     straight = trained(tmp_path / "straight", *common, steps=4)
     trained(tmp_path / "resumed", *common, steps=2)
     assert same(straight, trained(tmp_path / "resumed", steps=4, resume=True))
+
+
+def test_a_step_profile_says_where_all_of_a_step_goes():
+    """The parts of every phase are there, those that are on and no others, and they add up."""
+    plugins = Plugins()
+    config = resolve(plugins, "pix2pix", sets=[*TINY, "train.steps=9", "train.ema=0.9", "data.workers=0"])
+    rows = step_profile(config, plugins, launch(config.engine), steps=3)
+    names = [row.name for row in rows]
+    phases = [f"{phase}: {part}" for phase in ("discriminator", "generator") for part in ("losses", "backward")]
+    assert names[:3] == ["data: loading", "data: to the device", "shared by phases"]
+    assert set(phases) | {"moving averages", "gradient norms", "checks of numbers", "health"} <= set(names)
+    assert names[-1] == "other"
+    assert sum(row.share for row in rows) == pytest.approx(1, abs=0.01)
+    assert all(row.seconds >= 0 and row.cpu_seconds >= 0 for row in rows)
+    assert next(row for row in rows if row.name == "generator: backward").seconds > 0
+    assert rows[-1].share < 0.5
+
+
+def test_a_profile_without_averages_has_none():
+    plugins = Plugins()
+    config = resolve(plugins, "pix2pix", sets=[*TINY, "train.steps=9"])
+    names = [row.name for row in step_profile(config, plugins, launch(config.engine), steps=1)]
+    assert "moving averages" not in names
+
+
+def test_weights_are_cast_once_and_again_after_they_change():
+    """In bfloat16 two calls of a network see one cast; a call without gradients takes none from a later one."""
+    module = nn.Conv2d(3, 4, 3)
+    net = recipe_networks({"net": module}, EngineConfig(compile=False), torch.bfloat16)["net"]
+    x = torch.rand(1, 3, 8, 8)
+    with casts_kept(CPU, torch.bfloat16):
+        with torch.no_grad():
+            before = net(x)
+        assert torch.equal(net(x), before)
+        net(x).sum().backward()
+        assert module.weight.grad is not None
+        with torch.no_grad():
+            module.weight.mul_(2)
+        assert torch.equal(net(x), before)  # the cast is the old one, until it is forgotten
+        torch.clear_autocast_cache()
+        assert not torch.equal(net(x), before)
+
+
+@pytest.mark.parametrize("recipe", ["pix2pix", "cyclegan"])
+def test_bfloat16_steps_use_the_weights_of_the_step_before(recipe, tmp_path):
+    """A cast that outlived its weights would repeat the losses of the first step."""
+    layout = {"pix2pix": "facades", "cyclegan": "day-night"}[recipe]
+    plugins = Plugins()
+    sets = ["data.size=32", f"data.layout={layout}", "engine.precision=bf16", "train.optimizer.lr=0.01", "steps=9"]
+    config = resolve(plugins, recipe, sets=[*sets, f"{recipe}.generator.filters=4"])
+    fabric = launch(config.engine)
+    training, data = open_training(config, plugins, fabric)
+    batch = next(step_batches(training, data, fabric))
+    first, later = ({name: float(loss) for name, loss in training.train_step(batch).items()} for _ in range(2))
+    assert all(first[name] != later[name] for name in first)

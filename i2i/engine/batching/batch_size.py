@@ -15,12 +15,12 @@ from dataclasses import replace
 import torch
 from torch import distributed
 
+from i2i.components.processes import Processes
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
 from i2i.engine.device import memory
 from i2i.engine.device.memory import MIB, size_text
-from i2i.engine.device.processes import Processes
 from i2i.engine.health import DivergedError
 from i2i.engine.setup import open_training
 from i2i.engine.state import Training

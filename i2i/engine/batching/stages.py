@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from i2i.api import Recipe
+from i2i.components.processes import Processes
 from i2i.config import RunConfig, Size, height_and_width, size_text
-from i2i.engine.device.processes import Processes
 from i2i.errors import ConfigError, PluginError, attributed_to, short_repr
 
 

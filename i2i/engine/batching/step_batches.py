@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from itertools import islice
 from multiprocessing.context import BaseContext
 from typing import Any
 
+from i2i.components.processes import Processes
 from i2i.data.batches import SKIPPED, BatchOrder, batches, to_device
 from i2i.data.loading import Data
 from i2i.data.reading.cores import usable_cores
 from i2i.engine.batching.stages import Stage
 from i2i.engine.device.loader import survive_worker_death
-from i2i.engine.device.processes import Processes
 from i2i.engine.state import Batch, Training
 from i2i.errors import TrainingError
 
@@ -46,9 +45,12 @@ def step_batches(
         last = stage is training.stages[-1]
         while last or step < stage.stop:
             of_step = []
-            for batch in islice(loaded, training.batches_per_step):
+            for _ in range(training.batches_per_step):
+                with training.clock.part("data: loading"):
+                    batch = next(loaded)
                 skipped.update(batch[SKIPPED])
-                of_step.append(to_device(batch, fabric.device, training.context.dtype))
+                with training.clock.part("data: to the device"):
+                    of_step.append(to_device(batch, fabric.device, training.context.dtype))
             yield of_step
             step += 1
 

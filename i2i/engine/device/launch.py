@@ -13,8 +13,8 @@ import platform
 
 import torch
 
+from i2i.components.processes import Processes, SingleProcess
 from i2i.config import EngineConfig
-from i2i.engine.device.processes import Processes, SingleProcess
 from i2i.errors import ConfigError
 
 

@@ -7,6 +7,7 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,8 +15,8 @@ from torch import Tensor, distributed, nn
 from torch.utils._pytree import tree_map
 
 from i2i.components.collective import all_mean
+from i2i.components.narrow import NarrowConv2d, is_narrow
 from i2i.config import EngineConfig
-from i2i.engine.device.narrow import NarrowConv2d, is_narrow
 
 
 class Network:
@@ -56,7 +57,28 @@ class Network:
         """Calls a function of the module in the compute type."""
         device = next(_tensors(self.module)).device.type
         with torch.autocast(device, self._dtype, enabled=self._dtype == torch.bfloat16):
-            return tree_map(_float32, function(*args, **kwargs))
+            result = tree_map(_float32, function(*args, **kwargs))
+        if not torch.is_grad_enabled():
+            torch.clear_autocast_cache()  # weights that were cast here would give no gradient later
+        return result
+
+
+@contextmanager
+def casts_kept(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """Weights are cast to bfloat16 once while the context lasts, however often their networks are called.
+
+    Autocast keeps casts until its outermost context ends. They must be forgotten, by `torch.clear_autocast_cache`, when
+    weights change.
+
+    Args:
+        device: where the networks are.
+        dtype: the compute type; nothing is cast for others than bfloat16.
+    """
+    if dtype != torch.bfloat16:
+        yield
+        return
+    with torch.autocast(device.type, dtype, enabled=False):
+        yield
 
 
 def move_to_device(

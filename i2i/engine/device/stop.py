@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import distributed
 
-from i2i.engine.device.processes import Processes
+from i2i.components.processes import Processes
 from i2i.errors import TrainingError
 from i2i.signals import ending_signals
 

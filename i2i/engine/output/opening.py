@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from i2i.components.processes import Processes
 from i2i.data.loading import Data
-from i2i.engine.device.processes import Processes
 from i2i.engine.state import Training
 from i2i.images import ValueRange
 

@@ -15,11 +15,11 @@ from dataclasses import replace
 
 import torch
 
+from i2i.components.processes import Processes
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
 from i2i.engine.device.launch import chosen_by_rule
-from i2i.engine.device.processes import Processes
 from i2i.engine.setup import build_training
 from i2i.engine.state import Batch, Training
 from i2i.plugins import Plugins
@@ -28,7 +28,7 @@ MIN_STEPS = 5000
 """Steps of a run from which a trial is worth its 8 steps, and from which noise does not decide between short runs."""
 MIN_COMPILED_S = 3600.0
 """Seconds that a run must take from which compiling is tried, which takes a minute or so."""
-MIN_GAIN = 0.1
+MIN_GAIN = 0.05
 """Share of the time that a setting must save to be chosen against what the rule says."""
 TIMED = 3
 """Timed steps of a setting, after one that warms up."""
