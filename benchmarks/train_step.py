@@ -1,151 +1,296 @@
-"""One optimisation step of i2i's pix2pix against a plain loop, in one process and in turn.
+"""Optimisation steps of i2i against textbook loops of the same networks: where the ratio is above 1, i2i is faster.
 
-The plain loop is textbook eager code: fp32, contiguous tensors, separate passes of the discriminator on the real and
-the fake image, `torch.optim.Adam` as it comes. Both train the same networks from the same weights on the same batch.
+A textbook loop is eager PyTorch as tutorials have it: fp32, contiguous tensors, `torch.optim.Adam` as it comes, the
+discriminator called on real and generated images apart. It starts from the weights of i2i's networks. Every contender
+is a process of its own, as some settings are those of a process; they make their steps in turn, and CPU time counts.
 
-    python benchmarks/train_step.py [--size 256] [--filters 64] [--batch 1] [--rounds 8] [--threads 2] [--device cpu]
+    python benchmarks/train_step.py [--cases pix2pix-256 srresnet] [--rounds 5] [--threads 1] [--set OPTION=VALUE ...]
+                                    [--other PYTHON]
+
+`--other` is the interpreter of another installation of i2i, such as that of an older version, and adds its step.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
+import copy
+import random
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
-from torch.nn.functional import l1_loss
+from torch.nn.functional import l1_loss, mse_loss
 
-from i2i.config import resolve
-from i2i.data.detect import Requirements
-from i2i.data.loading import open_data
-from i2i.engine import launch
-from i2i.engine.setup import build_training
-from i2i.engine.state import Training
-from i2i.plugins import Plugins
-from i2i_samples.facades import draw_facade
-
-Batch = dict[str, torch.Tensor]
+Batch = dict[str, Tensor]
+Networks = dict[str, nn.Module]
+Step = Callable[[], object]
 
 
-def main() -> None:
-    """Prints a table: median seconds a step, and the ratio to the plain loop, round by round."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("size", 256), ("filters", 64), ("batch", 1), ("rounds", 8), ("threads", 2)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--device", default="cpu")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        for index in range(4):
-            cv2.imwrite(f"{folder}/{index}.png", np.hstack(draw_facade(index, size=options.size)))
-        fp32 = training(Path(folder), options)
-        unwatched = training(Path(folder), options, "train.health=false")
-        bf16 = training(Path(folder), options, "engine.precision=bf16")
-    device = fp32.context.device
-    batch = {
-        key: torch.rand(options.batch, 3, options.size, options.size, device=device) * 2 - 1
-        for key in ("source", "target")
-    }
-    contenders = {
-        "plain loop, fp32": plain_loop(fp32, batch),
-        "i2i, fp32": lambda: fp32.train_step([batch]),
-        "i2i, fp32, unwatched": lambda: unwatched.train_step([batch]),
-        "i2i, bf16": lambda: bf16.train_step([batch]),
-    }
-    report(measure(contenders, options.rounds, device), options, device)
+@dataclass(frozen=True)
+class Case:
+    """A training to be timed: recipe, options, images a step, and its textbook loop."""
+
+    recipe: str
+    sets: tuple[str, ...]
+    batch: int
+    textbook: Callable[[Networks, Batch], Step]
 
 
-def training(folder: Path, options: argparse.Namespace, *more: str) -> Training:
-    """An i2i training run in memory."""
-    plugins = Plugins()
-    sets = [
-        f"data.root={folder}",
-        "data.layout=side-by-side",
-        f"data.size={options.size}",
-        f"pix2pix.generator.filters={options.filters}",
-        f"pix2pix.discriminator.filters={options.filters}",
-        f"train.batch_size={options.batch}",
-        f"engine.threads={options.threads}",
-        f"engine.device={options.device}",
-        "engine.precision=fp32",
-        "train.steps=1000000",
-        *more,
-    ]
-    config = resolve(plugins, "pix2pix", sets=sets)
-    fabric = launch(config.engine)
-    return build_training(config, plugins, open_data(config.data, plugins, Requirements(frozenset()), seed=0), fabric)
+def adam(*networks: nn.Module, lr: float = 2e-4, beta1: float = 0.5) -> torch.optim.Adam:
+    """The optimiser as it comes."""
+    return torch.optim.Adam([p for one in networks for p in one.parameters()], lr=lr, betas=(beta1, 0.999))
 
 
-def plain_loop(run: Training, batch: Batch) -> Callable[[], None]:
-    """The textbook step on copies of the same networks."""
-    from copy import deepcopy
-
-    generator, discriminator = (deepcopy(run.modules[name]).train() for name in ("generator", "discriminator"))
-    for network in (generator, discriminator):
-        network.to(memory_format=torch.contiguous_format).requires_grad_(True)
-    optimizer_g = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+def pix2pix(networks: Networks, batch: Batch) -> Step:
+    """Isola et al. 2017, equations 1 and 4: discriminator first, its loss halved."""
+    generator, discriminator = networks["generator"], networks["discriminator"]
+    optimizer_g, optimizer_d = adam(generator), adam(discriminator)
     source, target = batch["source"], batch["target"]
 
     def step() -> None:
         fake = generator(source)
         discriminator.requires_grad_(True)
         optimizer_d.zero_grad()
-        judged_fake = discriminator(torch.cat([source, fake.detach()], 1))
-        judged_real = discriminator(torch.cat([source, target], 1))
-        loss_fake = cross_entropy(judged_fake, torch.zeros_like(judged_fake))
-        loss_real = cross_entropy(judged_real, torch.ones_like(judged_real))
+        loss_fake = judged(discriminator(torch.cat([source, fake.detach()], 1)), 0)
+        loss_real = judged(discriminator(torch.cat([source, target], 1)), 1)
         ((loss_fake + loss_real) * 0.5).backward()
         optimizer_d.step()
         discriminator.requires_grad_(False)
         optimizer_g.zero_grad()
-        judged = discriminator(torch.cat([source, fake], 1))
-        (cross_entropy(judged, torch.ones_like(judged)) + 100 * l1_loss(fake, target)).backward()
+        adversarial = judged(discriminator(torch.cat([source, fake], 1)), 1)
+        (adversarial + 100 * l1_loss(fake, target)).backward()
         optimizer_g.step()
 
     return step
 
 
-def measure(contenders: dict[str, Callable[[], object]], rounds: int, device: torch.device) -> dict[str, list[float]]:
-    """Seconds of a step for each contender in each round; they take turns, after two rounds of warming up."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for round_number in range(rounds + 2):
-        for name, step in contenders.items():
-            synchronise(device)
-            begin = time.perf_counter()
-            step()
-            synchronise(device)
-            if round_number >= 2:
-                seconds[name].append(time.perf_counter() - begin)
-    return seconds
+def cyclegan(networks: Networks, batch: Batch) -> Step:
+    """Zhu et al. 2017, equation 3 with identity losses (section 5.2) and a history of 50 images (section 4)."""
+    a_to_b, b_to_a = networks["AtoB"], networks["BtoA"]
+    judges = {"A": networks["discriminator_A"], "B": networks["discriminator_B"]}
+    optimizer_g, optimizer_d = adam(a_to_b, b_to_a), adam(*judges.values())
+    real = {"A": batch["source"], "B": batch["target"]}
+    history: dict[str, list[Tensor]] = {"A": [], "B": []}
+
+    def shown(side: str, image: Tensor) -> Tensor:
+        if len(history[side]) < 50:
+            history[side].append(image)
+            return image
+        if random.random() < 0.5:
+            return image
+        place = random.randrange(50)
+        old, history[side][place] = history[side][place], image
+        return old
+
+    def square(logits: Tensor, target: float) -> Tensor:
+        return mse_loss(logits, torch.full_like(logits, target))
+
+    def step() -> None:
+        fake = {"B": a_to_b(real["A"]), "A": b_to_a(real["B"])}
+        for judge in judges.values():
+            judge.requires_grad_(False)
+        optimizer_g.zero_grad()
+        loss = square(judges["B"](fake["B"]), 1) + square(judges["A"](fake["A"]), 1)
+        loss = loss + 10 * (l1_loss(b_to_a(fake["B"]), real["A"]) + l1_loss(a_to_b(fake["A"]), real["B"]))
+        loss = loss + 5 * (l1_loss(b_to_a(real["A"]), real["A"]) + l1_loss(a_to_b(real["B"]), real["B"]))
+        loss.backward()
+        optimizer_g.step()
+        optimizer_d.zero_grad()
+        for side, judge in judges.items():
+            judge.requires_grad_(True)
+            old = shown(side, fake[side].detach())
+            ((square(judge(real[side]), 1) + square(judge(old), 0)) * 0.5).backward()
+        optimizer_d.step()
+
+    return step
 
 
-def synchronise(device: torch.device) -> None:
-    """Waits for the device."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+def srresnet(networks: Networks, batch: Batch) -> Step:
+    """Ledig et al. 2017, equation 4."""
+    generator = networks["generator"]
+    optimizer = adam(generator, lr=1e-4, beta1=0.9)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        mse_loss(generator(batch["source"]), batch["target"]).backward()
+        optimizer.step()
+
+    return step
 
 
-def report(seconds: dict[str, list[float]], options: argparse.Namespace, device: torch.device) -> None:
-    """Prints the table."""
-    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine()
+def srgan(networks: Networks, batch: Batch) -> Step:
+    """Ledig et al. 2017, equation 3 with the pixel loss as content (SRGAN-MSE): no weights need be downloaded."""
+    generator, discriminator = networks["generator"], networks["discriminator"]
+    optimizer_g = adam(generator, lr=1e-4, beta1=0.9)
+    optimizer_d = adam(discriminator, lr=1e-4, beta1=0.9)
+    target = batch["target"]
+
+    def step() -> None:
+        fake = generator(batch["source"])
+        discriminator.requires_grad_(True)
+        optimizer_d.zero_grad()
+        (judged(discriminator(target), 1) + judged(discriminator(fake.detach()), 0)).backward()
+        optimizer_d.step()
+        discriminator.requires_grad_(False)
+        optimizer_g.zero_grad()
+        (mse_loss(fake, target) + 1e-3 * judged(discriminator(fake), 1)).backward()
+        optimizer_g.step()
+
+    return step
+
+
+def judged(logits: Tensor, target: float) -> Tensor:
+    """Binary cross-entropy of logits with one answer for all of them."""
+    return cross_entropy(logits, torch.full_like(logits, target))
+
+
+SRGAN_MSE = ("srgan.pretrain=0", "srgan.features=null", "srgan.pixel=1")
+CASES = {
+    "pix2pix-256": Case("pix2pix", ("data.size=256",), 1, pix2pix),
+    "cyclegan-128": Case("cyclegan", ("data.size=128", "cyclegan.generator.blocks=9"), 1, cyclegan),
+    "cyclegan-256": Case("cyclegan", ("data.size=256", "cyclegan.generator.blocks=9"), 1, cyclegan),
+    "srresnet": Case("srresnet", ("data.size=96",), 16, srresnet),
+    "srgan": Case("srgan", ("data.size=96", *SRGAN_MSE), 16, srgan),
+}
+
+
+def main() -> None:
+    """Prints a table for each case: median seconds of CPU a step, the ratio to the textbook loop, peak memory."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--set", nargs="+", default=[], metavar="OPTION=VALUE", help="for a second i2i, beside fp32")
+    parser.add_argument("--other", help="the interpreter of another installation of i2i")
+    parser.add_argument("--worker", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        work(*options.worker[:2], options.worker[2:], options.threads)
+        return
     amx = bool(getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16"))
-    print(
-        f"pix2pix step, {options.size}x{options.size}, batch {options.batch}, {options.filters} filters, {name}, ",
-        end="",
-    )
-    print(f"{torch.get_num_threads()} threads, AMX {'yes' if amx else 'no'}, torch {torch.__version__}")
-    plain = seconds["plain loop, fp32"]
-    print(f"{'':22}{'s/step':>10}{'speed-up':>10}   (median of {len(plain)} rounds; speed-up round by round)")
-    for name, times in seconds.items():
-        ratio = statistics.median(p / t for p, t in zip(plain, times, strict=True))
-        print(f"{name:22}{statistics.median(times):10.3f}{ratio:10.2f}")
+    threads = f"{options.threads} thread{'s' if options.threads > 1 else ''}"
+    print(f"{cpu_name()}, AMX {'yes' if amx else 'no'}, {threads}, torch {torch.__version__}")
+    for name in options.cases:
+        report(name, measure(name, options))
+
+
+def cpu_name() -> str:
+    """The CPU's name as Linux tells it, or "unknown CPU"."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown CPU")
+
+
+def work(name: str, who: str, sets: list[str], threads: int) -> None:
+    """Makes a step for each line on stdin, and says its seconds of CPU and the peak of memory in MiB."""
+    torch.set_num_threads(threads)
+    step = contender(CASES[name], who, [*sets, f"engine.threads={threads}"])
+    for _ in sys.stdin:
+        begin = time.process_time()
+        step()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(time.process_time() - begin, peak, flush=True)
+
+
+def contender(case: Case, who: str, sets: list[str]) -> Step:
+    """The step of a textbook loop or of i2i."""
+    from i2i.config import resolve
+    from i2i.data.detect import Requirements
+    from i2i.data.loading import open_data
+    from i2i.engine import launch
+    from i2i.engine.setup import build_training
+    from i2i.plugins import Plugins
+
+    plugins = Plugins()
+    with tempfile.TemporaryDirectory() as folder:
+        draw(Path(folder), case.recipe)
+        common = [f"data.root={folder}", f"train.batch_size={case.batch}", "train.steps=1000000"]
+        config = resolve(plugins, case.recipe, sets=[*common, *case.sets, *sets])
+        process: Any
+        if who == "textbook":
+            from i2i.components.processes import SingleProcess
+
+            process = SingleProcess(torch.device("cpu"))  # `launch` would change settings of the process
+        else:
+            process = launch(config.engine)
+        data = open_data(config.data, plugins, Requirements(frozenset()), seed=0)
+        training = build_training(config, plugins, data, process)
+    torch.manual_seed(0)
+    shape = {key: (case.batch, *value.shape[1:]) for key, value in training.data.sample.items() if value.ndim == 4}
+    batch = {key: torch.rand(size) * 2 - 1 for key, size in shape.items()}
+    if who == "textbook":
+        return case.textbook({name: plain(module) for name, module in training.modules.items()}, batch)
+    return lambda: training.train_step([batch])
+
+
+def plain(module: nn.Module) -> nn.Module:
+    """A copy with contiguous weights and torch's own convolutions."""
+    module = copy.deepcopy(module).to(memory_format=torch.contiguous_format).requires_grad_(True)
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.__class__ = nn.Conv2d
+    return module.train()
+
+
+def draw(folder: Path, recipe: str) -> None:
+    """Some images in the layout that a recipe takes."""
+    names = {"pix2pix": ("A", "B"), "cyclegan": ("trainA", "trainB")}.get(recipe, (".",))
+    for number in range(4):
+        picture = np.random.default_rng(number).integers(0, 256, (300, 300, 3), np.uint8)
+        for name in names:
+            (folder / name).mkdir(exist_ok=True)
+            cv2.imwrite(str(folder / name / f"{number}.png"), picture)
+
+
+def measure(name: str, options: argparse.Namespace) -> dict[str, list[tuple[float, int]]]:
+    """Seconds and peak memory of each contender in each round; they take turns, after a round of warming up."""
+    fp32 = "engine.precision=fp32"
+    commands = {"textbook, fp32": [sys.executable, "textbook", fp32]}
+    if options.other:
+        commands["other i2i, fp32"] = [options.other, "i2i", fp32]
+    commands["i2i, fp32"] = [sys.executable, "i2i", fp32]
+    if options.set:
+        commands["i2i, " + " ".join(options.set)] = [sys.executable, "i2i", *options.set]
+    processes = {}
+    for title, (python, who, *sets) in commands.items():
+        words = [python, __file__, "--threads", str(options.threads), "--worker", name, who, *sets]
+        processes[title] = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    found: dict[str, list[tuple[float, int]]] = {title: [] for title in commands}
+    try:
+        for number in range(options.rounds + 1):
+            for title, process in processes.items():
+                assert process.stdin and process.stdout
+                print("step", file=process.stdin, flush=True)
+                seconds, peak = process.stdout.readline().split()
+                if number:
+                    found[title].append((float(seconds), int(peak)))
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.wait()
+    return found
+
+
+def report(name: str, found: dict[str, list[tuple[float, int]]]) -> None:
+    """Prints the table of a case; ratios are medians of those of the rounds."""
+    first = next(iter(found.values()))
+    print(f"\n{name}, median of {len(first)} rounds\n{'':30}{'s/step':>10}{'ratio':>8}{'MiB':>8}")
+    for title, rounds in found.items():
+        ratio = statistics.median(one[0] / own[0] for one, own in zip(first, rounds, strict=True))
+        seconds = statistics.median(own[0] for own in rounds)
+        print(f"{title:30}{seconds:10.3f}{ratio:8.2f}{max(own[1] for own in rounds):8}", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,7 @@ from i2i.runs.choice import find_start
 from i2i.runs.folder import RunFolder, latest_run, new_run, refuse_used
 
 if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
+    from i2i.components.processes import Processes
     from i2i.engine import Outcome
     from i2i.export.run import Exported
 
@@ -195,7 +195,7 @@ def _refuse_new(config: RunConfig, out: Path | None) -> None:
         find_start(user_path(config.train.start_from, "train.start_from"))
 
 
-def _completed(config: RunConfig, plugins: Plugins, fabric: Fabric, note: str, *, resumed: bool) -> RunConfig:
+def _completed(config: RunConfig, plugins: Plugins, fabric: Processes, note: str, *, resumed: bool) -> RunConfig:
     """The configuration with values found on this machine: the checkpoint to start from, and the batch size that fits.
 
     The first process prints `note` and the batch size that was found.
@@ -214,23 +214,24 @@ def _completed(config: RunConfig, plugins: Plugins, fabric: Fabric, note: str, *
     return config
 
 
-def _shared_run(fabric: Fabric, run: RunFolder | None, config: RunConfig, out: Path | None) -> RunFolder:
+def _shared_run(fabric: Processes, run: RunFolder | None, config: RunConfig, out: Path | None) -> RunFolder:
     """The run folder: the first process makes it where it is a new run, and sends its path to the others."""
     if run is None and fabric.is_global_zero:
         run = new_run(config.recipe, out)
     return RunFolder(Path(fabric.broadcast(str(run.path) if run else "")))
 
 
-def _train_in(run: RunFolder, config: RunConfig, plugins: Plugins, fabric: Fabric) -> Trained:
+def _train_in(run: RunFolder, config: RunConfig, plugins: Plugins, fabric: Processes) -> Trained:
     """Trains in a run folder, which the first process locks until the end, then exports and reports."""
     from i2i.engine import train as run_engine
+    from i2i.timing.tuning import tune
 
     if config.data.root and run.path.resolve().is_relative_to(user_path(config.data.root, "data.root").resolve()):
         _remove_if_unused(run)
         raise RunError(f"{run.path}: inside the data folder, where its images would become data: choose another --out")
     lock = run.lock() if fabric.is_global_zero else None
     try:
-        outcome = run_engine(config, plugins, fabric, run)
+        outcome = run_engine(config, plugins, fabric, run, partial(tune, plugins=plugins, fabric=fabric))
         complete = fabric.is_global_zero and not (outcome.signal or outcome.out_of_time)
         exported = _finish(run, config, plugins, outcome) if complete else ()
         return Trained(run.path, outcome.step, outcome.metrics, exported, outcome.signal, outcome.out_of_time)

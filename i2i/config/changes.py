@@ -73,8 +73,16 @@ def resumed_config(saved: RunConfig, requested: RunConfig, run: Path) -> tuple[R
         for key in ("source_range", "target_range")
         if getattr(requested.data, key) == "auto"  # the run has measured already
     }
+    chosen = {
+        key: getattr(saved.engine, key)
+        for key in ("memory_format", "compile")
+        if getattr(requested.engine, key) == "auto"  # the run has chosen already
+    }
     requested = replace(
-        requested, train=requested.train.model_copy(update=train), data=requested.data.model_copy(update=ranges)
+        requested,
+        train=requested.train.model_copy(update=train),
+        data=requested.data.model_copy(update=ranges),
+        engine=requested.engine.model_copy(update=chosen),
     )
     if saved.recipe != requested.recipe:
         raise RunError(f"{run}: is a run of recipe '{saved.recipe}', not of '{requested.recipe}': choose another --out")

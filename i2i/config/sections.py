@@ -362,7 +362,10 @@ class EngineConfig(Config):
     """auto: bf16 where the hardware multiplies in it (recent GPUs, CPUs with AMX), else fp32."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads a process; null: torch's default."""
-    compile: bool = False
-    """Compile the networks with torch.compile."""
+    compile: bool | Literal["auto"] = "auto"
+    """Compile the networks with torch.compile; auto: as `tune` finds, in runs of hours."""
     memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
-    """auto: channels_last on GPUs, contiguous on CPUs."""
+    """auto: channels_last on GPUs, contiguous on CPUs, or what `tune` finds to be faster."""
+    tune: Literal["auto", "off"] = "auto"
+    """auto: what computes the same in less time is chosen, for long runs by a few timed steps of throw-away copies; the
+    choices are in the run's configuration, and resuming keeps them. off: as torch computes by itself."""

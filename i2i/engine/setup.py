@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
 import torch
-from lightning_fabric import Fabric
 from torch import distributed, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from i2i.api import Phase, Recipe
 from i2i.api.recipes import StateValue
+from i2i.components.processes import Processes
 from i2i.config import RunConfig, height_and_width
 from i2i.data.batches import collate, to_device
 from i2i.data.checks.value_ranges import with_ranges
@@ -21,7 +21,7 @@ from i2i.data.loading import Data, open_data
 from i2i.engine.batching.stages import find_stages
 from i2i.engine.checks.translators import check_translators
 from i2i.engine.context import StepContext
-from i2i.engine.device.launch import compute_dtype
+from i2i.engine.device.launch import chosen_by_rule, compute_dtype
 from i2i.engine.device.networks import move_to_device, recipe_networks
 from i2i.engine.frozen import load_frozen
 from i2i.engine.health import Health
@@ -35,7 +35,11 @@ from i2i.plugins.builder import Builder, build_recipe, image_size
 
 
 def open_training(
-    config: RunConfig, plugins: Plugins, fabric: Fabric, state: Mapping[str, StateValue] | None = None
+    config: RunConfig,
+    plugins: Plugins,
+    fabric: Processes,
+    state: Mapping[str, StateValue] | None = None,
+    choose: Callable[[RunConfig, Data], RunConfig] = lambda config, data: config,
 ) -> tuple[Training, Data]:
     """Opens the data and builds the training at step 0.
 
@@ -44,6 +48,7 @@ def open_training(
         plugins: where components are looked up.
         fabric: this process.
         state: what the recipe's networks may depend on: its `Recipe.state` of a checkpoint.
+        choose: completes the configuration once the data is known, before anything is built.
 
     Raises:
         ConfigError: options do not fit each other, the images or the number of processes.
@@ -52,7 +57,7 @@ def open_training(
     """
     recipe = build_recipe(plugins, config.recipe, config.options)
     data = open_data(config.data, plugins, Requirements.of_recipe(recipe), seed=config.seed)
-    config = replace(config, data=with_ranges(config.data, data.values))
+    config = choose(replace(config, data=with_ranges(config.data, data.values)), data)
     training = build_training(config, plugins, data, fabric, state)
     check_translators(training, data)
     if len(training.stages) > 1:
@@ -60,7 +65,7 @@ def open_training(
     return training, data
 
 
-def _try_stages(trial: Training, data: Data, fabric: Fabric) -> None:
+def _try_stages(trial: Training, data: Data, fabric: Processes) -> None:
     """Makes one step of each stage with a training that is thrown away.
 
     Raises:
@@ -81,7 +86,7 @@ def build_training(
     config: RunConfig,
     plugins: Plugins,
     data: Data,
-    fabric: Fabric,
+    fabric: Processes,
     state: Mapping[str, StateValue] | None = None,
 ) -> Training:
     """Builds networks and optimisers for a run at step 0; see `open_training`.
@@ -90,6 +95,7 @@ def build_training(
         ConfigError: options do not fit each other or the images.
         PluginError: the recipe contradicts itself.
     """
+    config = replace(config, engine=chosen_by_rule(config.engine, fabric.device))
     dtype = compute_dtype(config.engine, fabric.device)
     exact = torch.float64 if dtype == torch.float64 else torch.float32
     recipe = build_recipe(plugins, config.recipe, config.options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -19,8 +19,9 @@ from i2i.data.reading.bands import Bands
 from i2i.engine.batching.stages import Stage, samples_seen
 from i2i.engine.checks.failures import StepFailures
 from i2i.engine.checks.outputs import check_losses, checked_outputs
+from i2i.engine.clock import Clock
 from i2i.engine.context import StepContext
-from i2i.engine.device.networks import average_gradients
+from i2i.engine.device.networks import average_gradients, casts_kept
 from i2i.engine.health import Health
 from i2i.engine.health.finite import divergence_error, fetch_numbers, gradient_norm, weights_probe
 from i2i.engine.optim.phases import PhaseOptimizer
@@ -79,6 +80,7 @@ class Training:
         phases_run: the phases that have run in this process.
         rollbacks: how often the run went back to an older state.
         rate_scale: factor of all learning rates, halved at each such return.
+        clock: measures the parts of a step, if it is on.
     """
 
     config: RunConfig
@@ -99,6 +101,7 @@ class Training:
     phases_run: set[str] = field(default_factory=set)
     rollbacks: int = 0
     rate_scale: float = 1.0
+    clock: Clock = field(default_factory=Clock)
 
     @property
     def steps(self) -> int:
@@ -174,16 +177,18 @@ class Training:
             self.health.observe_step(self.step, batches[0]) as observation,
         ):
             try:
-                self._run_phases(due, batches, figures, every_phase=every_phase, first=first)
+                with casts_kept(self.context.device, torch.bfloat16 if self.precision == "bf16" else torch.float32):
+                    self._run_phases(due, batches, figures, every_phase=every_phase, first=first)
             except PluginError:
                 found, finite = fetch_numbers(figures)
                 if not finite:  # an error that follows from such numbers is not the plugin's
                     raise divergence_error(self.step + 1, found, batches, self.modules) from None
                 raise
         losses = {name: value for name, value in figures.items() if name.startswith("loss/")}
-        for name in dict.fromkeys(name for one in due for name in one.phase.trains):
-            figures[f"weights/{name}"] = weights_probe(self.modules[name])
-        found, finite = fetch_numbers(figures, observation.figures, world=self.context.world)
+        with self.clock.part("checks of numbers"):
+            for name in dict.fromkeys(name for one in due for name in one.phase.trains):
+                figures[f"weights/{name}"] = weights_probe(self.modules[name])
+            found, finite = fetch_numbers(figures, observation.figures, world=self.context.world)
         if not finite:
             raise divergence_error(self.step + 1, found, batches, self.modules)
         with torch.no_grad(), self._attributed("after the step"):
@@ -193,9 +198,11 @@ class Training:
             for one in due:
                 one.built.state()
         self.step += 1
-        for name, average in self.averages.items():
-            average.update_parameters(self.modules[name])
-        self.health.record(self.step, found, observation)
+        with self.clock.part("moving averages") if self.averages else nullcontext():
+            for name, average in self.averages.items():
+                average.update_parameters(self.modules[name])
+        with self.clock.part("health"):
+            self.health.record(self.step, found, observation)
         return losses
 
     def _run_phases(
@@ -245,25 +252,32 @@ class Training:
         totals: dict[str, Tensor] = {}
         for batch in batches:
             losses = self._losses(one, batch if shared else self._with_shared(batch, [one]), first=first)
-            with self._attributed(f"phase '{one.phase.name}', backward pass"):
+            where = f"phase '{one.phase.name}', backward pass"
+            with self._attributed(where), self.clock.part(f"{one.phase.name}: backward"):
                 (torch.stack(list(losses.values())).sum() / len(batches)).backward()
             for name, loss in losses.items():
                 key = f"loss/{one.phase.name}/{name}"
                 totals[key] = totals.get(key, 0.0) + loss.detach() / len(batches)
                 figures[key] = totals[key]
-        average_gradients(one.parameters, self.context.world)
-        figures[f"grad/{one.phase.name}"] = gradient_norm(parameter.grad for parameter in one.parameters)
-        with self.health.observe_update(one.phase.name, one.parameters):
+        with self.clock.part("gradient norms"):
+            average_gradients(one.parameters, self.context.world)
+            figures[f"grad/{one.phase.name}"] = gradient_norm(parameter.grad for parameter in one.parameters)
+        with (
+            self.clock.part(f"{one.phase.name}: optimiser"),
+            self.health.observe_update(one.phase.name, one.parameters),
+        ):
             one.step(self._rate_factor(one))
+        torch.clear_autocast_cache()
 
     def _with_shared(self, batch: Batch, phases: Sequence[PhaseOptimizer]) -> Batch:
-        with self._attributed(f"before phase {' and '.join(repr(one.phase.name) for one in phases)}, shared"):
+        where = f"before phase {' and '.join(repr(one.phase.name) for one in phases)}, shared"
+        with self._attributed(where), self.clock.part("shared by phases"):
             return batch | self.recipe.shared(self.nets, batch, self.context)
 
     def _losses(self, one: PhaseOptimizer, batch: Batch, *, first: bool) -> Mapping[str, Tensor]:
         name = one.phase.name
         self.health.begin_phase(one.phase)
-        with self._attributed(f"phase '{name}'"):
+        with self._attributed(f"phase '{name}'"), self.clock.part(f"{name}: losses"):
             losses = self.recipe.losses(name, self.nets, batch, self.context)
         check_losses(f"{self.owner}, phase '{name}'", losses, first=first and name not in self.phases_run)
         self.phases_run.add(name)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from i2i.components.inference import Inference
+from i2i.components.processes import Processes
 from i2i.config import RunConfig
+from i2i.data.loading import Data
 from i2i.engine.batching.step_batches import step_batches
 from i2i.engine.device import memory
 from i2i.engine.device.stop import StopRequest
@@ -57,7 +58,13 @@ class Outcome:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder) -> Outcome:
+Chooser = Callable[[RunConfig, Data], tuple[RunConfig, str]]
+"""Completes the configuration of a new run once its data is known, and gives a line for the user, or an empty one."""
+
+
+def train(
+    config: RunConfig, plugins: Plugins, fabric: Processes, run: RunFolder, choose: Chooser | None = None
+) -> Outcome:
     """Trains until the configured step, going on from the run's newest whole checkpoint if there is one.
 
     Args:
@@ -65,6 +72,7 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder) -
         plugins: where components are looked up.
         fabric: this process, from `launch`.
         run: where everything is written.
+        choose: chooses settings of the engine for a new run; None: the rules do.
 
     Raises:
         ConfigError: options do not fit each other, the images or the number of processes.
@@ -72,10 +80,10 @@ def train(config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder) -
         RunError: the run's checkpoints are damaged or do not fit the configuration.
         TrainingError: training had begun and cannot go on.
     """
-    return Trainer(config, plugins, fabric, run).train()
+    return Trainer(config, plugins, fabric, run, choose).train()
 
 
-def dry_run(config: RunConfig, plugins: Plugins, fabric: Fabric) -> Outcome:
+def dry_run(config: RunConfig, plugins: Plugins, fabric: Processes) -> Outcome:
     """Tries one step of every phase, a validation and a sample grid in memory, and writes nothing.
 
     Raises:
@@ -111,24 +119,36 @@ class Trainer:
         plugins: where components are looked up.
         fabric: this process.
         run: the run's folder; its newest whole checkpoint is restored.
+        choose: see `train`.
 
     Raises:
         UserError: the data cannot be used, networks cannot be built, or no checkpoint is whole; see `train`.
     """
 
-    def __init__(self, config: RunConfig, plugins: Plugins, fabric: Fabric, run: RunFolder) -> None:
+    def __init__(
+        self, config: RunConfig, plugins: Plugins, fabric: Processes, run: RunFolder, choose: Chooser | None = None
+    ) -> None:
         self.begin = time.monotonic()
         self.plugins, self.fabric, self.run = plugins, fabric, run
         found, self.damaged = checkpoints.load_newest(run.checkpoints)
         if found is None and self.damaged:
             raise RunError(f"{run.path}: no whole checkpoint is left; {self.damaged[0]}")
-        self.training, self.data = open_training(config, plugins, fabric, found.recipe if found else None)
+        self.start_lines: list[str] = []
+
+        def complete(config: RunConfig, data: Data) -> RunConfig:
+            if found or choose is None:  # a run that goes on keeps what it was begun with
+                return config
+            config, line = choose(config, data)
+            self.start_lines += [line] if line else []
+            return config
+
+        self.training, self.data = open_training(config, plugins, fabric, found.recipe if found else None, complete)
         self.stop = StopRequest(fabric, self.begin + 3600 * (config.train.max_hours or math.inf))
         self.validation = Validation(self.data, config, plugins, fabric.device, should_stop=self.stop.signalled)
         self.facts = run_facts(self.training, fabric)
         self.metrics = self._go_on_from(found)
         self.first_step = self.training.step
-        self.start_lines = _start_from_other_run(self.training)
+        self.start_lines += _start_from_other_run(self.training)
         self.reporter = Reporter(self.training.steps, self.first_step, enabled=fabric.is_global_zero)
         self.skipped = Counter[str]()
         self.writer: Writer | None = None

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
-from lightning_fabric import Fabric
 from torch import distributed
 
+from i2i.components.processes import Processes
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
@@ -34,7 +34,7 @@ MIN_GROWTH = 256 * MIB
 """Growth between two batch sizes that is certainly more than what allocators and caches hide."""
 
 
-def fit_batch(config: RunConfig, plugins: Plugins, fabric: Fabric) -> tuple[RunConfig, str]:
+def fit_batch(config: RunConfig, plugins: Plugins, fabric: Processes) -> tuple[RunConfig, str]:
     """Replaces ``train.batch_size=auto`` by a number.
 
     Returns:
@@ -63,7 +63,7 @@ def _with_batch(config: RunConfig, batch: int) -> RunConfig:
     return replace(config, train=config.train.model_copy(update={"batch_size": batch}))
 
 
-def _largest_share(training: Training, data: Data, fabric: Fabric, cap: int) -> tuple[int, str]:
+def _largest_share(training: Training, data: Data, fabric: Processes, cap: int) -> tuple[int, str]:
     """The most samples a process, `cap` at most, and the reason in words."""
     limit = _byte_limit(fabric)
     peak, batch, growth, slope = _peak_of(training, data, fabric, 1), 1, 0, 0.0
@@ -84,7 +84,7 @@ def _largest_share(training: Training, data: Data, fabric: Fabric, cap: int) -> 
     return _first_that_fits(training, data, fabric, max(1, min(cap, fits)), batch), text
 
 
-def _first_that_fits(training: Training, data: Data, fabric: Fabric, batch: int, known: int) -> int:
+def _first_that_fits(training: Training, data: Data, fabric: Processes, batch: int, known: int) -> int:
     """On one GPU, tries `batch` and then smaller ones; returns the first that fits, at least `known`, which did."""
     while fabric.device.type == "cuda" and fabric.world_size == 1 and batch > known:
         try:
@@ -99,7 +99,7 @@ def _first_that_fits(training: Training, data: Data, fabric: Fabric, batch: int,
     return batch
 
 
-def _byte_limit(fabric: Fabric) -> int:
+def _byte_limit(fabric: Processes) -> int:
     """Most bytes that this process may hold; the least of all processes."""
     device = fabric.device
     neighbours = 1 if device.type == "cuda" else fabric.world_size
@@ -107,14 +107,14 @@ def _byte_limit(fabric: Fabric) -> int:
     return _reduced(limit, fabric, distributed.ReduceOp.MIN)
 
 
-def _peak_of(training: Training, data: Data, fabric: Fabric, batch: int) -> int:
+def _peak_of(training: Training, data: Data, fabric: Processes, batch: int) -> int:
     """Most bytes held in steps with so many samples a process; the most of all processes."""
     memory.forget_peak(fabric.device)
     _steps(training, data, batch)
     return _reduced(memory.peak(fabric.device), fabric, distributed.ReduceOp.MAX)
 
 
-def _reduced(number: int, fabric: Fabric, how: distributed.ReduceOp.RedOpType) -> int:
+def _reduced(number: int, fabric: Processes, how: distributed.ReduceOp.RedOpType) -> int:
     if fabric.world_size == 1:
         return number
     tensor = torch.tensor(number, device=fabric.device)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lightning_fabric import Fabric
-
 from i2i.api import Recipe
+from i2i.components.processes import Processes
 from i2i.config import RunConfig, Size, height_and_width, size_text
 from i2i.errors import ConfigError, PluginError, attributed_to, short_repr
 
@@ -32,7 +31,7 @@ class Stage:
 
 
 def find_stages(
-    recipe: Recipe, config: RunConfig, fabric: Fabric, owner: str, *, steps: int, batches: int
+    recipe: Recipe, config: RunConfig, fabric: Processes, owner: str, *, steps: int, batches: int
 ) -> list[Stage]:
     """The stages of a run: those that the recipe asks for, or a single one.
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from itertools import islice
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from lightning_fabric import Fabric
-
+from i2i.components.processes import Processes
 from i2i.data.batches import SKIPPED, BatchOrder, batches, to_device
 from i2i.data.loading import Data
 from i2i.data.reading.cores import usable_cores
@@ -25,7 +23,7 @@ MAX_WORKERS = 8
 def step_batches(
     training: Training,
     data: Data,
-    fabric: Fabric,
+    fabric: Processes,
     skipped: Counter[str] | None = None,
     on_death: Callable[[TrainingError], None] | None = None,
 ) -> Generator[list[Batch]]:
@@ -47,9 +45,12 @@ def step_batches(
         last = stage is training.stages[-1]
         while last or step < stage.stop:
             of_step = []
-            for batch in islice(loaded, training.batches_per_step):
+            for _ in range(training.batches_per_step):
+                with training.clock.part("data: loading"):
+                    batch = next(loaded)
                 skipped.update(batch[SKIPPED])
-                of_step.append(to_device(batch, fabric.device, training.context.dtype))
+                with training.clock.part("data: to the device"):
+                    of_step.append(to_device(batch, fabric.device, training.context.dtype))
             yield of_step
             step += 1
 
@@ -57,7 +58,7 @@ def step_batches(
 def _loaded(
     training: Training,
     data: Data,
-    fabric: Fabric,
+    fabric: Processes,
     stage: Stage,
     step: int,
     on_death: Callable[[TrainingError], None] | None,

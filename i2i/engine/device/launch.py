@@ -1,7 +1,7 @@
-"""Processes, device and precision, through lightning-fabric.
+"""Processes, device and precision.
 
-Fabric launches, places and communicates. Its module wrappers are not used: under autocast they break
-`torch.autograd.grad`, and DDP cannot follow phases that touch only a part of a network.
+With several processes lightning-fabric launches, places and communicates. Its module wrappers are not used: under
+autocast they break `torch.autograd.grad`, and DDP cannot follow phases that touch only a part of a network.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import os
 import platform
 
 import torch
-from lightning_fabric import Fabric
 
+from i2i.components.processes import Processes, SingleProcess
 from i2i.config import EngineConfig
 from i2i.errors import ConfigError
 
 
-def launch(config: EngineConfig) -> Fabric:
+def launch(config: EngineConfig) -> Processes:
     """Starts the processes and returns this one's handle.
 
     Under ``torchrun`` the numbers of processes and machines come from its environment, otherwise ``engine.devices``
@@ -27,7 +27,6 @@ def launch(config: EngineConfig) -> Fabric:
     Raises:
         ConfigError: the device is unknown or not there.
     """
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its banner says what i2i says too
     device = _device(config.device)
     local = int(os.environ.get("LOCAL_WORLD_SIZE", config.devices))
     world = int(os.environ.get("WORLD_SIZE", local))
@@ -37,17 +36,38 @@ def launch(config: EngineConfig) -> Fabric:
         _keep_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
+    if world > 1:
+        return _several(config, device, local, world)
+    if device == "cuda":
+        torch.cuda.set_device(0)
+        _use_tensor_cores(config)
+    return SingleProcess(torch.device(device, 0) if device == "cuda" else torch.device(device))
+
+
+def _several(config: EngineConfig, device: str, local: int, world: int) -> Processes:
+    """Starts so many processes on this machine, of so many in the world, through Fabric."""
+    from lightning_fabric import Fabric  # slow to import
+
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its banner says what i2i says too
     fabric = Fabric(
         accelerator=device,
         devices=local,
         num_nodes=max(1, world // local),
-        strategy="ddp" if world > 1 else "auto",
+        strategy="ddp",
         precision="32-true",  # the engine casts by itself: networks only, never losses or gradient penalties
     )
     fabric.launch()
     if config.threads:
         torch.set_num_threads(config.threads)  # the launcher sets its own number
+    if device == "cuda":
+        _use_tensor_cores(config)
     return fabric
+
+
+def _use_tensor_cores(config: EngineConfig) -> None:
+    """Lets GPUs multiply float32 matrices in TF32, as they do in convolutions; not with ``engine.tune=off``."""
+    if config.tune == "auto":
+        torch.set_float32_matmul_precision("high")
 
 
 def compute_dtype(config: EngineConfig, device: torch.device) -> torch.dtype:
@@ -60,6 +80,17 @@ def compute_dtype(config: EngineConfig, device: torch.device) -> torch.dtype:
             fast = device.type == "cpu" and bool(capabilities.get("amx_bf16"))
         return torch.bfloat16 if fast else torch.float32
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}[config.precision]
+
+
+def chosen_by_rule(config: EngineConfig, device: torch.device) -> EngineConfig:
+    """The section ``engine`` with ``auto`` replaced by what is known to be right and mostly fast on a device."""
+    layout = "channels_last" if device.type == "cuda" else "contiguous"
+    return config.model_copy(
+        update={
+            "memory_format": layout if config.memory_format == "auto" else config.memory_format,
+            "compile": config.compile is True,
+        }
+    )
 
 
 def _device(name: str) -> str:

@@ -7,6 +7,7 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, distributed, nn
 from torch.utils._pytree import tree_map
 
 from i2i.components.collective import all_mean
+from i2i.components.narrow import NarrowConv2d, is_narrow
 from i2i.config import EngineConfig
 
 
@@ -55,7 +57,28 @@ class Network:
         """Calls a function of the module in the compute type."""
         device = next(_tensors(self.module)).device.type
         with torch.autocast(device, self._dtype, enabled=self._dtype == torch.bfloat16):
-            return tree_map(_float32, function(*args, **kwargs))
+            result = tree_map(_float32, function(*args, **kwargs))
+        if not torch.is_grad_enabled():
+            torch.clear_autocast_cache()  # weights that were cast here would give no gradient later
+        return result
+
+
+@contextmanager
+def casts_kept(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """Weights are cast to bfloat16 once while the context lasts, however often their networks are called.
+
+    Autocast keeps casts until its outermost context ends. They must be forgotten, by `torch.clear_autocast_cache`, when
+    weights change.
+
+    Args:
+        device: where the networks are.
+        dtype: the compute type; nothing is cast for others than bfloat16.
+    """
+    if dtype != torch.bfloat16:
+        yield
+        return
+    with torch.autocast(device.type, dtype, enabled=False):
+        yield
 
 
 def move_to_device(
@@ -65,14 +88,13 @@ def move_to_device(
 
     Args:
         modules: the networks by name.
-        config: the section ``engine``, for the memory format.
+        config: the section ``engine``, its memory format chosen.
         device: where the networks will be.
         dtype: the compute type; weights become float64 if it is float64, else float32.
         world: number of processes.
     """
-    channels_last = config.memory_format == "channels_last" or (
-        config.memory_format == "auto" and device.type == "cuda"
-    )
+    channels_last = config.memory_format == "channels_last"
+    by_rows = config.tune == "auto" and device.type == "cpu"
     for module in modules.values():
         module.to(device, torch.float64 if dtype == torch.float64 else torch.float32)
         for parameter in module.parameters():
@@ -81,6 +103,8 @@ def move_to_device(
         for layer in module.modules():
             if world > 1 and type(layer) in (nn.BatchNorm1d, nn.BatchNorm2d):
                 layer.__class__ = _SyncBatchNorm  # same parameters, same state dict
+            elif by_rows and is_narrow(layer):
+                layer.__class__ = NarrowConv2d
 
 
 def recipe_networks(modules: Mapping[str, nn.Module], config: EngineConfig, dtype: torch.dtype) -> dict[str, Any]:
@@ -94,7 +118,7 @@ def recipe_networks(modules: Mapping[str, nn.Module], config: EngineConfig, dtyp
     nets: dict[str, Any] = {}
     for name, module in modules.items():
         has_weights = next(_tensors(module), None) is not None
-        call = torch.compile(module) if config.compile and has_weights else module
+        call = torch.compile(module) if config.compile is True and has_weights else module
         wrapped = has_weights and (dtype == torch.bfloat16 or call is not module)
         nets[name] = Network(module, call, dtype) if wrapped else module
     return nets

@@ -10,9 +10,9 @@ from types import FrameType
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import distributed
 
+from i2i.components.processes import Processes
 from i2i.errors import TrainingError
 from i2i.signals import ending_signals
 
@@ -33,7 +33,7 @@ class StopRequest:
         error: why the training can only just finish its step, or None.
     """
 
-    def __init__(self, fabric: Fabric, deadline: float = math.inf) -> None:
+    def __init__(self, fabric: Processes, deadline: float = math.inf) -> None:
         self.signal, self.out_of_time = 0, False
         self.error: TrainingError | None = None
         self._fabric, self._deadline = fabric, deadline

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
-from torchvision.utils import make_grid
 
 from i2i.api import Translator
 from i2i.components.inference import Inference, has_own
@@ -22,6 +21,8 @@ from i2i.runs.disk import writing
 
 MAX_LABELS = 8
 """Columns for labels on a grid."""
+BORDER = 2
+"""Pixels around each picture of a grid."""
 
 
 @torch.inference_mode()
@@ -77,15 +78,39 @@ def _picture(rows: Sequence[Sequence[Tensor]]) -> np.ndarray:
     cells = [cell for row in rows for cell in _equal([_viewable(image) for image in row])]
     height, width = (max(cell.shape[axis] for cell in cells) for axis in (1, 2))
     padded = [pad(cell, (0, width - cell.shape[2], 0, height - cell.shape[1]), value=1.0) for cell in cells]
-    grid = make_grid(padded, nrow=columns, padding=2, pad_value=1.0)
+    grid = tiled(torch.stack(padded), columns, fill=1.0)
     return (grid.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
 
 
 def image_row(images: Tensor) -> Any:
     """Up to 8 images ``(N, C, H, W)`` in [-1, 1] beside each other, uint8 ``(H, W, C)``."""
     visible = images[:8, : 3 if images.shape[1] > 2 else 1]
-    grid = make_grid((visible.float().clamp(-1, 1).cpu() + 1) / 2)
+    grid = tiled((visible.float().clamp(-1, 1).cpu() + 1) / 2, 8)
     return (grid * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+
+def tiled(images: Tensor, columns: int, fill: float = 0.0) -> Tensor:
+    """Pictures in rows with a border around each; one alone has none. As torchvision's, which is slow to import.
+
+    Args:
+        images: ``(N, C, H, W)`` with 1 or 3 channels; grey ones become colours.
+        columns: how many stand beside each other at most.
+        fill: the value of the border, and of what is left free.
+
+    Returns:
+        ``(3, H', W')``.
+    """
+    images = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+    if len(images) == 1:
+        return images[0]
+    columns = min(columns, len(images))
+    height, width = (side + BORDER for side in images.shape[2:])
+    rows = -(-len(images) // columns)
+    grid = images.new_full((images.shape[1], rows * height + BORDER, columns * width + BORDER), fill)
+    for number, image in enumerate(images):
+        top, left = number // columns * height + BORDER, number % columns * width + BORDER
+        grid[:, top : top + image.shape[1], left : left + image.shape[2]] = image
+    return grid
 
 
 def save_grid(path: Path, grid: np.ndarray) -> None:

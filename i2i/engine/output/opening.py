@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 
+from i2i.components.processes import Processes
 from i2i.data.loading import Data
 from i2i.engine.state import Training
 from i2i.images import ValueRange
 
 
-def run_facts(training: Training, fabric: Fabric) -> dict[str, Any]:
-    """Device, number of processes, precision and parameters of each network, by their names in the summary."""
+def run_facts(training: Training, fabric: Processes) -> dict[str, Any]:
+    """Machine, what the engine chose, and parameters of each network, by their names in the summary."""
     device = torch.cuda.get_device_name() if fabric.device.type == "cuda" else str(fabric.device)
     start_from = training.config.train.start_from
     parameters = {
@@ -25,7 +25,11 @@ def run_facts(training: Training, fabric: Fabric) -> dict[str, Any]:
     }
     started = {"started from": start_from} if start_from else {}
     machine = {"device": device, "processes": fabric.world_size, "precision": training.precision}
-    return machine | started | parameters
+    engine = training.config.engine
+    chosen = {"memory format": engine.memory_format.replace("_", " ")} | (
+        {"networks": "compiled"} if engine.compile else {}
+    )
+    return machine | chosen | started | parameters
 
 
 def opening_lines(training: Training, data: Data, facts: Mapping[str, Any], where: str = "") -> list[str]:

@@ -1,0 +1,1 @@
+"""Time of a training: where that of a step goes, and which settings need the least."""
