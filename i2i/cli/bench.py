@@ -12,7 +12,8 @@ import typer
 
 from i2i.cli.common import plugins_of, show
 from i2i.cli.deploy import Translator
-from i2i.cli.usage import CommandGroup
+from i2i.cli.train import Preset, Recipe, Sets
+from i2i.cli.usage import CommandGroup, ConfiguredCommand
 from i2i.errors import UserError
 
 if TYPE_CHECKING:
@@ -85,6 +86,39 @@ def model(
             show(_line(one))
     for problem in problems:
         show(f"not measured: {problem}")
+
+
+@app.command("train", cls=ConfiguredCommand)
+def train(
+    context: typer.Context,
+    recipe: Recipe = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of images; without it, samples drawn by code.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file, such as a run's config.yaml.")] = None,
+    sets: Sets = None,
+    preset: Preset = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps that are measured.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all parts.")] = False,
+) -> None:
+    """Train a few steps in memory and tell where their time goes; nothing is written."""
+    from i2i.config import resolve, setting
+    from i2i.engine import launch
+    from i2i.timing.profile import step_profile
+
+    plugins = plugins_of(context)
+    layers: list[Any] = [*(sets or ()), *([setting("data.root", data, "--data")] if data else [])]
+    resolved = resolve(plugins, recipe, preset=preset, config=config, sets=layers)
+    if not resolved.train.batch_size:  # auto
+        raise UserError("i2i bench train measures one batch size: add --set train.batch_size=1 or another number")
+    parts = step_profile(resolved, plugins, launch(resolved.engine), steps)
+    if as_json:
+        show(json.dumps({"recipe": resolved.recipe, "steps": steps, "parts": [asdict(part) for part in parts]}))
+        return
+    whole = sum(part.seconds for part in parts)
+    show(f"{resolved.recipe}, {steps} steps of {1000 * whole:.1f} ms, {1 / whole:.3g} steps/s")
+    show(f"{'part':40}{'ms':>10}{'CPU ms':>10}{'share':>8}")
+    for part in parts:
+        times = f"{1000 * part.seconds:10.2f}{1000 * part.cpu_seconds:10.2f}"
+        show(f"{part.name:40}{times}{100 * part.share:7.1f}%")
 
 
 def _line(one: Measurement) -> str:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from helpers.recipes import TINY
 from helpers.small_models import make_model, noise
 from i2i import bench
 from i2i.bench import BenchSettings, bench_model
@@ -109,6 +110,38 @@ def test_a_wrong_option_is_one_line(cli, file, words, says):
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("i2i: error: ")]
     assert says in line
     assert "Traceback" not in done.stderr
+
+
+def test_a_training_tells_where_its_time_goes_and_writes_nothing(cli, pairs_root, tmp_path):
+    words = [word for line in TINY for word in ("--set", line)]
+    done = cli("bench", "train", "pix2pix", "--data", pairs_root, *words, "--steps", 2, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    names = [part["name"] for part in found["parts"]]
+    assert {"data: loading", "generator: backward", "discriminator: optimiser", "other"} <= set(names)
+    assert sum(part["share"] for part in found["parts"]) == pytest.approx(1, abs=0.02)
+    assert not list(tmp_path.iterdir())
+    table = cli("bench", "train", "pix2pix", "--data", pairs_root, *words, "--steps", 1, cwd=tmp_path)
+    assert table.returncode == 0, table.stderr
+    assert [line for line in table.stdout.splitlines() if line.startswith("generator: backward")]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["wat"], "unknown recipe 'wat'"),
+        ([], "no recipe"),
+        (["pix2pix", "--data", "nowhere"], "nowhere"),
+        (["pix2pix", "--set", "train.batch_size=auto"], "measures one batch size"),
+        (["pix2pix", "--steps", "0"], "--steps"),
+        (["pix2pix", "photos"], "--data photos"),
+    ],
+)
+def test_a_training_that_cannot_be_measured_is_one_line(cli, tmp_path, words, says):
+    done = cli("bench", "train", *words, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("i2i: error: ")]
+    assert says in line
 
 
 def test_a_model_that_is_not_there_is_one_line(cli):

@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import onnxruntime
 
@@ -44,7 +44,7 @@ def verdict_name(file: Path) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _content_digest(stream: BinaryIO, status: os.stat_result) -> str:
+def _content_digest(stream: BufferedReader, status: os.stat_result) -> str:
     """The digest of a file's content: read, or remembered for as long as the system says that nothing has changed.
 
     Whatever changes a file, or another one of its name, changes the time of its last change, which no program can set.
