@@ -30,6 +30,7 @@ IN_THE_PLAIN_ONE = ["pip install .", "pip install i2i-toolkit"]
 WITH_CONSTRAINTS = ["pip install -c constraints.txt ."]
 IN_THE_FULL_ONE = [
     'pip install ".[train]"',
+    'pip install "i2i-toolkit[openvino]"',
     'pip install "i2i-toolkit[train]"',
     'pip install -e ".[test]"',
     "pip install ./i2i-denoise",
