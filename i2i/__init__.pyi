@@ -48,10 +48,10 @@ from .export import export as export
 from .loading import load as load
 from .runs.networks import LoadedRun as LoadedRun
 from .runs.networks import load_networks as load_networks
-from .runtime.backend import Backend as Backend
-from .runtime.backend import OpenedGraph as OpenedGraph
-from .runtime.backend import Opening as Opening
-from .runtime.backend import RunControl as RunControl
+from .runtime.computing.backend import Backend as Backend
+from .runtime.computing.backend import OpenedGraph as OpenedGraph
+from .runtime.computing.backend import Opening as Opening
+from .runtime.computing.backend import RunControl as RunControl
 from .training import train as train
 from .translate import Model as Model
 

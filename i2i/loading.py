@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, get_args
 
 from i2i.errors import UserError
-from i2i.runtime.backend import Opening, Precision
-from i2i.runtime.verified import Candidates
+from i2i.runtime.computing.backend import Opening, Precision
+from i2i.runtime.computing.verified import Candidates
 from i2i.translate.model import Model
 from i2i.translate.model import load as load_with
 
@@ -38,8 +38,8 @@ def load(
         backend: what computes: ``onnxruntime``, ``openvino``, ``torch``, or another one that a plugin gives. ``auto``:
             onnxruntime, or with the precision ``fast`` the quickest one that is installed.
         precision: ``exact``: float32; results differ by 1/255 at most from backend to backend. ``fast``: also bfloat16
-            and float16, if the first image shows that the result stays close enough, as `i2i.runtime.parity` says; if
-            it does not, all is computed exactly, and `Model.notes` says so.
+            and float16, if the first image shows that the result stays close enough, as `i2i.runtime.computing.parity`
+            says; if it does not, all is computed exactly, and `Model.notes` says so.
         threads: number of threads that compute; None: one for each core.
         plugins: where backends are looked up; by default the installed plugins.
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from i2i.extras import install_command
-from i2i.runtime.backend import Backend, Opening, RunControl
+from i2i.runtime.computing.backend import Backend, Opening, RunControl
 from i2i.runtime.remembered import own_folder
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from i2i.errors import ModelError, one_line
 from i2i.extras import install_command
-from i2i.runtime.backend import Backend, Opening, RunControl
+from i2i.runtime.computing.backend import Backend, Opening, RunControl
 
 if TYPE_CHECKING:
     import torch
@@ -117,7 +117,7 @@ def _deployed(file: Path) -> Deployed:
     from i2i.runs import checkpoint as checkpoints
     from i2i.runs.choice import find_checkpoint
     from i2i.runs.folder import RunFolder
-    from i2i.runtime.session import open_for_signature
+    from i2i.runtime.computing.session import open_for_signature
     from i2i.runtime.signature import read_metadata
 
     run = RunFolder(file.parent)

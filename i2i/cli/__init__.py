@@ -10,8 +10,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from i2i.cli import bench, data, deploy, generate, inspect, plugins, run, train
+from i2i.cli import data, inspect, plugins, run, train
 from i2i.cli.common import SignalReceived, ignore_malformed_metadata, open_closed_streams, say, signals_raised
+from i2i.cli.models import bench, deploy, generate
 from i2i.cli.usage import CommandGroup, ConfiguredCommand, usage_line
 from i2i.errors import UserError, debugging
 from i2i.extras import missing_extra

@@ -68,7 +68,7 @@ def _backend_problems(plugins: Plugins) -> list[str]:
     """Prints the backends, and what is in the way of each; returns those that fail."""
     from i2i.errors import UserError
     from i2i.plugins.backends import build_backend, problem_of
-    from i2i.runtime.backend import Opening
+    from i2i.runtime.computing.backend import Opening
 
     found = []
     alone = [name for name, given in plugins.table("backend").items() if len(given) == 1]  # see `Plugins.conflicts`

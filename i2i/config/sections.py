@@ -359,7 +359,7 @@ class EngineConfig(Config):
     devices: Positive = 1
     """Processes on this machine, one a device; `torchrun` sets it by itself."""
     precision: Literal["auto", "fp32", "bf16", "fp64"] = "auto"
-    """auto: bf16 where the hardware multiplies in it (recent GPUs, CPUs with AMX), else fp32."""
+    """auto: bf16 where the hardware multiplies in it (recent GPUs, CPUs with AMX or AVX-512 BF16), else fp32."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads a process; null: torch's default."""
     compile: bool | Literal["auto"] = "auto"

@@ -19,8 +19,8 @@ from i2i.files import printable, user_path
 from i2i.interface import Image, LabelMap, LabelMapInput
 from i2i.plugins import Plugins
 from i2i.runs.networks import load_networks
+from i2i.runtime.computing.verified import exactly
 from i2i.runtime.opening import open_network
-from i2i.runtime.verified import exactly
 
 
 def load_frozen(
@@ -33,7 +33,7 @@ def load_frozen(
         path: as of `Build.frozen`.
         network: as of `Build.frozen`.
         checkpoint: as of `Build.frozen`.
-        device: where onnxruntime computes, as of `i2i.runtime.session.open_session`; networks of runs are on the CPU.
+        device: where onnxruntime computes, as `i2i.load` takes it; networks of runs are on the CPU.
 
     Returns:
         The network, and a digest of its weights or its file.
@@ -85,7 +85,7 @@ class ExportedModule(nn.Module):
 
     Args:
         file: an ``.onnx`` file that i2i exported.
-        device: where it computes, as of `i2i.runtime.session.open_session`.
+        device: where it computes, as `i2i.load` takes it.
 
     Attributes:
         channels: C.

@@ -28,10 +28,10 @@ from i2i.export.receptive import has_global_statistics, receptive_field
 from i2i.export.rewriting import rewrite_transposed
 from i2i.files import clear_leftovers, temporary_path
 from i2i.interface import Image, ImageInput, LabelMap
+from i2i.runtime.computing.session import open_session, short_reason
 from i2i.runtime.metadata import PREFIX, Metadata, ValueType, to_entries
 from i2i.runtime.sandbox.child import is_sound
 from i2i.runtime.sandbox.verdicts import verdict_name
-from i2i.runtime.session import open_session, short_reason
 
 TOLERANCE = 1.0
 """Largest difference allowed between onnxruntime and torch, in units of 1/255."""

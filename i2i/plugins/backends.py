@@ -5,7 +5,7 @@ from __future__ import annotations
 from i2i.errors import PluginError, attributed_to
 from i2i.plugins.builder import imported_builder
 from i2i.plugins.registry import Plugins
-from i2i.runtime.backend import Backend, Opening
+from i2i.runtime.computing.backend import Backend, Opening
 
 
 def build_backend(plugins: Plugins, name: str) -> Backend:

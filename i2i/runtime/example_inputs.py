@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from i2i.interface import ImageInput, Input, LabelMapInput, NumberInput, TextInput, VectorInput
+from i2i.runtime.computing.runner import Feeds
 from i2i.runtime.network import ExportedNetwork
-from i2i.runtime.runner import Feeds
 
 
 def example_feeds(

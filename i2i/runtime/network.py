@@ -29,10 +29,10 @@ from i2i.interface import (
     Spatial,
     VectorInput,
 )
+from i2i.runtime.computing.runner import Feeds, Runner
 from i2i.runtime.float_graph import float_graph
 from i2i.runtime.metadata import Metadata
 from i2i.runtime.noise import draw_noise, fixed_noise, noise_size
-from i2i.runtime.runner import Feeds, Runner
 
 Outputs = dict[str, np.ndarray]
 """Arrays by the name of the graph's output that gave them."""

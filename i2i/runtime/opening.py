@@ -6,13 +6,13 @@ from pathlib import Path
 
 from i2i.errors import UserError
 from i2i.files import printable
-from i2i.runtime.backend import OpenedGraph
+from i2i.runtime.computing.backend import OpenedGraph
+from i2i.runtime.computing.onnx_runtime import OnnxRuntimeGraph
+from i2i.runtime.computing.runner import Runner
+from i2i.runtime.computing.session import open_for_signature, open_session
+from i2i.runtime.computing.verified import Candidates, VerifiedGraph
 from i2i.runtime.network import ExportedNetwork
-from i2i.runtime.onnx_runtime import OnnxRuntimeGraph
-from i2i.runtime.runner import Runner
-from i2i.runtime.session import open_for_signature, open_session
 from i2i.runtime.signature import input_nodes, read_metadata
-from i2i.runtime.verified import Candidates, VerifiedGraph
 
 
 def open_network(file: Path, candidates: Candidates, known_as: str = "") -> ExportedNetwork:
@@ -21,7 +21,7 @@ def open_network(file: Path, candidates: Candidates, known_as: str = "") -> Expo
     Args:
         file: an ONNX file.
         candidates: the backends that may compute it; without one, onnxruntime does, in float32.
-        known_as: the file's verdict, where it is known; see `i2i.runtime.verified.VerifiedGraph`.
+        known_as: the file's verdict, where it is known; see `i2i.runtime.computing.verified.VerifiedGraph`.
 
     Returns:
         The network; the notes of its `runner` say what is not as it was asked for.

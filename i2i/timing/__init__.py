@@ -1,1 +1,1 @@
-"""Time of a training: where that of a step goes, and which settings need the least."""
+"""How fast models and trainings are on this machine, where a step's time goes, and which settings need the least."""

@@ -16,10 +16,10 @@ from i2i.errors import UserError
 from i2i.files import printable
 from i2i.images import Extras, default_palette, write_pixels
 from i2i.interface import Image, LabelMap
+from i2i.runtime.computing.runner import Feeds
 from i2i.runtime.metadata import Metadata
 from i2i.runtime.network import ExportedNetwork, LoadedModel
 from i2i.runtime.noise import check_noise_options
-from i2i.runtime.runner import Feeds
 from i2i.translate.folders.planning.inputs import PathLike
 from i2i.translate.folders.planning.outputs import (
     OutputPixels,

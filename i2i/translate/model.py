@@ -16,10 +16,10 @@ from i2i.images.errors import errors_about
 from i2i.images.pixels import AlphaRule
 from i2i.images.values import deepest
 from i2i.interface import Image, LabelMap, Number
+from i2i.runtime.computing.verified import Candidates, exactly
 from i2i.runtime.network import ExportedNetwork
 from i2i.runtime.opening import open_network
 from i2i.runtime.sandbox.check import check_model
-from i2i.runtime.verified import Candidates, exactly
 from i2i.translate.find import find_model
 from i2i.translate.folders.folder import translate_folder
 from i2i.translate.folders.planning.inputs import PathLike

@@ -7,13 +7,13 @@ import pytest
 
 from helpers.recipes import TINY
 from helpers.small_models import make_model, noise
-from i2i import bench
-from i2i.bench import BenchSettings, bench_model
 from i2i.errors import UserError
 from i2i.images import write_image
 from i2i.plugins import Plugins
 from i2i.plugins.backends import build_backend
-from i2i.runtime.backend import Opening
+from i2i.runtime.computing.backend import Opening
+from i2i.timing import models as bench
+from i2i.timing.models import BenchSettings, bench_model
 
 
 def usable() -> list[str]:

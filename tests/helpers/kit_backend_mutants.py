@@ -7,7 +7,7 @@ import numpy as np
 import i2i
 from helpers.kit_lists import MUTANTS, SOUND, Mutant
 from i2i.errors import ModelError
-from i2i.runtime.onnx_runtime import OnnxRuntime
+from i2i.runtime.computing.onnx_runtime import OnnxRuntime
 
 BACKENDS = []
 

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 
 import i2i
-from i2i.runtime.onnx_runtime import OnnxRuntime
+from i2i.runtime.computing.onnx_runtime import OnnxRuntime
 
 
 class Odd(i2i.Backend):

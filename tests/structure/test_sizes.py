@@ -14,8 +14,10 @@ MAX_PARAMETERS = 6
 """Of a function or method; `self` and `cls` do not count."""
 
 MANY_PARAMETERS = {
-    "i2i/cli/deploy.py: translate": "a command: each option is a parameter",
-    "i2i/cli/generate.py: generate": "a command: each option is a parameter",
+    "i2i/cli/models/bench.py: model": "a command: each option is a parameter",
+    "i2i/cli/models/bench.py: train": "a command: each option is a parameter",
+    "i2i/cli/models/deploy.py: translate": "a command: each option is a parameter",
+    "i2i/cli/models/generate.py: generate": "a command: each option is a parameter",
     "i2i/cli/train.py: train": "a command: each option is a parameter",
     "i2i/loading.py: load": "i2i.load, what the commands' options do, for programs",
     "i2i/training.py: train": "i2i.train, which mirrors the command",

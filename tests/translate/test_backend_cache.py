@@ -16,7 +16,7 @@ from helpers.paths import ROOT
 from helpers.small_models import make_model, metadata_of, node
 from i2i.plugins import Plugins
 from i2i.plugins.backends import build_backend
-from i2i.runtime.backend import Opening
+from i2i.runtime.computing.backend import Opening
 from i2i_samples.facades import draw_facade
 
 ODD = Plugins([odd_backends.__file__])

@@ -20,7 +20,7 @@ from i2i.errors import ErrorKind, ModelError, PluginError, UserError
 from i2i.images import read_image, write_image
 from i2i.plugins import Plugins
 from i2i.plugins.backends import build_backend
-from i2i.runtime.backend import Opening
+from i2i.runtime.computing.backend import Opening
 from i2i_samples.facades import draw_facade
 
 PLUGINS = Plugins()

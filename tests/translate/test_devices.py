@@ -5,8 +5,8 @@ import pytest
 
 from helpers.small_models import make_model, noise
 from i2i.errors import ModelError, UserError
-from i2i.runtime import session
-from i2i.runtime.session import open_session
+from i2i.runtime.computing import session
+from i2i.runtime.computing.session import open_session
 from i2i.translate import load
 
 CPU, CUDA, TENSORRT = (f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "Tensorrt"))

@@ -77,7 +77,8 @@ def compute_dtype(config: EngineConfig, device: torch.device) -> torch.dtype:
             fast = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
             capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-            fast = device.type == "cpu" and bool(capabilities.get("amx_bf16"))
+            known = any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
+            fast = device.type == "cpu" and known
         return torch.bfloat16 if fast else torch.float32
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}[config.precision]
 

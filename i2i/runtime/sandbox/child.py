@@ -26,13 +26,13 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 from i2i import memory
 from i2i.errors import ModelError
 from i2i.interface import Image
+from i2i.runtime.computing.onnx_runtime import OnnxRuntimeGraph
+from i2i.runtime.computing.runner import Runner
+from i2i.runtime.computing.session import open_session, short_reason
 from i2i.runtime.example_inputs import example_feeds
 from i2i.runtime.metadata import PREFIX, Metadata
 from i2i.runtime.network import ExportedNetwork
-from i2i.runtime.onnx_runtime import OnnxRuntimeGraph
-from i2i.runtime.runner import Runner
 from i2i.runtime.sandbox.verdicts import FIRST_BYTE, MAX_BYTES
-from i2i.runtime.session import open_session, short_reason
 from i2i.runtime.signature import input_nodes, read_metadata
 
 _SIZES = ((12, 20), (21, 9))

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from i2i.runtime.computing.runner import Feeds
 from i2i.runtime.network import ExportedNetwork
-from i2i.runtime.runner import Feeds
 from i2i.translate.tiles.changed_graph import (
     CORE,
     MIN_VARIANCE,

@@ -18,8 +18,8 @@ from i2i import memory
 from i2i.errors import ModelError, UserError
 from i2i.files import printable
 from i2i.interface import LabelMap
+from i2i.runtime.computing.runner import Feeds
 from i2i.runtime.network import ExportedNetwork, Outputs
-from i2i.runtime.runner import Feeds
 from i2i.translate.tiles.shared_statistics import SharedStatistics
 from i2i.translate.tiles.windows import Box, Span, round_up, sample_boxes, spans
 

@@ -40,7 +40,7 @@ def _main(plugins: Plugins, name: str) -> None:
     import onnxruntime  # noqa: F401  i2i's own
 
     from i2i.plugins.backends import build_backend
-    from i2i.runtime.backend import Opening
+    from i2i.runtime.computing.backend import Opening
 
     build = plugins.get("backend", name).build
     own = build if isinstance(build, str) else build.__module__

@@ -11,9 +11,9 @@ import numpy as np
 
 from i2i.errors import UserError
 from i2i.plugins.backends import build_backend
-from i2i.runtime.backend import Backend, OpenedGraph, Opening, Precision, RunControl
-from i2i.runtime.onnx_runtime import OnnxRuntime
-from i2i.runtime.parity import difference
+from i2i.runtime.computing.backend import Backend, OpenedGraph, Opening, Precision, RunControl
+from i2i.runtime.computing.onnx_runtime import OnnxRuntime
+from i2i.runtime.computing.parity import difference
 from i2i.testing.checks.backends.graph import OUTPUTS, small_graph
 from i2i.testing.checks.backends.imports import packages_of_backend
 from i2i.testing.subject import Check, Skipped, Subject, fail, failing_as

@@ -19,11 +19,11 @@ from i2i.interface import LabelMapInput
 from i2i.plugins import Plugins
 from i2i.plugins.backends import build_backend
 from i2i.runs.folder import RunFolder
-from i2i.runtime.backend import Backend, Opening, Precision, RunControl
+from i2i.runtime.computing.backend import Backend, Opening, Precision, RunControl
+from i2i.runtime.computing.parity import Difference, difference
+from i2i.runtime.computing.runner import Feeds
 from i2i.runtime.example_inputs import example_feeds
 from i2i.runtime.network import ExportedNetwork
-from i2i.runtime.parity import Difference, difference
-from i2i.runtime.runner import Feeds
 from i2i.translate.model import load
 from i2i.translate.pictures import network_input, open_picture
 

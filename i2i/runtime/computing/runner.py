@@ -11,9 +11,9 @@ import numpy as np
 from i2i import memory
 from i2i.errors import ErrorKind, ModelError
 from i2i.files import printable
-from i2i.runtime.backend import OpenedGraph, Opening, RunControl
-from i2i.runtime.onnx_runtime import OnnxRuntime, OnnxRuntimeGraph
-from i2i.runtime.session import short_reason
+from i2i.runtime.computing.backend import OpenedGraph, Opening, RunControl
+from i2i.runtime.computing.onnx_runtime import OnnxRuntime, OnnxRuntimeGraph
+from i2i.runtime.computing.session import short_reason
 from i2i.runtime.signature import Node
 
 Feeds = Mapping[str, np.ndarray]

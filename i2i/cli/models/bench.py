@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from i2i.cli.common import plugins_of, show
-from i2i.cli.deploy import Translator
+from i2i.cli.models.deploy import Translator
 from i2i.cli.train import Preset, Recipe, Sets
 from i2i.cli.usage import CommandGroup, ConfiguredCommand
 from i2i.errors import UserError
 
 if TYPE_CHECKING:
-    from i2i.bench import Measurement
+    from i2i.timing.models import Measurement
 
 
 class BenchGroup(CommandGroup):
@@ -58,7 +58,7 @@ def model(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all measurements.")] = False,
 ) -> None:
     """Measure a model's latency and images a second by backend, precision, size, batch and threads."""
-    from i2i.bench import BenchSettings, bench_model
+    from i2i.timing.models import BenchSettings, bench_model
 
     precisions = precision or ["exact", "fast"]
     if unknown := [word for word in precisions if word not in ("exact", "fast")]:

@@ -21,9 +21,9 @@ import numpy as np
 
 from i2i.errors import UserError, one_line
 from i2i.interface import Output
-from i2i.runtime.backend import Backend, OpenedGraph, Opening, RunControl
-from i2i.runtime.onnx_runtime import OnnxRuntime
-from i2i.runtime.parity import difference
+from i2i.runtime.computing.backend import Backend, OpenedGraph, Opening, RunControl
+from i2i.runtime.computing.onnx_runtime import OnnxRuntime
+from i2i.runtime.computing.parity import difference
 from i2i.runtime.remembered import keep, recall
 from i2i.runtime.sandbox.verdicts import verdict_name
 

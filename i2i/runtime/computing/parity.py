@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from i2i.interface import Image, LabelMap, Output
-from i2i.runtime.backend import Precision
+from i2i.runtime.computing.backend import Precision
 
 MIN_DECIBELS = 40.0
 """Least peak signal-to-noise ratio of a fast image to the exact one."""

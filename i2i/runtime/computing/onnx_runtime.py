@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from i2i.runtime.backend import Backend, Opening, RunControl
-from i2i.runtime.session import open_session
+from i2i.runtime.computing.backend import Backend, Opening, RunControl
+from i2i.runtime.computing.session import open_session
 from i2i.runtime.signature import Node, input_nodes
 
 CPU = "CPUExecutionProvider"

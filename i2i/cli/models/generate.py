@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from i2i.cli.deploy import (
+from i2i.cli.models.deploy import (
     DEVICES,
     INPUTS,
     Backend,
@@ -16,7 +16,7 @@ from i2i.cli.deploy import (
     Translator,
     parsed_inputs,
 )
-from i2i.cli.results import ProgressReport, report_all
+from i2i.cli.models.results import ProgressReport, report_all
 
 if TYPE_CHECKING:
     from i2i.translate.generate import Generated

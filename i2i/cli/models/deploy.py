@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from i2i.cli.common import plugins_of, show
-from i2i.cli.results import ProgressReport, report_all
+from i2i.cli.models.results import ProgressReport, report_all
 from i2i.errors import UserError
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""The commands that export, use and measure models."""

@@ -1,0 +1,1 @@
+"""What computes the graph of a model: backends, onnxruntime first of them, and the choice among them."""
