@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -14,6 +14,7 @@ import numpy as np
 
 from i2i.extras import install_command
 from i2i.runtime.computing.backend import Backend, Opening, RunControl
+from i2i.runtime.digests import content_digest
 from i2i.runtime.remembered import own_folder
 
 
@@ -30,8 +31,7 @@ class OpenVino(Backend):
 
     def version(self) -> str:
         """The version of OpenVINO, and the CPU."""
-        import openvino
-
+        openvino = _package()
         return f"{openvino.__version__} {openvino.Core().get_property('CPU', 'FULL_DEVICE_NAME')}"
 
     def open(self, graph: Path | bytes, opening: Opening) -> OpenVinoGraph:
@@ -40,14 +40,13 @@ class OpenVino(Backend):
         Each file has a folder there named after its content, for OpenVINO itself takes two files of one path, size and
         second for the same.
         """
-        import openvino
-
+        openvino = _package()
         core = openvino.Core()
         kind = _fast_type(core) if opening.precision == "fast" else "f32"
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": kind, "PERFORMANCE_HINT": "LATENCY"}
         if opening.threads is not None:
             options["INFERENCE_NUM_THREADS"] = opening.threads
-        if isinstance(graph, Path) and (cache := own_folder(f"openvino-{_digest(graph)}")):
+        if isinstance(graph, Path) and (cache := own_folder(f"openvino-{content_digest(graph)[:32]}")):
             core.set_property({"CACHE_DIR": str(cache)})
         model = str(graph) if isinstance(graph, Path) else core.read_model(graph)
         return OpenVinoGraph(core.compile_model(model, "CPU", options), f"OpenVINO {kind}")
@@ -83,9 +82,21 @@ class OpenVinoGraph:
             self._requests.put(request)
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:32]
+def _package() -> Any:
+    """The package ``openvino``, imported so that it does not report that to its maker.
+
+    Left to itself it makes a number for the user in the home folder and sends an event over the network at each import.
+    """
+    reporting = "openvino_telemetry"
+    hidden = reporting not in sys.modules
+    if hidden:
+        sys.modules[reporting] = None  # type: ignore[assignment]  # its import fails, and openvino does without
+    try:
+        import openvino
+    finally:
+        if hidden:
+            del sys.modules[reporting]
+    return openvino
 
 
 def _fast_type(core: Any) -> str:

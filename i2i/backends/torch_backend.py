@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +19,9 @@ from i2i.runtime.computing.backend import Backend, Opening, RunControl
 if TYPE_CHECKING:
     import torch
 
-    from i2i.export.graph import Deployed
+    from i2i.api import Config, Translator
+    from i2i.plugins import Plugins
+    from i2i.runtime.metadata import ValueType
 
 
 class Torch(Backend):
@@ -25,9 +29,17 @@ class Torch(Backend):
 
     It takes the weights from the run's checkpoint, for torch cannot read ONNX files. Compiling takes up to a minute, so
     that it pays for many images, and is for those who ask for it.
+
+    Args:
+        config: the component's options; there are none.
+        plugins: where the run's recipe is looked up; by default the installed plugins.
     """
 
     automatic = False
+
+    def __init__(self, config: Config | None = None, plugins: Plugins | None = None) -> None:
+        super().__init__(config)
+        self._plugins = plugins
 
     def problem(self, opening: Opening) -> str:
         """Why it cannot be used here; see `Backend.problem`."""
@@ -60,30 +72,39 @@ class Torch(Backend):
         device = "cuda" if opening.device != "cpu" and torch.cuda.is_available() else "cpu"
         if opening.threads is not None:
             torch.set_num_threads(opening.threads)
-        return TorchGraph(_deployed(graph), torch.device(device), half=opening.precision == "fast")
+        translator, value_type = _translator(graph, self._plugins)
+        return TorchGraph(translator, value_type, torch.device(device), half=opening.precision == "fast")
 
 
 class TorchGraph:
     """A run's network from pixels to pixels.
 
+    Only the network is compiled: what mirrors and crops images is not, for it cannot be compiled for any size.
+
     Args:
-        deployed: the network as it is exported.
+        translator: the network as it is exported.
+        value_type: type of the images.
         device: where it computes.
         half: whether convolutions compute in bfloat16.
     """
 
-    def __init__(self, deployed: Deployed, device: torch.device, half: bool) -> None:
+    def __init__(self, translator: Translator, value_type: ValueType, device: torch.device, half: bool) -> None:
         import torch
 
+        from i2i.export.graph import Deployed
+
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it looks for CUDA on CPUs, too
         self.on_cpu = device.type == "cpu"
         self.provider = f"torch {device.type} {'bf16' if half else 'f32'}"
         self.notes: list[str] = []
-        self._names, self._outputs = deployed.inputs, deployed.outputs
         self._device, self._half = device, half
+        network = translator.module.to(device).to(memory_format=torch.channels_last)
         if half:
-            _to_half(deployed)
-        self._eager = deployed.to(device).to(memory_format=torch.channels_last)
-        self._compiled = torch.compile(self._eager)
+            _to_half(network)
+        self._eager = Deployed(translator, value_type).eval()
+        compiled: Any = torch.compile(network)
+        self._compiled = Deployed(replace(translator, module=compiled), value_type).eval()
+        self._names, self._outputs = self._eager.inputs, self._eager.outputs
         self._lock = threading.Lock()
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, np.ndarray], control: RunControl) -> list[np.ndarray]:
@@ -108,10 +129,9 @@ class TorchGraph:
             return results
 
 
-def _deployed(file: Path) -> Deployed:
-    """The network that a file in a run folder was exported from."""
+def _translator(file: Path, plugins: Plugins | None) -> tuple[Translator, ValueType]:
+    """The network that a file in a run folder was exported from, and the type of its images."""
     from i2i.config import resolve
-    from i2i.export.graph import Deployed
     from i2i.export.networks import load_translators
     from i2i.plugins import Plugins
     from i2i.runs import checkpoint as checkpoints
@@ -123,13 +143,12 @@ def _deployed(file: Path) -> Deployed:
     run = RunFolder(file.parent)
     if not run.exists():
         raise ModelError("torch needs the model in the run folder that it was exported from, beside its checkpoints")
-    info = read_metadata(open_for_signature(file))
+    info, plugins = read_metadata(open_for_signature(file)), plugins or Plugins()
     found = checkpoints.load(find_checkpoint(run, info.raw.get("step", "last")), training=False)
-    plugins = Plugins()
     translators = load_translators(found, resolve(plugins, config=found.state["config"]), plugins)
     if info.translator not in translators:
         raise ModelError(f"the run has no translator {info.translator!r}")
-    return Deployed(translators[info.translator], info.value_type).eval()
+    return translators[info.translator], info.value_type
 
 
 def _to_half(network: torch.nn.Module) -> None:

@@ -83,6 +83,35 @@ def test_no_cache_folder_is_no_problem(file, cache):
     assert first_note(file) == first_note(file)
 
 
+def test_a_remembered_backend_that_fails_today_is_chosen_anew(file, monkeypatch):
+    first_note(file)
+    monkeypatch.setenv("ODD_FAILS", "1")
+    note = first_note(file)
+    assert note.startswith("computed exactly, by onnxruntime; same: FloatingPointError: no such kernel")
+
+
+QUIET = """
+import sys
+import i2i
+model = i2i.load(sys.argv[1], backend="openvino")
+import numpy as np
+model.translate(np.zeros((40, 40, 3), np.uint8))
+assert model.notes[0].startswith("computed by openvino"), model.notes
+assert not [name for name in sys.modules if name.startswith("openvino_telemetry")]
+"""
+
+
+@unix
+@needs_openvino
+def test_openvino_is_used_without_reporting_to_its_maker(file, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    words = [sys.executable, "-c", QUIET, str(file)]
+    done = subprocess.run(words, env=os.environ | {"HOME": str(home)}, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert not (home / "intel").exists()
+
+
 @needs_openvino
 @pytest.mark.parametrize("cut", [0, 100, -100])
 def test_damaged_code_of_openvino_is_generated_again(file, cache, cut):

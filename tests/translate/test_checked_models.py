@@ -8,6 +8,7 @@ import pytest
 
 from helpers.small_models import make_model
 from i2i.errors import ModelError
+from i2i.runtime import digests
 from i2i.runtime.sandbox import check, verdicts
 from i2i.runtime.sandbox.check import check_model
 
@@ -90,7 +91,7 @@ def test_what_changes_while_it_is_tried_is_not_remembered(good, tmp_path, tries,
 @unix
 @pytest.mark.parametrize("how", ["in place", "by a rename"])
 def test_a_file_of_the_same_size_and_time_is_read_again_once_it_was_changed(good, tries, monkeypatch, how):
-    monkeypatch.setattr(verdicts, "_SETTLED_SECONDS", 0)
+    monkeypatch.setattr(digests, "_SETTLED_SECONDS", 0)
     before, content = good.stat(), bytearray(good.read_bytes())
     for _ in range(2):
         check_model(good)
@@ -106,10 +107,10 @@ def test_a_file_of_the_same_size_and_time_is_read_again_once_it_was_changed(good
 
 @unix
 def test_a_file_that_did_not_change_is_read_once(good, tries, monkeypatch):
-    monkeypatch.setattr(verdicts, "_SETTLED_SECONDS", 0)
+    monkeypatch.setattr(digests, "_SETTLED_SECONDS", 0)
     read = []
-    digest = verdicts.hashlib.file_digest
-    monkeypatch.setattr(verdicts.hashlib, "file_digest", lambda *args: read.append(args) or digest(*args))
+    digest = digests.hashlib.file_digest
+    monkeypatch.setattr(digests.hashlib, "file_digest", lambda *args: read.append(args) or digest(*args))
     for _ in range(3):
         check_model(good)
     assert (len(read), tries) == (1, ["good.onnx"])

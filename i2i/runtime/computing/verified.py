@@ -100,9 +100,8 @@ class VerifiedGraph:
     def run(self, outputs: Sequence[str], feeds: Feeds, control: RunControl) -> list[np.ndarray]:
         """Computes outputs; see `OpenedGraph.run`."""
         with self._lock:
-            if self._chosen is None and not self._open_remembered():
-                return self._choose(outputs, feeds, control)
-        assert self._chosen is not None
+            if self._chosen is None:
+                return self._run_remembered(outputs, feeds, control) or self._choose(outputs, feeds, control)
         result = self._chosen.run(outputs, feeds, control)
         self._pass_on(self._chosen.notes)
         return result
@@ -110,16 +109,21 @@ class VerifiedGraph:
     def _pass_on(self, notes: Sequence[str]) -> None:
         self.notes += [note for note in notes if note not in self.notes]
 
-    def _open_remembered(self) -> bool:
-        """Opens what was chosen before; whether there is such a choice, and it can be opened."""
+    def _run_remembered(self, outputs: Sequence[str], feeds: Feeds, control: RunControl) -> list[np.ndarray] | None:
+        """Opens what was chosen before and runs it; None if nothing was, or if it fails today."""
         try:
             found = json.loads(recall(_KIND, self._name) or b"")
             choice = _Choice(str(found["name"]), str(found["note"]))
-            self._chosen = self._opened(choice.name)
-        except Exception:  # damaged, or a backend that fails today: it is chosen anew
-            return False
+            graph = self._opened(choice.name)
+            result = graph.run(outputs, feeds, control)
+        except Exception:  # also if the entry is damaged
+            if control.stopped:
+                raise
+            return None
+        self._chosen = graph
         self.notes.append(f"{choice.note} (as found before)")
-        return True
+        self._pass_on(graph.notes)
+        return result
 
     def _opened(self, name: str) -> OpenedGraph:
         """A candidate's graph; onnxruntime's in float32 for no name."""

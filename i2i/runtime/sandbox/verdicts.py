@@ -9,13 +9,11 @@ takes a fifth of a second.
 from __future__ import annotations
 
 import hashlib
-import os
-import time
-from io import BufferedReader
 from pathlib import Path
 
 import onnxruntime
 
+from i2i.runtime.digests import content_digest
 from i2i.runtime.remembered import keep, recall
 
 FIRST_BYTE = b"\x08"
@@ -23,9 +21,6 @@ FIRST_BYTE = b"\x08"
 MAX_BYTES = 1 << 31
 """Bytes of a message that Protocol Buffers can parse, and so of an ONNX file."""
 _KIND = "checked-models"
-_DIGESTS = "file-digests"
-_SETTLED_SECONDS = 2.0
-"""Seconds after a file's last change from which on another change shows in its time, on every file system."""
 
 
 def verdict_name(file: Path) -> str:
@@ -35,30 +30,10 @@ def verdict_name(file: Path) -> str:
         OSError: the file cannot be read.
     """
     with file.open("rb") as stream:
-        status = os.fstat(stream.fileno())
-        if status.st_size > MAX_BYTES or stream.read(1) != FIRST_BYTE:  # so that no other large file is read
+        if file.stat().st_size > MAX_BYTES or stream.read(1) != FIRST_BYTE:  # so that no other large file is read
             return ""
-        stream.seek(0)
-        content = _content_digest(stream, status)
-    parts = (content, _digest_of_check(), onnxruntime.__version__)
+    parts = (content_digest(file), _digest_of_check(), onnxruntime.__version__)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _content_digest(stream: BufferedReader, status: os.stat_result) -> str:
-    """The digest of a file's content: read, or remembered for as long as the system says that nothing has changed.
-
-    Whatever changes a file, or another one of its name, changes the time of its last change, which no program can set.
-    A change right after that time may not show in it, so that the digest of such a file is not remembered.
-    """
-    seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    name = hashlib.sha256(repr(seen).encode()).hexdigest()
-    settled = os.name == "posix" and 0 < status.st_ctime < time.time() - _SETTLED_SECONDS  # elsewhere: its creation
-    if settled and (known := recall(_DIGESTS, name)):
-        return known.decode("ascii", "replace")
-    digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if settled and os.fstat(stream.fileno()).st_ctime_ns == status.st_ctime_ns:
-        keep(_DIGESTS, name, digest.encode())
-    return digest
 
 
 def has_passed(name: str) -> bool:
