@@ -113,6 +113,19 @@ def test_gradients_agree_with_float64_in_every_format_and_precision(kind, name, 
         assert distance(gradients(network, side, batch, engine, torch.bfloat16), exact) < 1.3 * rounded + 1e-3
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "name"), NETWORKS)
+def test_compiled_gradients_agree_with_float64(kind, name):
+    network, side = built(kind, name)
+    plain = EngineConfig(tune="off", memory_format="contiguous", compile=False)
+    exact = gradients(network, side, 1, plain, torch.float64)
+    rounded = distance(gradients(network, side, 1, plain, torch.bfloat16), exact)
+    for memory_format in FORMATS:
+        engine = EngineConfig(tune="auto", memory_format=memory_format, compile=True)
+        assert distance(gradients(network, side, 1, engine, torch.float32), exact) < 1e-3
+        assert distance(gradients(network, side, 1, engine, torch.bfloat16), exact) < 1.3 * rounded + 1e-3
+
+
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("padding", [0, 3, (4, 2)])
 def test_a_narrow_convolution_is_the_convolution_and_so_are_its_derivatives(padding, bias):
@@ -244,7 +257,14 @@ def test_short_runs_are_not_tried(tmp_path, monkeypatch):
     assert (engine["memory_format"], engine["compile"], engine["tune"]) == ("contiguous", False, "auto")
 
 
-@pytest.mark.parametrize("setting", ["engine.tune=off", "engine.memory_format=channels_last"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "engine.tune=off",
+        "engine.memory_format=channels_last",
+        pytest.param("engine.compile=true", marks=pytest.mark.slow),
+    ],
+)
 def test_resume_is_bit_exact_with_each_setting(tmp_path, setting):
     common = (setting, "train.schedule.name=constant", "train.checkpoint_every=2")
     straight = trained(tmp_path / "straight", *common, steps=4)
