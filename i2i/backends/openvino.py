@@ -14,8 +14,10 @@ import numpy as np
 
 from i2i.extras import install_command
 from i2i.runtime.computing.backend import Backend, Opening, RunControl
-from i2i.runtime.digests import content_digest
 from i2i.runtime.remembered import own_folder
+
+MAX_CACHED = 8
+"""Models of which the generated code, as large as the model, is kept."""
 
 
 class OpenVino(Backend):
@@ -38,7 +40,7 @@ class OpenVino(Backend):
         """Opens a graph; of a file, what was generated for this CPU is kept in the user's cache folder.
 
         Each file has a folder there named after its content, for OpenVINO itself takes two files of one path, size and
-        second for the same.
+        second for the same. Those that were not used for longest are removed.
         """
         openvino = _package()
         core = openvino.Core()
@@ -46,7 +48,7 @@ class OpenVino(Backend):
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": kind, "PERFORMANCE_HINT": "LATENCY"}
         if opening.threads is not None:
             options["INFERENCE_NUM_THREADS"] = opening.threads
-        if isinstance(graph, Path) and (cache := own_folder(f"openvino-{content_digest(graph)[:32]}")):
+        if opening.known_as and (cache := own_folder("openvino", opening.known_as[:32], most=MAX_CACHED)):
             core.set_property({"CACHE_DIR": str(cache)})
         model = str(graph) if isinstance(graph, Path) else core.read_model(graph)
         return OpenVinoGraph(core.compile_model(model, "CPU", options), f"OpenVINO {kind}")
@@ -75,8 +77,9 @@ class OpenVinoGraph:
         except Empty:
             request = self._compiled.create_infer_request()
         try:
-            with control.stopping_by(request.cancel):
-                request.infer(dict(feeds), share_inputs=True, share_outputs=True)
+            request.start_async(dict(feeds), share_inputs=True)
+            with control.stopping_by(request.cancel):  # which ends only runs that were started in this way
+                request.wait()
             return [request.get_tensor(name).data.copy() for name in outputs]
         finally:
             self._requests.put(request)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,10 +71,8 @@ class Torch(Backend):
         if opening.device == "cuda" and not torch.cuda.is_available():
             raise ModelError("torch finds no CUDA device")
         device = "cuda" if opening.device != "cpu" and torch.cuda.is_available() else "cpu"
-        if opening.threads is not None:
-            torch.set_num_threads(opening.threads)
         translator, value_type = _translator(graph, self._plugins)
-        return TorchGraph(translator, value_type, torch.device(device), half=opening.precision == "fast")
+        return TorchGraph(translator, value_type, torch.device(device), opening)
 
 
 class TorchGraph:
@@ -85,19 +84,20 @@ class TorchGraph:
         translator: the network as it is exported.
         value_type: type of the images.
         device: where it computes.
-        half: whether convolutions compute in bfloat16.
+        opening: number of threads, and whether convolutions may compute in bfloat16.
     """
 
-    def __init__(self, translator: Translator, value_type: ValueType, device: torch.device, half: bool) -> None:
+    def __init__(self, translator: Translator, value_type: ValueType, device: torch.device, opening: Opening) -> None:
         import torch
 
         from i2i.export.graph import Deployed
 
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it looks for CUDA on CPUs, too
+        half = opening.precision == "fast"
         self.on_cpu = device.type == "cpu"
         self.provider = f"torch {device.type} {'bf16' if half else 'f32'}"
         self.notes: list[str] = []
-        self._device, self._half = device, half
+        self._device, self._half, self._threads = device, half, opening.threads
         network = translator.module.to(device).to(memory_format=torch.channels_last)
         if half:
             _to_half(network)
@@ -111,7 +111,7 @@ class TorchGraph:
         """Computes outputs; see `OpenedGraph.run`. A run that has begun cannot be stopped."""
         import torch
 
-        with self._lock, torch.inference_mode():  # compiling in two threads at once is not safe
+        with self._lock, _threads_set(self._threads), torch.inference_mode():  # no two threads may compile at once
             given = [torch.from_numpy(feeds[name]).to(self._device) for name in self._names]
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
                 results = self._results(given)
@@ -129,6 +129,20 @@ class TorchGraph:
             return results
 
 
+@contextmanager
+def _threads_set(count: int | None) -> Iterator[None]:
+    """Torch computes with so many threads meanwhile; None: with as many as before. It has one number a process."""
+    import torch
+
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _translator(file: Path, plugins: Plugins | None) -> tuple[Translator, ValueType]:
     """The network that a file in a run folder was exported from, and the type of its images."""
     from i2i.config import resolve
@@ -144,7 +158,9 @@ def _translator(file: Path, plugins: Plugins | None) -> tuple[Translator, ValueT
     if not run.exists():
         raise ModelError("torch needs the model in the run folder that it was exported from, beside its checkpoints")
     info, plugins = read_metadata(open_for_signature(file)), plugins or Plugins()
-    found = checkpoints.load(find_checkpoint(run, info.raw.get("step", "last")), training=False)
+    if "step" not in info.raw:
+        raise ModelError("torch cannot tell which checkpoint the model was exported from: export it again")
+    found = checkpoints.load(find_checkpoint(run, info.raw["step"]), training=False)
     translators = load_translators(found, resolve(plugins, config=found.state["config"]), plugins)
     if info.translator not in translators:
         raise ModelError(f"the run has no translator {info.translator!r}")

@@ -1,8 +1,13 @@
 """What is kept of backends in the user's cache folder: damage, strangers and other files of one name do no harm."""
 
 import os
+import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +18,11 @@ from onnx import TensorProto, helper
 import i2i
 from helpers import odd_backends
 from helpers.paths import ROOT
+from helpers.recipes import small
 from helpers.small_models import make_model, metadata_of, node
 from i2i.plugins import Plugins
 from i2i.plugins.backends import build_backend
-from i2i.runtime.computing.backend import Opening
+from i2i.runtime.computing.backend import Opening, RunControl
 from i2i_samples.facades import draw_facade
 
 ODD = Plugins([odd_backends.__file__])
@@ -70,7 +76,7 @@ def test_what_others_may_write_is_not_trusted(file, cache, of):
 @needs_openvino
 def test_openvino_keeps_nothing_where_others_may_write(file, cache):
     first_note(file, "openvino")
-    [folder] = cache.glob("openvino-*")
+    [folder] = (cache / "openvino").iterdir()
     for blob in folder.iterdir():
         blob.unlink()
     folder.chmod(0o777)
@@ -88,6 +94,62 @@ def test_a_remembered_backend_that_fails_today_is_chosen_anew(file, monkeypatch)
     monkeypatch.setenv("ODD_FAILS", "1")
     note = first_note(file)
     assert note.startswith("computed exactly, by onnxruntime; same: FloatingPointError: no such kernel")
+
+
+def test_a_failure_is_not_remembered(file, monkeypatch):
+    monkeypatch.setenv("ODD_FAILS", "1")
+    assert first_note(file).startswith("computed exactly, by onnxruntime; same: ")
+    monkeypatch.delenv("ODD_FAILS")
+    assert first_note(file).startswith("computed by same")
+
+
+def test_one_content_in_two_places_is_tried_in_each(file, tmp_path):
+    """torch computes a model in its run folder only."""
+    assert "torch needs the model in the run folder" in first_note(file, "torch")
+    run = i2i.train("pix2pix", out=tmp_path / "run", sets=small("pix2pix"), steps=1).run
+    copy = tmp_path / "copy.onnx"
+    shutil.copy(run / "model.onnx", copy)
+    assert "torch needs the model in the run folder" in first_note(copy, "torch")
+    found = i2i.load(run, backend="torch", plugins=ODD)
+    found.translate(PICTURE)
+    assert found.notes[0].startswith("computed by torch")
+
+
+def test_torch_refuses_a_model_that_does_not_say_which_checkpoint_it_is_from(tmp_path):
+    run = i2i.train("pix2pix", out=tmp_path / "run", sets=small("pix2pix"), steps=1).run
+    model = onnx.load(run / "model.onnx")
+    kept = [entry for entry in model.metadata_props if entry.key != "i2i.step"]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    onnx.save(model, run / "model.onnx")
+    assert "torch cannot tell which checkpoint the model was exported from" in first_note(run, "torch")
+
+
+@needs_openvino
+def test_an_interrupt_breaks_off_a_run_of_openvino(tmp_path):
+    """The run itself ends early: it raises, and is not only followed by none."""
+    run = i2i.train("pix2pix", out=tmp_path / "run", sets=small("pix2pix"), steps=1).run
+    graph = build_backend(Plugins(), "openvino").open(run / "model.onnx", Opening(threads=1))
+    image = np.zeros((1, 1024, 1024, 3), np.uint8)
+    graph.run(["image_out"], {"image": image}, RunControl())
+    for _ in range(10):  # on a busy machine a run may end before it is stopped
+        control, begun = RunControl(), threading.Event()
+        with ThreadPoolExecutor() as pool:
+            control.stopping_by = partial(stopping_once_begun, control, begun)
+            done = pool.submit(graph.run, ["image_out"], {"image": image}, control)
+            begun.wait(60)
+            control.stop()
+        if done.exception():
+            return
+    pytest.fail("every run went on to its end")
+
+
+@contextmanager
+def stopping_once_begun(control, begun, call):
+    """`RunControl.stopping_by`, which tells when a run can be stopped."""
+    with RunControl.stopping_by(control, call):
+        begun.set()
+        yield
 
 
 QUIET = """
@@ -116,7 +178,7 @@ def test_openvino_is_used_without_reporting_to_its_maker(file, tmp_path):
 @pytest.mark.parametrize("cut", [0, 100, -100])
 def test_damaged_code_of_openvino_is_generated_again(file, cache, cut):
     first_note(file, "openvino")
-    blobs = [path for path in cache.glob("openvino-*/*") if path.is_file()]
+    blobs = [path for path in cache.glob("openvino/*/*") if path.is_file()]
     assert blobs
     for blob in blobs:
         blob.write_bytes(blob.read_bytes()[:cut])
@@ -174,8 +236,6 @@ print(resident() - before)
 @needs_openvino
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read as Linux shows it")
 def test_fifty_sizes_in_a_row_do_not_fill_the_memory(tmp_path):
-    from helpers.recipes import small
-
     i2i.train("pix2pix", out=tmp_path / "run", sets=small("pix2pix"), steps=1)
     words = [sys.executable, "-c", SIZES, str(tmp_path / "run")]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=500)

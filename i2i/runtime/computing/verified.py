@@ -83,7 +83,9 @@ class VerifiedGraph:
     def __init__(self, file: Path, candidates: Candidates, outputs: Mapping[str, Output], known_as: str = "") -> None:
         self._file, self._candidates, self._outputs = file, candidates, outputs
         self.notes = list(candidates.notes)
-        self._name = _remembered_name(known_as or verdict_name(file), candidates)
+        known_as = known_as or verdict_name(file)
+        self._opening = replace(candidates.opening, known_as=known_as)
+        self._name = _remembered_name(known_as, candidates)
         self._lock = threading.Lock()
         self._chosen: OpenedGraph | None = None
 
@@ -127,10 +129,9 @@ class VerifiedGraph:
 
     def _opened(self, name: str) -> OpenedGraph:
         """A candidate's graph; onnxruntime's in float32 for no name."""
-        opening = self._candidates.opening
         if not name:
-            return OnnxRuntime().open(self._file, replace(opening, precision="exact"))
-        return self._candidates.backends[name].open(self._file, opening)
+            return OnnxRuntime().open(self._file, replace(self._opening, precision="exact"))
+        return self._candidates.backends[name].open(self._file, self._opening)
 
     def _choose(self, outputs: Sequence[str], feeds: Feeds, control: RunControl) -> list[np.ndarray]:
         """Tries all candidates on these feeds, keeps the best, and returns its result.
@@ -138,8 +139,8 @@ class VerifiedGraph:
         No two graphs are open at once but the best one so far and the one that is tried.
         """
         exact, exact_seconds = self._tried(self._opened(""), outputs, feeds, control)
-        best, least, refusals = _Choice("", ""), exact_seconds, []
-        result = exact
+        best, least, chosen, result = _Choice("", ""), exact_seconds, None, exact
+        refusals, settled = [], True
         for name in self._candidates.backends:
             try:
                 graph = self._opened(name)
@@ -149,21 +150,24 @@ class VerifiedGraph:
                 if control.stopped:
                     raise
                 refusals.append(f"{name}: {_reason(error)}")
+                settled = False  # it may work another time, or in another place
                 continue
             if not apart.fits(self._candidates.opening.precision):
                 refusals.append(f"{name}: {apart}")
             elif not self._candidates.timed or seconds < least:
                 faster = f", {exact_seconds / seconds:.1f} times as fast" if self._candidates.timed else ""
                 best, least = _Choice(name, f"computed by {name} ({graph.provider}): {apart}{faster}"), seconds
-                self._chosen, result = graph, found
+                chosen, result = graph, found
             else:
                 refusals.append(f"{name}: not faster than the exact computation")
-        if self._chosen is None:
+                settled = False  # the machine may have been busy with other work
+        if chosen is None:
             best = _Choice("", f"computed exactly, by onnxruntime; {'; '.join(refusals)}")
-            self._chosen = self._opened("")
+            chosen = self._opened("")
+        self._chosen = chosen
         self.notes.append(best.note)
-        self._pass_on(self._chosen.notes)
-        if _is_telling(feeds):
+        self._pass_on(chosen.notes)
+        if _is_telling(feeds) and (settled or best.name):
             keep(_KIND, self._name, json.dumps({"name": best.name, "note": best.note}).encode())
         return result
 

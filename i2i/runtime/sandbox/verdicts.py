@@ -2,8 +2,7 @@
 
 A file is known by the digest of its content, together with the versions of onnxruntime and of the check. What is
 kept is an empty file of that name in the user's cache folder. It counts only where nobody else could have made it; a
-cache that cannot be used means that the model is checked. The digest is remembered as well: to compute that of 200 MB
-takes a fifth of a second.
+cache that cannot be used means that the model is checked.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import onnxruntime
 
-from i2i.runtime.digests import content_digest
 from i2i.runtime.remembered import keep, recall
 
 FIRST_BYTE = b"\x08"
@@ -26,14 +24,21 @@ _KIND = "checked-models"
 def verdict_name(file: Path) -> str:
     """The name under which the verdict on a model file is kept; empty for what cannot be an ONNX file.
 
+    The whole file is read each time: nothing that the system says of a file tells for sure that it did not change.
+
     Raises:
         OSError: the file cannot be read.
     """
+    if file.stat().st_size > MAX_BYTES:
+        return ""
     with file.open("rb") as stream:
-        if file.stat().st_size > MAX_BYTES or stream.read(1) != FIRST_BYTE:  # so that no other large file is read
+        if stream.read(1) != FIRST_BYTE:  # so that no other large file is read
             return ""
-    parts = (content_digest(file), _digest_of_check(), onnxruntime.__version__)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        stream.seek(0)
+        digest = hashlib.file_digest(stream, "sha256")
+    for part in (_digest_of_check(), onnxruntime.__version__):
+        digest.update(f"\0{part}".encode())
+    return digest.hexdigest()
 
 
 def has_passed(name: str) -> bool:
