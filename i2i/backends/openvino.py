@@ -45,13 +45,15 @@ class OpenVino(Backend):
         openvino = _package()
         core = openvino.Core()
         kind = _fast_type(core) if opening.precision == "fast" else "f32"
+        provider = f"OpenVINO {kind}"
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": kind, "PERFORMANCE_HINT": "LATENCY"}
         if opening.threads is not None:
             options["INFERENCE_NUM_THREADS"] = opening.threads
-        if opening.known_as and (cache := own_folder("openvino", opening.known_as[:32], most=MAX_CACHED)):
-            core.set_property({"CACHE_DIR": str(cache)})
         model = str(graph) if isinstance(graph, Path) else core.read_model(graph)
-        return OpenVinoGraph(core.compile_model(model, "CPU", options), f"OpenVINO {kind}")
+        if opening.known_as and (cache := own_folder("openvino", opening.known_as[:32], most=MAX_CACHED)):
+            with suppress(RuntimeError):  # such as another process that writes there
+                return OpenVinoGraph(core.compile_model(model, "CPU", options | {"CACHE_DIR": str(cache)}), provider)
+        return OpenVinoGraph(core.compile_model(model, "CPU", options), provider)
 
 
 class OpenVinoGraph:

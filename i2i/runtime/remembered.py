@@ -78,6 +78,14 @@ def keep(kind: str, name: str, data: bytes = b"") -> None:
         temporary.replace(folder / name)
 
 
+def forget(kind: str, name: str) -> None:
+    """Removes what was kept under a name, if anything was."""
+    folder = own_folder(kind) if name else None
+    if folder is not None:
+        with suppress(OSError):
+            (folder / name).unlink()
+
+
 def _only_ours(path: Path) -> bool:
     """Whether a file or folder is there, belongs to this user and can be written by nobody else; no link will do."""
     try:

@@ -22,6 +22,7 @@ from i2i.runs.folder import RunFolder
 from i2i.runtime.computing.backend import Backend, Opening, Precision, RunControl
 from i2i.runtime.computing.parity import Difference, difference
 from i2i.runtime.computing.runner import Feeds
+from i2i.runtime.computing.session import DEVICES
 from i2i.runtime.example_inputs import example_feeds
 from i2i.runtime.network import ExportedNetwork
 from i2i.translate.model import load
@@ -101,6 +102,8 @@ def bench_model(
         PluginError: no plugin gives a backend.
         UserError: the image cannot be read, or a number is out of range.
     """
+    if settings.device not in DEVICES:
+        raise UserError(f"unknown device {settings.device!r}; known are {', '.join(DEVICES)}")
     if settings.runs < 1 or min(settings.batches, default=1) < 1:
         raise UserError("runs and batches are whole numbers from 1")
     plugins = plugins or Plugins()
@@ -173,10 +176,10 @@ def _measured(asked: Measurement, backends: _Backends, opening: Opening, trial: 
             begin = time.perf_counter()
             graph.run(list(outputs), trial.feeds, control)
             seconds.append(time.perf_counter() - begin)
+        apart = difference(outputs, trial.exact, found)
+        return replace(asked, provider=str(graph.provider), seconds=statistics.median(seconds), apart=apart)
     except Exception as error:  # each backend raises classes of its own
         return replace(asked, problem=error.reason if isinstance(error, UserError) else one_line(error))
-    apart = difference(outputs, trial.exact, found)
-    return replace(asked, provider=graph.provider, seconds=statistics.median(seconds), apart=apart)
 
 
 def _image(network: ExportedNetwork, given: Path | None) -> np.ndarray | None:

@@ -17,9 +17,11 @@ from onnx import TensorProto, helper
 
 import i2i
 from helpers import odd_backends
+from helpers.image_files import save
 from helpers.paths import ROOT
-from helpers.recipes import small
+from helpers.recipes import TINY, small
 from helpers.small_models import make_model, metadata_of, node
+from i2i.errors import ModelError, UserError
 from i2i.plugins import Plugins
 from i2i.plugins.backends import build_backend
 from i2i.runtime.computing.backend import Opening, RunControl
@@ -70,6 +72,63 @@ def test_what_others_may_write_is_not_trusted(file, cache, of):
     else:
         (entry if of == "entry" else entry.parent).chmod(0o777)
     assert first_note(file) == note
+
+
+def test_an_edited_backend_is_compared_anew(file, tmp_path):
+    """Also where its version says that nothing changed."""
+    source = Path(odd_backends.__file__).read_text()
+    for number, text in enumerate((source, source, source + "\n# edited\n")):
+        plugin = tmp_path / "edited.py"
+        plugin.write_text(text)
+        model = i2i.load(file, backend="same", plugins=Plugins([plugin]))
+        model.translate(PICTURE)
+        assert model.notes[0].endswith("(as found before)") == (number == 1)
+
+
+def test_a_backend_that_fails_later_is_given_up_for_onnxruntime(file, monkeypatch):
+    first_note(file)
+    for _ in range(2):  # chosen in this process, or before
+        model = i2i.load(file, backend="same", plugins=ODD)
+        model.translate(PICTURE)
+        monkeypatch.setenv("ODD_FAILS", "1")
+        assert (model.translate(PICTURE) == i2i.load(file).translate(PICTURE)).all()
+        assert model.provider == "CPUExecutionProvider"
+        assert model.notes[-1].startswith(
+            "from now on computed exactly, by onnxruntime: odd failed: FloatingPointError"
+        )
+        monkeypatch.delenv("ODD_FAILS")
+    assert not first_note(file).endswith("(as found before)")
+
+
+def test_a_file_that_changed_after_it_was_loaded_is_refused(file, tmp_path):
+    model = i2i.load(file, backend="same", plugins=ODD)
+    make_model(file, "double")
+    with pytest.raises(ModelError, match="has changed since it was loaded"):
+        model.translate(PICTURE)
+
+
+def test_label_maps_tell_enough_to_be_remembered(tmp_path):
+    root = tmp_path / "data"
+    for side in ("A", "B"):
+        for index in range(4):
+            labels, picture = draw_facade(index, size=40)
+            palette = np.unique(labels.reshape(-1, 3), axis=0)
+            classes = (labels[:, :, None] == palette).all(-1).argmax(-1).astype(np.uint8)
+            save(root / side / f"{index}.png", classes if side == "A" else picture)
+    sets = [*TINY, "data.source_kind=labels"]
+    run = i2i.train("pix2pix", data=root, out=tmp_path / "run", sets=sets, steps=1).run
+    found = []
+    for _ in range(2):
+        model = i2i.load(run, backend="same", plugins=ODD)
+        model.translate(root / "A" / "0.png")
+        found.append(model.notes[0])
+    assert found[1] == f"{found[0]} (as found before)"
+
+
+@pytest.mark.parametrize("wrong", [{"threads": "2"}, {"threads": 1.5}, {"threads": True}, {"backend": None}])
+def test_options_of_another_type_are_refused_in_python(file, wrong):
+    with pytest.raises(UserError, match=r"threads is a whole number from 1|the backend is a name"):
+        i2i.load(file, **wrong)
 
 
 @unix

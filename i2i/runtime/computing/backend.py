@@ -133,7 +133,10 @@ class Backend(ABC):
 
     @abstractmethod
     def version(self) -> str:
-        """Its version and what it depends on, such as the instructions of the CPU; another one is tested anew."""
+        """Its version and what it depends on, such as the instructions of the CPU; another one is tested anew.
+
+        Empty: what it computes depends on more than that and the graph, so that it is tested in every process.
+        """
 
     @abstractmethod
     def open(self, graph: Path | bytes, opening: Opening) -> OpenedGraph:
