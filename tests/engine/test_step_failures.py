@@ -70,7 +70,7 @@ def test_the_command_says_in_one_line_that_a_bottleneck_cannot_be_normalised(cli
     words = ["train", "pix2pix", "--data", pairs_root, "--dry-run", *(w for line in TINY for w in ("--set", line))]
     done = cli(*words, "--precision", "fp32", "--set", "pix2pix.generator.bottleneck_norm=true")
     assert done.returncode == 2
-    assert "device cpu, processes 1, precision fp32, generator parameters" in done.stderr
+    assert "device cpu, processes 1, precision fp32, memory format contiguous, generator parameters" in done.stderr
     line = done.stderr.splitlines()[-1]
     assert re.match(r"i2i: error: recipe 'pix2pix' of .*before phase 'discriminator', shared, network", line)
     assert "network 'generator', layer down.4.2 (BatchNorm2d): it is to normalise 1 x 64 x 1 x 1" in line
