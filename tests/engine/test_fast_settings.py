@@ -40,6 +40,7 @@ from i2i.timing import tuning
 from i2i.timing.profile import step_profile
 
 CPU = torch.device("cpu")
+of_compiler = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # which looks at all that it traces
 FORMATS = ("contiguous", "channels_last")
 NETWORKS = [(kind, name) for kind in ("generator", "discriminator") for name in Plugins().table(kind)]
 TINY = [
@@ -285,7 +286,7 @@ def test_short_runs_are_not_tried(tmp_path, monkeypatch):
         "engine.tune=off",
         "engine.memory_format=channels_last",
         "engine.precision=bf16",
-        pytest.param("engine.compile=true", marks=pytest.mark.slow),
+        pytest.param("engine.compile=true", marks=[pytest.mark.slow, of_compiler]),
     ],
 )
 def test_resume_is_bit_exact_with_each_setting(tmp_path, setting):
