@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 from i2i.errors import UserError
 from i2i.runtime.computing.backend import Opening, Precision
+from i2i.runtime.computing.session import DEVICES
 from i2i.runtime.computing.verified import Candidates
 from i2i.translate.model import Model
 from i2i.translate.model import load as load_with
@@ -76,8 +77,13 @@ def find_candidates(plugins: Plugins | None, backend: str, opening: Opening) -> 
     """
     if opening.precision not in get_args(Precision):
         raise UserError(f"the precision is {' or '.join(get_args(Precision))}, not {opening.precision!r}")
-    if opening.threads is not None and opening.threads < 1:
-        raise UserError(f"threads is a whole number from 1, not {opening.threads}")
+    count = 1 if opening.threads is None else opening.threads
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise UserError(f"threads is a whole number from 1, not {opening.threads!r}")
+    if not isinstance(backend, str):
+        raise UserError(f"the backend is a name, not {backend!r}")
+    if opening.device not in DEVICES:
+        raise UserError(f"unknown device {opening.device!r}; known are {', '.join(DEVICES)}")
     if opening.precision == "exact" and backend in ("auto", "onnxruntime"):
         return Candidates({}, opening, timed=False)  # without the time that finding plugins takes
     from i2i.plugins import Plugins

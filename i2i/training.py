@@ -198,11 +198,16 @@ def _refuse_new(config: RunConfig, out: Path | None) -> None:
 def _completed(config: RunConfig, plugins: Plugins, fabric: Processes, note: str, *, resumed: bool) -> RunConfig:
     """The configuration with values found on this machine: the checkpoint to start from, and the batch size that fits.
 
-    The first process prints `note` and the batch size that was found.
+    A resumed run that has no precision written down gets that of its time. The first process prints `note` and the
+    batch size that was found.
     """
     from i2i.engine.batching.batch_size import fit_batch
+    from i2i.engine.device.launch import older_run_precision
 
     lines = [note]
+    if resumed and config.engine.precision == "auto":
+        engine = config.engine.model_copy(update={"precision": older_run_precision(fabric.device)})
+        config = replace(config, engine=engine)
     if config.train.start_from and not resumed:
         start = str(find_start(user_path(config.train.start_from, "train.start_from")))
         config = replace(config, train=config.train.model_copy(update={"start_from": start}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -15,6 +15,9 @@ import numpy as np
 from i2i.extras import install_command
 from i2i.runtime.computing.backend import Backend, Opening, RunControl
 from i2i.runtime.remembered import own_folder
+
+MAX_CACHED = 8
+"""Models of which the generated code, as large as the model, is kept."""
 
 
 class OpenVino(Backend):
@@ -30,27 +33,27 @@ class OpenVino(Backend):
 
     def version(self) -> str:
         """The version of OpenVINO, and the CPU."""
-        import openvino
-
+        openvino = _package()
         return f"{openvino.__version__} {openvino.Core().get_property('CPU', 'FULL_DEVICE_NAME')}"
 
     def open(self, graph: Path | bytes, opening: Opening) -> OpenVinoGraph:
         """Opens a graph; of a file, what was generated for this CPU is kept in the user's cache folder.
 
         Each file has a folder there named after its content, for OpenVINO itself takes two files of one path, size and
-        second for the same.
+        second for the same. Those that were not used for longest are removed.
         """
-        import openvino
-
+        openvino = _package()
         core = openvino.Core()
         kind = _fast_type(core) if opening.precision == "fast" else "f32"
+        provider = f"OpenVINO {kind}"
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": kind, "PERFORMANCE_HINT": "LATENCY"}
         if opening.threads is not None:
             options["INFERENCE_NUM_THREADS"] = opening.threads
-        if isinstance(graph, Path) and (cache := own_folder(f"openvino-{_digest(graph)}")):
-            core.set_property({"CACHE_DIR": str(cache)})
         model = str(graph) if isinstance(graph, Path) else core.read_model(graph)
-        return OpenVinoGraph(core.compile_model(model, "CPU", options), f"OpenVINO {kind}")
+        if opening.known_as and (cache := own_folder("openvino", opening.known_as[:32], most=MAX_CACHED)):
+            with suppress(RuntimeError):  # such as another process that writes there
+                return OpenVinoGraph(core.compile_model(model, "CPU", options | {"CACHE_DIR": str(cache)}), provider)
+        return OpenVinoGraph(core.compile_model(model, "CPU", options), provider)
 
 
 class OpenVinoGraph:
@@ -76,16 +79,29 @@ class OpenVinoGraph:
         except Empty:
             request = self._compiled.create_infer_request()
         try:
-            with control.stopping_by(request.cancel):
-                request.infer(dict(feeds), share_inputs=True, share_outputs=True)
+            request.start_async(dict(feeds), share_inputs=True)
+            with control.stopping_by(request.cancel):  # which ends only runs that were started in this way
+                request.wait()
             return [request.get_tensor(name).data.copy() for name in outputs]
         finally:
             self._requests.put(request)
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:32]
+def _package() -> Any:
+    """The package ``openvino``, imported so that it does not report that to its maker.
+
+    Left to itself it makes a number for the user in the home folder and sends an event over the network at each import.
+    """
+    reporting = "openvino_telemetry"
+    hidden = reporting not in sys.modules
+    if hidden:
+        sys.modules[reporting] = None  # type: ignore[assignment]  # its import fails, and openvino does without
+    try:
+        import openvino
+    finally:
+        if hidden:
+            del sys.modules[reporting]
+    return openvino
 
 
 def _fast_type(core: Any) -> str:

@@ -56,8 +56,8 @@ def resumed_config(saved: RunConfig, requested: RunConfig, run: Path) -> tuple[R
         run: the run folder, for messages.
 
     Returns:
-        `requested`, where ``auto`` is replaced by the run's values; and one line that names the changes, empty if there
-        are none.
+        `requested`, where ``auto`` is replaced by the run's values, which may be ``auto``, too, in older runs; and one
+        line that names the changes, empty if there are none.
 
     Raises:
         RunError: a change would make the run another training.
@@ -75,7 +75,7 @@ def resumed_config(saved: RunConfig, requested: RunConfig, run: Path) -> tuple[R
     }
     chosen = {
         key: getattr(saved.engine, key)
-        for key in ("memory_format", "compile")
+        for key in ("precision", "memory_format", "compile")
         if getattr(requested.engine, key) == "auto"  # the run has chosen already
     }
     requested = replace(

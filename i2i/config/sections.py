@@ -359,7 +359,8 @@ class EngineConfig(Config):
     devices: Positive = 1
     """Processes on this machine, one a device; `torchrun` sets it by itself."""
     precision: Literal["auto", "fp32", "bf16", "fp64"] = "auto"
-    """auto: bf16 where the hardware multiplies in it (recent GPUs, CPUs with AMX or AVX-512 BF16), else fp32."""
+    """auto: bf16 where the hardware multiplies in it (recent GPUs, CPUs with AMX or AVX-512 BF16), else fp32; the
+    choice is in the run's configuration, and resuming keeps it."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads a process; null: torch's default."""
     compile: bool | Literal["auto"] = "auto"
@@ -368,4 +369,5 @@ class EngineConfig(Config):
     """auto: channels_last on GPUs, contiguous on CPUs, or what `tune` finds to be faster."""
     tune: Literal["auto", "off"] = "auto"
     """auto: what computes the same in less time is chosen, for long runs by a few timed steps of throw-away copies; the
-    choices are in the run's configuration, and resuming keeps them. off: as torch computes by itself."""
+    choices are in the run's configuration, and resuming keeps them. It allows TF32 on GPUs: float32 matrices are then
+    multiplied with factors of 10 bits, as torch does in convolutions anyway. off: as torch computes by itself."""

@@ -96,7 +96,7 @@ def build_training(
         PluginError: the recipe contradicts itself.
     """
     config = replace(config, engine=chosen_by_rule(config.engine, fabric.device))
-    dtype = compute_dtype(config.engine, fabric.device)
+    dtype = compute_dtype(config.engine.precision)
     exact = torch.float64 if dtype == torch.float64 else torch.float32
     recipe = build_recipe(plugins, config.recipe, config.options)
     set_state(recipe, state or {}, fabric.device)
@@ -116,7 +116,7 @@ def build_training(
         health = _health(recipe, modules, on_device, config)
     batches = config.train.accumulate * max(phase.repeats for phase in phases)
     context = StepContext(
-        config.seed, _steps(config, data, batches), fabric.device, exact, fabric.global_rank, fabric.world_size
+        config.seed, planned_steps(config, data, batches), fabric.device, exact, fabric.global_rank, fabric.world_size
     )
     context.observer = health.observer
     return Training(
@@ -132,7 +132,7 @@ def build_training(
         averages=averages,
         context=context,
         data=DataSpec(on_device, data.value_type, data.values, data.labels, len(data.train), data.bands, data.kinds),
-        precision={torch.float32: "fp32", torch.bfloat16: "bf16", torch.float64: "fp64"}[dtype],
+        precision=config.engine.precision,
         health=health,
     )
 
@@ -166,7 +166,7 @@ def _broadcast(modules: Mapping[str, nn.Module], world: int) -> None:
                 distributed.broadcast(tensor, 0)
 
 
-def _steps(config: RunConfig, data: Data, batches: int) -> int:
+def planned_steps(config: RunConfig, data: Data, batches: int) -> int:
     """Steps of the whole run, of which each takes so many batches."""
     train = config.train
     epochs = train.epochs or 1

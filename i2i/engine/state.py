@@ -289,7 +289,9 @@ class Training:
 
     def _attributed(self, where: str) -> AbstractContextManager[None]:
         """An error inside names the recipe, network, component and precision that it came from."""
-        return StepFailures(self.owner, self.recipe, self.components, self.modules, self.precision).named(where)
+        compiled = self.config.engine.compile is True
+        failures = StepFailures(self.owner, self.recipe, self.components, self.modules, self.precision, compiled)
+        return failures.named(where)
 
     def _freeze_all_but(self, learning: Sequence[PhaseOptimizer]) -> None:
         """Lets gradients reach only the parameters of these phases."""

@@ -31,7 +31,7 @@ from i2i.engine.rollback import roll_back
 from i2i.engine.saving import restore, to_checkpoint
 from i2i.engine.setup import build_training, open_training
 from i2i.engine.state import Batch, Training
-from i2i.errors import DataError, PluginError, RunError, TrainingError
+from i2i.errors import ConfigError, DataError, PluginError, RunError, TrainingError
 from i2i.plugins import Plugins
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.folder import RunFolder
@@ -182,7 +182,7 @@ class Trainer:
                 batches.close()
                 batches = self._batches()
                 continue
-            except (PluginError, DataError) as error:
+            except (ConfigError, PluginError, DataError) as error:
                 if self.training.step == self.first_step:
                     raise
                 raise TrainingError(f"{error}, at step {self.training.step}; go on with --resume") from error

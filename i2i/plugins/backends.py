@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 from i2i.errors import PluginError, attributed_to
 from i2i.plugins.builder import imported_builder
 from i2i.plugins.registry import Plugins
@@ -21,7 +23,8 @@ def build_backend(plugins: Plugins, name: str) -> Backend:
     component, who = plugins.get("backend", name), plugins.full_name("backend", name)
     build = imported_builder(component, who)
     with attributed_to(f"{who} cannot be built"):
-        backend = build(component.config())
+        options = {"plugins": plugins} if "plugins" in inspect.signature(build).parameters else {}
+        backend = build(component.config(), **options)
     if not isinstance(backend, Backend):
         raise PluginError(f"{who}: must build an i2i.Backend, not a {type(backend).__name__}")
     return backend

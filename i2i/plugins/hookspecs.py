@@ -143,6 +143,7 @@ def i2i_commands() -> Sequence[Component]:  # type: ignore[empty-body]
 def i2i_backends() -> Sequence[Component]:  # type: ignore[empty-body]
     """Backends, which compute exported models: ``build(config) -> i2i.Backend``.
 
-    The name is what ``i2i translate --backend NAME`` takes. All options must have defaults. i2i compares the results of
+    The name is what ``i2i translate --backend NAME`` takes. All options must have defaults. A keyword ``plugins`` in
+    the signature gets what `i2i.load_networks` takes by that name. i2i compares the results of
     the first image with onnxruntime's, and does not use a backend whose results are too far off.
     """

@@ -107,6 +107,8 @@ def _checked_component(hook: str, component: Any) -> Component:
         raise PluginError(f"{hook}: the name {short_repr(component.name)} must be letters, digits and hyphens")
     if not (isinstance(component.config, type) and issubclass(component.config, Config)):
         raise PluginError(f"{hook}: the config of '{component.name}' must be a subclass of i2i.Config")
+    if hook == KINDS["backend"] and component.name == "auto":
+        raise PluginError(f"{hook}: a backend cannot be called 'auto', which leaves the choice to i2i")
     if type(component.name) is not str or type(component.summary) is not str:
         raise PluginError(f"{hook}: name and summary of '{component.name}' must be plain texts")
     if hook == KINDS["optimizer"] and "lr" not in component.config.model_fields:

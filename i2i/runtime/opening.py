@@ -40,7 +40,7 @@ def open_network(file: Path, candidates: Candidates, known_as: str = "") -> Expo
         else:
             session = open_for_signature(file)
             inputs, info = input_nodes(session), read_metadata(session)
-            graph = VerifiedGraph(file, candidates, info.outputs, known_as)
+            graph = VerifiedGraph(file, candidates, info, known_as)
         return ExportedNetwork(Runner(graph, inputs, file, threads=opening.threads), info)
     except UserError as error:
         raise type(error)(error.reason, kind=error.kind, path=printable(file)) from error

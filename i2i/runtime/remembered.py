@@ -6,6 +6,7 @@ A cache that cannot be used is as good as an empty one: nothing is raised.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -16,19 +17,30 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _MAX_BYTES = 1 << 16
 
 
-def own_folder(kind: str) -> Path | None:
+def own_folder(kind: str, name: str = "", most: int = 0) -> Path | None:
     """A folder of the cache that only this user can write to, made if it is missing; None where there can be none.
 
     Args:
         kind: its name, such as ``checked-models``.
+        name: a folder in it, which is meant then.
+        most: how many such folders are kept; those used longest ago are removed. 0: all.
     """
     cache = cache_folder()
     if cache is None:
         return None
+    folder = cache / kind
     with suppress(OSError):
         cache.mkdir(parents=True, exist_ok=True)
-        (cache / kind).mkdir(mode=0o700, exist_ok=True)
-    return cache / kind if _only_ours(cache / kind) else None
+        folder.mkdir(mode=0o700, exist_ok=True)
+    if not _only_ours(folder) or not name:
+        return folder if _only_ours(folder) else None
+    with suppress(OSError):
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
+        os.utime(folder / name)
+        others = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+        for old in others[most or len(others) :]:
+            shutil.rmtree(old, ignore_errors=True)
+    return folder / name if _only_ours(folder / name) else None
 
 
 def recall(kind: str, name: str) -> bytes | None:
@@ -64,6 +76,14 @@ def keep(kind: str, name: str, data: bytes = b"") -> None:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
         temporary.replace(folder / name)
+
+
+def forget(kind: str, name: str) -> None:
+    """Removes what was kept under a name, if anything was."""
+    folder = own_folder(kind) if name else None
+    if folder is not None:
+        with suppress(OSError):
+            (folder / name).unlink()
 
 
 def _only_ours(path: Path) -> bool:

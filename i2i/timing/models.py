@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,11 +17,12 @@ from i2i.images import find_images, to_dtype
 from i2i.images.errors import errors_about
 from i2i.interface import LabelMapInput
 from i2i.plugins import Plugins
-from i2i.plugins.backends import build_backend
+from i2i.plugins.backends import build_backend, problem_of
 from i2i.runs.folder import RunFolder
 from i2i.runtime.computing.backend import Backend, Opening, Precision, RunControl
 from i2i.runtime.computing.parity import Difference, difference
 from i2i.runtime.computing.runner import Feeds
+from i2i.runtime.computing.session import DEVICES
 from i2i.runtime.example_inputs import example_feeds
 from i2i.runtime.network import ExportedNetwork
 from i2i.translate.model import load
@@ -101,29 +102,51 @@ def bench_model(
         PluginError: no plugin gives a backend.
         UserError: the image cannot be read, or a number is out of range.
     """
+    if settings.device not in DEVICES:
+        raise UserError(f"unknown device {settings.device!r}; known are {', '.join(DEVICES)}")
     if settings.runs < 1 or min(settings.batches, default=1) < 1:
         raise UserError("runs and batches are whole numbers from 1")
     plugins = plugins or Plugins()
-    names = list(settings.backends) or list(plugins.table("backend"))
-    backends = {name: build_backend(plugins, name) for name in names}
+    for name in settings.backends:
+        plugins.get("backend", name)  # an unknown one ends it before anything is measured
+    backends = _Backends(plugins, list(settings.backends) or list(plugins.table("backend")))
     network = load(path, translator=translator, device="cpu", check=True).network
     image = _image(network, settings.image)
     sizes = [network.info.size] if network.info.size else settings.sizes or [_size_of(image)]
     return _measurements(network, backends, replace(settings, sizes=sizes), image)
 
 
+@dataclass(frozen=True)
+class _Backends:
+    """Backends by name; one that is broken does not keep the others from being measured."""
+
+    plugins: Plugins
+    names: Sequence[str]
+
+    def usable(self, name: str, opening: Opening) -> Backend:
+        """The backend of that name.
+
+        Raises:
+            UserError: it cannot be built, or cannot be used here; says why.
+        """
+        backend = build_backend(self.plugins, name)
+        if problem := problem_of(backend, opening, self.plugins.full_name("backend", name)):
+            raise UserError(problem)
+        return backend
+
+
 def _measurements(
-    network: ExportedNetwork, backends: Mapping[str, Backend], settings: BenchSettings, image: np.ndarray | None
+    network: ExportedNetwork, backends: _Backends, settings: BenchSettings, image: np.ndarray | None
 ) -> Iterator[Measurement]:
     for size, batch in itertools.product(settings.sizes, settings.batches):
         nearest = isinstance(network.info.inputs.get("image"), LabelMapInput)
         images = None if image is None else np.stack([_resized(image, size, nearest=nearest)] * batch)
         feeds = example_feeds(network, size, images=images, count=batch)
         exact = network.runner.run(list(network.info.outputs), feeds)
-        for threads, name, precision in itertools.product(settings.threads, backends, settings.precisions):
+        for threads, name, precision in itertools.product(settings.threads, backends.names, settings.precisions):
             asked = Measurement(name, precision, size, batch, threads)
             opening = Opening(settings.device, precision, threads)
-            yield _measured(asked, backends[name], opening, _Trial(network, feeds, exact, settings.runs))
+            yield _measured(asked, backends, opening, _Trial(network, feeds, exact, settings.runs))
 
 
 @dataclass(frozen=True)
@@ -143,22 +166,20 @@ class _Trial:
     runs: int
 
 
-def _measured(asked: Measurement, backend: Backend, opening: Opening, trial: _Trial) -> Measurement:
+def _measured(asked: Measurement, backends: _Backends, opening: Opening, trial: _Trial) -> Measurement:
     """One combination, with what was measured or with the reason why nothing was."""
-    if problem := backend.problem(opening):
-        return replace(asked, problem=problem)
     outputs, control, seconds = trial.network.info.outputs, RunControl(), []
     try:
-        graph = backend.open(trial.network.path, opening)
+        graph = backends.usable(asked.backend, opening).open(trial.network.path, opening)
         found = graph.run(list(outputs), trial.feeds, control)  # not timed: it generates code and takes memory
         for _ in range(trial.runs):
             begin = time.perf_counter()
             graph.run(list(outputs), trial.feeds, control)
             seconds.append(time.perf_counter() - begin)
+        apart = difference(outputs, trial.exact, found)
+        return replace(asked, provider=str(graph.provider), seconds=statistics.median(seconds), apart=apart)
     except Exception as error:  # each backend raises classes of its own
         return replace(asked, problem=error.reason if isinstance(error, UserError) else one_line(error))
-    apart = difference(outputs, trial.exact, found)
-    return replace(asked, provider=graph.provider, seconds=statistics.median(seconds), apart=apart)
 
 
 def _image(network: ExportedNetwork, given: Path | None) -> np.ndarray | None:

@@ -8,11 +8,14 @@ are tested for right gradients are tried: contiguous weights or channels last, a
 from __future__ import annotations
 
 import gc
+import math
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from i2i.components.processes import Processes
@@ -20,7 +23,7 @@ from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
 from i2i.engine.device.launch import chosen_by_rule
-from i2i.engine.setup import build_training
+from i2i.engine.setup import build_training, planned_steps
 from i2i.engine.state import Batch, Training
 from i2i.plugins import Plugins
 
@@ -37,34 +40,41 @@ TIMED = 3
 def tune(config: RunConfig, data: Data, plugins: Plugins, fabric: Processes) -> tuple[RunConfig, str]:
     """Replaces ``auto`` in the section ``engine`` of a new run: by rule, or in a long one by what is measured.
 
+    With several processes the rule alone decides: one whose trial fails would leave the others waiting.
+
     Args:
         config: the run's configuration.
         data: its samples.
         plugins: where components are looked up.
-        fabric: this process; all of them must ask.
+        fabric: this process.
 
     Returns:
         The configuration, and a line on what was measured; empty if nothing was.
+
+    Raises:
+        UserError: networks cannot be built.
     """
     asked, ruled = config.engine, chosen_by_rule(config.engine, fabric.device)
     config = replace(config, engine=ruled)
-    steps = _steps(config, data)
-    if asked.tune == "off" or steps < MIN_STEPS or "auto" not in (asked.memory_format, asked.compile):
+    if asked.tune == "off" or fabric.world_size > 1 or "auto" not in (asked.memory_format, asked.compile):
+        return config, ""
+    steps = _steps(config, data, plugins, fabric)
+    if steps < MIN_STEPS:
         return config, ""
 
     def seconds(engine_options: dict[str, object]) -> tuple[float, float]:
         tried = replace(config, engine=ruled.model_copy(update=engine_options))
-        with _random_state_kept():
-            measured = _measure(tried, data, plugins, fabric)
-        return fabric.broadcast(measured)
+        with _random_state_kept(fabric.device):
+            return _measure(tried, data, plugins, fabric)
 
     best, found = _best_format(seconds, ruled.memory_format, free=asked.memory_format == "auto")
     eager = found[best]
     texts = [f"{name.replace('_', ' ')} {_seconds_text(value)}" for name, value in found.items()]
     compiled = False
-    if asked.compile == "auto" and eager * steps > MIN_COMPILED_S:
+    expected = min(eager * steps, 3600 * (config.train.max_hours or math.inf))
+    if asked.compile == "auto" and eager < math.inf and expected > MIN_COMPILED_S:
         first, later = seconds({"memory_format": best, "compile": True})
-        compiled = first + later * steps < eager * steps * (1 - MIN_GAIN)
+        compiled = first + later * expected / eager < expected * (1 - MIN_GAIN)
         texts.append(f"compiled {_seconds_text(later)} after {_seconds_text(first)}")
     chosen = ruled.model_copy(update={"memory_format": best, "compile": compiled or ruled.compile})
     words = f"{best.replace('_', ' ')} weights, {'compiled' if chosen.compile else 'eager'}"
@@ -85,7 +95,7 @@ def _measure(config: RunConfig, data: Data, plugins: Plugins, fabric: Processes)
     """Seconds of the first step and of a later one, of every phase; both infinite where the setting fails."""
     try:
         training = build_training(config, plugins, data, fabric)
-        samples = collate([data.train[0, number % len(data.train)] for number in range(_share(config, fabric))])
+        samples = collate([data.train[0, number % len(data.train)] for number in range(config.train.batch_size)])
         samples.pop(SKIPPED)
         batch = to_device(samples, fabric.device, training.context.dtype)
         first, *later = [_step_seconds(training, batch, fabric) for _ in range(1 + TIMED)]
@@ -110,26 +120,22 @@ def _seconds_text(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds < float("inf") else "fails"
 
 
-def _share(config: RunConfig, fabric: Processes) -> int:
-    """Samples of a batch that this process takes."""
-    return max(1, config.train.batch_size // fabric.world_size)
-
-
-def _steps(config: RunConfig, data: Data) -> int:
-    """Steps of the run, about."""
-    train = config.train
-    return train.steps or round((train.epochs or 1) * len(data.train) / (train.batch_size * train.accumulate))
+def _steps(config: RunConfig, data: Data, plugins: Plugins, fabric: Processes) -> int:
+    """Steps of the run. Epochs take fewer where phases are repeated, which is known only once networks are built."""
+    most = planned_steps(config, data, config.train.accumulate)
+    if most < MIN_STEPS or config.train.steps:
+        return most
+    with _random_state_kept(fabric.device):
+        return build_training(config, plugins, data, fabric).steps
 
 
 @contextmanager
-def _random_state_kept() -> Iterator[None]:
-    """What is drawn after the context does not depend on what was drawn in it."""
-    import random
-
-    import numpy as np
-
+def _random_state_kept(device: torch.device) -> Iterator[None]:
+    """What is drawn after the context, on the CPU and this device, does not depend on what was drawn in it."""
     states = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        yield
-    random.setstate(states[0])
-    np.random.set_state(states[1])
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from helpers import odd_backends
 from helpers.recipes import TINY
 from helpers.small_models import make_model, noise
 from i2i.errors import UserError
@@ -89,6 +90,16 @@ def test_models_of_all_kinds_are_fed_what_they_take(tmp_path, graph, value_type,
     (one,) = bench_model(file, settings)
     assert one.problem == ""
     assert one.apart.fits("exact")
+
+
+def test_a_broken_backend_of_a_plugin_does_not_keep_others_from_being_measured(cli, file):
+    words = ["-p", odd_backends.__file__, "bench", file, "--size", 8, "--runs", 1, "--precision", "exact"]
+    done = cli(*words, "--backend", "unsure", "--backend", "fails", "--backend", "onnxruntime", "--json")
+    assert done.returncode == 0, done.stderr
+    found = {one["backend"]: one for one in json.loads(done.stdout)["measurements"]}
+    assert "no device answers" in found["unsure"]["problem"]
+    assert "no such kernel" in found["fails"]["problem"]
+    assert not found["onnxruntime"]["problem"]
 
 
 @pytest.mark.parametrize(

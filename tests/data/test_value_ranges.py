@@ -70,7 +70,8 @@ def one_export():
         if deployed.value_type not in traced:
             traced[deployed.value_type] = real(deployed, *arguments, **options)
         program = traced[deployed.value_type]
-        return type("Program", (), {"model_proto": onnx.ModelProto.FromString(program.model_proto.SerializeToString())})
+        model = onnx.ModelProto.FromString(program.model_proto.SerializeToString())
+        return type("Program", (), {"model_proto": model, "exported_program": None})
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.onnx, "export", export)

@@ -14,12 +14,13 @@ EXAMPLES = {
     "i2i.api.components": {"Component"},
     "i2i.api.options": {"Choice", "Config"},
     "i2i.api.recipes": {"Phase", "Recipe", "Translator"},
+    "i2i.loading": {"load"},
     "i2i.plugins.names": {"nearest"},
     "i2i.plugins.registry": {"Plugins"},
     "i2i.testing.kit": {"check_component", "check_recipe", "findings"},
     "i2i.translate.folders.folder": {"translate_folder"},
     "i2i.translate.generate": {"generate_folder"},
-    "i2i.translate.model": {"Model.generate", "Model.translate", "load"},
+    "i2i.translate.model": {"Model.generate", "Model.translate"},
 }
 """Module -> the names in it whose docstrings have an example."""
 

@@ -14,6 +14,7 @@ from i2i.engine import launch
 from i2i.engine.batching.step_batches import step_batches
 from i2i.engine.setup import open_training
 from i2i.plugins import Plugins
+from i2i.timing import tuning
 
 RECIPE = """
 import torch
@@ -101,6 +102,20 @@ def test_an_epoch_counts_the_batches_of_repeats(tmp_path):
     plain, _ = opened(tmp_path, "", "train.steps=null", "train.epochs=3")
     repeated, _ = opened(tmp_path, "repeats=3", "train.steps=null", "train.epochs=3")
     assert (repeated.steps, repeated.samples_seen) == (round(plain.steps / 3), 0)
+
+
+def test_a_trial_of_settings_counts_the_steps_as_the_training_does(tmp_path, monkeypatch):
+    """Repeats make a run of epochs shorter, and short runs are not tried."""
+    tried = []
+    monkeypatch.setattr(tuning, "_measure", lambda *given: tried.append(given) or (1.0, 1.0))
+    given = plugins(tmp_path, "repeats=3")
+    config = resolve(given, "two", sets=[*SETS, "train.steps=null", "train.epochs=30"])
+    fabric = launch(config.engine)
+    training, data = open_training(config, given, fabric)
+    for limit, expected in ((training.steps + 1, False), (training.steps, True)):
+        monkeypatch.setattr(tuning, "MIN_STEPS", limit)
+        tuning.tune(config, data, given, fabric)
+        assert bool(tried) is expected
 
 
 @pytest.mark.parametrize("clip", [0.01, 1000.0])

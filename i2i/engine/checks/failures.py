@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from i2i.api import Recipe
-from i2i.engine.device.networks import Network
+from i2i.engine.device.networks import Network, is_compiler_error, not_compiled
 from i2i.errors import ConfigError, attributed_to
 from i2i.plugins.builder import Built
 
@@ -47,6 +47,7 @@ class StepFailures:
         components: what the recipe built.
         networks: the recipe's networks by name.
         precision: in which the networks compute: ``fp32``, ``bf16`` or ``fp64``.
+        compiled: whether the networks are compiled.
     """
 
     owner: str
@@ -54,6 +55,7 @@ class StepFailures:
     components: Iterable[Built]
     networks: Mapping[str, nn.Module]
     precision: str
+    compiled: bool
 
     @contextmanager
     def named(self, where: str) -> Iterator[None]:
@@ -63,7 +65,7 @@ class StepFailures:
             where: what of the step runs inside, such as its phase.
 
         Raises:
-            ConfigError: a normalisation layer gets a single value a channel.
+            ConfigError: a normalisation layer gets a single value a channel, or networks cannot be compiled.
             PluginError: any other error that is no `UserError`.
         """
         where = f"engine.precision={self.precision}, {where}"
@@ -75,12 +77,19 @@ class StepFailures:
                 if failed and _one_value_a_channel(failed):
                     raise ConfigError(f"{self.owner}, {where}, {failed}: {_what_to_do(failed)}") from error
                 raise
+            except RuntimeError as error:
+                if self.compiled and is_compiler_error(error):
+                    failed = self._failed_layer(error)
+                    raise not_compiled(f"{self.owner}, {where}" + (f", {failed}" if failed else ""), error) from error
+                raise
 
     def _origin(self, error: BaseException) -> str:
-        """``, NETWORK, in COMPONENT``, as far as they are known, and how to find out whether the precision matters."""
+        """``, NETWORK, in COMPONENT``, as far as they are known, and which settings to try without."""
         failed = self._failed_layer(error)
         network = f", {failed}" if failed else ""
-        advice = " (try engine.precision=fp32)" if failed and self.precision != "fp32" else ""
+        plain = ["engine.precision=fp32"] if failed and self.precision != "fp32" else []
+        plain += ["--set engine.compile=false"] if self.compiled else []
+        advice = f" (try {' or '.join(plain)})" if plain else ""
         return f"{network}{self._component(error)}{advice}"
 
     def _component(self, error: BaseException) -> str:

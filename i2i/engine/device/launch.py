@@ -10,6 +10,7 @@ import ctypes
 import logging
 import os
 import platform
+from collections.abc import Iterable
 
 import torch
 
@@ -40,7 +41,7 @@ def launch(config: EngineConfig) -> Processes:
         return _several(config, device, local, world)
     if device == "cuda":
         torch.cuda.set_device(0)
-        _use_tensor_cores(config)
+        _set_matmul_precision(config)
     return SingleProcess(torch.device(device, 0) if device == "cuda" else torch.device(device))
 
 
@@ -60,27 +61,41 @@ def _several(config: EngineConfig, device: str, local: int, world: int) -> Proce
     if config.threads:
         torch.set_num_threads(config.threads)  # the launcher sets its own number
     if device == "cuda":
-        _use_tensor_cores(config)
+        _set_matmul_precision(config)
     return fabric
 
 
-def _use_tensor_cores(config: EngineConfig) -> None:
-    """Lets GPUs multiply float32 matrices in TF32, as they do in convolutions; not with ``engine.tune=off``."""
-    if config.tune == "auto":
-        torch.set_float32_matmul_precision("high")
+def _set_matmul_precision(config: EngineConfig) -> None:
+    """Lets GPUs multiply float32 matrices in TF32, as they do in convolutions, or forbids it with ``engine.tune=off``.
+
+    The whole process has one such setting, so what a launch before this one set must not stay.
+    """
+    torch.set_float32_matmul_precision("high" if config.tune == "auto" else "highest")
 
 
-def compute_dtype(config: EngineConfig, device: torch.device) -> torch.dtype:
-    """The type that the networks multiply in."""
-    if config.precision == "auto":
-        if device.type == "cuda":
-            fast = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:
-            capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-            known = any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
-            fast = device.type == "cpu" and known
-        return torch.bfloat16 if fast else torch.float32
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}[config.precision]
+def compute_dtype(precision: str) -> torch.dtype:
+    """The type that networks multiply in, for ``fp32``, ``bf16`` or ``fp64``."""
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}[precision]
+
+
+def fast_precision(device: torch.device, cpu_units: Iterable[str] = ("amx_bf16", "avx512_bf16")) -> str:
+    """``bf16`` where a device multiplies in it, else ``fp32``.
+
+    Args:
+        device: where the networks are.
+        cpu_units: the capabilities of a CPU, as torch names them, of which one is enough.
+    """
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+        fast = device.type == "cpu" and any(capabilities.get(name) for name in cpu_units)
+    return "bf16" if fast else "fp32"
+
+
+def older_run_precision(device: torch.device) -> str:
+    """What ``engine.precision=auto`` meant when runs did not write down yet what it stood for."""
+    return fast_precision(device, ["amx_bf16"])
 
 
 def chosen_by_rule(config: EngineConfig, device: torch.device) -> EngineConfig:
@@ -88,6 +103,7 @@ def chosen_by_rule(config: EngineConfig, device: torch.device) -> EngineConfig:
     layout = "channels_last" if device.type == "cuda" else "contiguous"
     return config.model_copy(
         update={
+            "precision": fast_precision(device) if config.precision == "auto" else config.precision,
             "memory_format": layout if config.memory_format == "auto" else config.memory_format,
             "compile": config.compile is True,
         }

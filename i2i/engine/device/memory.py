@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 
 from i2i import memory
-from i2i.engine.device.launch import compute_dtype
 from i2i.engine.state import Training
 from i2i.errors import TrainingError
 
@@ -52,7 +51,7 @@ def _advice(training: Training) -> str:
         tips.append(f"--set train.batch_size={half}{same} needs about half of it{keeps}")
         tips.append("--set train.batch_size=auto finds what fits")
     tips.append(f"a smaller data.size needs less{': half of it a quarter' if batch <= training.context.world else ''}")
-    if compute_dtype(config.engine, device) != torch.bfloat16:
+    if training.precision != "bf16":
         tips.append("so does engine.precision=bf16")
     return (
         f"out of memory at step {training.step}: batch_size {batch} at {height} x {width} on {device}{there}; "

@@ -6,6 +6,7 @@ import copy
 import functools
 import inspect
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from torch.utils._pytree import tree_map
 from i2i.components.collective import all_mean
 from i2i.components.narrow import NarrowConv2d, is_narrow
 from i2i.config import EngineConfig
+from i2i.errors import ConfigError, one_line
 
 
 class Network:
@@ -94,7 +96,7 @@ def move_to_device(
         world: number of processes.
     """
     channels_last = config.memory_format == "channels_last"
-    by_rows = config.tune == "auto" and device.type == "cpu"
+    by_rows = config.tune == "auto" and device.type == "cpu" and dtype == torch.float32
     for module in modules.values():
         module.to(device, torch.float64 if dtype == torch.float64 else torch.float32)
         for parameter in module.parameters():
@@ -114,14 +116,43 @@ def recipe_networks(modules: Mapping[str, nn.Module], config: EngineConfig, dtyp
         modules: the networks, and losses without weights, by name.
         config: the section ``engine``.
         dtype: the compute type.
+
+    Raises:
+        ConfigError: networks are to be compiled, and torch cannot do that with this Python or system.
     """
     nets: dict[str, Any] = {}
     for name, module in modules.items():
         has_weights = next(_tensors(module), None) is not None
-        call = torch.compile(module) if config.compile is True and has_weights else module
+        call = _compiled(name, module) if config.compile is True and has_weights else module
         wrapped = has_weights and (dtype == torch.bfloat16 or call is not module)
         nets[name] = Network(module, call, dtype) if wrapped else module
     return nets
+
+
+def _compiled(name: str, module: nn.Module) -> Callable[..., Any]:
+    try:
+        return torch.compile(module)
+    except Exception as error:
+        raise not_compiled(f"network '{name}'", error) from error
+
+
+def is_compiler_error(error: BaseException) -> bool:
+    """Whether an error comes from torch's compiler, which works when a compiled network is called or goes backward."""
+    loaded = sys.modules.get("torch._dynamo.exc")  # slow to import, and not there unless something was compiled
+    return loaded is not None and isinstance(error, loaded.TorchDynamoException)
+
+
+def not_compiled(where: str, error: BaseException) -> ConfigError:
+    """The error to raise when networks cannot be compiled.
+
+    Args:
+        where: what was to be compiled, or what of a training ran.
+        error: what the compiler raised.
+    """
+    return ConfigError(
+        f"{where}: engine.compile=true, but networks cannot be compiled here: use --set engine.compile=false "
+        f"({one_line(error)})"
+    )
 
 
 def average_gradients(parameters: Iterable[nn.Parameter], world: int) -> None:

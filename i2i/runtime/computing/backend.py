@@ -25,11 +25,14 @@ class Opening:
         device: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``, as `i2i.load` takes it.
         precision: the least that is asked for; a backend may compute more precisely.
         threads: number of threads that compute; None: one for each core.
+        known_as: a digest of the graph and of the versions of what opens it, for what a backend keeps of it in a cache;
+            empty: it is not known.
     """
 
     device: str = "auto"
     precision: Precision = "exact"
     threads: int | None = None
+    known_as: str = ""
 
 
 class RunControl:
@@ -50,9 +53,8 @@ class RunControl:
         """Breaks off all runs in progress; later ones are to fail at once."""
         with self._lock:
             self.stopped = True
-            calls = list(self._calls.values())
-        for call in calls:
-            call()
+            for call in self._calls.values():  # while the lock is held: a run that ends now may not be used by another
+                call()
 
     @contextmanager
     def stopping_by(self, call: Callable[[], None]) -> Iterator[None]:
@@ -131,7 +133,10 @@ class Backend(ABC):
 
     @abstractmethod
     def version(self) -> str:
-        """Its version and what it depends on, such as the instructions of the CPU; another one is tested anew."""
+        """Its version and what it depends on, such as the instructions of the CPU; another one is tested anew.
+
+        Empty: what it computes depends on more than that and the graph, so that it is tested in every process.
+        """
 
     @abstractmethod
     def open(self, graph: Path | bytes, opening: Opening) -> OpenedGraph:

@@ -48,7 +48,7 @@ class Difference:
         """Whether a result of that precision may differ so much."""
         if self.broken or self.other_classes > MAX_OTHER_CLASSES or self.numbers > MAX_NUMBERS[precision]:
             return False
-        if precision == "exact":
+        if precision == "exact" or self.largest <= MAX_EXACT:
             return self.largest <= MAX_EXACT
         return self.decibels >= MIN_DECIBELS and self.mean < MAX_MEAN
 

@@ -101,7 +101,9 @@ class Runner:
         opened = OnnxRuntime().open(graph, Opening(device, threads=self._threads))
         variant = Runner(opened, opened.inputs, self.path, graph, self._threads).stopped_with(self)
         if not isinstance(self._opened, OnnxRuntimeGraph):
-            self._say("deep images, and large ones in tiles with shared statistics, are computed exactly")
+            self._say(
+                "deep images, and large ones in tiles with shared statistics, are computed by onnxruntime in float32"
+            )
         return variant
 
     def stopped_with(self, other: Runner) -> Runner:

@@ -27,6 +27,9 @@ _WANTED = {  # by device: the providers to try, the best first; a later one runs
     "tensorrt": (_TENSORRT, _CUDA, _CPU),
 }
 
+DEVICES = tuple(_WANTED)
+"""What the option ``device`` may be."""
+
 
 def open_session(
     source: Path | bytes, device: str, *, threads: int | None = None, half: bool = False

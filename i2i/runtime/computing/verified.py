@@ -8,6 +8,7 @@ chosen is remembered in the user's cache folder, so that the next process begins
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import platform
@@ -19,16 +20,20 @@ from pathlib import Path
 
 import numpy as np
 
-from i2i.errors import UserError, one_line
-from i2i.interface import Output
+from i2i import memory
+from i2i.errors import ModelError, UserError, one_line
+from i2i.interface import LabelMapInput
 from i2i.runtime.computing.backend import Backend, OpenedGraph, Opening, RunControl
-from i2i.runtime.computing.onnx_runtime import OnnxRuntime
+from i2i.runtime.computing.onnx_runtime import OnnxRuntime, OnnxRuntimeGraph
 from i2i.runtime.computing.parity import difference
-from i2i.runtime.remembered import keep, recall
+from i2i.runtime.metadata import Metadata
+from i2i.runtime.remembered import forget, keep, recall
 from i2i.runtime.sandbox.verdicts import verdict_name
 
 Feeds = Mapping[str, np.ndarray]
 _KIND = "chosen-backends"
+_MAX_NOTE = 400
+"""Characters of a note of a backend."""
 _TIMED_RUNS = 3
 """The machine may be busy with other work: the quickest run tells how fast it can be."""
 _MIN_SIDE, _MIN_DEVIATION = 32, 4.0
@@ -76,16 +81,19 @@ class VerifiedGraph:
     Args:
         file: an ONNX file.
         candidates: the backends.
-        outputs: types of the graph's outputs by name.
+        info: what the file says about itself.
         known_as: the file's verdict, as `i2i.runtime.sandbox.verdicts.verdict_name` gives it; "": to be computed.
     """
 
-    def __init__(self, file: Path, candidates: Candidates, outputs: Mapping[str, Output], known_as: str = "") -> None:
-        self._file, self._candidates, self._outputs = file, candidates, outputs
+    def __init__(self, file: Path, candidates: Candidates, info: Metadata, known_as: str = "") -> None:
+        self._file, self._candidates, self._info = file, candidates, info
         self.notes = list(candidates.notes)
-        self._name = _remembered_name(known_as or verdict_name(file), candidates)
+        self._known_as = known_as or verdict_name(file)
+        self._opening = replace(candidates.opening, known_as=self._known_as)
+        self._name = _remembered_name(self._known_as, candidates)
         self._lock = threading.Lock()
         self._chosen: OpenedGraph | None = None
+        self._remembered = self._open_remembered()
 
     @property
     def provider(self) -> str:
@@ -98,68 +106,110 @@ class VerifiedGraph:
         return self._chosen.on_cpu if self._chosen else self._candidates.opening.device == "cpu"
 
     def run(self, outputs: Sequence[str], feeds: Feeds, control: RunControl) -> list[np.ndarray]:
-        """Computes outputs; see `OpenedGraph.run`."""
+        """Computes outputs; see `OpenedGraph.run`. A backend that fails is given up for onnxruntime."""
         with self._lock:
-            if self._chosen is None and not self._open_remembered():
-                return self._choose(outputs, feeds, control)
-        assert self._chosen is not None
-        result = self._chosen.run(outputs, feeds, control)
-        self._pass_on(self._chosen.notes)
-        return result
+            if self._chosen is None:
+                return self._run_remembered(outputs, feeds, control) or self._choose(outputs, feeds, control)
+        graph = self._chosen
+        try:
+            result = self._checked_run(graph, outputs, feeds, control)
+            self._pass_on(graph.notes)
+            return result
+        except Exception as error:
+            if control.stopped or memory.ran_out(error) or isinstance(graph, OnnxRuntimeGraph):
+                raise
+            return self._given_up(graph, error).run(outputs, feeds, control)
+
+    @staticmethod
+    def _checked_run(graph: OpenedGraph, outputs: Sequence[str], feeds: Feeds, control: RunControl) -> list[np.ndarray]:
+        found = graph.run(outputs, feeds, control)
+        if len(found) != len(outputs) or not all(isinstance(array, np.ndarray) for array in found):
+            raise ModelError("an output is missing, has another shape or type")
+        return found
+
+    def _given_up(self, graph: OpenedGraph, error: Exception) -> OpenedGraph:
+        """Onnxruntime in the place of a backend that fails, whose choice is forgotten."""
+        with self._lock:
+            if self._chosen is graph:
+                self._chosen = self._opened("")
+                forget(_KIND, self._name)
+                self._pass_on(
+                    [f"from now on computed exactly, by onnxruntime: {graph.provider} failed: {_reason(error)}"]
+                )
+            assert self._chosen is not None
+            return self._chosen
 
     def _pass_on(self, notes: Sequence[str]) -> None:
-        self.notes += [note for note in notes if note not in self.notes]
+        lines = [" ".join(str(note).split())[:_MAX_NOTE] for note in ([notes] if isinstance(notes, str) else notes)]
+        self.notes += [line for line in lines if line not in self.notes]
 
-    def _open_remembered(self) -> bool:
-        """Opens what was chosen before; whether there is such a choice, and it can be opened."""
+    def _open_remembered(self) -> tuple[OpenedGraph, str] | None:
+        """Opens what was chosen before, with its note; None if nothing was, or if it cannot be opened today."""
         try:
             found = json.loads(recall(_KIND, self._name) or b"")
-            choice = _Choice(str(found["name"]), str(found["note"]))
-            self._chosen = self._opened(choice.name)
-        except Exception:  # damaged, or a backend that fails today: it is chosen anew
-            return False
-        self.notes.append(f"{choice.note} (as found before)")
-        return True
+            return self._opened(str(found["name"])), str(found["note"])
+        except Exception:  # also if the entry is damaged
+            return None
+
+    def _run_remembered(self, outputs: Sequence[str], feeds: Feeds, control: RunControl) -> list[np.ndarray] | None:
+        """Runs what was chosen before; None if nothing was, or if it fails today."""
+        if self._remembered is None:
+            return None
+        graph, note = self._remembered
+        try:
+            result = self._checked_run(graph, outputs, feeds, control)
+        except Exception:
+            if control.stopped:
+                raise
+            return None
+        self._chosen = graph
+        self._pass_on([f"{note} (as found before)", *graph.notes])
+        return result
 
     def _opened(self, name: str) -> OpenedGraph:
         """A candidate's graph; onnxruntime's in float32 for no name."""
-        opening = self._candidates.opening
         if not name:
-            return OnnxRuntime().open(self._file, replace(opening, precision="exact"))
-        return self._candidates.backends[name].open(self._file, opening)
+            return OnnxRuntime().open(self._file, replace(self._opening, precision="exact"))
+        return self._candidates.backends[name].open(self._file, self._opening)
 
     def _choose(self, outputs: Sequence[str], feeds: Feeds, control: RunControl) -> list[np.ndarray]:
         """Tries all candidates on these feeds, keeps the best, and returns its result.
 
         No two graphs are open at once but the best one so far and the one that is tried.
         """
-        exact, exact_seconds = self._tried(self._opened(""), outputs, feeds, control)
-        best, least, refusals = _Choice("", ""), exact_seconds, []
-        result = exact
+        if verdict_name(self._file) != self._known_as:
+            raise ModelError("the file has changed since it was loaded: load it again")
+        self._remembered = None
+        exact, least = self._tried(self._opened(""), outputs, feeds, control)
+        exact_seconds, best, chosen, result = least, _Choice("", ""), None, exact
+        refusals, settled = [], True
         for name in self._candidates.backends:
             try:
                 graph = self._opened(name)
                 found, seconds = self._tried(graph, outputs, feeds, control)
-                apart = difference({key: self._outputs[key] for key in outputs}, exact, found)
+                apart = difference({key: self._info.outputs[key] for key in outputs}, exact, found)
+                who = f"{name} ({_one_line(graph.provider)}): {apart}"
             except Exception as error:
                 if control.stopped:
                     raise
                 refusals.append(f"{name}: {_reason(error)}")
+                settled = False  # it may work another time, or in another place
                 continue
             if not apart.fits(self._candidates.opening.precision):
                 refusals.append(f"{name}: {apart}")
             elif not self._candidates.timed or seconds < least:
                 faster = f", {exact_seconds / seconds:.1f} times as fast" if self._candidates.timed else ""
-                best, least = _Choice(name, f"computed by {name} ({graph.provider}): {apart}{faster}"), seconds
-                self._chosen, result = graph, found
+                best, least = _Choice(name, f"computed by {who}{faster}"), seconds
+                chosen, result = graph, found
             else:
                 refusals.append(f"{name}: not faster than the exact computation")
-        if self._chosen is None:
+                settled = False  # the machine may have been busy with other work
+        if chosen is None:
             best = _Choice("", f"computed exactly, by onnxruntime; {'; '.join(refusals)}")
-            self._chosen = self._opened("")
-        self.notes.append(best.note)
-        self._pass_on(self._chosen.notes)
-        if _is_telling(feeds):
+            chosen = self._opened("")
+        self._chosen = chosen
+        self._pass_on([best.note, *chosen.notes])
+        if (settled or best.name) and _is_telling(feeds, self._info):
             keep(_KIND, self._name, json.dumps({"name": best.name, "note": best.note}).encode())
         return result
 
@@ -167,7 +217,7 @@ class VerifiedGraph:
         self, graph: OpenedGraph, outputs: Sequence[str], feeds: Feeds, control: RunControl
     ) -> tuple[list[np.ndarray], float]:
         """The outputs, and the least seconds of a few more runs: in the first one, code is generated."""
-        found = graph.run(outputs, feeds, control)
+        found = self._checked_run(graph, outputs, feeds, control)
         seconds = 0.0
         for number in range(_TIMED_RUNS if self._candidates.timed else 0):
             begin = time.perf_counter()
@@ -180,25 +230,35 @@ class VerifiedGraph:
 def _remembered_name(model: str, candidates: Candidates) -> str:
     """A digest of all that a choice depends on: the model, the backends, how they are opened, and the machine.
 
-    Empty where a backend cannot say its version: nothing is remembered then.
+    Empty where a backend cannot say its version, or says none: nothing is remembered then.
     """
     try:
         versions = {name: str(backend.version()) for name, backend in candidates.backends.items()}
+        sources = [Path(inspect.getfile(type(backend))).read_bytes() for backend in candidates.backends.values()]
     except Exception:  # opening it will fail, too, and says why
+        return ""
+    if not model or not all(versions.values()):
         return ""
     machine = [platform.machine(), platform.processor(), os.cpu_count()]
     facts = [model, versions, repr(candidates.opening), candidates.timed, machine]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest() if model else ""
+    return hashlib.sha256(b"\0".join([json.dumps(facts).encode(), *sources])).hexdigest()
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())[:80]
 
 
 def _reason(error: Exception) -> str:
     return error.reason if isinstance(error, UserError) else one_line(error)[:160]
 
 
-def _is_telling(feeds: Feeds) -> bool:
+def _is_telling(feeds: Feeds, info: Metadata) -> bool:
     """Whether a result for these feeds says something about others: a tiny or blank image does not."""
     image = feeds.get("image")
     if image is None:
         return True
-    deviation = float(image.std()) * (255 if image.dtype == np.float32 else 1)
-    return min(image.shape[1:3]) >= _MIN_SIDE and deviation >= _MIN_DEVIATION
+    if min(image.shape[1:3]) < _MIN_SIDE:
+        return False
+    if info.source_kind == "labels" or isinstance(info.inputs.get("image"), LabelMapInput):
+        return bool(image.min() < image.max())
+    return float(image.std()) * (255 if image.dtype == np.float32 else 1) >= _MIN_DEVIATION

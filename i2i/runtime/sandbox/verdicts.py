@@ -2,16 +2,12 @@
 
 A file is known by the digest of its content, together with the versions of onnxruntime and of the check. What is
 kept is an empty file of that name in the user's cache folder. It counts only where nobody else could have made it; a
-cache that cannot be used means that the model is checked. The digest is remembered as well: to compute that of 200 MB
-takes a fifth of a second.
+cache that cannot be used means that the model is checked.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import time
-from io import BufferedReader
 from pathlib import Path
 
 import onnxruntime
@@ -23,42 +19,26 @@ FIRST_BYTE = b"\x08"
 MAX_BYTES = 1 << 31
 """Bytes of a message that Protocol Buffers can parse, and so of an ONNX file."""
 _KIND = "checked-models"
-_DIGESTS = "file-digests"
-_SETTLED_SECONDS = 2.0
-"""Seconds after a file's last change from which on another change shows in its time, on every file system."""
 
 
 def verdict_name(file: Path) -> str:
     """The name under which the verdict on a model file is kept; empty for what cannot be an ONNX file.
 
+    The whole file is read each time: nothing that the system says of a file tells for sure that it did not change.
+
     Raises:
         OSError: the file cannot be read.
     """
+    if file.stat().st_size > MAX_BYTES:
+        return ""
     with file.open("rb") as stream:
-        status = os.fstat(stream.fileno())
-        if status.st_size > MAX_BYTES or stream.read(1) != FIRST_BYTE:  # so that no other large file is read
+        if stream.read(1) != FIRST_BYTE:  # so that no other large file is read
             return ""
         stream.seek(0)
-        content = _content_digest(stream, status)
-    parts = (content, _digest_of_check(), onnxruntime.__version__)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _content_digest(stream: BufferedReader, status: os.stat_result) -> str:
-    """The digest of a file's content: read, or remembered for as long as the system says that nothing has changed.
-
-    Whatever changes a file, or another one of its name, changes the time of its last change, which no program can set.
-    A change right after that time may not show in it, so that the digest of such a file is not remembered.
-    """
-    seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    name = hashlib.sha256(repr(seen).encode()).hexdigest()
-    settled = os.name == "posix" and 0 < status.st_ctime < time.time() - _SETTLED_SECONDS  # elsewhere: its creation
-    if settled and (known := recall(_DIGESTS, name)):
-        return known.decode("ascii", "replace")
-    digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if settled and os.fstat(stream.fileno()).st_ctime_ns == status.st_ctime_ns:
-        keep(_DIGESTS, name, digest.encode())
-    return digest
+        digest = hashlib.file_digest(stream, "sha256")
+    for part in (_digest_of_check(), onnxruntime.__version__):
+        digest.update(f"\0{part}".encode())
+    return digest.hexdigest()
 
 
 def has_passed(name: str) -> bool:
