@@ -17,6 +17,7 @@ from .api import LabelMapInput as LabelMapInput
 from .api import LossChoice as LossChoice
 from .api import MaskInput as MaskInput
 from .api import MetricChoice as MetricChoice
+from .api import MetricContext as MetricContext
 from .api import Number as Number
 from .api import NumberInput as NumberInput
 from .api import OptimizerChoice as OptimizerChoice

@@ -5,6 +5,7 @@ This package is the lowest of i2i but for the errors, and imports no torch: read
 
 from i2i.api.components import PLUGIN_API, Component, hookimpl
 from i2i.api.datasets import Dataset, Reader, Transform
+from i2i.api.metrics import MetricContext
 from i2i.api.options import (
     Choice,
     Config,
@@ -54,6 +55,7 @@ __all__ = [
     "LossChoice",
     "MaskInput",
     "MetricChoice",
+    "MetricContext",
     "Number",
     "NumberInput",
     "OptimizerChoice",

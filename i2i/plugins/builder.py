@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from i2i.api import Choice, Component, Config, Recipe
+from i2i.api import Choice, Component, Config, MetricContext, Recipe
 from i2i.errors import ConfigError, PluginError, attributed_to
 from i2i.extras import missing_extra
 from i2i.kinds import ValueKind
@@ -27,6 +27,7 @@ FrozenLoader = Callable[[Plugins, "str | os.PathLike[str]", str | None, str], "t
 METRIC_METHODS = {
     "pair": ("update", "compute", "reset"),
     "distribution": ("update_real", "update_fake", "compute", "reset"),
+    "scores": ("update_fake", "compute", "reset"),
 }
 """What a metric's attribute `kind` may be, and the methods that such a metric has."""
 
@@ -180,27 +181,34 @@ class Builder:
         self.teachers.append(digest)
         return _frozen(module)
 
-    def metric(self, name: str | Choice, *, scale: int = 1, **options: Any) -> Any:
+    def metric(
+        self, name: str | Choice, *, scale: int = 1, context: MetricContext | None = None, **options: Any
+    ) -> Any:
         """Builds a metric.
 
         Args:
             name: the metric, or the user's choice of one.
             scale: ``data.scale``, passed on if the component's `build` has a parameter of that name.
+            context: what it has in common with other metrics, passed on if the component's `build` has a parameter of
+                that name; None: nothing, and it computes on the CPU.
             options: options of the component, on top of those of a choice.
 
         Returns:
             An object with the methods ``update(output, target)``, or ``update_real(images)`` and
-            ``update_fake(images)``, ``compute()`` and ``reset()``.
+            ``update_fake(images)`` or the last one alone, ``compute()`` and ``reset()``.
 
         Raises:
             ConfigError: an option is unknown or does not fit.
             PluginError: no plugin gives a metric of that name, or the one that does fails.
         """
-        metric = self._build("metric", name, options, optional={"scale": scale})
+        optional = {"scale": scale, "context": context or MetricContext(self)}
+        metric = self._build("metric", name, options, optional=optional)
         methods = METRIC_METHODS.get(getattr(metric, "kind", "pair"), METRIC_METHODS["pair"])
         if lacking := next((key for key in methods if not callable(getattr(metric, key, None))), None):
             who = self.plugins.full_name("metric", name if isinstance(name, str) else name.name)
-            more = ' (one of sets of images says so by kind = "distribution")' if lacking == "update" else ""
+            more = (
+                ' (one of sets of images says so by kind = "distribution" or "scores")' if lacking == "update" else ""
+            )
             raise PluginError(f"{who}: what it builds, a {type(metric).__name__}, has no method {lacking}{more}")
         return metric
 

@@ -120,7 +120,8 @@ def i2i_metrics() -> Sequence[Component]:  # type: ignore[empty-body]
     gets ``data.scale``, by which super-resolution crops the border.
 
     With an attribute ``kind = "distribution"`` it compares sets of images, in any recipe that makes images: it has
-    ``update_real(images)`` and ``update_fake(images)`` in place of `update`.
+    ``update_real(images)`` and ``update_fake(images)`` in place of `update`. With ``kind = "scores"`` it looks at the
+    outputs alone, by `update_fake`. A keyword ``context`` in the signature of `build` gets an `i2i.MetricContext`.
     """
 
 

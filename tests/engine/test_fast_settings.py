@@ -21,7 +21,6 @@ from torchvision.utils import make_grid
 
 import i2i
 from helpers.recipes import train_only
-from i2i.api import Config
 from i2i.components import optimizers
 from i2i.components.narrow import NarrowConv2d, is_narrow
 from i2i.components.options import OptimizerConfig
@@ -32,12 +31,13 @@ from i2i.engine.batching.step_batches import step_batches
 from i2i.engine.device.networks import casts_kept, move_to_device, recipe_networks
 from i2i.engine.output.grids import tiled
 from i2i.engine.setup import open_training
-from i2i.metrics import pixels
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 from i2i.testing.subject import small_options
 from i2i.timing import tuning
 from i2i.timing.profile import step_profile
+from i2i_metrics import pixels
+from i2i_metrics.options import PixelsConfig
 
 CPU = torch.device("cpu")
 of_compiler = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # which looks at all that it traces
@@ -198,8 +198,8 @@ def test_metrics_of_pixels_are_those_of_torchmetrics():
     draw = torch.Generator().manual_seed(0)
     pairs = [torch.rand(2, 2, 3, 9, 8, generator=draw) * 2.4 - 1.2 for _ in range(3)]
     for ours, theirs in (
-        (pixels.l1(Config()), MeanAbsoluteError()),
-        (pixels.psnr(Config()), PeakSignalNoiseRatio(data_range=(-1.0, 1.0))),
+        (pixels.l1(PixelsConfig()), MeanAbsoluteError()),
+        (pixels.psnr(PixelsConfig()), PeakSignalNoiseRatio(data_range=(-1.0, 1.0))),
     ):
         for _ in range(2):
             ours.reset()

@@ -106,7 +106,7 @@ mutant = partial(broken, Frechet)
 mutant(
     "no-kind",
     "value",
-    r'has no method update \(one of sets of images says so by kind = "distribution"\)',
+    r'has no method update \(one of sets of images says so by kind = "distribution" or "scores"\)',
     kind="distributions",
 )
 mutant("real-only", "value", "update_fake", update_fake=property())
@@ -124,3 +124,52 @@ first_real = lambda s, x: s.fake.append(s.small(x) - s.real[0] + s.real[0])
 mutant("real-first", "accumulation", "generated images before real ones: IndexError", update_fake=first_real)
 mutant("sets-no-direction", "direction", "attribute higher_is_better = True or False", higher_is_better=None)
 mutant("sets-wrong-direction", "direction", "with no noise and .* higher_is_better = True", higher_is_better=True)
+
+
+# Of one set
+
+
+@sound("metric", "sound-score")
+class Brightness:
+    """Mean of all pixels."""
+
+    kind = "scores"
+    higher_is_better = True
+
+    def __init__(self, config):
+        self.reset()
+
+    def reset(self):
+        self.means = []
+
+    def update_fake(self, images):
+        self.means += images.mean((1, 2, 3)).tolist()
+
+    def compute(self):
+        return sum(self.means) / len(self.means)
+
+    @property
+    def protocol(self):
+        return {"images": len(self.means), "colour": ["grey", "RGB"]}
+
+
+@sound("metric", "sound-of-classes")
+class OfClasses(Brightness):
+    """Mean of all pixels of the class 1."""
+
+    takes_labels = True
+
+    def update_fake(self, images, labels):
+        super().update_fake(images[labels == 1])
+
+
+mutant = partial(broken, Brightness)
+mutant("shown-no-real", "value", "has no method update_fake", update_fake=None)
+keep_means = lambda s: setattr(s, "means", getattr(s, "means", []))
+mutant("score-for-ever", "accumulation", "reset must forget", reset=keep_means)
+mutant("score-no-direction", "direction", "attribute higher_is_better = True or False", higher_is_better=None)
+mutant("tensor-protocol", "protocol", "its protocol after 0 batches: TypeError", protocol={"mean": torch.zeros(1)})
+mutant("nan-protocol", "protocol", "its protocol after 0 batches: ValueError", protocol={"mean": float("nan")})
+first_mean = property(lambda s: {"first": s.means[0]})
+mutant("late-protocol", "protocol", "its protocol after 0 batches: IndexError", protocol=first_mean)
+mutant("text-protocol", "protocol", "must be a mapping of plain values by name, not a str", protocol="all pixels")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from helpers.metric_files import needed_options
 from i2i.plugins import KINDS, Plugins
 from i2i.testing import findings
 
@@ -12,6 +13,7 @@ SKIPPED = {  # (kind, check) -> who may skip it
     ("generator", "any-size"): {"dcgan"},  # from noise
     ("generator", "encoder-features"): {"dcgan", "rrdb", "srresnet", "stargan"},  # optional
     ("features", "feature-maps"): {"vgg19"},  # its weights are not here; test_super_resolution has made ones
+    ("features", "embedding"): {"alexnet", "onnx", "vgg16", "vgg19"},  # optional: their last feature maps are taken
     ("dataset", "detection"): {"day-night", "facades", "pictures", "styles"},
     ("transform", "together"): {"bicubic", "real"},
     ("backend", "fast"): {"onnxruntime", "torch"},  # onnxruntime: with TensorRT only
@@ -25,9 +27,9 @@ EXPORTED_BY_RECIPES = {"unet", "resnet", "dcgan", "stargan", "srresnet", "rrdb"}
 
 
 @pytest.mark.parametrize(("kind", "name"), COMPONENTS, ids=[f"{kind}-{name}" for kind, name in COMPONENTS])
-def test_component_keeps_its_promises(kind, name):
+def test_component_keeps_its_promises(kind, name, tmp_path):
     skip = ["export"] if kind == "generator" and name in EXPORTED_BY_RECIPES else []
-    found = list(findings(kind, name, plugins=PLUGINS, skip=skip))
+    found = list(findings(kind, name, plugins=PLUGINS, skip=skip, sets=needed_options(tmp_path, kind, name)))
     assert len(found) > 2
     assert not [str(finding) for finding in found if finding.problem or finding.notes]
     for finding in found:

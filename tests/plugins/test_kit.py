@@ -44,8 +44,24 @@ class Features(More, nn.Module):
     def forward(self, image):
         return [self.first(image), self.second(self.first(image))]
 
+    def embed(self, image):
+        return {"features": self(image)[-1].mean((2, 3))}
+
+
+@sound("features", "for-metrics")
+class ForMetrics(Features):
+    """Features without gradients, and without a method embed."""
+
+    differentiable, embed = False, None
+    forward = torch.no_grad()(Features.forward)
+
 
 mutant = partial(broken, Features)
+of_maps = lambda s, x: {"features": s.first(x)}
+of_batch = lambda s, x: {"features": s.first(x).mean((2, 3)) - s.first(x).mean()}
+mutant("one-vector", "embedding", "must return a dictionary with features", embed=lambda s, x: s.first(x).mean((2, 3)))
+mutant("embeds-maps", "embedding", r"must be floats \(2, ...\), not \(2, 4, 62, 62\)", embed=of_maps)
+mutant("embeds-batch", "embedding", "depend on the other images", embed=of_batch)
 mutant("one-map", "feature-maps", "must give a list of feature maps, not Tensor", forward=lambda s, x: s.first(x))
 mutant("no-grad-maps", "feature-maps", "reaches the images", missed=RAW, forward=torch.no_grad()(Features.forward))
 mutant("mean-map", "feature-maps", "have the batch first", forward=lambda s, x: [s.first(x).mean(0)])

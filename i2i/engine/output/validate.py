@@ -9,12 +9,13 @@ from contextlib import suppress
 import torch
 from torch import Tensor
 
-from i2i.api import Translator
+from i2i.api import MetricContext, Translator
 from i2i.components.inference import Inference, has_own, run_translator
 from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
 from i2i.engine.checks.outputs import checked_figures
+from i2i.engine.output.metrics import Shown, build_metrics, kind_of, problem_of, takes_labels, update
 from i2i.errors import PluginError, attributed_to
 from i2i.interface import Image, LabelMap, Output, VectorInput
 from i2i.plugins import Plugins
@@ -33,6 +34,9 @@ class Validation:
         device: where the networks are.
         should_stop: asked before each image; once true, nothing more is measured.
 
+    Attributes:
+        metrics: the metrics by the names of their figures.
+
     Raises:
         PluginError: a metric is unknown.
     """
@@ -49,8 +53,10 @@ class Validation:
         self.values, self.bands = data.values, data.bands
         self.samples, self.count, self.device = data.val, min(config.train.val_images, len(data.val)), device
         builder = Builder(plugins, (0, 0))
-        self.metrics = {metric.name: builder.metric(metric, scale=config.data.scale) for metric in config.train.metrics}
-        self.owners = {name: plugins.full_name("metric", name) for name in self.metrics}
+        context = MetricContext(builder, device)
+        built = build_metrics(builder, config.train.metrics, context, scale=config.data.scale)
+        self.metrics = {name: metric for name, (_, metric) in built.items()}
+        self.owners = {name: owner for name, (owner, _) in built.items()}
         self.recipe, self.recipe_owner = config.recipe, plugins.full_name("recipe", config.recipe)
         self.should_stop = should_stop
         for metric in self.metrics.values():
@@ -108,7 +114,7 @@ class Validation:
         paired = next((name for name, one in making.items() if one.target and "image" in one.example), None)
         measured: dict[str, float] = {}
         for name, translator in making.items():
-            metrics = [metric for metric in self.metrics if name == paired or self._of_sets(metric)]
+            metrics = [metric for metric in self.metrics if self._fits(metric, translator, paired=name == paired)]
             values = self._measure_one(translator, metrics) if metrics else {}
             if values is None:
                 return {}
@@ -120,37 +126,41 @@ class Validation:
         for name in metrics:
             with attributed_to(self.owners[name]):
                 self.metrics[name].reset()
-        generator, seen = torch.Generator().manual_seed(0), 0
+        generator, seen = torch.Generator().manual_seed(0), set[str]()
         for batch in self.images(self.count):
             if self.should_stop():
                 return None
             real = batch.get(translator.real_key)
-            if real is None or real.ndim != 4:
+            real = None if real is None or real.ndim != 4 else real.cpu()
+            shown = [name for name in metrics if real is not None or kind_of(self.metrics[name]) == "scores"]
+            if not shown:
                 continue
+            inputs = _with_drawn(translator, batch, generator)
             with attributed_to(f"{self.recipe_owner}, translator"):
-                output = translated_images(translator, _with_drawn(translator, batch, generator))
-            for name in metrics:
-                same = slice(1, 2) if self._of_sets(name) else slice(None)
-                if output.shape[same] != real.shape[same]:
-                    got, want = tuple(output.shape), tuple(real.shape)
-                    problem = f"its translator gives images {got}, and the real ones are {want}"
-                    raise PluginError(f"{self.recipe_owner}: {problem}")
-                with attributed_to(self.owners[name]):
-                    self._update(name, output.float().cpu().contiguous(), real.cpu())
-            seen += 1
-        return {name: self._value(name) for name in metrics} if seen else {}
+                output = translated_images(translator, inputs).float().cpu().contiguous()
+            for name in shown:
+                self._check_shapes(name, output, real)
+            labels = inputs.get(translator.batch_key("label")) if "label" in translator.example else None
+            images = Shown(output, real, None if labels is None else labels.cpu())
+            update({self.owners[name]: self.metrics[name] for name in shown}, images)
+            seen.update(shown)
+        return {name: self._value(name) for name in metrics if name in seen}
 
-    def _update(self, name: str, output: Tensor, real: Tensor) -> None:
+    def _check_shapes(self, name: str, output: Tensor, real: Tensor | None) -> None:
+        """Refuses images of other shapes than a metric can compare; sets may differ in size."""
+        kind = kind_of(self.metrics[name])
+        same = slice(1, 2) if kind == "distribution" else slice(None)
+        if real is None or kind == "scores" or output.shape[same] == real.shape[same]:
+            return
+        got, want = tuple(output.shape), tuple(real.shape)
+        raise PluginError(f"{self.recipe_owner}: its translator gives images {got}, and the real ones are {want}")
+
+    def _fits(self, name: str, translator: Translator, *, paired: bool) -> bool:
+        """Whether a metric can measure a translator's images."""
         metric = self.metrics[name]
-        if self._of_sets(name):
-            metric.update_real(real)
-            metric.update_fake(output.clamp(-1, 1))
-        else:
-            metric.update(output, real)
-
-    def _of_sets(self, name: str) -> bool:
-        """Whether a metric compares sets of images, rather than each with its target."""
-        return getattr(self.metrics[name], "kind", "pair") == "distribution"
+        if takes_labels(metric):
+            return "label" in translator.example
+        return paired or kind_of(metric) != "pair"
 
     def left_out(self, measured: Mapping[str, float]) -> list[str]:
         """Lines about the metrics that cannot be computed for this run's translators and samples.
@@ -158,16 +168,19 @@ class Validation:
         Args:
             measured: what `measure` returned.
         """
-        missing = [name for name in self.metrics if name not in measured]
-        if not missing or not self.count or self.should_stop():
+        if not self.count or self.should_stop():
             return []
-        what = {False: "outputs with targets, and there are none", True: "sets of images, and there are no real ones"}
-        found = {of_sets: [name for name in missing if self._of_sets(name) == of_sets] for of_sets in what}
-        return [
-            f"note: not measured: {', '.join(names)}: compares {what[of_sets]}"
-            for of_sets, names in found.items()
-            if names
-        ]
+        what = {
+            "pair": "compares outputs with targets, and there are none",
+            "distribution": "compares sets of images, and there are no real ones",
+            "scores": "asks for images of a class, and no translator takes a label",
+        }
+        missing = [name for name in self.metrics if name not in measured]
+        found = {kind: [name for name in missing if kind_of(self.metrics[name]) == kind] for kind in what}
+        lines = [f"note: not measured: {', '.join(names)}: {what[kind]}" for kind, names in found.items() if names]
+        without = [name for name in self.metrics if math.isnan(measured.get(name, 0.0))]
+        problems = {name: problem_of(self.metrics[name]) for name in without}
+        return lines + [f"note: not measured: {name}: {problem}" for name, problem in problems.items() if problem]
 
     def _value(self, name: str) -> float:
         with attributed_to(f"{self.owners[name]}, compute must return a scalar"):

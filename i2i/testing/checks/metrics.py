@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from i2i.errors import one_line
+from i2i.engine.output.metrics import kind_of, problem_of, takes_labels
+from i2i.errors import ConfigError, PluginError, UserError, one_line
 from i2i.plugins.builder import Builder
 from i2i.testing.pictures import draw_pair
-from i2i.testing.subject import Check, Subject, fail, failing_as
+from i2i.testing.subject import Check, Skipped, Subject, fail, failing_as
 
 SIDE = 192
 """Height and width of the images, enough for metrics that look at several scales."""
@@ -29,7 +32,7 @@ def value(subject: Subject) -> None:
     with failing_as("compute must return a scalar"):
         number = float(result)
     if not np.isfinite(number):
-        fail(f"it is {number}")
+        fail(f"it is {number}{f', for {problem}' if (problem := problem_of(metric)) else ''}")
     try:
         grey = _metric(subject)
         _update(grey, _images(grey, 1))
@@ -54,7 +57,7 @@ def accumulation(subject: Subject) -> None:
     again = float(metric.compute())
     if _differ(once, again):
         fail(f"the same images gave {once:.5g}, and after a reset {again:.5g}: reset must forget what update saw")
-    if _of_sets(metric):
+    if kind_of(metric) == "distribution":
         metric.reset()
         with failing_as("generated images before real ones"):
             metric.update_fake(first[0])
@@ -67,11 +70,16 @@ def accumulation(subject: Subject) -> None:
 
 
 def direction(subject: Subject) -> None:
-    """Says by higher_is_better which of two values is the better one, and more noise makes it worse."""
+    """Says by higher_is_better which of two values is the better one, and more noise makes it worse.
+
+    The score of one set may rise with noise, for it knows no real images: only the attribute is asked for.
+    """
     metric = _metric(subject)
     higher = getattr(metric, "higher_is_better", None)
     if not isinstance(higher, bool):
         fail("say by an attribute higher_is_better = True or False which of two values is the better one")
+    if kind_of(metric) == "scores":
+        return
     strengths = (0.0 if _of_sets(metric) else 0.1, 0.6)  # pairs that are equal have a PSNR of infinity
     little, much = (_value_for(subject, _images(metric, 3, strength=strength)) for strength in strengths)
     if (much >= little) if higher else (much <= little):
@@ -79,12 +87,32 @@ def direction(subject: Subject) -> None:
         fail(f"{little:.4g} with {what} and {much:.4g} with much, but higher_is_better = {higher}")
 
 
-METRIC: Sequence[Check] = (value, accumulation, direction)
+def protocol(subject: Subject) -> None:
+    """Says by `protocol`, if it has that, how its value came about: plain values, which JSON can hold, by name."""
+    metric = _metric(subject)
+    if inspect.getattr_static(metric, "protocol", None) is None:
+        raise Skipped("it has no protocol")
+    for batches in (0, 1):
+        for _ in range(batches):
+            _update(metric, _images(metric, 3))
+        with failing_as(f"its protocol after {batches} batches"):
+            said = metric.protocol
+            if not isinstance(said, Mapping) or not all(isinstance(key, str) for key in said):
+                fail(f"protocol must be a mapping of plain values by name, not a {type(said).__name__}")
+            json.dumps(dict(said), allow_nan=False)
+
+
+METRIC: Sequence[Check] = (value, accumulation, direction, protocol)
 
 
 def _metric(subject: Subject) -> Any:
-    """A new metric, which has seen no images."""
-    return Builder(subject.plugins, (SIDE, SIDE)).metric(subject.name, scale=1, **subject.options)
+    """A new metric, which has seen no images; the check is skipped where it lacks something, such as weights."""
+    try:
+        return Builder(subject.plugins, (SIDE, SIDE)).metric(subject.name, scale=1, **subject.options)
+    except (PluginError, ConfigError):
+        raise
+    except UserError as error:
+        raise Skipped(str(error)) from error
 
 
 def _value_for(subject: Subject, *batches: tuple[Tensor, Tensor]) -> float:
@@ -96,17 +124,19 @@ def _value_for(subject: Subject, *batches: tuple[Tensor, Tensor]) -> float:
 
 
 def _update(metric: Any, batch: tuple[Tensor, Tensor]) -> None:
-    """Shows a metric outputs and targets: together, or one image at a time to one that compares sets."""
+    """Shows a metric outputs and targets: together, or one image at a time to one of sets, with the classes 0 and 1."""
     if not _of_sets(metric):
         metric.update(*batch)
         return
-    for output, target in zip(*(images.split(1) for images in batch), strict=True):
-        metric.update_real(target)
-        metric.update_fake(output)
+    for number, (output, target) in enumerate(zip(*(images.split(1) for images in batch), strict=True)):
+        if kind_of(metric) == "distribution":
+            metric.update_real(target)
+        metric.update_fake(output, *([torch.tensor([number % 2])] if takes_labels(metric) else []))
 
 
 def _of_sets(metric: Any) -> bool:
-    return getattr(metric, "kind", "pair") == "distribution"
+    """Whether it measures sets of images, one or two."""
+    return kind_of(metric) != "pair"
 
 
 def _differ(one: float, other: float) -> bool:

@@ -166,28 +166,43 @@ def logits(subject: Subject) -> None:
 
 
 def feature_maps(subject: Subject) -> None:
-    """Gives a list of finite feature maps that gradients pass through, and trains nothing."""
-    try:
-        network = Builder(subject.plugins, (SIDE, SIDE)).features(subject.name, **subject.options)
-    except (PluginError, ConfigError):
-        raise
-    except UserError as error:  # weights that are not here
-        raise Skipped(str(error)) from error
-    images = torch.rand(2, 3, SIDE, SIDE).mul(2).sub(1).requires_grad_()
+    """Gives a list of finite feature maps, which gradients pass through unless it says `differentiable = False`."""
+    network = _features(subject)
+    differentiable = getattr(network, "differentiable", True)
+    images = torch.rand(2, 3, SIDE, SIDE).mul(2).sub(1).requires_grad_(differentiable)
     with failing_as("images (2, 3, 64, 64)"):
         maps = network(images)
     if not isinstance(maps, list | tuple) or not all(isinstance(one, Tensor) for one in maps):
         fail(f"must give a list of feature maps, not {type(maps).__name__}")
     if not all(len(one) == 2 and torch.isfinite(one).all() for one in maps):
         fail("feature maps must be finite and have the batch first")
+    if not differentiable:
+        return
     torch.stack([one.square().mean() for one in maps]).sum().backward()
     if images.grad is None or not images.grad.any():
         fail("no gradient reaches the images: the perceptual loss would teach nothing")
 
 
+def embedding(subject: Subject) -> None:
+    """Gives each image's vector (N, D), and logits (N, classes) where it knows any, if it has a method `embed`."""
+    network: Any = _features(subject)
+    if not callable(getattr(network, "embed", None)):
+        raise Skipped("it has no method embed")
+    images = torch.rand(2, 3, SIDE, SIDE).mul(2).sub(1)
+    with torch.no_grad(), failing_as("embed(images (2, 3, 64, 64))"):
+        both, one = network.embed(images), network.embed(images[:1])
+    if not isinstance(both, dict) or not {"features"} <= both.keys() <= {"features", "logits"}:
+        fail("embed must return a dictionary with features, and maybe logits")
+    for name, values in both.items():
+        if not isinstance(values, Tensor) or values.ndim != 2 or len(values) != 2 or not values.is_floating_point():
+            fail(f"{name} of two images must be floats (2, ...), not {tuple(getattr(values, 'shape', ()))}")
+        if not torch.allclose(values[:1], one[name], rtol=1e-3, atol=1e-3 * float(values.abs().max())):
+            fail(f"{name} of an image depend on the other images of the batch, or are not finite")
+
+
 GENERATOR: Sequence[Check] = (channels, any_size, value_range, gradients, repeatable, encoder_features, export)
 DISCRIMINATOR: Sequence[Check] = (logits, gradients)
-FEATURES: Sequence[Check] = (feature_maps,)
+FEATURES: Sequence[Check] = (feature_maps, embedding)
 
 
 def _side(subject: Subject) -> int:
@@ -211,6 +226,16 @@ def _options(subject: Subject) -> dict[str, Any]:
     """The subject's options, and two classes if it is a network that takes labels."""
     classes = {"classes": 2} if "classes" in subject.component.config.model_fields else {}
     return classes | subject.options
+
+
+def _features(subject: Subject) -> nn.Module:
+    """The feature network; the check is skipped where it lacks something, such as weights."""
+    try:
+        return Builder(subject.plugins, (SIDE, SIDE)).features(subject.name, **subject.options)
+    except (PluginError, ConfigError):
+        raise
+    except UserError as error:
+        raise Skipped(str(error)) from error
 
 
 def _generator(subject: Subject, into: int, out: int) -> nn.Module:

@@ -1,19 +1,17 @@
-"""Metrics that compare an output with its target pixel by pixel; images ``(N, C, H, W)`` in [-1, 1].
+"""Metrics that compare an output with its target pixel by pixel, images ``(N, C, H, W)`` in [-1, 1].
 
-SSIM is torchmetrics', which is imported when it is built, for that takes seconds. The mean absolute and the mean
-squared error need no library: every training measures them, and is to begin at once.
+They are not rounded to 8 bits, and need no library: every training measures them, and is to begin at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from i2i.api import Config
+from i2i_metrics.options import PixelsConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torchmetrics import Metric
 
 
 class MeanOverPixels:
@@ -22,19 +20,25 @@ class MeanOverPixels:
     Args:
         measure: the sum over the pixels of outputs and targets, which have one shape.
         figure: the metric as a function of the mean.
+        border: pixels that are cut off each side.
         higher_is_better: whether the higher figure is the better one.
     """
 
     def __init__(
-        self, measure: Callable[[Tensor, Tensor], Tensor], figure: Callable[[Tensor], Tensor], *, higher_is_better: bool
+        self,
+        measure: Callable[[Tensor, Tensor], Tensor],
+        figure: Callable[[Tensor], Tensor],
+        *,
+        border: int = 0,
+        higher_is_better: bool,
     ) -> None:
         self.higher_is_better = higher_is_better
-        self._measure, self._figure = measure, figure
+        self._measure, self._figure, self._border = measure, figure, border
         self.reset()
 
     def reset(self) -> None:
         """Forgets all images."""
-        self._total, self._count = 0.0, 0
+        self._total, self._count, self._images = 0.0, 0, 0
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Adds images.
@@ -45,11 +49,18 @@ class MeanOverPixels:
 
         Raises:
             ValueError: the shapes differ.
+            i2i.DataError: nothing is left of the images without the border.
         """
+        from i2i_metrics.preparing import check_sides, without_border
+
         if preds.shape != target.shape:
             raise ValueError(f"outputs are {tuple(preds.shape)}, their targets {tuple(target.shape)}")
+        if self._border:
+            check_sides(target, 2 * self._border + 1, f"a border of {self._border} pixels")
+            preds, target = (without_border(images, self._border) for images in (preds, target))
         self._total += float(self._measure(preds.double(), target.double()))
         self._count += target.numel()
+        self._images += len(target)
 
     def compute(self) -> Tensor:
         """The figure for all images so far, a scalar in float32; NaN without any."""
@@ -58,23 +69,25 @@ class MeanOverPixels:
         mean = self._total / self._count if self._count else float("nan")
         return self._figure(torch.tensor(mean, dtype=torch.float64)).float()
 
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """How the figure came about."""
+        colour = "the images' own channels in [-1, 1], not rounded"
+        return {"images": self._images, "colour": colour, "border": self._border, "mean": "over all pixels together"}
 
-def l1(config: Config) -> MeanOverPixels:
+
+def l1(config: PixelsConfig) -> MeanOverPixels:
     """Mean absolute error; 2 is the largest possible."""
-    return MeanOverPixels(lambda x, y: (x - y).abs().sum(), lambda mean: mean, higher_is_better=False)
+    return MeanOverPixels(
+        lambda x, y: (x - y).abs().sum(), lambda mean: mean, border=config.border, higher_is_better=False
+    )
 
 
-def psnr(config: Config) -> MeanOverPixels:
+def psnr(config: PixelsConfig) -> MeanOverPixels:
     """``10 log10(2^2 / mean squared error)`` in dB, the mean taken over all images together."""
     return MeanOverPixels(
         lambda x, y: (x.clamp(-1, 1) - y.clamp(-1, 1)).square().sum(),
         lambda mean: 10 * (4 / mean).log10(),
+        border=config.border,
         higher_is_better=True,
     )
-
-
-def ssim(config: Config) -> Metric:
-    """Structural similarity with an 11x11 Gaussian window of standard deviation 1.5 (Wang et al. 2004, equation 13)."""
-    from torchmetrics.image import StructuralSimilarityIndexMeasure
-
-    return StructuralSimilarityIndexMeasure(data_range=(-1.0, 1.0))

@@ -1,0 +1,191 @@
+"""Features of two sets of images, taken once for all metrics that look through the same network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import i2i
+from i2i_metrics.preparing import QUANTISATION, as_colour, eight_bits
+
+MAX_BATCH = 16
+"""Images that go through a network at once: more do not fit a CPU's cache."""
+
+MAX_PIXELS = 2**22
+"""Pixels that wait for the network; larger images go in smaller batches."""
+
+
+class ImageSet:
+    """The features of one set: their moments, and the vectors or logits themselves where something needs them.
+
+    Args:
+        network: gives features; on the device where it computes.
+
+    Attributes:
+        count: number of images so far.
+        width: number of features; 0 before the first image went through the network.
+        keep: what is kept of each image: ``features`` and ``logits``; ``moments`` are kept for the whole set.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network, self.keep = network, set[str]()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all images."""
+        self.count, self.width = 0, 0
+        self._taken, self._mean, self._scatter = 0, torch.zeros(()), torch.zeros(())
+        self._kept: dict[str, list[Tensor]] = {"features": [], "logits": []}
+        self._waiting: list[Tensor] = []
+
+    def add(self, images: Tensor) -> None:
+        """Adds images ``(N, C, H, W)`` in [-1, 1], which are rounded to 8 bits.
+
+        Raises:
+            i2i.DataError: they have neither one nor three channels.
+        """
+        for image in eight_bits(as_colour(images)).split(1):
+            if self._waiting and self._waiting[0].shape != image.shape:
+                self._take()
+            self._waiting.append(image)
+            self.count += 1
+            most = min(MAX_BATCH, max(1, MAX_PIXELS // image[0, 0].numel()))
+            if len(self._waiting) >= most:
+                self._take()
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean ``(D,)`` and covariance ``(D, D)`` in float64, of two images and more."""
+        self._take()
+        return self._mean, self._scatter / (self._taken - 1)
+
+    def kept(self, what: str) -> Tensor:
+        """The ``features`` or ``logits`` of all images, ``(N, D)`` in float64."""
+        self._take()
+        return torch.cat(self._kept[what]).double()
+
+    @torch.no_grad()
+    def _take(self) -> None:
+        """Sends what waits through the network."""
+        if not self._waiting:
+            return
+        device = next((tensor.device for tensor in self.network.buffers()), torch.device("cpu"))
+        images = torch.cat(self._waiting).to(device).float() / 127.5 - 1
+        self._waiting = []
+        given = {name: values.float().cpu() for name, values in embedded(self.network, images).items()}
+        self.width = given["features"].shape[1]
+        for name in self.keep & given.keys():
+            self._kept[name].append(given[name])
+        if "moments" in self.keep:
+            self._add_moments(given["features"].double())
+
+    def _add_moments(self, features: Tensor) -> None:
+        """Joins the moments of a batch with those so far (Chan et al. 1979, Updating formulae for sample variances)."""
+        count, total = len(features), self._taken + len(features)
+        mean = features.mean(0)
+        shift = mean - self._mean
+        own = (features - mean).T @ (features - mean)
+        self._scatter = self._scatter + own + shift[:, None] * shift * (self._taken * count / total)
+        self._mean, self._taken = self._mean + shift * (count / total), total
+
+
+class FeatureSets:
+    """A feature network, and what it saw of the real and of the generated images.
+
+    Args:
+        network: a component of `i2i_features`.
+        name: the component's name, by which figures are told apart where the network has no name of its own.
+
+    Attributes:
+        real: the real images.
+        fake: the generated ones.
+        standard: whether it is the network on which the well-known figures are defined.
+        name: the network's name.
+        changes: grows with each image and each reset, so that a figure is computed once for the same images.
+    """
+
+    def __init__(self, network: nn.Module, name: str) -> None:
+        self.network, self.changes = network, 0
+        self.real, self.fake = ImageSet(network), ImageSet(network)
+        said = dict(getattr(network, "protocol", {}))
+        self.standard = bool(said.pop("standard", False))
+        if "digest" not in said:
+            said["digest"] = weights_digest(network)
+        self.name = str(said.pop("network", name))
+        self._said = {"network": self.name} | said
+
+    def want(self, what: str) -> None:
+        """Makes both sets keep ``moments``, ``features`` or ``logits``; to be called before the first image."""
+        self.real.keep.add(what)
+        self.fake.keep.add(what)
+
+    def update_real(self, images: Tensor) -> None:
+        """Adds real images ``(N, C, H, W)`` in [-1, 1]."""
+        self.real.add(images)
+        self.changes += 1
+
+    def update_fake(self, images: Tensor) -> None:
+        """Adds generated images ``(N, C, H, W)`` in [-1, 1]."""
+        self.fake.add(images)
+        self.changes += 1
+
+    def reset(self) -> None:
+        """Forgets all images."""
+        self.real.reset()
+        self.fake.reset()
+        self.changes += 1
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """How the features came about."""
+        return {
+            **self._said,
+            "quantisation": QUANTISATION,
+            "colour": "RGB; grey images repeated three times",
+            "real_images": self.real.count,
+            "fake_images": self.fake.count,
+        }
+
+
+def embedded(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
+    """What a feature network says of images: ``features`` ``(N, D)``, and ``logits`` of one that knows classes.
+
+    A network without a method `embed` gives the last of its feature maps, averaged over the pixels.
+
+    Args:
+        network: a component of `i2i_features`.
+        images: ``(N, 3, H, W)`` in [-1, 1].
+    """
+    if callable(embed := getattr(network, "embed", None)):
+        given: dict[str, Tensor] = embed(images)
+        return given
+    return {"features": network(images)[-1].flatten(2).mean(2)}
+
+
+def weights_digest(network: nn.Module) -> str:
+    """SHA-256 over the names and bytes of all weights, in hexadecimal."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted([*network.named_parameters(), *network.named_buffers()]):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def feature_sets(choice: i2i.FeaturesChoice, context: i2i.MetricContext) -> FeatureSets:
+    """The sets that look through a network, one object for all metrics of a measurement.
+
+    Args:
+        choice: the feature network.
+        context: builds it, and keeps what the metrics of one measurement share.
+
+    Raises:
+        i2i.UserError: the network cannot be built, such as for lack of its weights.
+    """
+    key = ("i2i_metrics", json.dumps(choice.to_dict(), sort_keys=True, default=str))
+    if key not in context.shared:
+        context.shared[key] = FeatureSets(context.build.features(choice).to(context.device), choice.name)
+    found: FeatureSets = context.shared[key]
+    return found
