@@ -346,8 +346,8 @@ class TrainConfig(Config):
     @field_validator("metrics")
     @classmethod
     def _each_once(cls, metrics: tuple[MetricChoice, ...]) -> tuple[MetricChoice, ...]:
-        if len({metric.name for metric in metrics}) < len(metrics):
-            raise ValueError("each metric can be there once only")
+        if any(metric in metrics[:place] for place, metric in enumerate(metrics)):
+            raise ValueError("each metric can be there once only, but for other options")
         return metrics
 
 

@@ -6,7 +6,8 @@ was trained on real images sees in them should be the label map.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,84 +23,112 @@ MAX_CLASSES = 65536
 """Largest number of classes of label maps."""
 
 
+@dataclass(frozen=True)
 class Confusion:
-    """How often pixels of each class were given each class, over all images.
+    """How many pixels of each class were given each class; pairs of classes that are nowhere have no entry.
 
-    Args:
-        ignore: class number of pixels of the target that do not count.
+    Attributes:
+        wanted: the target's class, ``(P,)`` int64.
+        found: the output's class, ``(P,)`` int64.
+        pixels: how many pixels have these two, ``(P,)`` float64.
     """
 
-    def __init__(self, ignore: int | None) -> None:
-        self.ignore, self.images = ignore, 0
-        self.counts = torch.zeros((0, 0), dtype=torch.int64)
+    wanted: Tensor
+    found: Tensor
+    pixels: Tensor
 
-    def add(self, found: Tensor, wanted: Tensor) -> None:
-        """Adds label maps ``(N, H, W)`` of one shape."""
-        self.images += len(wanted)
-        found, wanted = found.flatten(), wanted.flatten()
-        if self.ignore is not None:
-            found, wanted = found[wanted != self.ignore], wanted[wanted != self.ignore]
-        if not wanted.numel():
-            return
+    def by_class(self) -> tuple[Tensor, Tensor, Tensor]:
+        """By class the pixels where both have it, those where the target has it, and those where the output has it."""
+        size = int(torch.cat([self.wanted, self.found]).max()) + 1 if len(self.wanted) else 0
+        both = torch.where(self.wanted == self.found, self.pixels, 0.0)
+        kinds = ((self.wanted, both), (self.wanted, self.pixels), (self.found, self.pixels))
+        hits, wanted, found = (torch.bincount(classes, pixels, minlength=size) for classes, pixels in kinds)
+        return hits, wanted, found
+
+
+def confusion_of(found: Tensor, wanted: Tensor, ignore: int | None) -> Confusion:
+    """Compares two label maps ``(H, W)`` int64; pixels with `ignore` as the target's class do not count.
+
+    Raises:
+        i2i.DataError: class numbers are below 0 or too large.
+    """
+    counting = torch.ones_like(wanted, dtype=torch.bool) if ignore is None else wanted != ignore
+    found, wanted = found[counting], wanted[counting]
+    if wanted.numel():
         lowest, highest = int(torch.minimum(found, wanted).min()), int(torch.maximum(found, wanted).max())
         if lowest < 0 or highest >= MAX_CLASSES:
             raise i2i.DataError(f"label maps have classes from {lowest} to {highest}, not from 0 to {MAX_CLASSES - 1}")
-        size = max(highest + 1, len(self.counts))
-        more = size - len(self.counts)
-        self.counts = F.pad(self.counts, (0, more, 0, more))
-        self.counts += torch.bincount(wanted * size + found, minlength=size * size).view(size, size)
+    pairs, pixels = (wanted * MAX_CLASSES + found).unique(return_counts=True)
+    return Confusion(pairs // MAX_CLASSES, pairs % MAX_CLASSES, pixels.double())
 
 
 class LabelMaps:
     """A figure of the label maps of outputs and targets, over all pixels of all images.
 
     Args:
-        config: the segmenter.
-        figure: from the confusion matrix, rows by the target's class, to the figure.
+        config: the segmenter; without its `path` label maps alone can be compared.
+        figure: from the confusion of all pixels to the figure.
         what: the figure's name in messages.
+
+    Attributes:
+        takes_label_maps: it compares outputs that are label maps themselves, too.
+        takes_images: whether it also compares images, for there is a segmenter.
     """
 
     kind = "pair"
     higher_is_better = True
+    takes_label_maps = True
 
-    def __init__(self, config: SegmenterConfig, figure: Callable[[Tensor], Tensor], what: str) -> None:
+    def __init__(self, config: SegmenterConfig, figure: Callable[[Confusion], Tensor], what: str) -> None:
         self.ignore, self.figure = config.ignore, figure
-        self.segmenter = OnnxNetwork(config, f"the segmenter of {what}")
+        self.takes_images = bool(config.path)
+        self.segmenter = OnnxNetwork(config, f"the segmenter of {what}") if config.path else None
         self.reset()
 
     def update(self, output: Tensor, target: Tensor) -> None:
         """Adds images ``(N, C, H, W)`` in [-1, 1], which the segmenter sees, or label maps ``(N, H, W)`` of integers.
 
-        What the segmenter gives is resized to the target's label map by nearest neighbours, if that is given.
+        The output's label map is resized to the target's by nearest neighbours, if the sizes differ.
 
         Raises:
             i2i.DataError: class numbers are below 0 or too large.
-            i2i.ModelError: the segmenter fails, or gives no label maps.
+            i2i.ModelError: there is no segmenter for images, it fails, or gives no label maps.
         """
         found, wanted = self._labels(output), self._labels(target)
         if found.shape[1:] != wanted.shape[1:]:
             found = F.interpolate(found[:, None].double(), wanted.shape[1:], mode="nearest-exact")[:, 0].long()
-        self.confusion.add(found, wanted)
+        self._images += [confusion_of(*both, self.ignore) for both in zip(found, wanted, strict=True)]
 
     def compute(self) -> Tensor:
-        """The figure, a scalar in float64; NaN without any pixel that counts."""
-        counts = self.confusion.counts.double()
-        return self.figure(counts) if counts.sum() else torch.tensor(float("nan"), dtype=torch.float64)
+        """The figure of all images, a scalar in float64; NaN without any pixel that counts."""
+        return self.of_images(range(len(self._images)))
+
+    def of_images(self, places: Sequence[int]) -> Tensor:
+        """The figure of some of the images, by their places from 0, of which each may be there several times."""
+        chosen = [self._images[place] for place in places]
+        if not sum(len(one.pixels) for one in chosen):
+            return torch.tensor(float("nan"), dtype=torch.float64)
+        parts = [torch.cat([getattr(one, name) for one in chosen]) for name in ("wanted", "found", "pixels")]
+        return self.figure(Confusion(*parts))
 
     def reset(self) -> None:
         """Forgets all images."""
-        self.confusion = Confusion(self.ignore)
+        self._images: list[Confusion] = []
 
     @property
     def protocol(self) -> dict[str, Any]:
         """How the figure came about."""
-        said = self.segmenter.protocol | {"quantisation": QUANTISATION, "images": self.confusion.images}
-        return said | {"classes": len(self.confusion.counts), "ignore": self.ignore}
+        maps = {"network": "none: label maps are compared"}
+        said = self.segmenter.protocol | {"quantisation": QUANTISATION} if self.segmenter else maps
+        highest = max((int(one.wanted.max()) for one in self._images if len(one.wanted)), default=-1)
+        return said | {"images": len(self._images), "classes": highest + 1, "ignore": self.ignore}
 
     def _labels(self, images: Tensor) -> Tensor:
         """Label maps ``(N, H, W)``, given or found."""
         if not images.is_floating_point():
             return images.cpu().long()
+        if self.segmenter is None:
+            raise i2i.ModelError("images need a segmenter: say which by the option path=FILE.onnx")
         given = self.segmenter(eight_bits(images).float() / 127.5 - 1)
         if given.ndim == 4 and given.is_floating_point():
             return given.argmax(1)
@@ -118,8 +147,9 @@ def mean_iou(config: SegmenterConfig) -> LabelMaps:
     Classes that neither the outputs nor the targets have do not count.
     """
 
-    def figure(counts: Tensor) -> Tensor:
-        hits, either = counts.diagonal(), counts.sum(0) + counts.sum(1) - counts.diagonal()
+    def figure(confusion: Confusion) -> Tensor:
+        hits, wanted, found = confusion.by_class()
+        either = wanted + found - hits
         return (hits / either)[either > 0].mean()
 
     return LabelMaps(config, figure, "miou")
@@ -127,7 +157,12 @@ def mean_iou(config: SegmenterConfig) -> LabelMaps:
 
 def pixel_accuracy(config: SegmenterConfig) -> LabelMaps:
     """Share of the pixels with the target's class."""
-    return LabelMaps(config, lambda counts: counts.diagonal().sum() / counts.sum(), "pixel-accuracy")
+
+    def figure(confusion: Confusion) -> Tensor:
+        hits, wanted, _ = confusion.by_class()
+        return hits.sum() / wanted.sum()
+
+    return LabelMaps(config, figure, "pixel-accuracy")
 
 
 class ClassAccuracy:
@@ -166,18 +201,21 @@ class ClassAccuracy:
         if given.ndim != 2 or int(wanted.max()) >= given.shape[1]:
             problem = f"gives {tuple(given.shape)}, not logits (N, classes) with class {int(wanted.max())}"
             raise i2i.ModelError(problem, path=str(self.classifier.file))
-        self._right += int((given.argmax(1) == wanted).sum())
-        self._count += len(images)
+        self._right += (given.argmax(1) == wanted).double().tolist()
 
     def compute(self) -> Tensor:
         """The share, a scalar in float64; NaN without any image."""
-        return torch.tensor(self._right / self._count if self._count else float("nan"), dtype=torch.float64)
+        return self.of_images(range(len(self._right)))
+
+    def of_images(self, places: Sequence[int]) -> Tensor:
+        """The share among some of the images, by their places from 0, of which each may be there several times."""
+        return torch.tensor(self._right, dtype=torch.float64)[torch.as_tensor(places, dtype=torch.int64)].mean()
 
     def reset(self) -> None:
         """Forgets all images."""
-        self._right, self._count = 0, 0
+        self._right: list[float] = []
 
     @property
     def protocol(self) -> dict[str, Any]:
         """How the figure came about."""
-        return self.classifier.protocol | {"quantisation": QUANTISATION, "fake_images": self._count}
+        return self.classifier.protocol | {"quantisation": QUANTISATION, "fake_images": len(self._right)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,10 @@ class LPIPS:
     def compute(self) -> Tensor:
         """The mean over all images, a scalar in float64; NaN without any."""
         return torch.tensor(self._values, dtype=torch.float64).mean()
+
+    def of_images(self, places: Sequence[int]) -> Tensor:
+        """The mean over some of the images, by their places from 0, of which each may be there several times."""
+        return torch.tensor(self._values, dtype=torch.float64)[torch.as_tensor(places, dtype=torch.int64)].mean()
 
     def reset(self) -> None:
         """Forgets all images."""

@@ -5,7 +5,7 @@ They are not rounded to 8 bits, and need no library: every training measures the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from i2i_metrics.options import PixelsConfig
@@ -18,7 +18,7 @@ class MeanOverPixels:
     """The mean of a measure of the difference over all pixels of all images, in the protocol of torchmetrics.
 
     Args:
-        measure: the sum over the pixels of outputs and targets, which have one shape.
+        measure: of outputs and targets, which have one shape, at each pixel.
         figure: the metric as a function of the mean.
         border: pixels that are cut off each side.
         higher_is_better: whether the higher figure is the better one.
@@ -38,7 +38,8 @@ class MeanOverPixels:
 
     def reset(self) -> None:
         """Forgets all images."""
-        self._total, self._count, self._images = 0.0, 0, 0
+        self._sums: list[float] = []
+        self._counts: list[int] = []
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Adds images.
@@ -58,35 +59,37 @@ class MeanOverPixels:
         if self._border:
             check_sides(target, 2 * self._border + 1, f"a border of {self._border} pixels")
             preds, target = (without_border(images, self._border) for images in (preds, target))
-        self._total += float(self._measure(preds.double(), target.double()))
-        self._count += target.numel()
-        self._images += len(target)
+        self._sums += self._measure(preds.double(), target.double()).flatten(1).sum(1).tolist()
+        self._counts += [target[0].numel()] * len(target)
 
     def compute(self) -> Tensor:
         """The figure for all images so far, a scalar in float32; NaN without any."""
+        return self.of_images(range(len(self._sums)))
+
+    def of_images(self, places: Sequence[int]) -> Tensor:
+        """The figure of some of the images, by their places from 0, of which each may be there several times."""
         import torch
 
-        mean = self._total / self._count if self._count else float("nan")
-        return self._figure(torch.tensor(mean, dtype=torch.float64)).float()
+        sums, counts = (torch.tensor(one, dtype=torch.float64) for one in (self._sums, self._counts))
+        chosen = torch.as_tensor(places, dtype=torch.int64)
+        return self._figure(sums[chosen].sum() / counts[chosen].sum()).float()
 
     @property
     def protocol(self) -> dict[str, Any]:
         """How the figure came about."""
         colour = "the images' own channels in [-1, 1], not rounded"
-        return {"images": self._images, "colour": colour, "border": self._border, "mean": "over all pixels together"}
+        return {"images": len(self._sums), "colour": colour, "border": self._border, "mean": "over all pixels together"}
 
 
 def l1(config: PixelsConfig) -> MeanOverPixels:
     """Mean absolute error; 2 is the largest possible."""
-    return MeanOverPixels(
-        lambda x, y: (x - y).abs().sum(), lambda mean: mean, border=config.border, higher_is_better=False
-    )
+    return MeanOverPixels(lambda x, y: (x - y).abs(), lambda mean: mean, border=config.border, higher_is_better=False)
 
 
 def psnr(config: PixelsConfig) -> MeanOverPixels:
     """``10 log10(2^2 / mean squared error)`` in dB, the mean taken over all images together."""
     return MeanOverPixels(
-        lambda x, y: (x.clamp(-1, 1) - y.clamp(-1, 1)).square().sum(),
+        lambda x, y: (x.clamp(-1, 1) - y.clamp(-1, 1)).square(),
         lambda mean: 10 * (4 / mean).log10(),
         border=config.border,
         higher_is_better=True,

@@ -6,7 +6,7 @@ without the border; images of other than three channels are taken as they are, i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,10 @@ class MeanOverImages:
     def compute(self) -> Tensor:
         """The mean over all images, a scalar in float64; NaN without any."""
         return torch.tensor(self._values, dtype=torch.float64).mean()
+
+    def of_images(self, places: Sequence[int]) -> Tensor:
+        """The mean over some of the images, by their places from 0, of which each may be there several times."""
+        return torch.tensor(self._values, dtype=torch.float64)[torch.as_tensor(places, dtype=torch.int64)].mean()
 
     def reset(self) -> None:
         """Forgets all images."""

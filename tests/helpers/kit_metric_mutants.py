@@ -55,6 +55,35 @@ mutant("wrong-direction", "direction", "much, but higher_is_better = True", high
 mutant("target-unused", "direction", "noise", distance=lambda s, x, y: torch.zeros(2))
 
 
+@sound("metric", "sound-mean")
+class MeanError(Error):
+    """Mean absolute error, which is also known for some of the images."""
+
+    def reset(self):
+        self.values = []
+
+    def update(self, output, target):
+        self.values += self.distance(output, target).tolist()
+
+    def of_images(self, places):
+        return torch.tensor([self.values[place] for place in places]).mean()
+
+    def compute(self):
+        return self.of_images(range(len(self.values)))
+
+
+mutant = partial(broken, MeanError)
+each_once = lambda s, places: torch.tensor([s.values[place] for place in set(places)]).mean()
+mutant("each-image-once", "some-images", r"of_images\(\[0, 0, 2\]\) is", of_images=each_once)
+backwards = lambda s, places: torch.tensor([s.values[-1 - place] for place in places]).mean()
+mutant(
+    "from-the-end",
+    "some-images",
+    r"of_images\(\[2\]\) is",
+    compute=lambda s: sum(s.values) / len(s.values),
+    of_images=backwards,
+)
+
 # Of sets
 
 
@@ -124,6 +153,33 @@ first_real = lambda s, x: s.fake.append(s.small(x) - s.real[0] + s.real[0])
 mutant("real-first", "accumulation", "generated images before real ones: IndexError", update_fake=first_real)
 mutant("sets-no-direction", "direction", "attribute higher_is_better = True or False", higher_is_better=None)
 mutant("sets-wrong-direction", "direction", "with no noise and .* higher_is_better = True", higher_is_better=True)
+
+
+@sound("metric", "sound-rows")
+class FrechetOfRows(Frechet):
+    """The same, and what it takes of an image can be kept."""
+
+    embedding = "8 x 8 pixels"
+
+    @property
+    def collector(self):
+        return self
+
+    def embed(self, images):
+        return {"features": self.small(images)}
+
+    def add_real(self, rows):
+        self.real.append(rows["features"])
+
+    def add_fake(self, rows):
+        self.fake.append(rows["features"])
+
+
+mutant = partial(broken, FrechetOfRows)
+mutant("rows-without-name", "embedding", "must name by an attribute embedding", embedding=None)
+both = lambda s, rows: [s.add_real(rows), s.fake.append(rows["features"])]
+mutant("rows-in-both", "embedding", "by what embed gives for images", add_fake=both)
+mutant("rows-unlike", "embedding", "by what embed gives", embed=lambda s, x: {"features": s.small(x - x.mean(0))})
 
 
 # Of one set

@@ -286,7 +286,6 @@ def test_a_network_in_a_file_that_is_not_what_it_says_is_one_line(tmp_path):
     (tmp_path / "text.onnx").write_text("no model")
     grey = classifier_file(tmp_path / "grey.onnx", [[1]], shape=("N", 1, "H", "W"))
     for options, line in [
-        ({}, r"the segmenter of miou is in an ONNX file: say which by the option path=FILE.onnx"),
         ({"path": "gone.onnx"}, r"gone.onnx: cannot be read, for the segmenter of miou: No such file"),
         ({"path": str(tmp_path / "text.onnx")}, r"text.onnx: not an ONNX file that onnxruntime opens"),
         ({"path": str(grey)}, r"grey.onnx: must take images \(N, 3, H, W\) of float32"),
@@ -296,6 +295,8 @@ def test_a_network_in_a_file_that_is_not_what_it_says_is_one_line(tmp_path):
         with pytest.raises(i2i.ModelError, match=line) as caught:
             metric("miou", **options)
         assert "\n" not in str(caught.value)
+    with pytest.raises(i2i.ModelError, match=r"images need a segmenter: say which by the option path=FILE.onnx"):
+        value("miou", pictures(1), pictures(1))
     classifier = classifier_file(tmp_path / "classifier.onnx")
     with pytest.raises(
         i2i.ModelError, match=r"classifier.onnx: gives \(1, 2\) of float32, not logits \(N, classes, H, W\)"

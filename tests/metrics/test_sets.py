@@ -9,7 +9,8 @@ from scipy import ndimage
 
 import i2i
 from helpers.metric_files import classifier_file, inception_file
-from i2i.engine.output.metrics import Shown, build_metrics, update
+from i2i.metrics.building import build_metrics
+from i2i.metrics.showing import Shown, update
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 from i2i_metrics.sets import distances
@@ -295,15 +296,34 @@ def test_metrics_of_one_measurement_share_the_network_and_each_image_goes_throug
     choices = [i2i.MetricChoice(name, features="random") for name in SETS]
     made = build_metrics(builder, choices, i2i.MetricContext(builder), scale=1)
     assert set(made) == {f"{name}-random" for name in SETS}
-    metrics = dict(made.values())
+    metrics = {one.owner: one.metric for one in made.values()}
     sets = {id(one.collector) for one in metrics.values()}
     assert len(sets) == 1
     for images in zip(real.split(4), fake.split(4), strict=False):
         update(metrics, Shown(output=images[1], real=images[0]))
     collector = next(iter(metrics.values())).collector
     assert (collector.real.count, collector.fake.count) == (20, 20)
-    assert float(made["fid-random"][1].compute()) == pytest.approx(numpy_fid(x[:20], y), rel=1e-6)
-    assert float(made["kid-random"][1].compute()) == pytest.approx(numpy_kid(x[:20], y), rel=1e-6)
+    assert float(made["fid-random"].metric.compute()) == pytest.approx(numpy_fid(x[:20], y), rel=1e-6)
+    assert float(made["kid-random"].metric.compute()) == pytest.approx(numpy_kid(x[:20], y), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_images_can_be_added_by_what_the_network_gave_for_them(two_sets, name):
+    real, fake = two_sets[:2]
+    made, by_rows = shown(metric(name), real, fake), metric(name)
+    for images, add in ((real, by_rows.collector.add_real), (fake, by_rows.collector.add_fake)):
+        for part in images.split(7):
+            add(by_rows.collector.embed(part))
+    assert float(by_rows.compute()) == pytest.approx(float(made.compute()), rel=1e-5)
+    assert by_rows.protocol == made.protocol
+
+
+def test_an_embedding_is_named_by_all_that_it_depends_on():
+    names = [metric("fid").collector.embedding, metric("kid").collector.embedding]
+    names.append(metric("fid", features="efficientnet-lite0").collector.embedding)
+    names.append(metric("inception-score", features="efficientnet-lite0").collector.embedding)
+    assert names[0] == names[1]
+    assert len(set(names)) == 3
 
 
 def test_two_measurements_share_nothing(two_sets):

@@ -62,6 +62,6 @@ def test_two_figures_of_one_name_are_refused(tmp_path):
         "    def update(self, output, target): ...\n    def compute(self): ...\n    def reset(self): ...\n\n\n"
         "@i2i.hookimpl\ndef i2i_metrics():\n    return [i2i.Component('twin', Twin)]\n"
     )
-    with pytest.raises(ConfigError, match=r"two metrics give a figure l1: leave one of them out of train.metrics"):
+    with pytest.raises(ConfigError, match=r"two metrics give a figure l1: leave one of them out"):
         sets = [*small("pix2pix"), "train.metrics=[l1, twin]"]
         train_only("pix2pix", plugins=Plugins([plugin]), out=tmp_path / "run", sets=sets, steps=1)

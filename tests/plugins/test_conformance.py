@@ -8,12 +8,17 @@ from i2i.testing import findings
 
 PLUGINS = Plugins()
 COMPONENTS = [(kind, name) for kind in KINDS for name in PLUGINS.table(kind)]
+PAIR_METRICS = {"l1", "lpips", "miou", "ms-ssim", "pixel-accuracy", "psnr", "ssim"} | {
+    f"{name}-y" for name in ("l1", "ms-ssim", "psnr", "ssim")
+}
 SKIPPED = {  # (kind, check) -> who may skip it
     ("generator", "value-range"): {"srresnet", "rrdb"},  # they end in a convolution
     ("generator", "any-size"): {"dcgan"},  # from noise
     ("generator", "encoder-features"): {"dcgan", "rrdb", "srresnet", "stargan"},  # optional
     ("features", "feature-maps"): {"vgg19"},  # its weights are not here; test_super_resolution has made ones
     ("features", "embedding"): {"alexnet", "onnx", "vgg16", "vgg19"},  # optional: their last feature maps are taken
+    ("metric", "some-images"): {"coverage", "density", "fid", "inception-score", "kid", "precision", "recall"},
+    ("metric", "embedding"): PAIR_METRICS | {"class-accuracy"},
     ("dataset", "detection"): {"day-night", "facades", "pictures", "styles"},
     ("transform", "together"): {"bicubic", "real"},
     ("backend", "fast"): {"onnxruntime", "torch"},  # onnxruntime: with TensorRT only

@@ -15,9 +15,10 @@ from i2i.config import RunConfig
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
 from i2i.engine.checks.outputs import checked_figures
-from i2i.engine.output.metrics import Shown, build_metrics, kind_of, problem_of, takes_labels, update
 from i2i.errors import PluginError, attributed_to
 from i2i.interface import Image, LabelMap, Output, VectorInput
+from i2i.metrics.building import build_metrics
+from i2i.metrics.showing import Shown, kind_of, problem_of, takes_labels, update
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 
@@ -55,8 +56,8 @@ class Validation:
         builder = Builder(plugins, (0, 0))
         context = MetricContext(builder, device)
         built = build_metrics(builder, config.train.metrics, context, scale=config.data.scale)
-        self.metrics = {name: metric for name, (_, metric) in built.items()}
-        self.owners = {name: owner for name, (owner, _) in built.items()}
+        self.metrics = {name: one.metric for name, one in built.items()}
+        self.owners = {name: one.owner for name, one in built.items()}
         self.recipe, self.recipe_owner = config.recipe, plugins.full_name("recipe", config.recipe)
         self.should_stop = should_stop
         for metric in self.metrics.values():

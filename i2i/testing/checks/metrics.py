@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from i2i.engine.output.metrics import kind_of, problem_of, takes_labels
 from i2i.errors import ConfigError, PluginError, UserError, one_line
+from i2i.metrics.showing import kind_of, problem_of, takes_labels
 from i2i.plugins.builder import Builder
 from i2i.testing.pictures import draw_pair
 from i2i.testing.subject import Check, Skipped, Subject, fail, failing_as
@@ -102,7 +102,44 @@ def protocol(subject: Subject) -> None:
             json.dumps(dict(said), allow_nan=False)
 
 
-METRIC: Sequence[Check] = (value, accumulation, direction, protocol)
+def some_images(subject: Subject) -> None:
+    """Gives by `of_images`, if it has that, the figure of some of the images, by their places in the order shown."""
+    metric = _metric(subject)
+    if not callable(getattr(metric, "of_images", None)):
+        raise Skipped("it has no method of_images")
+    images = _images(metric, 3)
+    count = len(images[0])
+    for number in range(count):
+        _update(metric, _chosen(images, [number]))
+    for places in (list(range(count)), [count - 1], [0, 0, count - 1]):
+        wanted = _value_for(subject, _chosen(images, places))
+        with failing_as(f"of_images({places})"):
+            got = float(metric.of_images(places))
+        if _differ(wanted, got):
+            fail(f"of_images({places}) is {got:.5g}, and a new metric that sees these images alone gives {wanted:.5g}")
+
+
+def embedding(subject: Subject) -> None:
+    """Takes by its collector, if that has `embed`, what `embed` gives for images in the images' place."""
+    metric = _metric(subject)
+    collector: Any = getattr(metric, "collector", None)
+    if not callable(getattr(collector, "embed", None)):
+        raise Skipped("it has no collector with a method embed")
+    name = getattr(collector, "embedding", None)
+    if not isinstance(name, str) or name != getattr(_metric(subject).collector, "embedding", None):
+        fail("the collector must name by an attribute embedding, a text, what embed computes; the same each time")
+    output, target = _images(metric, 3)
+    wanted = _value_for(subject, (output, target))
+    with torch.inference_mode(), failing_as("embed, add_real and add_fake"):
+        for part in target.split(5) if kind_of(metric) == "distribution" else ():
+            collector.add_real(collector.embed(part))
+        for part in output.split(5):
+            collector.add_fake(collector.embed(part))
+    if _differ(wanted, got := float(metric.compute())):
+        fail(f"{got:.5g} by what embed gives for images, and {wanted:.5g} by the images themselves")
+
+
+METRIC: Sequence[Check] = (value, accumulation, direction, protocol, some_images, embedding)
 
 
 def _metric(subject: Subject) -> Any:
@@ -124,19 +161,29 @@ def _value_for(subject: Subject, *batches: tuple[Tensor, Tensor]) -> float:
 
 
 def _update(metric: Any, batch: tuple[Tensor, Tensor]) -> None:
-    """Shows a metric outputs and targets: together, or one image at a time to one of sets, with the classes 0 and 1."""
+    """Shows a metric outputs and targets: together, or one image at a time to one of sets, with the classes 0 and 1.
+
+    An image's class follows from its brightness, so that it is the same whenever the image is shown.
+    """
     if not _of_sets(metric):
         metric.update(*batch)
         return
-    for number, (output, target) in enumerate(zip(*(images.split(1) for images in batch), strict=True)):
+    for output, target in zip(*(images.split(1) for images in batch), strict=True):
         if kind_of(metric) == "distribution":
             metric.update_real(target)
-        metric.update_fake(output, *([torch.tensor([number % 2])] if takes_labels(metric) else []))
+        classes = [torch.tensor([round(100 * float(target.mean())) % 2])] if takes_labels(metric) else []
+        metric.update_fake(output, *classes)
 
 
 def _of_sets(metric: Any) -> bool:
     """Whether it measures sets of images, one or two."""
     return kind_of(metric) != "pair"
+
+
+def _chosen(images: tuple[Tensor, Tensor], places: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Some of the outputs and targets."""
+    output, target = images
+    return output[list(places)], target[list(places)]
 
 
 def _differ(one: float, other: float) -> bool:
@@ -145,6 +192,8 @@ def _differ(one: float, other: float) -> bool:
 
 def _images(metric: Any, channels: int, strength: float = 0.2) -> tuple[Tensor, Tensor]:
     """Pictures with noise, and without it, each ``(N, channels, SIDE, SIDE)`` in [-1, 1]: 3, of sets 16.
+
+    A metric that takes no images gets label maps ``(3, SIDE, SIDE)`` of four classes, with wrong pixels and without.
 
     Noise that is clipped at -1 and 1 makes dark pictures brighter and bright ones darker, so that the mean error of
     some images is above 0 and that of others below it.
@@ -158,4 +207,7 @@ def _images(metric: Any, channels: int, strength: float = 0.2) -> tuple[Tensor, 
     pictures = [torch.from_numpy(draw_pair(number, size=SIDE)[1]).permute(2, 0, 1) for number in range(count)]
     target = torch.stack([picture[:channels] for picture in pictures]).float() / 127.5 - 1
     noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(0))
+    if getattr(metric, "takes_images", True) is False:
+        classes = ((target.mean(1) + 1) * 2).long().clamp(max=3)
+        return (classes + (noise.mean(1).abs() < strength)) % 4, classes
     return (target + strength * noise).clamp(-1, 1), target

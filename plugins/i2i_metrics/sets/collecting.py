@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -67,20 +68,31 @@ class ImageSet:
         self._take()
         return torch.cat(self._kept[what]).double()
 
+    def add_rows(self, rows: Mapping[str, Tensor]) -> None:
+        """Adds images by what `embed` gave for them, a row each."""
+        self._take()
+        self.count += len(rows["features"])
+        self._add_embedded(rows)
+
     @torch.no_grad()
+    def embed(self, eight: Tensor) -> dict[str, Tensor]:
+        """What the network says of images ``(N, 3, H, W)`` uint8: ``(N, D)`` float32 on the CPU by name."""
+        device = next((tensor.device for tensor in self.network.buffers()), torch.device("cpu"))
+        given = embedded(self.network, eight.to(device).float() / 127.5 - 1)
+        return {name: values.float().cpu() for name, values in given.items() if name == "features" or name in self.keep}
+
     def _take(self) -> None:
         """Sends what waits through the network."""
-        if not self._waiting:
-            return
-        device = next((tensor.device for tensor in self.network.buffers()), torch.device("cpu"))
-        images = torch.cat(self._waiting).to(device).float() / 127.5 - 1
-        self._waiting = []
-        given = {name: values.float().cpu() for name, values in embedded(self.network, images).items()}
-        self.width = given["features"].shape[1]
-        for name in self.keep & given.keys():
-            self._kept[name].append(given[name])
+        if self._waiting:
+            images, self._waiting = torch.cat(self._waiting), []
+            self._add_embedded(self.embed(images))
+
+    def _add_embedded(self, rows: Mapping[str, Tensor]) -> None:
+        self.width = rows["features"].shape[1]
+        for name in self.keep & rows.keys():
+            self._kept[name].append(rows[name])
         if "moments" in self.keep:
-            self._add_moments(given["features"].double())
+            self._add_moments(rows["features"].double())
 
     def _add_moments(self, features: Tensor) -> None:
         """Joins the moments of a batch with those so far (Chan et al. 1979, Updating formulae for sample variances)."""
@@ -130,6 +142,33 @@ class FeatureSets:
     def update_fake(self, images: Tensor) -> None:
         """Adds generated images ``(N, C, H, W)`` in [-1, 1]."""
         self.fake.add(images)
+        self.changes += 1
+
+    def embed(self, images: Tensor) -> dict[str, Tensor]:
+        """What the metrics need of images, which `add_real` and `add_fake` take in their place, now or in a later run.
+
+        Args:
+            images: ``(N, C, H, W)`` in [-1, 1], which are rounded to 8 bits.
+
+        Returns:
+            Float32 by name, a row ``(D,)`` an image; it depends on nothing but the image and `embedding`.
+        """
+        return self.real.embed(eight_bits(as_colour(images)))
+
+    @property
+    def embedding(self) -> str:
+        """Names what `embed` computes: two that are equal give the same rows for the same image."""
+        said = self._said | {"quantisation": QUANTISATION, "rows": sorted({"features"} | self.real.keep & {"logits"})}
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+    def add_real(self, rows: Mapping[str, Tensor]) -> None:
+        """Adds real images by their rows."""
+        self.real.add_rows(rows)
+        self.changes += 1
+
+    def add_fake(self, rows: Mapping[str, Tensor]) -> None:
+        """Adds generated images by their rows."""
+        self.fake.add_rows(rows)
         self.changes += 1
 
     def reset(self) -> None:

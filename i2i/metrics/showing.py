@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from i2i.errors import attributed_to
 
-from i2i.api import MetricChoice, MetricContext
-from i2i.errors import ConfigError, attributed_to
-from i2i.plugins.builder import Builder
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -26,36 +25,6 @@ class Shown:
     output: Tensor
     real: Tensor | None
     labels: Tensor | None = None
-
-
-def build_metrics(
-    builder: Builder, choices: Sequence[MetricChoice], context: MetricContext, *, scale: int
-) -> dict[str, tuple[str, Any]]:
-    """Builds metrics.
-
-    Args:
-        builder: looks them up.
-        choices: the metrics with their options.
-        context: what they have in common.
-        scale: ``data.scale``.
-
-    Returns:
-        For each figure's name the metric's name in messages, and the metric. The figure's name is the component's,
-        unless the metric has an attribute `figure_name`.
-
-    Raises:
-        ConfigError: an option does not fit, or two figures have one name.
-        PluginError: a metric is unknown, or cannot be built.
-        UserError: it lacks something, such as a file with weights.
-    """
-    built: dict[str, tuple[str, Any]] = {}
-    for choice in choices:
-        metric = builder.metric(choice, scale=scale, context=context)
-        name = str(getattr(metric, "figure_name", choice.name))
-        if name in built:
-            raise ConfigError(f"two metrics give a figure {name}: leave one of them out of train.metrics")
-        built[name] = builder.plugins.full_name("metric", choice.name), metric
-    return built
 
 
 def kind_of(metric: Any) -> str:

@@ -1,0 +1,1 @@
+"""Metrics of a measurement: built by name, shown images, and their figures."""
