@@ -45,6 +45,8 @@ from .errors import PluginError as PluginError
 from .errors import RunError as RunError
 from .errors import TrainingError as TrainingError
 from .errors import UserError as UserError
+from .evaluation.evaluate import evaluate as evaluate
+from .evaluation.results import Evaluated as Evaluated
 from .export import export as export
 from .loading import load as load
 from .runs.networks import LoadedRun as LoadedRun

@@ -1,6 +1,6 @@
 """From YAML and ``--set`` to one checked configuration, which every run saves."""
 
-from i2i.config.resolve import RunConfig, Settings, resolve, setting_layers, validation_reason
+from i2i.config.resolve import RunConfig, Settings, data_section, resolve, setting_layers, validation_reason
 from i2i.config.sections import (
     DataConfig,
     EngineConfig,
@@ -22,6 +22,7 @@ __all__ = [
     "Size",
     "TrainConfig",
     "commented_yaml",
+    "data_section",
     "height_and_width",
     "parse_range",
     "plain_yaml",

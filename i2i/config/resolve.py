@@ -127,6 +127,30 @@ def resolve(
     return _validated(tree, models, component, layers, plugins)
 
 
+def data_section(plugins: Plugins, values: Mapping[str, Any], sets: Settings = ()) -> DataConfig:
+    """The section ``data`` alone, as an exported model has it.
+
+    Args:
+        plugins: where components are looked up.
+        values: those of the section.
+        sets: single options in their place, as for `resolve`.
+
+    Raises:
+        ConfigError: an option is unknown or does not fit.
+        PluginError: a component is unknown.
+    """
+    models: dict[str, type[Config]] = {"data": DataConfig}
+    layers = [Layer({"data": dict(values)}, "the model's metadata")]
+    layers += [_qualified(layer, "data", models) for layer in setting_layers(sets)]
+    tree: dict[str, Any] = {"data": _defaults(DataConfig, ("data",))}
+    for layer in layers:
+        _check_sections(layer, models)
+        tree = _merge(tree, layer.values, models, plugins)
+    section = _parse(DataConfig, tree["data"], ("data",), models, layers)
+    found: DataConfig = _with_options(section, ("data",), models, layers, plugins)
+    return found
+
+
 def setting_layers(sets: Settings) -> list[Layer]:
     """A layer for each single value, in their order; see `resolve`."""
     if isinstance(sets, Mapping):

@@ -13,12 +13,14 @@ from i2i.errors import RunError, attributed_to
 from i2i.files import temporary_path, user_path
 from i2i.interface import LabelMapInput, is_required
 from i2i.plugins import Plugins
+from i2i.plugins.builder import build_recipe
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.choice import find_checkpoint
 from i2i.runs.disk import cannot_write
 from i2i.runs.folder import open_run
-from i2i.runtime.metadata import band_entries, color_entries, value_entries
+from i2i.runtime.metadata import band_entries, color_entries, sample_entries, value_entries
 from i2i.runtime.sandbox.verdicts import remember_passed
+from i2i.runtime.training_samples import TrainingSamples
 
 if TYPE_CHECKING:
     from i2i.api import Translator
@@ -107,6 +109,7 @@ def export(
         sides = {"source_kind": one.source, "target_kind": _output_key(one, found.state["sample"])}
         facts |= {side: kinds[key] for side, key in sides.items() if key in kinds}
         facts |= color_entries(config.data.colors) if _takes_labels(one, kinds) else {}
+        facts |= sample_entries(_training_samples(one, config, plugins))
         with attributed_to(f"{plugins.full_name('recipe', config.recipe)}, translator '{name}'"):
             written = write_onnx(file, one, found.state["value_type"], facts)
         remember_passed(written.verdict)
@@ -148,6 +151,24 @@ def _takes_labels(translator: Translator, kinds: Mapping[str, str]) -> bool:
     """Whether an input of a translator is a label map."""
     return kinds.get(translator.source) == "labels" or any(
         isinstance(of, LabelMapInput) for of in translator.inputs.values()
+    )
+
+
+def _training_samples(translator: Translator, config: RunConfig, plugins: Plugins) -> TrainingSamples:
+    """How samples are made that the translator takes; without paths of this machine."""
+    recipe = build_recipe(plugins, config.recipe, config.options)
+    data = config.data.model_dump(mode="json", exclude={"root", "val_root", "workers", "cache_mb", "check_files"})
+    if config.data.colors is not None:  # instead of a file's name
+        data["label_colors"] = [list(row) for row in config.data.colors.classes]
+    return TrainingSamples(
+        data=data,
+        needs=tuple(sorted(recipe.needs)),
+        paired=recipe.paired,
+        takes_labels=recipe.takes_labels,
+        kinds=dict(recipe.kinds),
+        keys={name: translator.batch_key(name) for name in translator.example},
+        target=translator.target,
+        real=translator.real_key,
     )
 
 

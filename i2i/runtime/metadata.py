@@ -25,6 +25,7 @@ from i2i.interface import (
     outputs_to_json,
 )
 from i2i.kinds import LabelColors, ValueKind, is_range
+from i2i.runtime.training_samples import TrainingSamples, training_samples
 
 ValueType = Literal["uint8", "float32"]
 """Type of a model's input and output images: uint8, or float32 in [0, 1]."""
@@ -75,6 +76,7 @@ class Metadata:
         inputs: types of its inputs by name, but for ``label``, ``noise`` and an ``image`` that is a picture.
         outputs: types of its outputs by name, in the order of the graph's.
         size: the only height and width in pixels that it takes; None: any.
+        samples: how samples like those of its training are made of a data folder; None: older files do not say.
         raw: all entries ``i2i.*`` of the file, by key without the prefix, as text; also those of other versions of i2i.
     """
 
@@ -105,6 +107,7 @@ class Metadata:
     inputs: Mapping[str, Input] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=lambda: {IMAGE_OUT: Image()})
     size: tuple[int, int] | None = None
+    samples: TrainingSamples | None = None
     raw: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -164,6 +167,7 @@ def to_entries(metadata: Metadata) -> dict[str, str]:
         entries["bytes_per_pixel"] = str(metadata.bytes_per_pixel)
     entries |= {"recipe": metadata.recipe} if metadata.recipe else {}
     entries |= {"config_digest": metadata.config_digest} if metadata.config_digest else {}
+    entries |= sample_entries(metadata.samples)
     return {f"{PREFIX}{key}": text for key, text in entries.items()}
 
 
@@ -190,6 +194,11 @@ def band_entries(bands_of: int, bands: Sequence[int], gives_bands: bool, pages: 
 def color_entries(colors: LabelColors | None) -> dict[str, str]:
     """The entry about colours of label maps, by key without its prefix; none without."""
     return {} if colors is None else {"label_colors": json.dumps(asdict(colors))}
+
+
+def sample_entries(samples: TrainingSamples | None) -> dict[str, str]:
+    """The entry about samples like those of the training, by key without its prefix; none where that is unknown."""
+    return {} if samples is None else {"samples": samples.to_text()}
 
 
 def from_entries(entries: Mapping[str, str]) -> Metadata:
@@ -233,6 +242,7 @@ def from_entries(entries: Mapping[str, str]) -> Metadata:
         inputs=_types(raw, "inputs", inputs_from_json) or {},
         outputs=_types(raw, "outputs", outputs_from_json) or {IMAGE_OUT: Image()},
         size=_size(raw),
+        samples=_samples(raw),
         raw=raw,
     )
 
@@ -254,6 +264,15 @@ def _size(raw: Mapping[str, str]) -> tuple[int, int] | None:
     if not all(type(side) is int and 0 < side <= 16384 for side in (height, width)):
         raise ModelError(f"its metadata are damaged: i2i.size is {raw['size'][:40]!r}, not a height and a width")
     return height, width
+
+
+def _samples(raw: Mapping[str, str]) -> TrainingSamples | None:
+    if "samples" not in raw:
+        return None
+    try:
+        return training_samples(raw["samples"])
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"its metadata are damaged: i2i.samples is {raw['samples'][:40]!r}") from error
 
 
 def _label_colors(raw: Mapping[str, str]) -> LabelColors | None:

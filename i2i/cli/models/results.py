@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import typer
 
 from i2i.cli.common import closed_stdout_ignored, say
+from i2i.cli.progress import progress
 from i2i.errors import UserError
-
-_SECONDS_BETWEEN_LINES = 10.0
-"""Seconds from one line of progress to the next where there is no terminal."""
 
 
 class ReportedImage(Protocol):
@@ -131,35 +127,8 @@ def report_all(
 
 
 def _with_progress(results: Iterable[R], total: int, doing: str) -> Iterator[R]:
-    """The results as they are, with a bar on a terminal and a line now and then elsewhere, both on stderr."""
-    if total < 2 or not sys.stderr.isatty():  # nor is rich imported then, which takes as long as a small image
-        yield from _with_lines(results, total, doing)
-        return
-    from rich import progress
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False)
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TextColumn("{task.fields[speed]} images/s"),
-        progress.TimeRemainingColumn(),
-    )
-    begin = time.monotonic()
-    with progress.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(doing, total=total, speed="-")
+    """The results as they are, with progress on stderr."""
+    with progress(doing, total) as show:
         for count, result in enumerate(results, start=1):
             yield result
-            bar.update(task, completed=count, speed=f"{count / max(time.monotonic() - begin, 1e-9):.3g}")
-
-
-def _with_lines(results: Iterable[R], total: int, doing: str) -> Iterator[R]:
-    begin = last = time.monotonic()
-    for count, result in enumerate(results, start=1):
-        yield result
-        now = time.monotonic()
-        if now - last >= _SECONDS_BETWEEN_LINES:
-            speed, last = count / (now - begin), now
-            left = timedelta(seconds=round((total - count) / speed))
-            say(f"{doing}: {count} of {total}, {speed:.3g} images/s, {left} left")
+            show(count)

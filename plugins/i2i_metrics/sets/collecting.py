@@ -54,8 +54,7 @@ class ImageSet:
                 self._take()
             self._waiting.append(image)
             self.count += 1
-            most = min(MAX_BATCH, max(1, MAX_PIXELS // image[0, 0].numel()))
-            if len(self._waiting) >= most:
+            if len(self._waiting) >= at_once(image):
                 self._take()
 
     def moments(self) -> tuple[Tensor, Tensor]:
@@ -78,8 +77,12 @@ class ImageSet:
     def embed(self, eight: Tensor) -> dict[str, Tensor]:
         """What the network says of images ``(N, 3, H, W)`` uint8: ``(N, D)`` float32 on the CPU by name."""
         device = next((tensor.device for tensor in self.network.buffers()), torch.device("cpu"))
-        given = embedded(self.network, eight.to(device).float() / 127.5 - 1)
-        return {name: values.float().cpu() for name, values in given.items() if name == "features" or name in self.keep}
+        wanted = {"features"} | self.keep
+        parts = []
+        for part in eight.split(at_once(eight)):
+            given = embedded(self.network, part.to(device).float() / 127.5 - 1)
+            parts.append({name: values.float().cpu() for name, values in given.items() if name in wanted})
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def _take(self) -> None:
         """Sends what waits through the network."""
@@ -187,6 +190,11 @@ class FeatureSets:
             "real_images": self.real.count,
             "fake_images": self.fake.count,
         }
+
+
+def at_once(images: Tensor) -> int:
+    """How many images ``(N, C, H, W)`` of this size go through a network together."""
+    return min(MAX_BATCH, max(1, MAX_PIXELS // images[0, 0].numel()))
 
 
 def embedded(network: nn.Module, images: Tensor) -> dict[str, Tensor]:

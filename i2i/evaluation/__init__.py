@@ -1,0 +1,1 @@
+"""Evaluation: models and folders of images, measured by metrics."""

@@ -1,0 +1,87 @@
+"""Which metrics an evaluation measures, and the metrics themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from i2i.api import MetricChoice, MetricContext
+from i2i.errors import ConfigError, ModelError
+from i2i.metrics.building import BuiltMetric, build_metrics
+from i2i.plugins import Plugins
+from i2i.plugins.builder import Builder
+
+OF_PAIRS = ("psnr", "ssim", "l1")
+"""What is measured of pairs unless other metrics are asked for."""
+OF_SETS = ("fid", "kid", "precision", "recall")
+"""What is measured of two sets of images unless other metrics are asked for."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which metrics are wanted.
+
+    Attributes:
+        metrics: names, or mappings with ``name`` and options; none: those that fit what is measured.
+        features: the network through which all metrics look that have an option `features`, as a name or a mapping with
+            ``name`` and options; None: what each metric says, and of the metrics that fit the best one that is here.
+    """
+
+    metrics: Sequence[str | Mapping[str, Any]] = ()
+    features: str | Mapping[str, Any] | None = None
+
+    def choices(self, plugins: Plugins, *, pairs: bool, sets: bool) -> list[MetricChoice]:
+        """The metrics with their options.
+
+        Args:
+            plugins: where metrics are looked up.
+            pairs: whether there are pairs to compare.
+            sets: whether there are real images to compare a set with.
+
+        Raises:
+            ConfigError: a metric has no name.
+            PluginError: a metric is unknown.
+        """
+        fitting = [*(OF_PAIRS if pairs else ()), *(OF_SETS if sets else ())]
+        features = self.features or (None if self.metrics else "available")
+        found = []
+        for metric in self.metrics or fitting:
+            options = {"name": metric} if isinstance(metric, str) else dict(metric)
+            name = options.pop("name", None)
+            if not isinstance(name, str):
+                raise ConfigError(f"a metric is a name, or a mapping with name and options, not {metric!r}")
+            config = plugins.get("metric", name).config
+            if features is not None and config is not None and "features" in config.model_fields:
+                options.setdefault("features", features)
+            found.append(MetricChoice(name, **options))
+        return found
+
+
+def chosen_metrics(
+    wanted: Wanted, plugins: Plugins, context: MetricContext, *, pairs: bool, sets: bool, scale: int = 1
+) -> tuple[dict[str, BuiltMetric], list[str]]:
+    """Builds the metrics of an evaluation.
+
+    Args:
+        wanted: which ones.
+        plugins: where they are looked up.
+        context: what they have in common.
+        pairs: whether there are pairs to compare.
+        sets: whether there are real images to compare a set with.
+        scale: how many times larger the outputs are than the inputs, by which some metrics cut a border.
+
+    Returns:
+        The metrics by the names of their figures, and a line about each one that lacks a network.
+
+    Raises:
+        ConfigError: an option does not fit, or two figures have one name.
+        ModelError: all of them lack a network.
+        PluginError: a metric is unknown, or cannot be built.
+    """
+    missing: list[str] = []
+    choices = wanted.choices(plugins, pairs=pairs, sets=sets)
+    built = build_metrics(Builder(plugins, (0, 0)), choices, context, scale=scale, on_missing=missing.append)
+    if not built:
+        raise ModelError("; ".join(missing) or "there is nothing to measure: name metrics")
+    return built, [f"not measured: {line}" for line in missing]

@@ -1,0 +1,204 @@
+"""Measures a folder of images against another one: as pairs where the names are the same, and as two sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from i2i.errors import DataError, UserError, attributed_to
+from i2i.evaluation.feature_cache import FeatureCache
+from i2i.evaluation.images import EvaluatedImage, read_ahead, read_file
+from i2i.evaluation.intervals import bootstrap_interval, values_of_images
+from i2i.evaluation.results import Evaluated
+from i2i.evaluation.showing import SetsShown, Side
+from i2i.files import printable
+from i2i.images import find_images
+from i2i.metrics.building import BuiltMetric
+from i2i.metrics.figures import figure_of
+from i2i.metrics.showing import kind_of, problem_of, takes_labels
+
+AT_ONCE = 64
+"""Images that go to the metrics together, so that those of one size share batches."""
+
+Progress = Callable[[int, int], None]
+"""Called with how many images are done, and how many there are."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Two folders of images that are compared.
+
+    Attributes:
+        name: the first folder, as it was given.
+        outputs: the images in it.
+        real: the images in the other one.
+        pairs: of each output the real image of the same name; empty where the names differ.
+        unpaired: why there are no pairs, on one line; empty where there are.
+    """
+
+    name: str
+    outputs: Sequence[Path]
+    real: Sequence[Path]
+    pairs: Sequence[tuple[Path, Path]]
+    unpaired: str = ""
+
+
+def find_folders(outputs: Path, real: Path) -> Folders:
+    """Lists the images of two folders.
+
+    Raises:
+        DataError: one is no folder, cannot be read, or has no image.
+    """
+    files, partners = _listed(outputs), _listed(real)
+    by_name = {_name(file, real): file for file in partners}
+    names = [_name(file, outputs) for file in files]
+    unpaired = ""
+    if len(files) != len(partners):
+        unpaired = f"{printable(outputs)} has {len(files)} images and {printable(real)} has {len(partners)}"
+    elif len(by_name) < len(partners) or len(set(names)) < len(names):
+        unpaired = "some images of a folder differ in their endings alone"
+    elif alone := [name for name in names if name not in by_name]:
+        unpaired = f"{printable(real)} has no image {printable(alone[0])}, which {printable(outputs)} has"
+    pairs = [] if unpaired else [(file, by_name[name]) for name, file in zip(names, files, strict=True)]
+    return Folders(printable(outputs), files, partners, pairs, unpaired)
+
+
+def _listed(folder: Path) -> list[Path]:
+    found = find_images(folder)
+    if not found:
+        raise DataError("no image in it", path=printable(folder))
+    return found
+
+
+def _name(file: Path, folder: Path) -> str:
+    """The name by which an image is found in another folder, without its ending."""
+    return file.relative_to(folder).with_suffix("").as_posix()
+
+
+class FolderEvaluation:
+    """An evaluation of two folders; it runs once.
+
+    Args:
+        folders: what is compared.
+        metrics: by the names of their figures.
+        cache: keeps features.
+        resamples: of the bootstrap.
+        progress: told after each image.
+    """
+
+    def __init__(
+        self,
+        folders: Folders,
+        metrics: Mapping[str, BuiltMetric],
+        cache: FeatureCache,
+        *,
+        resamples: int = 1000,
+        progress: Progress = lambda done, total: None,
+    ) -> None:
+        self.folders, self.metrics, self.cache = folders, metrics, cache
+        self.resamples, self.progress = resamples, progress
+        self.left_out: list[str] = []
+        self.names: list[str] = []  # of the pairs that were compared
+        self.pairs = {name: one for name, one in metrics.items() if kind_of(one.metric) == "pair"}
+
+    def run(self) -> Evaluated:
+        """Measures all.
+
+        Raises:
+            DataError: a metric of pairs is asked for, and there are none or two of different sizes; no image is left.
+            PluginError: a metric fails.
+            UserError: a metric asks for images of a class.
+        """
+        if self.pairs and self.folders.unpaired:
+            names = ", ".join(self.pairs)
+            raise DataError(f"{names}: only pairs of images can be compared, and {self.folders.unpaired}")
+        if labelled := [name for name, one in self.metrics.items() if takes_labels(one.metric)]:
+            raise UserError(f"{', '.join(labelled)}: only models that take labels can be measured, and not folders")
+        for one in self.metrics.values():
+            with attributed_to(one.owner):
+                one.metric.reset()
+        sets = SetsShown(self.metrics, self.cache)
+        if self.pairs:
+            self._show_pairs(sets)
+        else:
+            self._show_sets(sets)
+        return self._result()
+
+    def _show_pairs(self, sets: SetsShown) -> None:
+        def read(both: tuple[Path, Path]) -> tuple[EvaluatedImage, EvaluatedImage]:
+            output, real = (read_file(path, lambda digest: True) for path in both)
+            return output, real
+
+        found = self._usable(read_ahead(read, self.folders.pairs), len(self.folders.pairs))
+        for part in _parts(found):
+            for output, real in part:
+                self._show_pair(output, real)
+            sets.show("fake", [output for output, _ in part])
+            sets.show("real", [real for _, real in part])
+
+    @torch.inference_mode()
+    def _show_pair(self, output: EvaluatedImage, real: EvaluatedImage) -> None:
+        shown, wanted = output.load(), real.load()
+        if {shown.shape[1], wanted.shape[1]} == {1, 3}:
+            shown, wanted = (one.expand(-1, 3, -1, -1) for one in (shown, wanted))
+        if shown.shape != wanted.shape:
+            sizes = [f"{one.shape[3]}x{one.shape[2]} pixels of {one.shape[1]} channels" for one in (shown, wanted)]
+            raise DataError(f"{sizes[0]}, and {real.name} has {sizes[1]}: pairs have one size", path=output.name)
+        for one in self.pairs.values():
+            with attributed_to(one.owner):
+                one.metric.update(shown, wanted)
+        self.names.append(output.name)
+
+    def _show_sets(self, sets: SetsShown) -> None:
+        compares = any(kind_of(one.metric) == "distribution" for one in self.metrics.values())
+        sides: list[tuple[Side, Sequence[Path]]] = [("fake", self.folders.outputs)]
+        sides += [("real", self.folders.real)] if compares else []
+        total, before = sum(len(files) for _, files in sides), 0
+        for side, files in sides:
+            read = partial(read_file, needs_pixels=partial(sets.needs_pixels, side=side))
+            for part in _parts(self._usable(read_ahead(read, files), total, before)):
+                sets.show(side, part)
+            before += len(files)
+
+    def _usable(self, results: Iterable[T | DataError], total: int, before: int = 0) -> Iterator[T]:
+        """What could be read; the reasons of the others are kept."""
+        usable = 0
+        for done, result in enumerate(results, start=before + 1):
+            self.progress(done, total)
+            if isinstance(result, DataError):
+                self.left_out.append(str(result))
+                continue
+            usable += 1
+            yield result
+        if not usable:
+            raise DataError(f"none of the images can be read; the last: {self.left_out[-1]}")
+
+    def _result(self) -> Evaluated:
+        figures = {name: figure_of(one) for name, one in self.metrics.items()}
+        notes = [self.cache.problem] if self.cache.problem else []
+        for name, one in self.metrics.items():
+            if problem := problem_of(one.metric):
+                notes.append(f"not measured: {name}: {problem}")
+        intervals, per_image = {}, {}
+        for name, one in self.pairs.items():
+            with attributed_to(f"{one.owner}, of_images"):
+                if interval := bootstrap_interval(one.metric, len(self.names), self.resamples):
+                    intervals[name] = interval
+                if values := values_of_images(one.metric, len(self.names)):
+                    per_image[name] = values
+        return Evaluated(self.folders.name, "", figures, intervals, self.names, per_image, self.left_out, notes)
+
+
+def _parts(images: Iterable[T]) -> Iterator[list[T]]:
+    """Lists of `AT_ONCE` images."""
+    images = iter(images)
+    while part := list(islice(images, AT_ONCE)):
+        yield part
