@@ -218,8 +218,8 @@ def _open(path: Path, info: Metadata, samples: TrainingSamples, measuring: Measu
         config = config.model_copy(update={"root": str(options.data), "val_root": str(options.data)})
     elif trained.is_file():
         own = resolve(plugins, config=trained).data
-        config = config.model_copy(update={"root": own.root, "val_root": own.val_root})
-    elif config.layout.name == "auto":
+        config = config.model_copy(update={name: getattr(own, name) for name in ("root", "val_root", "layout")})
+    else:
         raise UserError(f"{printable(path)}: name the images that it is measured on: --data FOLDER")
     channels = {}
     for key, count in ((samples.keys.get("image"), info.channels_in), (samples.real, info.channels_out)):

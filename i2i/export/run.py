@@ -158,6 +158,8 @@ def _training_samples(translator: Translator, config: RunConfig, plugins: Plugin
     """How samples are made that the translator takes; without paths of this machine."""
     recipe = build_recipe(plugins, config.recipe, config.options)
     data = config.data.model_dump(mode="json", exclude={"root", "val_root", "workers", "cache_mb", "check_files"})
+    if config.data.root is None:  # what draws samples reads no folder
+        data["layout"] = "auto"
     if config.data.colors is not None:  # instead of a file's name
         data["label_colors"] = [list(row) for row in config.data.colors.classes]
     return TrainingSamples(
