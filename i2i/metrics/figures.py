@@ -9,6 +9,7 @@ from typing import Any
 
 from i2i.errors import attributed_to
 from i2i.metrics.building import BuiltMetric
+from i2i.metrics.showing import problem_of
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Figure:
         summary: what is measured, in a few words.
         protocol: how the figure came about: the network and its digest, resizing, colour, numbers of images and so on;
             values that JSON can hold.
+        problem: why there is no value, in one line; empty where there is one, or the metric does not say.
     """
 
     value: float
@@ -29,12 +31,26 @@ class Figure:
     higher_is_better: bool | None = None
     summary: str = ""
     protocol: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+    def __str__(self) -> str:
+        """Value, error bar and number of images: ``0.0123 ± 0.002 (50 images)``."""
+        images = self.protocol.get("fake_images", self.protocol.get("images"))
+        bar = "" if self.error is None else f" ± {self.error:.2g}"
+        return f"{self.value:.4g}{bar}" + (f" ({images} images)" if images else "")
 
     def to_json(self) -> dict[str, Any]:
         """The figure for a JSON file, which has no NaN and no infinity: null in their place."""
         finite = self.value if math.isfinite(self.value) else None
-        said = {"value": finite, "error": self.error, "higher_is_better": self.higher_is_better}
-        return said | {"summary": self.summary, "protocol": dict(self.protocol)}
+        said: dict[str, Any] = {"value": finite, "error": self.error, "higher_is_better": self.higher_is_better}
+        said |= {"summary": self.summary, "protocol": dict(self.protocol)}
+        return said | ({"problem": self.problem} if self.problem else {})
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Figure:
+        """The figure that `to_json` wrote."""
+        value, others = entry["value"], {key: entry[key] for key in entry if key != "value"}
+        return cls(math.nan if value is None else float(value), **others)
 
 
 def figure_of(built: BuiltMetric) -> Figure:
@@ -49,4 +65,6 @@ def figure_of(built: BuiltMetric) -> Figure:
     with attributed_to(built.owner):
         error = float(metric.error_bar()) if callable(getattr(metric, "error_bar", None)) else math.nan
         protocol = dict(getattr(metric, "protocol", {}))
-    return Figure(value, error if math.isfinite(error) else None, built.higher_is_better, built.summary, protocol)
+        problem = problem_of(metric) if math.isnan(value) else ""
+    bar = error if math.isfinite(error) else None
+    return Figure(value, bar, built.higher_is_better, built.summary, protocol, problem)
