@@ -40,6 +40,7 @@ class Trained:
         exported: the ONNX files.
         signal: number of the signal that stopped it early; 0 when it finished.
         late: ``train.max_hours`` were over before it finished: go on with `resume`.
+        early: why it was complete before its last step, see ``train.patience``; empty if it was not.
     """
 
     run: Path | None
@@ -48,6 +49,7 @@ class Trained:
     exported: Sequence[Exported] = ()
     signal: int = 0
     late: bool = False
+    early: str = ""
 
     def next_command(self) -> str:
         """The command that tries the trained model: on the run's examples, or from noise."""
@@ -239,7 +241,9 @@ def _train_in(run: RunFolder, config: RunConfig, plugins: Plugins, fabric: Proce
         outcome = run_engine(config, plugins, fabric, run, partial(tune, plugins=plugins, fabric=fabric))
         complete = fabric.is_global_zero and not (outcome.signal or outcome.out_of_time)
         exported = _finish(run, config, plugins, outcome) if complete else ()
-        return Trained(run.path, outcome.step, outcome.metrics, exported, outcome.signal, outcome.out_of_time)
+        return Trained(
+            run.path, outcome.step, outcome.metrics, exported, outcome.signal, outcome.out_of_time, outcome.early
+        )
     finally:
         if lock:
             lock.release()
@@ -256,7 +260,7 @@ def _remove_if_unused(run: RunFolder) -> None:
 
 
 def _finish(run: RunFolder, config: RunConfig, plugins: Plugins, outcome: Outcome) -> list[Exported]:
-    """Exports the last checkpoint and writes summary and report."""
+    """Exports the last checkpoint, or with `train.patience` the best one, and writes summary and report."""
     from i2i.export.run import export
     from i2i.report import write_report
 
@@ -267,8 +271,10 @@ def _finish(run: RunFolder, config: RunConfig, plugins: Plugins, outcome: Outcom
         "seconds of training": round(outcome.seconds, 1),
         **{f"validation {name}": round(value, 5) for name, value in outcome.metrics.items()},
     }
+    if outcome.early:
+        summary["ended early"] = outcome.early
     try:
-        exported = export(run.path, plugins=plugins)
+        exported = export(run.path, plugins=plugins, checkpoint="last" if config.train.patience is None else "best")
         summary["seconds of export"] = round(time.monotonic() - begin, 1)
         summary |= {f"parity of {one.path.name}": f"{one.difference:.2f}/255" for one in exported}
     except UserError as error:

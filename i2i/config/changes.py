@@ -31,6 +31,9 @@ CHANGEABLE = (
     "train.sample_every",
     "train.sample_count",
     "train.val_images",
+    "train.validate_*",
+    "train.best_*",
+    "train.patience",
     "train.checkpoint_every",
     "train.keep_*",
     "train.health*",
@@ -63,6 +66,8 @@ def resumed_config(saved: RunConfig, requested: RunConfig, run: Path) -> tuple[R
         RunError: a change would make the run another training.
     """
     train: dict[str, Any] = {}
+    if requested.train.metrics is None:  # the run has chosen already
+        train["metrics"] = saved.train.metrics
     if not requested.train.batch_size:  # auto: the run has measured already
         train["batch_size"] = saved.train.batch_size
     old, new = saved.train.start_from, requested.train.start_from

@@ -291,6 +291,14 @@ class PhaseConfig(Config):
         return {key: value for key, value in settings.items() if (key, value) != ("name", "")} or None
 
 
+PAIR_METRICS = MetricChoice("l1"), MetricChoice("psnr")
+"""Metrics of images that have targets."""
+LABEL_MAP_METRICS = MetricChoice("miou"), MetricChoice("pixel-accuracy")
+"""Metrics of label maps that have targets."""
+SET_METRICS = MetricChoice("kid", features="available"), MetricChoice("fid", features="available")
+"""Metrics of images without targets."""
+
+
 class TrainConfig(Config):
     """How long, with what optimiser, and what is written when."""
 
@@ -326,11 +334,27 @@ class TrainConfig(Config):
     """Validation images on a sample grid."""
     val_images: Positive = 200
     """Validation images used, the first ones by name."""
-    metrics: tuple[MetricChoice, ...] = (MetricChoice("l1"), MetricChoice("psnr"))
-    """Metrics of the validation, names or {name: NAME, OPTION: VALUE}; the first one decides which checkpoint is the
-    best."""
+    metrics: tuple[MetricChoice, ...] | None = None
+    """Metrics of the validation, names or {name: NAME, OPTION: VALUE}. null: l1 and psnr where there are targets, miou
+    and pixel-accuracy of label maps, else kid and fid with a feature network that is there; the choice is in the run's
+    configuration, and resuming keeps it."""
+    validate_every: Positive | None = None
+    """Steps between two validations, each with a checkpoint; null: at each checkpoint, or as validate_epochs says."""
+    validate_epochs: Annotated[float, Field(gt=0)] | None = None
+    """Passes over the data between two validations; used when validate_every is null."""
+    validate_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share of the run's time that validations may take beyond their first minute; what would take more is left out,
+    but for the one at the end. Not used with validate_every, validate_epochs or patience."""
+    best_metric: str | None = None
+    """The figure that decides which checkpoint is the best, as validation prints it: kid-random, fid-random/BtoA,
+    RECIPE.NAME, or a metric's name where one figure alone is meant; null: the first of metrics that can be measured."""
+    best_direction: Literal["auto", "higher", "lower"] = "auto"
+    """Which of two values of that figure is better; auto: as its metric says."""
+    patience: Positive | None = None
+    """Validations after the best one without a better one, after which the run ends and the best checkpoint is
+    exported; null: it trains to the end, and the last one is."""
     checkpoint_every: Positive = 1000
-    """Steps between two checkpoints, each with a validation; there is always one at the end."""
+    """Steps between two checkpoints; there is always one at the end."""
     keep_last: Positive = 3
     """Checkpoints kept, the best one besides."""
     health: bool = True
@@ -345,8 +369,8 @@ class TrainConfig(Config):
 
     @field_validator("metrics")
     @classmethod
-    def _each_once(cls, metrics: tuple[MetricChoice, ...]) -> tuple[MetricChoice, ...]:
-        if any(metric in metrics[:place] for place, metric in enumerate(metrics)):
+    def _each_once(cls, metrics: tuple[MetricChoice, ...] | None) -> tuple[MetricChoice, ...] | None:
+        if any(metric in (metrics or ())[:place] for place, metric in enumerate(metrics or ())):
             raise ValueError("each metric can be there once only, but for other options")
         return metrics
 

@@ -41,11 +41,13 @@ def roll_back(error: DivergedError, training: Training, run: RunFolder, restart:
     if done >= MAX_ROLLBACKS:
         raise TrainingError(f"{saved}, and the run went back {done} times already: try a {lower}") from error
     found, _ = checkpoints.load_newest(run.checkpoints)
+    spent = training.validated.spent
     if found:
         restore(training, found)
     else:
         restart()
     training.rollbacks, training.rate_scale = done + 1, scale * RATE_FACTOR
+    training.validated.spent = spent  # time does not come back
     where = f"the checkpoint of step {training.step}" if found else "the beginning"
     return (
         f"{saved}; back to {where} with all learning rates at {training.rate_scale:g} of what is configured "

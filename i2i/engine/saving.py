@@ -9,6 +9,7 @@ from importlib.metadata import version
 from i2i.config.changes import first_few
 from i2i.engine.context import Pools
 from i2i.engine.optim.phases import PhaseOptimizer
+from i2i.engine.output.record import ValidationRecord
 from i2i.engine.recipe_state import checked_state, set_state
 from i2i.engine.state import Training
 from i2i.errors import RunError
@@ -45,6 +46,7 @@ def to_checkpoint(training: Training, pools: Pools) -> Checkpoint:
             "teachers": list(training.teachers),
             "rollbacks": training.rollbacks,
             "rate_scale": training.rate_scale,
+            "validation": training.validated.to_state(),
             "versions": versions | {"python": sys.version.split()[0]},
         },
     )
@@ -80,6 +82,7 @@ def restore(training: Training, checkpoint: Checkpoint) -> None:
     training.step = checkpoint.step
     training.rollbacks = checkpoint.state.get("rollbacks", 0)
     training.rate_scale = checkpoint.state.get("rate_scale", 1.0)
+    training.validated = ValidationRecord.from_state(checkpoint.state.get("validation", {}))
     training.health.reset()
 
 

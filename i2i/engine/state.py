@@ -25,6 +25,7 @@ from i2i.engine.device.networks import average_gradients, casts_kept
 from i2i.engine.health import Health
 from i2i.engine.health.finite import divergence_error, fetch_numbers, gradient_norm, weights_probe
 from i2i.engine.optim.phases import PhaseOptimizer
+from i2i.engine.output.record import ValidationRecord
 from i2i.engine.recipe_state import checked_state
 from i2i.errors import PluginError
 from i2i.images import ValueRange
@@ -80,6 +81,7 @@ class Training:
         phases_run: the phases that have run in this process.
         rollbacks: how often the run went back to an older state.
         rate_scale: factor of all learning rates, halved at each such return.
+        validated: what the validations so far have found, in the first process.
         clock: measures the parts of a step, if it is on.
     """
 
@@ -101,6 +103,7 @@ class Training:
     phases_run: set[str] = field(default_factory=set)
     rollbacks: int = 0
     rate_scale: float = 1.0
+    validated: ValidationRecord = field(default_factory=ValidationRecord)
     clock: Clock = field(default_factory=Clock)
 
     @property
@@ -126,7 +129,20 @@ class Training:
     @property
     def checkpoint_due(self) -> bool:
         """Whether a checkpoint is due after the steps done so far."""
-        return self.step == self.steps or self.step % self.config.train.checkpoint_every == 0
+        return self.step % self.config.train.checkpoint_every == 0 or self.validation_due
+
+    @property
+    def validation_due(self) -> bool:
+        """Whether a validation is due after the steps done so far, if there is time for it."""
+        train = self.config.train
+        if self.step == self.steps:
+            return True
+        if train.validate_every is not None:
+            return self.step % train.validate_every == 0
+        if train.validate_epochs is not None:
+            length = Fraction(train.validate_epochs) * self.epoch_length
+            return self.step // length > (self.step - 1) // length
+        return self.step % train.checkpoint_every == 0
 
     @property
     def all_phases_begun(self) -> bool:

@@ -24,7 +24,7 @@ from i2i.engine.health import DivergedError
 from i2i.engine.output.grids import draw_grid
 from i2i.engine.output.opening import opening_lines, run_facts
 from i2i.engine.output.progress import Reporter
-from i2i.engine.output.validate import Validation
+from i2i.engine.output.validate import open_validation
 from i2i.engine.output.writer import Writer
 from i2i.engine.recipe_state import checked_state
 from i2i.engine.rollback import roll_back
@@ -46,6 +46,7 @@ class Outcome:
         seconds: time in this process, data checks included.
         signal: number of the signal that stopped it early; 0 when it finished.
         out_of_time: its hours were over before it finished.
+        early: why it was complete before its last step, see `train.patience`; empty if it was not.
         metrics: the last validation.
         facts: device, processes and sizes of the networks, for the summary.
     """
@@ -54,6 +55,7 @@ class Outcome:
     seconds: float
     signal: int = 0
     out_of_time: bool = False
+    early: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -91,7 +93,7 @@ def dry_run(config: RunConfig, plugins: Plugins, fabric: Processes) -> Outcome:
     """
     begin = time.monotonic()
     training, data = open_training(config, plugins, fabric)
-    validation = Validation(data, config, plugins, fabric.device)
+    validation = open_validation(training, data, plugins)
     facts = run_facts(training, fabric)
     reporter = Reporter(1, 0, enabled=fabric.is_global_zero)
     with memory.shortage_explained(training):
@@ -99,8 +101,10 @@ def dry_run(config: RunConfig, plugins: Plugins, fabric: Processes) -> Outcome:
             reporter.say(line)
         untrained = training.inference()
         losses = training.train_step(next(step_batches(training, data, fabric)), every_phase=True)
-        for line in validation.left_out(validation.figures(untrained)):
+        measured = validation.figures(untrained)
+        for line in validation.left_out(measured):
             reporter.say(line)
+        validation.refuse_unknown_best(measured)
         draw_grid(untrained, validation, 1)
         checked_state(training.recipe, training.owner)  # evaluate and grid may have written to it
     text = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
@@ -144,9 +148,11 @@ class Trainer:
 
         self.training, self.data = open_training(config, plugins, fabric, found.recipe if found else None, complete)
         self.stop = StopRequest(fabric, self.begin + 3600 * (config.train.max_hours or math.inf))
-        self.validation = Validation(self.data, config, plugins, fabric.device, should_stop=self.stop.signalled)
+        self.validation = open_validation(self.training, self.data, plugins, self.stop.signalled)
         self.facts = run_facts(self.training, fabric)
-        self.metrics = self._go_on_from(found)
+        if found:
+            restore(self.training, found)
+        self.stop.early = self.training.validated.best.end(config.train.patience)
         self.first_step = self.training.step
         self.start_lines += _start_from_other_run(self.training)
         self.reporter = Reporter(self.training.steps, self.first_step, enabled=fabric.is_global_zero)
@@ -157,8 +163,9 @@ class Trainer:
         """Trains until the end or until it is to stop; to be called once."""
         with self.reporter, self.stop:
             self._say_opening()
-            with memory.shortage_explained(self.training):
-                self._loop()
+            if not self.stop.early:
+                with memory.shortage_explained(self.training):
+                    self._loop()
         step, unfinished = self.training.step, self.training.step < self.training.steps
         if self.stop.error and unfinished:
             raise TrainingError(f"{self.stop.error}; step {step} is saved: go on with --resume") from self.stop.error
@@ -166,8 +173,9 @@ class Trainer:
             step=step,
             seconds=time.monotonic() - self.begin,
             signal=self.stop.signal,
-            out_of_time=self.stop.out_of_time and unfinished,
-            metrics=self.writer.metrics if self.writer else self.metrics,
+            out_of_time=self.stop.out_of_time and unfinished and not self.stop.early,
+            early=self.stop.early if unfinished else "",
+            metrics=self.training.validated.values,
             facts=self.facts,
         )
 
@@ -202,7 +210,7 @@ class Trainer:
         saving = stopping or self.training.checkpoint_due
         pools = self.training.context.pools() if saving else None
         if self.writer:
-            self.writer.after_step(losses, self.skipped, pools=pools, stopping=stopping)
+            self.stop.early = self.writer.after_step(losses, self.skipped, pools=pools, stopping=stopping)
         # a request that came while a checkpoint was written need not wait for another step
         return stopping or (saving and self.stop.requested())
 
@@ -224,30 +232,29 @@ class Trainer:
         restore(self.training, to_checkpoint(new, {}))
         _start_from_other_run(self.training)
 
-    def _go_on_from(self, found: checkpoints.Checkpoint | None) -> dict[str, float]:
-        """Puts the training back to a checkpoint, if there is one; returns its validation."""
-        if found is None:
-            return {}
-        restore(self.training, found)
-        metrics: dict[str, float] = found.state["metrics"]
-        return metrics
-
     def _say_opening(self) -> None:
         for line in self.damaged:
             self.reporter.say(f"warning: {line}; the checkpoint before it is used")
         where = f" in {self.run.path}"
+        if self.stop.early:
+            line = f"the run ended early at step {self.training.step}: {self.stop.early}"
+            patience = f"a larger train.patience than {self.training.config.train.patience}"
+            self.reporter.say(f"{line}; to go on, resume it with {patience}, or null")
+            return
         for line in [*opening_lines(self.training, self.data, self.facts, where), *self.start_lines]:
             self.reporter.say(line)
 
     def _open_writer(self, untrained: Inference | None) -> Writer:
         """Begins to write, or goes on from the step at which this process began."""
+        begin = time.monotonic()
         measured = self.validation.figures(untrained) if untrained else {}
         for line in self.validation.left_out(measured) if untrained else ():
             self.reporter.say(line)
-        writer = Writer(self.training, self.validation, self.run, self.reporter, self.metrics, self.first_step)
+        self.validation.refuse_unknown_best(measured if untrained else self.training.validated.figures)
+        writer = Writer(self.training, self.validation, self.run, self.reporter, self.first_step)
         checkpoints.set_aside_after(self.run.checkpoints, self.first_step)
         if untrained:
-            writer.begin(untrained, measured)
+            writer.begin(untrained, measured, time.monotonic() - begin)
         return writer
 
 

@@ -20,12 +20,20 @@ class BuiltMetric:
         component: the name of its component.
         owner: the component's name in messages, with its plugin.
         summary: what it measures, in a few words.
+        choice: the component with its options as they were asked for.
     """
 
     metric: Any
     component: str
     owner: str
     summary: str = ""
+    choice: MetricChoice | None = None
+
+    @property
+    def settled(self) -> MetricChoice | None:
+        """The choice with what the metric found on this machine in place of options that left it open."""
+        found = getattr(self.metric, "settled", {})
+        return self.choice and MetricChoice(self.choice.name, {**self.choice.options, **found})
 
     @property
     def higher_is_better(self) -> bool:
@@ -73,5 +81,6 @@ def build_metrics(
         if name in built:
             raise ConfigError(f"two metrics give a figure {name}: leave one of them out")
         summary = builder.plugins.get("metric", choice.name).summary
-        built[name] = BuiltMetric(metric, choice.name, builder.plugins.full_name("metric", choice.name), summary)
+        owner = builder.plugins.full_name("metric", choice.name)
+        built[name] = BuiltMetric(metric, choice.name, owner, summary, choice)
     return built

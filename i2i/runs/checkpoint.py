@@ -11,6 +11,7 @@ tensors are read or written.
 from __future__ import annotations
 
 import json
+import math
 import pickle  # for the name of an error only
 import shutil
 from collections.abc import Iterator, Mapping
@@ -50,8 +51,8 @@ class Checkpoint:
         networks: state dicts by network.
         ema: state dicts of the averaged networks; empty without averaging.
         training: optimisers and image pools: tensors and plain values only.
-        state: JSON values: configuration, sample shapes, versions, validation metrics, and a ``score`` that is higher
-            for a better checkpoint.
+        state: JSON values: configuration, sample shapes, versions, ``metrics`` of the validation by name, a ``score``
+            that is higher for a better checkpoint, and ``score_of``, the figure that it comes from.
         recipe: what the recipe keeps in its `state`.
     """
 
@@ -176,14 +177,30 @@ def set_aside_after(folder: Path, step: int) -> None:
 
 
 def best(folder: Path) -> Path | None:
-    """The checkpoint with the highest ``score`` in its state; None when none has one."""
-    scores = {}
+    """The best checkpoint by the figure that decided last; None when none has a ``score`` in its state.
+
+    Checkpoints whose score comes from another figure count with their own value of that one, or not at all.
+    """
+    scored: dict[Path, dict[str, Any]] = {}
     for path in list_checkpoints(folder):
         try:
-            scores[path] = float(json.loads((path / STATE).read_text(encoding="utf-8"))["score"])
+            state = json.loads((path / STATE).read_text(encoding="utf-8"))
+            if math.isfinite(float(state["score"])):
+                scored[path] = state
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return max(scores, key=lambda path: scores[path]) if scores else None
+    deciding = next((state.get("score_of") for state in reversed(scored.values())), None)
+    scores = {path: _score(state, deciding) for path, state in scored.items()}
+    found = [path for path, score in scores.items() if math.isfinite(score)]
+    return max(found, key=lambda path: scores[path], default=None)
+
+
+def _score(state: Mapping[str, Any], deciding: Mapping[str, Any] | None) -> float:
+    """A checkpoint's score by a figure, from its state; NaN where it was not measured."""
+    if state.get("score_of") == deciding:
+        return float(state["score"])
+    value = float(state["metrics"].get(deciding["metric"], math.nan)) if deciding else math.nan
+    return value if deciding and deciding["higher_is_better"] else -value
 
 
 def prune(folder: Path, keep_last: int, keep_every: int = 0) -> None:

@@ -56,6 +56,11 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
+    def validation(self) -> Path:
+        """The last validation: each figure with its error bar and protocol, and which step is the best."""
+        return self.path / "validation.json"
+
+    @property
     def summary(self) -> Path:
         """Figures of the whole run."""
         return self.path / "summary.json"

@@ -59,4 +59,9 @@ def i2i_features() -> list[i2i.Component]:
         i2i.Component("efficientnet-lite0", lite, o.LiteConfig, "EfficientNet-Lite0 trained on ImageNet"),
         i2i.Component("onnx", f"{here}.onnx_file:OnnxFeatures", o.OnnxConfig, "Any network in an ONNX file"),
         i2i.Component("random", f"{here}.untrained:RandomFeatures", summary="Fixed random weights, without a download"),
+        i2i.Component(
+            "available",
+            f"{here}.available:build",
+            summary="inception-v3, efficientnet-lite0 or random: what is there without a download",
+        ),
     ]

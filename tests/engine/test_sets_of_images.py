@@ -1,6 +1,7 @@
 """Metrics that compare sets of images: in every recipe, for the best checkpoint, against the same in numpy."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_every_recipe_is_measured_and_its_best_checkpoint_chosen(recipe, tmp_pat
     assert checkpoints.best(tmp_path / "run/checkpoints").name == f"step-{-best[1]:07d}"
     paired = "val/l1" in measured[3]
     assert paired == (recipe not in {"cyclegan", "cgan", "stargan"})
-    note = "note: not measured: l1: compares outputs with targets, and there are none"
+    note = "note: not measured: l1: compares images with their targets, and there are none"
     assert capfd.readouterr().err.count(note) == (not paired)
 
 
@@ -154,7 +155,8 @@ def recorded(unpaired):
         config = resolve(plugins, "cyclegan", sets=[*sets, "train.val_images=9"])
         data = open_data(config.data, plugins, Requirements(frozenset({"source", "target"})), seed=0)
         validation = Validation(data, config, plugins, torch.device("cpu"))
-        recorder = validation.metrics["frechet"] = Recorder()
+        recorder = Recorder()
+        validation.metrics["frechet"] = replace(validation.metrics["frechet"], metric=recorder)
         return recorder, validation.measure(translators), validation
 
     return measure
@@ -172,7 +174,7 @@ def test_real_images_are_of_the_kind_that_the_output_is(recorded, unpaired):
         ("B", "B", i2i.Translator(SAME, IMAGE, "target", "target")),
     ]:
         recorder, measured, _ = recorded(only=translator)
-        assert measured["frechet"] == 5
+        assert measured["frechet"].value == 5
         assert np.allclose(torch.cat(recorder.real), domains[real], atol=1e-6)
         assert np.allclose(torch.cat(recorder.fake), domains[fake], atol=1e-6)
 
@@ -188,8 +190,8 @@ def test_what_cannot_be_measured_is_said(recorded):
     _, measured, validation = recorded(only=i2i.Translator(SAME, IMAGE, target=None, real="gone"))
     assert measured == {}
     assert validation.left_out(measured) == [
-        "note: not measured: l1: compares outputs with targets, and there are none",
         "note: not measured: frechet: compares sets of images, and there are no real ones",
+        "note: not measured: l1: compares images with their targets, and there are none",
     ]
     grey = nn.Conv2d(3, 1, 1)
     with pytest.raises(PluginError, match=r"gives images \(1, 1, 32, 32\), and the real ones are \(1, 3"):
@@ -197,8 +199,8 @@ def test_what_cannot_be_measured_is_said(recorded):
 
 
 def test_a_dry_run_says_what_will_not_be_measured(unpaired, cli, tmp_path):
-    words = [f"--set={line}" for line in small("cyclegan", drawn=False)]
+    words = [f"--set={line}" for line in [*small("cyclegan", drawn=False), "train.metrics=[l1,psnr]"]]
     done = cli("train", "cyclegan", "--data", unpaired, "--dry-run", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "note: not measured: l1, psnr: compares outputs with targets, and there are none" in done.stderr
+    assert "note: not measured: l1, psnr: compares images with their targets, and there are none" in done.stderr
     assert not any(Path(tmp_path).glob("runs"))

@@ -133,7 +133,8 @@ def test_fid_of_full_rank_is_the_trace_of_the_root_of_the_product():
     means, covariances = [one.mean(0) for one in (x, y)], [np.cov(one, rowvar=False) for one in (x, y)]
     roots = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1]).astype(complex)).real.sum()
     expected = ((means[0] - means[1]) ** 2).sum() + np.trace(covariances[0] + covariances[1]) - 2 * roots
-    one, two = ((torch.from_numpy(m), torch.from_numpy(c)) for m, c in zip(means, covariances, strict=True))
+    given = [(torch.from_numpy(m), torch.from_numpy(c)) for m, c in zip(means, covariances, strict=True)]
+    one, two = ((mean, distances.factor_of(covariance)) for mean, covariance in given)
     assert distances.frechet_distance(*one, *two) == pytest.approx(expected, rel=1e-9)
 
 

@@ -31,11 +31,13 @@ class StopRequest:
         signal: number of the signal that requested it, or 0.
         out_of_time: whether the deadline had passed when `requested` was asked last.
         error: why the training can only just finish its step, or None.
+        early: why the run is complete before its last step, in a few words; empty if it is not.
     """
 
     def __init__(self, fabric: Processes, deadline: float = math.inf) -> None:
         self.signal, self.out_of_time = 0, False
         self.error: TrainingError | None = None
+        self.early = ""
         self._fabric, self._deadline = fabric, deadline
         self._process = os.getpid()
         self._handlers: dict[int, Any] = {}
@@ -69,15 +71,17 @@ class StopRequest:
         return self.signal > 0
 
     def requested(self) -> bool:
-        """Whether any process got a signal, failed, or is past its deadline.
+        """Whether any process got a signal, failed, is past its deadline, or found the run to be complete.
 
         Every process must ask at the same step, and all of them get the same answer.
         """
         self.out_of_time = time.monotonic() > self._deadline
         if self._fabric.world_size > 1:
-            flags = torch.tensor([self.signal, self.out_of_time, self.error is not None], device=self._fabric.device)
+            reasons = [self.signal, self.out_of_time, self.error is not None, bool(self.early)]
+            flags = torch.tensor(reasons, device=self._fabric.device)
             distributed.all_reduce(flags, distributed.ReduceOp.MAX)
             self.signal, self.out_of_time = int(flags[0]), bool(flags[1])
+            self.early = self.early or ("the first process found it complete" if flags[3] else "")
             if flags[2] and self.error is None:
                 self.error = TrainingError("another process of this training had to stop")
-        return self.signal > 0 or self.out_of_time or self.error is not None
+        return self.signal > 0 or self.out_of_time or self.error is not None or bool(self.early)

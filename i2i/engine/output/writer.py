@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from i2i.components.inference import Inference
 from i2i.engine.context import Pools
+from i2i.engine.output.best import Deciding
 from i2i.engine.output.examples import save_examples
 from i2i.engine.output.grids import draw_grid, image_row, save_grid
 from i2i.engine.output.log import MetricsLog
@@ -19,6 +22,7 @@ from i2i.engine.output.validate import Validation
 from i2i.engine.saving import to_checkpoint
 from i2i.engine.state import Training
 from i2i.errors import PluginError, TrainingError
+from i2i.metrics.figures import Figure
 from i2i.runs import checkpoint as checkpoints
 from i2i.runs.disk import cannot_write, free_bytes
 from i2i.runs.folder import RunFolder
@@ -32,7 +36,6 @@ class Writer:
         validation: its validation images.
         run: its folder.
         reporter: where progress is shown.
-        metrics: the last validation.
         first_step: the step at which this process began; log lines of later steps are dropped.
     """
 
@@ -42,12 +45,10 @@ class Writer:
         validation: Validation,
         run: RunFolder,
         reporter: Reporter,
-        metrics: Mapping[str, float],
         first_step: int,
     ) -> None:
         self.training, self.validation, self.run, self.reporter = training, validation, run, reporter
         self.config = training.config.train
-        self.metrics = dict(metrics)
         self.losses: dict[str, torch.Tensor] = {}
         self.reported: set[str] = set()  # skipped samples that were reported
         self.skipped = 0
@@ -59,21 +60,27 @@ class Writer:
         self.log = MetricsLog(run, first_step)
         self._speed_begin = time.monotonic()
         self._speed_samples = training.samples_seen
+        self._begin, self._run_before = self._speed_begin, training.validated.spent.run
+        self._share_reported = False
+        if first_step:
+            self._write_validation()
 
-    def begin(self, untrained: Inference, measured: dict[str, float]) -> None:
+    def begin(self, untrained: Inference, measured: dict[str, Figure], seconds: float) -> None:
         """Writes example inputs, and the untrained networks' metrics and grid, to see progress against.
 
         Args:
             untrained: the networks before the first step.
             measured: on the validation images.
+            seconds: how long that took.
         """
         save_examples(self.run, self.validation, untrained.translators, self.config.sample_count)
+        self.training.validated.spent.add(seconds)
         self._record_validation(0, measured)
         self.grid(0, untrained)
 
     def after_step(
         self, losses: Mapping[str, torch.Tensor], skipped: Counter[str], *, pools: Pools | None, stopping: bool
-    ) -> None:
+    ) -> str:
         """Writes what is due after a step.
 
         Args:
@@ -81,6 +88,9 @@ class Writer:
             skipped: samples that had to be replaced so far.
             pools: the image pools of all processes; given when a checkpoint is to be written.
             stopping: whether this step is the last one of this process, which is then not validated.
+
+        Returns:
+            Why the run is complete before its last step, in a few words; empty if it goes on.
 
         Raises:
             TrainingError: the disk is full or cannot be written to, or a metric fails; the checkpoint is saved.
@@ -90,6 +100,7 @@ class Writer:
         except OSError as error:
             path = Path(error.filename) if isinstance(error.filename, str) else self.run.path
             raise TrainingError(f"{cannot_write(path, error)}; go on with --resume") from error
+        return self.training.validated.best.end(self.config.patience)
 
     def _after_step(
         self, losses: Mapping[str, torch.Tensor], skipped: Counter[str], *, pools: Pools | None, stopping: bool
@@ -110,11 +121,12 @@ class Writer:
             self.grid(step, self.training.inference())
         if pools is not None:
             try:
-                validated = not stopping and self.validate(step, self.training.inference())
+                if not stopping and self.training.validation_due and self._has_time(last=last):
+                    self.validate(step, self.training.inference())
             except PluginError as error:
-                self.save(pools, validated=False)
+                self.save(pools)
                 raise TrainingError(f"{error}, at step {step}, which is saved: go on with --resume") from error
-            self.save(pools, validated=validated)
+            self.save(pools)
 
     def go_back(self, line: str) -> None:
         """Forgets what was written after the step that the training went back to.
@@ -126,6 +138,7 @@ class Writer:
         checkpoints.set_aside_after(self.run.checkpoints, step)
         self.log = MetricsLog(self.run, step)
         self.log.warn(step, line)
+        self._write_validation()
         self.losses.clear()
         self.reporter.advance(step)
         self._speed_begin, self._speed_samples = time.monotonic(), self.training.samples_seen
@@ -143,21 +156,60 @@ class Writer:
         self.losses.clear()  # a phase that does not run until the next line has no figure there
         self._speed_begin, self._speed_samples = time.monotonic(), self.training.samples_seen
 
-    def validate(self, step: int, inference: Inference) -> bool:
-        """Measures on the validation images and logs the metrics; whether there are any."""
+    def validate(self, step: int, inference: Inference) -> None:
+        """Measures on the validation images and records the figures."""
         begin = time.monotonic()
         measured = self.validation.figures(inference)
+        seconds = time.monotonic() - begin
+        self.training.validated.spent.add(seconds)
+        if measured and self.training.all_phases_begun:
+            record = self.training.validated
+            record.best = record.best.after(step, measured, self._deciding(measured))
         self._record_validation(step, measured)
-        self._speed_begin += time.monotonic() - begin
-        return bool(measured)
+        self._speed_begin += seconds
 
-    def _record_validation(self, step: int, measured: dict[str, float]) -> None:
-        if measured:
-            self.metrics = measured
-            values = {f"val/{name}": value for name, value in measured.items()}
-            self.log.write(step, values)
-            text = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
-            self.reporter.say(f"validation at step {step}: {text}")
+    def _deciding(self, measured: Mapping[str, Figure]) -> Deciding | None:
+        """The figure that decides: unless one is asked for, that which has decided so far."""
+        known = self.training.validated.best.figure
+        asked = self.config.best_metric is not None or self.config.best_direction != "auto"
+        return self.validation.deciding(measured) if asked or known is None else known
+
+    def _has_time(self, *, last: bool) -> bool:
+        """Whether there is time for a validation; that of the last step, and those asked for, have theirs."""
+        train, spent = self.config, self.training.validated.spent
+        spent.run = self._run_before + time.monotonic() - self._begin
+        if last or spent.allows(train.validate_share):
+            return True
+        if train.validate_every is not None or train.validate_epochs is not None or train.patience is not None:
+            return True
+        if not self._share_reported:
+            self._share_reported = True
+            self.reporter.say(
+                f"note: validation took {spent.validation:.0f} s of {spent.run:.0f} s: the next ones are left out "
+                f"until they fit into train.validate_share={train.validate_share:g}; to have all of them, set "
+                f"train.validate_every={train.checkpoint_every}; fewer train.val_images take less time"
+            )
+        return False
+
+    def _record_validation(self, step: int, measured: dict[str, Figure]) -> None:
+        if not measured:
+            return
+        record = self.training.validated
+        record.step, record.figures = step, measured
+        errors = {f"val_error/{name}": one.error for name, one in measured.items() if one.error is not None}
+        self.log.write(step, {f"val/{name}": value for name, value in record.values.items()} | errors)
+        for line in validation_lines(step, measured):
+            self.reporter.say(line)
+        self._write_validation()
+
+    def _write_validation(self) -> None:
+        """Writes ``validation.json``, or removes it where there is nothing to tell."""
+        record = self.training.validated
+        if record.step is None:
+            self.run.validation.unlink(missing_ok=True)
+        else:
+            text = json.dumps(record.report(self.config.patience), indent=2)
+            self.run.write(self.run.validation, text + "\n")
 
     def grid(self, step: int, inference: Inference) -> None:
         """Draws the sample grid."""
@@ -170,16 +222,41 @@ class Writer:
             self.log.images(step, name, image_row(images))
         self._speed_begin += time.monotonic() - begin
 
-    def save(self, pools: Pools, *, validated: bool) -> None:
+    def save(self, pools: Pools) -> None:
         """Writes a checkpoint, then removes what is no longer needed."""
         begin = time.monotonic()
+        record = self.training.validated
+        record.spent.run = self._run_before + begin - self._begin
+        figures = record.figures if record.step == self.training.step else {}
+        figure = record.best.figure if self.training.all_phases_begun else None
+        score = figure.score(figures) if figure else None
         checkpoint = to_checkpoint(self.training, pools)
-        metrics = self.metrics if validated else {}
-        score = self.validation.score(metrics) if self.training.all_phases_begun else None
-        checkpoint.state |= {"metrics": metrics, "score": score}
+        checkpoint.state |= {
+            "metrics": {name: one.value for name, one in figures.items()},
+            "score": score,
+            "score_of": asdict(figure) if figure and score is not None else None,
+        }
         checkpoints.save(self.run.checkpoints, checkpoint)
         checkpoints.prune(self.run.checkpoints, self.config.keep_last, self.config.keep_every)
         self._speed_begin += time.monotonic() - begin
+
+
+def validation_lines(step: int, figures: Mapping[str, Figure]) -> list[str]:
+    """The figures for the terminal: a line for those of all images, and one for each metric's figures by class.
+
+    Args:
+        step: the step that was validated.
+        figures: by name; see `Measurement.figures`.
+    """
+    found = {name: str(one) for name, one in figures.items() if not one.problem}
+    whole = ", ".join(f"{name} {text}" for name, text in found.items() if "/class/" not in name)
+    by_class: dict[str, list[str]] = {}
+    for name, text in found.items():
+        metric, of_class, label = name.partition("/class/")
+        if of_class:
+            by_class.setdefault(metric, []).append(f"{label} {text}")
+    lines = [f"validation at step {step}: {whole}"] if whole else []
+    return lines + [f"  {metric} by class: {', '.join(texts)}" for metric, texts in by_class.items()]
 
 
 def _check_space(training: Training, run: RunFolder) -> None:

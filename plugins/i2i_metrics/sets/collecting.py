@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import i2i
 from i2i_metrics.preparing import QUANTISATION, as_colour, eight_bits
+from i2i_metrics.sets.distances import factor_of
 
 MAX_BATCH = 16
 """Images that go through a network at once: more do not fit a CPU's cache."""
@@ -40,6 +41,7 @@ class ImageSet:
         """Forgets all images."""
         self.count, self.width = 0, 0
         self._taken, self._mean, self._scatter = 0, torch.zeros(()), torch.zeros(())
+        self._few: list[Tensor] = []
         self._kept: dict[str, list[Tensor]] = {"features": [], "logits": []}
         self._waiting: list[Tensor] = []
 
@@ -58,9 +60,15 @@ class ImageSet:
                 self._take()
 
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean ``(D,)`` and covariance ``(D, D)`` in float64, of two images and more."""
+        """Mean ``(D,)`` and a factor ``(D, N)`` of the covariance, in float64, of two images and more.
+
+        Of up to D images the centred features are such a factor, at no cost.
+        """
         self._take()
-        return self._mean, self._scatter / (self._taken - 1)
+        scale = (self._taken - 1) ** 0.5
+        if self._few:
+            return self._mean, (torch.cat(self._few).double() - self._mean).T / scale
+        return self._mean, factor_of(self._scatter) / scale
 
     def kept(self, what: str) -> Tensor:
         """The ``features`` or ``logits`` of all images, ``(N, D)`` in float64."""
@@ -95,6 +103,7 @@ class ImageSet:
         for name in self.keep & rows.keys():
             self._kept[name].append(rows[name])
         if "moments" in self.keep:
+            self._few = [*self._few, rows["features"]] if self.count <= self.width else []
             self._add_moments(rows["features"].double())
 
     def _add_moments(self, features: Tensor) -> None:

@@ -27,28 +27,29 @@ class Estimate:
     error_is: str = ""
 
 
-def frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covariance2: Tensor) -> float:
+def frechet_distance(mean1: Tensor, factor1: Tensor, mean2: Tensor, factor2: Tensor) -> float:
     """Squared Fréchet distance of two normal distributions (Heusel et al. 2017, arXiv:1706.08500, equation 6).
 
-    With ``C1 = F1 F1^T`` and ``C2 = F2 F2^T``, the trace of the root of their product is the sum of the singular values
-    of ``F1^T F2``. Unlike roots of eigenvalues of the product, these are exact where covariances have no full rank.
+    With covariances ``C1 = F1 F1^T`` and ``C2 = F2 F2^T``, the trace of the root of their product is the sum of the
+    singular values of ``F1^T F2``. Unlike roots of eigenvalues of the product, these are exact where covariances have
+    no full rank.
 
     Args:
         mean1: ``(D,)``.
-        covariance1: ``(D, D)``, symmetric.
+        factor1: ``(D, any number)``, the factor of a covariance, as of `factor_of`.
         mean2: ``(D,)``.
-        covariance2: ``(D, D)``, symmetric.
+        factor2: ``(D, any number)``.
 
     Returns:
         A number from 0; what rounding makes negative is 0.
     """
-    factors = _factor(covariance1).T @ _factor(covariance2)
+    factors = factor1.T @ factor2
     root = torch.linalg.svdvals(factors).sum() if factors.numel() else 0.0
-    distance = (mean1 - mean2).square().sum() + covariance1.trace() + covariance2.trace() - 2 * root
-    return max(float(distance), 0.0)
+    traces = factor1.square().sum() + factor2.square().sum()
+    return max(float((mean1 - mean2).square().sum() + traces - 2 * root), 0.0)
 
 
-def _factor(covariance: Tensor) -> Tensor:
+def factor_of(covariance: Tensor) -> Tensor:
     """F ``(D, rank)`` of a covariance ``F F^T``, without the eigenvalues that are 0 but for rounding."""
     values, vectors = torch.linalg.eigh(covariance)
     kept = values > values[-1].clamp(min=0) * len(values) * torch.finfo(values.dtype).eps

@@ -53,6 +53,7 @@ class SetMetric:
     Attributes:
         collector: the sets.
         figure_name: the metric's name, with that of the network unless it is the standard one.
+        settled: the option `features` where it left the network open, with the one that was found.
         kind: ``distribution``, or ``scores`` where the real images do not matter.
         higher_is_better: whether the higher of two values is the better one.
     """
@@ -63,6 +64,8 @@ class SetMetric:
         self.kind = "distribution" if measure.min_real else "scores"
         self.higher_is_better = measure.higher_is_better
         self.figure_name = measure.name if sets.standard else f"{measure.name}-{sets.name}"
+        found = getattr(sets.network, "settled", "")
+        self.settled = {"features": {"name": found}} if found else {}
         self._estimate, self._changes = Estimate(float("nan")), -1
 
     def update_real(self, images: Tensor) -> None:
