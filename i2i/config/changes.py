@@ -31,6 +31,7 @@ CHANGEABLE = (
     "train.sample_every",
     "train.sample_count",
     "train.val_images",
+    "train.trackers",
     "train.checkpoint_every",
     "train.keep_*",
     "train.health*",

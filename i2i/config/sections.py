@@ -20,7 +20,16 @@ from pydantic import (
     field_validator,
 )
 
-from i2i.api import Choice, Config, DatasetChoice, MetricChoice, OptimizerChoice, ScheduleChoice, TransformChoice
+from i2i.api import (
+    Choice,
+    Config,
+    DatasetChoice,
+    MetricChoice,
+    OptimizerChoice,
+    ScheduleChoice,
+    TrackerChoice,
+    TransformChoice,
+)
 from i2i.config.label_colors import built_in_table, parse_label_colors
 from i2i.kinds import ClassColor, LabelColors, ValueKind, is_range
 
@@ -329,6 +338,9 @@ class TrainConfig(Config):
     metrics: tuple[MetricChoice, ...] = (MetricChoice("l1"), MetricChoice("psnr"))
     """Metrics of the validation, names or {name: NAME, OPTION: VALUE}; the first one decides which checkpoint is the
     best."""
+    trackers: tuple[TrackerChoice, ...] = (TrackerChoice("tensorboard"),)
+    """Where figures, sample grids and warnings go besides metrics.jsonl, names or {name: NAME, OPTION: VALUE}:
+    tensorboard, csv, jsonl, wandb, mlflow, trackio, or one that `i2i plugins list` has besides; []: nowhere."""
     checkpoint_every: Positive = 1000
     """Steps between two checkpoints, each with a validation; there is always one at the end."""
     keep_last: Positive = 3
@@ -338,17 +350,17 @@ class TrainConfig(Config):
     keep_every: Count = 0
     """Also keep every checkpoint whose step is a multiple of this; 0: none for that."""
 
-    @field_validator("metrics", mode="before")
+    @field_validator("metrics", "trackers", mode="before")
     @classmethod
-    def _one_is_enough(cls, metrics: Any) -> Any:
-        return (metrics,) if isinstance(metrics, str | Mapping) else metrics
+    def _one_is_enough(cls, chosen: Any) -> Any:
+        return (chosen,) if isinstance(chosen, str | Mapping) else chosen
 
-    @field_validator("metrics")
+    @field_validator("metrics", "trackers")
     @classmethod
-    def _each_once(cls, metrics: tuple[MetricChoice, ...]) -> tuple[MetricChoice, ...]:
-        if len({metric.name for metric in metrics}) < len(metrics):
-            raise ValueError("each metric can be there once only")
-        return metrics
+    def _each_once(cls, chosen: tuple[Choice, ...]) -> tuple[Choice, ...]:
+        if len({choice.name for choice in chosen}) < len(chosen):
+            raise ValueError(f"each {chosen[0].kind} can be there once only")
+        return chosen
 
 
 class EngineConfig(Config):

@@ -63,7 +63,7 @@ def findings(
 
     Args:
         kind: of component: recipe, generator, discriminator, loss, features, dataset, transform, optimizer, schedule,
-            metric, command or backend.
+            metric, command, backend or tracker.
         name: the component's name.
         plugins: where the component is looked up; by default the installed plugins.
         data: a folder for datasets and recipes that have no samples drawn by code.
@@ -119,7 +119,7 @@ def check_component(
 
     Args:
         kind: of component: recipe, generator, discriminator, loss, features, dataset, transform, optimizer, schedule,
-            metric, command or backend.
+            metric, command, backend or tracker.
         name: the component's name.
         plugins: where the component is looked up; by default the installed plugins.
         data: a folder for datasets and recipes that have no samples drawn by code.

@@ -13,7 +13,7 @@ from i2i.components.inference import Inference
 from i2i.engine.context import Pools
 from i2i.engine.output.examples import save_examples
 from i2i.engine.output.grids import draw_grid, image_row, save_grid
-from i2i.engine.output.log import MetricsLog
+from i2i.engine.output.log import RunLog
 from i2i.engine.output.progress import Reporter
 from i2i.engine.output.validate import Validation
 from i2i.engine.saving import to_checkpoint
@@ -33,7 +33,7 @@ class Writer:
         run: its folder.
         reporter: where progress is shown.
         metrics: the last validation.
-        first_step: the step at which this process began; log lines of later steps are dropped.
+        log: where figures and pictures go; begun here, to be ended when the training ends.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Writer:
         run: RunFolder,
         reporter: Reporter,
         metrics: Mapping[str, float],
-        first_step: int,
+        log: RunLog,
     ) -> None:
         self.training, self.validation, self.run, self.reporter = training, validation, run, reporter
         self.config = training.config.train
@@ -56,7 +56,8 @@ class Writer:
             run.write(run.config, training.config.to_yaml())
         except OSError as error:
             raise TrainingError(cannot_write(run.config, error)) from error
-        self.log = MetricsLog(run, first_step)
+        self.log = log
+        log.begin()
         self._speed_begin = time.monotonic()
         self._speed_samples = training.samples_seen
 
@@ -124,7 +125,7 @@ class Writer:
         """
         step = self.training.step
         checkpoints.set_aside_after(self.run.checkpoints, step)
-        self.log = MetricsLog(self.run, step)
+        self.log.go_back(step)
         self.log.warn(step, line)
         self.losses.clear()
         self.reporter.advance(step)
