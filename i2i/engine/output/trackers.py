@@ -42,11 +42,14 @@ class Trackers:
         """Builds the trackers, those anew that were at work: the run goes on from `step`, 0 for one that begins."""
         self.finish(done=False)
         run = TrackedRun(self._folder, self._config.recipe, self._config.to_dict(), step)
-        for name, choice in list(self._chosen.items()):
+        failed: dict[str, BaseException] = {}
+        for name, choice in self._chosen.items():
             try:
                 self._open[name] = self._builder.tracker(choice, run)
             except (Exception, SystemExit) as error:
-                self._leave_out(name, error)
+                failed[name] = error
+        for name, error in failed.items():  # only now, when the others are there to be told
+            self._leave_out(name, error)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Passes figures on; see `i2i.Tracker`."""
@@ -62,10 +65,10 @@ class Trackers:
 
     def finish(self, *, done: bool) -> None:
         """Ends them, each within `MAX_SECONDS`."""
-        for name, tracker in list(self._open.items()):
-            if name in self._open and (error := _finished(tracker, done)):
+        while self._open:  # the warning about one goes to those that have not ended yet
+            name = next(iter(self._open))
+            if error := _finished(self._open.pop(name), done):
                 self._leave_out(name, error)
-        self._open.clear()
 
     def _tell(self, method: str, *arguments: Any) -> None:
         for name, tracker in list(self._open.items()):
