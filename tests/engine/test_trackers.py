@@ -120,7 +120,7 @@ def test_a_file_of_several_runs_keeps_the_lines_of_others(tmp_path):
     assert [entry["b"] for entry in own if "b" in entry] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("fault", ["build", "log", "images", "text", "finish", "exit", "not logged in"])
+@pytest.mark.parametrize("fault", ["build", "log", "images", "text", "finish", "exit", "value", "not logged in"])
 def test_a_tracker_that_fails_is_left_out_with_one_warning(fault, pairs_root, tmp_path, monkeypatch, capfd):
     """A line on stderr, in metrics.jsonl, and for the other trackers; all steps are done."""
     if fault == "text":
@@ -129,7 +129,8 @@ def test_a_tracker_that_fails_is_left_out_with_one_warning(fault, pairs_root, tm
     trained = train_only("pix2pix", data=pairs_root, out=tmp_path / "run", sets=chosen, steps=3, plugins=ODD)
     warning = r"warning: tracker 'failing' of plugin helpers.odd_trackers (helpers.odd_trackers) is left out: "
     [line] = [line for line in capfd.readouterr().err.splitlines() if line.startswith(warning)]
-    reasons = {"exit": "SystemExit: 3", "not logged in": "nobody is logged in: run `odd login`"}
+    reasons = {"exit": "SystemExit: 3", "value": "ValueError: two lines"}
+    reasons |= {"not logged in": "nobody is logged in: run `odd login`"}
     assert line.removeprefix(warning).startswith(reasons.get(fault, f"RuntimeError: no {fault} today"))
     for file in (trained.run / "metrics.jsonl", tmp_path / "figures.jsonl"):
         warnings = [json.loads(text).get("warning", "") for text in file.read_text().splitlines()]

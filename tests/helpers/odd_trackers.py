@@ -22,6 +22,8 @@ class Failing:
     def __init__(self, config, *, run):
         self.fault = config.fault
         self.called("build")
+        if self.fault == "value":
+            raise ValueError("two\nlines")
         if self.fault == "not logged in":
             raise UserError("nobody is logged in:\nrun `odd login`")
 

@@ -48,8 +48,8 @@ class Trackers:
                 self._open[name] = self._builder.tracker(choice, run)
             except (Exception, SystemExit) as error:
                 failed[name] = error
-        for name, error in failed.items():  # only now, when the others are there to be told
-            self._leave_out(name, error)
+        for name, failure in failed.items():  # only now, when the others are there to be told
+            self._leave_out(name, failure)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Passes figures on; see `i2i.Tracker`."""
@@ -91,7 +91,7 @@ class Trackers:
 
 def _reason(error: BaseException) -> str:
     """What went wrong, in one line: the message of an error for people, else the error that a plugin raised."""
-    if isinstance(error, PluginError | ConfigError) and error.__cause__ is not None:  # those name the tracker again
+    while isinstance(error, PluginError | ConfigError) and error.__cause__ is not None:  # those name the tracker again
         error = error.__cause__
     if isinstance(error, UserError):
         return " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""Checks of trackers: they take what a training tells them."""
+"""Checks of trackers: they take what a training tells them, and leave the run alone."""
 
 from __future__ import annotations
 
