@@ -26,6 +26,9 @@ from .api import Reader as Reader
 from .api import Recipe as Recipe
 from .api import ScheduleChoice as ScheduleChoice
 from .api import TextInput as TextInput
+from .api import TrackedRun as TrackedRun
+from .api import Tracker as Tracker
+from .api import TrackerChoice as TrackerChoice
 from .api import Transform as Transform
 from .api import TransformChoice as TransformChoice
 from .api import Translator as Translator

@@ -16,7 +16,9 @@ from i2i.errors import UserError
 
 EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
+        "mlflow": ("mlflow",),
         "openvino": ("openvino",),
+        "trackio": ("trackio",),
         "train": (
             "albumentations",
             "filelock",
@@ -31,6 +33,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "torchmetrics",
             "torchvision",
         ),
+        "wandb": ("wandb",),
     }
 )
 """Names of the packages by extra, as in ``pyproject.toml``; a package's module has its name, with ``_`` for ``-``."""

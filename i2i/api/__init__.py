@@ -17,10 +17,12 @@ from i2i.api.options import (
     MetricChoice,
     OptimizerChoice,
     ScheduleChoice,
+    TrackerChoice,
     TransformChoice,
 )
 from i2i.api.protocols import Build, Context, ImagePool
 from i2i.api.recipes import Phase, Recipe, Translator
+from i2i.api.trackers import TrackedRun, Tracker
 from i2i.interface import (
     Image,
     ImageInput,
@@ -64,6 +66,9 @@ __all__ = [
     "Recipe",
     "ScheduleChoice",
     "TextInput",
+    "TrackedRun",
+    "Tracker",
+    "TrackerChoice",
     "Transform",
     "TransformChoice",
     "Translator",

@@ -98,6 +98,10 @@ class Choice:
         """The choice as a mapping that `parse` takes: ``name`` first, then the options."""
         return {"name": self.name, **self.options}
 
+    def plain(self) -> str | dict[str, Any]:
+        """The shortest form that `parse` takes: the name alone if there are no options, else a mapping."""
+        return self.to_dict() if self.options else self.name
+
     def _serialized(self) -> Any:
         """The value that pydantic writes for the choice."""
         return self.to_dict()
@@ -160,9 +164,11 @@ class MetricChoice(Choice):
     """A metric by name; in a configuration file one without options is written as its name alone."""
 
     kind = "metric"
+    _serialized = Choice.plain
 
-    def plain(self) -> str | dict[str, Any]:
-        """The shortest form that `parse` takes: the name alone if there are no options, else a mapping."""
-        return self.to_dict() if self.options else self.name
 
-    _serialized = plain
+class TrackerChoice(Choice):
+    """A tracker by name; in a configuration file one without options is written as its name alone."""
+
+    kind = "tracker"
+    _serialized = Choice.plain

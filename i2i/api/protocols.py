@@ -224,7 +224,7 @@ class Context(Protocol):
         """
 
     def log_images(self, name: str, images: Tensor) -> None:
-        """Shows images in TensorBoard, beside the next sample grid.
+        """Shows images in TensorBoard, or whichever trackers the run has, beside the next sample grid.
 
         Args:
             name: of the images.

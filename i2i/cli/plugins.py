@@ -62,7 +62,7 @@ def new(
         str,
         typer.Option(
             help="recipe, generator, discriminator, loss, features, dataset, transform, optimizer, schedule, metric, "
-            "command or backend."
+            "command, backend or tracker."
         ),
     ] = "recipe",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to make; by default i2i-NAME.")] = None,

@@ -34,6 +34,7 @@ CHANGEABLE = (
     "train.validate_*",
     "train.best_*",
     "train.patience",
+    "train.trackers",
     "train.checkpoint_every",
     "train.keep_*",
     "train.health*",

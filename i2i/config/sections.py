@@ -20,7 +20,16 @@ from pydantic import (
     field_validator,
 )
 
-from i2i.api import Choice, Config, DatasetChoice, MetricChoice, OptimizerChoice, ScheduleChoice, TransformChoice
+from i2i.api import (
+    Choice,
+    Config,
+    DatasetChoice,
+    MetricChoice,
+    OptimizerChoice,
+    ScheduleChoice,
+    TrackerChoice,
+    TransformChoice,
+)
 from i2i.config.label_colors import built_in_table, parse_label_colors
 from i2i.kinds import ClassColor, LabelColors, ValueKind, is_range
 
@@ -353,6 +362,9 @@ class TrainConfig(Config):
     patience: Positive | None = None
     """Validations after the best one without a better one, after which the run ends and the best checkpoint is
     exported; null: it trains to the end, and the last one is."""
+    trackers: tuple[TrackerChoice, ...] = (TrackerChoice("tensorboard"),)
+    """Where figures, sample grids and warnings go besides metrics.jsonl, names or {name: NAME, OPTION: VALUE}:
+    tensorboard, csv, jsonl, wandb, mlflow, trackio, or one that `i2i plugins list` has besides; []: nowhere."""
     checkpoint_every: Positive = 1000
     """Steps between two checkpoints; there is always one at the end."""
     keep_last: Positive = 3
@@ -362,10 +374,10 @@ class TrainConfig(Config):
     keep_every: Count = 0
     """Also keep every checkpoint whose step is a multiple of this; 0: none for that."""
 
-    @field_validator("metrics", mode="before")
+    @field_validator("metrics", "trackers", mode="before")
     @classmethod
-    def _one_is_enough(cls, metrics: Any) -> Any:
-        return (metrics,) if isinstance(metrics, str | Mapping) else metrics
+    def _one_is_enough(cls, chosen: Any) -> Any:
+        return (chosen,) if isinstance(chosen, str | Mapping) else chosen
 
     @field_validator("metrics")
     @classmethod
@@ -373,6 +385,13 @@ class TrainConfig(Config):
         if any(metric in (metrics or ())[:place] for place, metric in enumerate(metrics or ())):
             raise ValueError("each metric can be there once only, but for other options")
         return metrics
+
+    @field_validator("trackers")
+    @classmethod
+    def _each_tracker_once(cls, trackers: tuple[TrackerChoice, ...]) -> tuple[TrackerChoice, ...]:
+        if len({tracker.name for tracker in trackers}) < len(trackers):
+            raise ValueError("each tracker can be there once only")
+        return trackers
 
 
 class EngineConfig(Config):

@@ -20,7 +20,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from i2i.api import Choice, MetricChoice
+from i2i.api import Choice, MetricChoice, TrackerChoice
 from i2i.errors import ConfigError, system_reason
 from i2i.plugins import Plugins
 
@@ -202,7 +202,8 @@ def _comment(info: FieldInfo) -> str:
 def type_text(annotation: Any) -> str:
     """A field's type in words: ``integer``, ``number or null``, ``adam | adamw``."""
     if isinstance(annotation, type) and issubclass(annotation, Choice):
-        return "metric name" if annotation is MetricChoice else f"{annotation.kind} name, options below it"
+        listed = issubclass(annotation, MetricChoice | TrackerChoice)  # their options stand beside the name
+        return f"{annotation.kind} name{'' if listed else ', options below it'}"
     if get_origin(annotation) is Literal:
         return " | ".join(str(value) for value in get_args(annotation))
     if get_origin(annotation) in (Union, types.UnionType):
@@ -218,7 +219,7 @@ def type_text(annotation: Any) -> str:
 
 def _flow(value: Any) -> Any:
     """Lists on one line, choices in them as short as possible; everything else unchanged."""
-    if isinstance(value, MetricChoice):
+    if isinstance(value, MetricChoice | TrackerChoice):
         return _flow(value.plain())
     if isinstance(value, Mapping):
         mapping = CommentedMap((key, _flow(item)) for key, item in value.items())

@@ -22,8 +22,10 @@ from i2i.engine.device.stop import StopRequest
 from i2i.engine.finetune import load_start_weights
 from i2i.engine.health import DivergedError
 from i2i.engine.output.grids import draw_grid
+from i2i.engine.output.log import RunLog
 from i2i.engine.output.opening import opening_lines, run_facts
 from i2i.engine.output.progress import Reporter
+from i2i.engine.output.trackers import Trackers
 from i2i.engine.output.validate import open_validation
 from i2i.engine.output.writer import Writer
 from i2i.engine.recipe_state import checked_state
@@ -163,9 +165,14 @@ class Trainer:
         """Trains until the end or until it is to stop; to be called once."""
         with self.reporter, self.stop:
             self._say_opening()
-            if not self.stop.early:
-                with memory.shortage_explained(self.training):
-                    self._loop()
+            try:
+                if not self.stop.early:
+                    with memory.shortage_explained(self.training):
+                        self._loop()
+            except Exception:  # a second Ctrl-C ends at once
+                self._end_log()
+                raise
+            self._end_log()
         step, unfinished = self.training.step, self.training.step < self.training.steps
         if self.stop.error and unfinished:
             raise TrainingError(f"{self.stop.error}; step {step} is saved: go on with --resume") from self.stop.error
@@ -251,11 +258,16 @@ class Trainer:
         for line in self.validation.left_out(measured) if untrained else ():
             self.reporter.say(line)
         self.validation.refuse_unknown_best(measured if untrained else self.training.validated.figures)
-        writer = Writer(self.training, self.validation, self.run, self.reporter, self.first_step)
+        log = RunLog(self.run, Trackers(self.training.config, self.plugins, self.run), self.reporter, self.first_step)
+        writer = Writer(self.training, self.validation, self.run, self.reporter, log)
         checkpoints.set_aside_after(self.run.checkpoints, self.first_step)
         if untrained:
             writer.begin(untrained, measured, time.monotonic() - begin)
         return writer
+
+    def _end_log(self) -> None:
+        if self.writer:
+            self.writer.log.end(done=self.training.step == self.training.steps or bool(self.stop.early))
 
 
 def _start_from_other_run(training: Training) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from i2i.api import Choice, Component, Config, MetricContext, Recipe
+from i2i.api import Choice, Component, Config, MetricContext, Recipe, TrackedRun, Tracker
 from i2i.errors import ConfigError, PluginError, attributed_to
 from i2i.extras import missing_extra
 from i2i.kinds import ValueKind
@@ -270,6 +270,21 @@ class Builder:
             raise PluginError(f"{who}: must build a function of the step, not a {type(made).__name__}")
         checked: Callable[..., Any] = made
         return checked
+
+    def tracker(self, choice: Choice, run: TrackedRun) -> Tracker:
+        """Builds a tracker for a run.
+
+        Raises:
+            ConfigError: an option is unknown or does not fit.
+            PluginError: no plugin gives a tracker of that name, or the one that does fails, or builds something
+                without a method log.
+            UserError: it lacks something, such as a package or a login.
+        """
+        made = self._build("tracker", choice, {}, run=run)
+        if not callable(getattr(made, "log", None)):
+            raise PluginError(f"what it builds, a {type(made).__name__}, has no method log")
+        tracker: Tracker = made
+        return tracker
 
     def _build(
         self,

@@ -147,3 +147,13 @@ def i2i_backends() -> Sequence[Component]:  # type: ignore[empty-body]
     the signature gets what `i2i.load_networks` takes by that name. i2i compares the results of
     the first image with onnxruntime's, and does not use a backend whose results are too far off.
     """
+
+
+@hookspec
+def i2i_trackers() -> Sequence[Component]:  # type: ignore[empty-body]
+    """Trackers, which take the figures of a run elsewhere: ``build(config, *, run) -> i2i.Tracker``.
+
+    `run` is an `i2i.TrackedRun`. The object has a method ``log(step, values)``; ``images(step, name, picture)``,
+    ``text(step, name, text)`` and ``finish(done)`` may be left out. One is built in the first process only, after the
+    first step. A tracker that fails, also when it is built, is left out with a warning, and the training goes on.
+    """

@@ -19,6 +19,7 @@ KINDS = {
     "recipe": "i2i_recipes",
     "command": "i2i_commands",
     "backend": "i2i_backends",
+    "tracker": "i2i_trackers",
 }
 """Kind of component -> the hook that gives components of that kind."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from i2i.errors import PluginError, UserError, debugging, one_line, plugin_failures
+from i2i.extras import MissingExtraError
 from i2i.plugins import KINDS, Plugins, nearest
 from i2i.testing.subject import Check, Skipped, Subject
 
@@ -63,7 +64,7 @@ def findings(
 
     Args:
         kind: of component: recipe, generator, discriminator, loss, features, dataset, transform, optimizer, schedule,
-            metric, command or backend.
+            metric, command, backend or tracker.
         name: the component's name.
         plugins: where the component is looked up; by default the installed plugins.
         data: a folder for datasets and recipes that have no samples drawn by code.
@@ -119,7 +120,7 @@ def check_component(
 
     Args:
         kind: of component: recipe, generator, discriminator, loss, features, dataset, transform, optimizer, schedule,
-            metric, command or backend.
+            metric, command, backend or tracker.
         name: the component's name.
         plugins: where the component is looked up; by default the installed plugins.
         data: a folder for datasets and recipes that have no samples drawn by code.
@@ -204,7 +205,7 @@ def _run(check: Check, subject: Subject, finding: Finding) -> Finding:
     try:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             check(subject)
-    except Skipped as reason:
+    except (Skipped, MissingExtraError) as reason:
         skipped = str(reason)
     except (AssertionError, UserError) as error:
         if debugging():

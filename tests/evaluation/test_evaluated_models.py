@@ -85,7 +85,9 @@ def test_a_model_file_alone_is_measured_on_any_folder_of_pairs(pix2pix_run, fold
     (one,) = i2i.evaluate(alone, data=folders_root, metrics=["psnr"])
     assert one.figures["psnr"].protocol["images"] == 8  # it has no split: all of them
     assert math.isfinite(one.figures["psnr"].value)
-    (few,) = i2i.evaluate(alone, data=folders_root, metrics=["psnr"], images=3, sets=["data.size=40", "data.load_size=44"])
+    (few,) = i2i.evaluate(
+        alone, data=folders_root, metrics=["psnr"], images=3, sets=["data.size=40", "data.load_size=44"]
+    )
     assert few.figures["psnr"].protocol["images"] == 3
 
 

@@ -82,6 +82,8 @@ def needed_options(folder, kind, name):
         ("features", "onnx"): lambda: f"path={classifier_file(folder / 'features.onnx', np.eye(3))}",
         ("metric", "miou"): lambda: f"path={segmenter_file(folder / 'segmenter.onnx')}",
         ("metric", "pixel-accuracy"): lambda: f"path={segmenter_file(folder / 'segmenter.onnx')}",
+        ("tracker", "mlflow"): lambda: f"uri=sqlite:///{folder}/mlflow.db",
+        ("tracker", "wandb"): lambda: "mode=offline",
         ("metric", "class-accuracy"): lambda: f"path={classifier_file(folder / 'classifier.onnx')}",
     }
     others = {"inception-score": ["features=efficientnet-lite0"], "lpips": ["features=random", "linear=none"]}

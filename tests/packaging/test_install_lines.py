@@ -30,8 +30,11 @@ IN_THE_PLAIN_ONE = ["pip install .", "pip install i2i-toolkit"]
 WITH_CONSTRAINTS = ["pip install -c constraints.txt ."]
 IN_THE_FULL_ONE = [
     'pip install ".[train]"',
+    'pip install "i2i-toolkit[mlflow]"',
     'pip install "i2i-toolkit[openvino]"',
+    'pip install "i2i-toolkit[trackio]"',
     'pip install "i2i-toolkit[train]"',
+    'pip install "i2i-toolkit[wandb]"',
     'pip install -e ".[test]"',
     "pip install ./i2i-denoise",
 ]

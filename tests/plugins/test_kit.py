@@ -13,7 +13,13 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import kit_backend_mutants, kit_command_mutants, kit_metric_mutants, kit_rate_mutants  # noqa: F401  add their own
+from helpers import (  # noqa: F401  they add their own
+    kit_backend_mutants,
+    kit_command_mutants,
+    kit_metric_mutants,
+    kit_rate_mutants,
+    kit_tracker_mutants,
+)
 from helpers.inner_pytest import passed_tests
 from helpers.kit_lists import MUTANTS, SOUND
 from helpers.kit_mutants import RAW, More, broken, sound

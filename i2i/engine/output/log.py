@@ -1,4 +1,4 @@
-"""The figures of a run, in metrics.jsonl and for TensorBoard."""
+"""What a run says of itself while it trains: lines of metrics.jsonl, and the same for its trackers."""
 
 from __future__ import annotations
 
@@ -10,49 +10,76 @@ from typing import Any
 
 import numpy as np
 
+from i2i.engine.output.progress import Reporter
+from i2i.engine.output.trackers import Trackers
 from i2i.errors import TrainingError
 from i2i.files import write_file
-from i2i.runs.disk import cannot_write, writing
+from i2i.runs.disk import cannot_write
 from i2i.runs.folder import RunFolder
 
 
-class MetricsLog:
-    """Writes figures to the run folder; a line of metrics.jsonl is a JSON object with ``step``.
+class RunLog:
+    """Writes figures to the run folder and tells trackers; a line of metrics.jsonl is a JSON object with ``step``.
 
     Args:
         run: the run's folder.
-        step: the step that the run goes on from; later lines of an interrupted run are dropped.
+        trackers: where the figures go besides.
+        reporter: shows a warning for a tracker that fails.
+        step: the step that the run goes on from.
     """
 
-    def __init__(self, run: RunFolder, step: int) -> None:
-        from i2i.engine.output.tensorboard import EventWriter  # TensorBoard takes long to import
+    def __init__(self, run: RunFolder, trackers: Trackers, reporter: Reporter, step: int) -> None:
+        self.path, self.trackers, self.reporter, self.step = run.metrics, trackers, reporter, step
+        trackers.warn = self._tracker_failed
 
-        self.path = run.metrics
-        try:
-            _drop_after(self.path, step)
-            self.events = EventWriter(run.path / "tensorboard", purge_step=step + 1 if step else None)
-        except OSError as error:
-            raise TrainingError(cannot_write(Path(error.filename or self.path), error)) from error
-
-    def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Adds one line.
+    def begin(self) -> None:
+        """Drops lines of later steps, which a process that was interrupted has left, and builds the trackers.
 
         Raises:
             TrainingError: the disk is full or cannot be written to.
         """
-        with self._writing():
-            self._line({"step": step, **values})
-            for name, value in values.items():
-                self.events.add_scalar(name, value, step)
+        try:
+            _drop_after(self.path, self.step)
+        except OSError as error:
+            raise TrainingError(cannot_write(Path(error.filename or self.path), error)) from error
+        self.trackers.begin(self.step)
+
+    def go_back(self, step: int) -> None:
+        """Begins again at an earlier step; raises as `begin`."""
+        self.step = step
+        self.begin()
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Adds one line; raises as `begin`."""
+        self.step = step
+        self._line({"step": step, **values})
+        self.trackers.log(step, values)
 
     def warn(self, step: int, line: str) -> None:
-        """Adds a line ``{"step": N, "warning": TEXT}``; raises as `write`."""
-        with self._writing():
-            self._line({"step": step, "warning": line})
-            self.events.add_text("warning", line, step)
+        """Adds a line ``{"step": N, "warning": TEXT}``; raises as `begin`."""
+        self.step = step
+        self._line({"step": step, "warning": line})
+        self.trackers.text(step, "warning", line)
+
+    def images(self, step: int, name: str, grid: np.ndarray) -> None:
+        """Shows the trackers a picture ``(H, W, 3)`` uint8; raises as `begin`."""
+        self.step = step
+        self.trackers.images(step, name, grid)
+
+    def end(self, *, done: bool) -> None:
+        """Ends the trackers; raises as `begin`.
+
+        Args:
+            done: whether the run has reached its last step.
+        """
+        self.trackers.finish(done=done)
+
+    def _tracker_failed(self, line: str) -> None:
+        self.reporter.say(f"warning: {line}")
+        self.warn(self.step, line)
 
     def _line(self, entry: Mapping[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
+        with self._writing(), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
     @contextmanager
@@ -61,11 +88,6 @@ class MetricsLog:
             yield
         except OSError as error:
             raise TrainingError(f"{cannot_write(self.path, error)}; go on with --resume") from error
-
-    def images(self, step: int, name: str, grid: np.ndarray) -> None:
-        """Adds a picture ``(H, W, 3)`` uint8 to TensorBoard."""
-        with writing(self.events.path):
-            self.events.add_image(name, grid, step)
 
 
 def _drop_after(path: Path, step: int) -> None:

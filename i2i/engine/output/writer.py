@@ -16,7 +16,7 @@ from i2i.engine.context import Pools
 from i2i.engine.output.best import Deciding
 from i2i.engine.output.examples import save_examples
 from i2i.engine.output.grids import draw_grid, image_row, save_grid
-from i2i.engine.output.log import MetricsLog
+from i2i.engine.output.log import RunLog
 from i2i.engine.output.progress import Reporter
 from i2i.engine.output.validate import Validation
 from i2i.engine.saving import to_checkpoint
@@ -36,7 +36,7 @@ class Writer:
         validation: its validation images.
         run: its folder.
         reporter: where progress is shown.
-        first_step: the step at which this process began; log lines of later steps are dropped.
+        log: where figures and pictures go; begun here, to be ended when the training ends.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Writer:
         validation: Validation,
         run: RunFolder,
         reporter: Reporter,
-        first_step: int,
+        log: RunLog,
     ) -> None:
         self.training, self.validation, self.run, self.reporter = training, validation, run, reporter
         self.config = training.config.train
@@ -57,12 +57,13 @@ class Writer:
             run.write(run.config, training.config.to_yaml())
         except OSError as error:
             raise TrainingError(cannot_write(run.config, error)) from error
-        self.log = MetricsLog(run, first_step)
+        self.log = log
+        log.begin()
         self._speed_begin = time.monotonic()
         self._speed_samples = training.samples_seen
         self._begin, self._run_before = self._speed_begin, training.validated.spent.run
         self._share_reported = False
-        if first_step:
+        if log.step:
             self._write_validation()
 
     def begin(self, untrained: Inference, measured: dict[str, Figure], seconds: float) -> None:
@@ -136,7 +137,7 @@ class Writer:
         """
         step = self.training.step
         checkpoints.set_aside_after(self.run.checkpoints, step)
-        self.log = MetricsLog(self.run, step)
+        self.log.go_back(step)
         self.log.warn(step, line)
         self._write_validation()
         self.losses.clear()

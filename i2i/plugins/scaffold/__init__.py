@@ -46,6 +46,7 @@ USES = {
     "metric": 'i2i train pix2pix --set "train.metrics=[{name}]"',
     "command": "i2i run {name} RUN",
     "backend": "i2i translate RUN FOLDER -o OUT --backend {name}",
+    "tracker": 'i2i train pix2pix --set "train.trackers=[{name}]"',
 }
 """Kind of component -> a command that uses one of that name."""
 

@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from i2i.api import Config
 from i2i.config.text import plain_yaml
+from i2i.plugins.builder import imported_builder
 from i2i.testing.subject import Check, Subject, fail, failing_as
 
 
@@ -17,7 +18,7 @@ def documentation(subject: Subject) -> None:
     component = subject.component
     if not component.summary.strip() or "\n" in component.summary:
         fail("give the i2i.Component a summary of one line: `i2i plugins list` shows it")
-    builder = component.builder
+    builder = imported_builder(component, subject.plugins.full_name(subject.kind, subject.name))
     module = sys.modules.get(getattr(builder, "__module__", ""))
     if not getattr(builder, "__doc__", None) and not getattr(module, "__doc__", None):
         fail("write a docstring: what it is, which paper it is from")

@@ -15,6 +15,7 @@ from i2i.testing.checks.losses import LOSS
 from i2i.testing.checks.metrics import METRIC
 from i2i.testing.checks.networks import DISCRIMINATOR, FEATURES, GENERATOR
 from i2i.testing.checks.recipes import RECIPE
+from i2i.testing.checks.trackers.promises import TRACKER
 from i2i.testing.checks.training import OPTIMIZER, SCHEDULE
 from i2i.testing.checks.transforms import TRANSFORM
 from i2i.testing.subject import Check
@@ -32,6 +33,7 @@ CHECKS: Mapping[str, Sequence[Check]] = {
     "metric": (*COMMON, *METRIC),
     "command": (documentation, *COMMAND),
     "backend": (*COMMON, *BACKEND),
+    "tracker": (*COMMON, *TRACKER),
 }
 """Kind of component -> its checks."""
 
