@@ -12,6 +12,7 @@ from i2i.errors import DataError, UserError
 from i2i.files import printable, user_path
 
 if TYPE_CHECKING:
+    from i2i.config import Settings
     from i2i.evaluation.results import Evaluated
     from i2i.plugins import Plugins
 
@@ -20,14 +21,18 @@ PathLike = str | os.PathLike[str]
 
 def evaluate(
     *paths: PathLike,
+    data: PathLike | None = None,
+    split: str = "val",
+    images: int | None = None,
+    translator: str | None = None,
+    sets: Settings = (),
     metrics: Sequence[str | Mapping[str, Any]] = (),
     features: str | Mapping[str, Any] | None = None,
     bootstrap: int = 1000,
     device: str = "cpu",
     cache: bool = True,
     plugins: Plugins | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-    **of_models: Any,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Evaluated]:
     """Measures models on data, or a folder of images against another one; the Python form of ``i2i evaluate``.
 
@@ -36,6 +41,12 @@ def evaluate(
     Args:
         paths: one model or several, each an ``.onnx`` file or a run folder; or two folders: the images that are
             measured, and real ones. Images of the same name are pairs, if all have a partner.
+        data: for models, the folder of images, in any layout that training takes; None: that of the run's training.
+        split: for models, ``val`` or ``train``. A folder without a validation split, other than that of the training,
+            is measured as a whole.
+        images: for models, the number of samples at most, the first ones by name; None: all.
+        translator: which of a model's translators; None: all of them.
+        sets: for models, options of the section ``data`` in place of those of the training: ``{"data.size": 512}``.
         metrics: names, or mappings with ``name`` and options; none: those that fit what is measured.
         features: the network through which metrics look that have an option `features`; None: what each metric says,
             and of the metrics that fit the best one that is here.
@@ -44,7 +55,6 @@ def evaluate(
         cache: keep features of real images and of folders in the user's cache folder, by the images' content.
         plugins: where components are looked up; by default the installed plugins.
         progress: called with how many images are done, and how many there are.
-        of_models: see `i2i.evaluation.models.ModelOptions`: `data`, `split`, `translator`, `sets` and so on.
 
     Returns:
         For each model and translator, or for the first folder, its figures.
@@ -64,27 +74,27 @@ def evaluate(
 
     places = [user_path(path, "what is evaluated") for path in paths]
     models = [is_model(place) for place in places]
-    plugins = plugins or Plugins()
+    plugins, show = plugins or Plugins(), progress or (lambda done, total: None)
     wanted, kept = Wanted(metrics, features), FeatureCache(enabled=cache)
     context = MetricContext(Builder(plugins, (0, 0)), device)
-    if not any(models):
-        if len(places) != 2:
-            raise UserError("name a model or several, or two folders of images: those to measure, and real ones")
-        if of_models:
-            raise UserError(
-                f"{', '.join(of_models)}: only for models, and {printable(places[0])} is a folder of images"
-            )
-        folders = find_folders(*places)
-        built, missing = chosen_metrics(wanted, plugins, context, pairs=not folders.unpaired, sets=True)
-        found = FolderEvaluation(folders, built, kept, resamples=bootstrap, progress=progress).run()
-        return [replace(found, notes=[*missing, *found.notes])]
-    if not all(models):
-        other = printable(places[models.index(False)])
-        raise UserError(f"{other} is a folder of images, and no model: name models alone, or two folders of images")
-    from i2i.evaluation.models import Measuring, ModelOptions, evaluate_models
+    of_models = {"data": data, "images": images, "translator": translator, "sets": sets or None}
+    if any(models):
+        if not all(models):
+            other = printable(places[models.index(False)])
+            raise UserError(f"{other} is a folder of images, and no model: name models alone, or two folders of images")
+        from i2i.evaluation.models import Measuring, ModelOptions, evaluate_models
 
-    measuring = Measuring(wanted, ModelOptions(**of_models), context, plugins, bootstrap, progress)
-    return evaluate_models(places, measuring)
+        folder = None if data is None else user_path(data, "data")
+        options = ModelOptions(folder, split, images, translator, sets)
+        return evaluate_models(places, Measuring(wanted, options, context, plugins, bootstrap, show))
+    if len(places) != 2:
+        raise UserError("name a model or several, or two folders of images: those to measure, and real ones")
+    if asked := [name for name, value in of_models.items() if value is not None]:
+        raise UserError(f"{', '.join(asked)}: only for models, and {printable(places[0])} is a folder of images")
+    folders = find_folders(*places)
+    built, missing = chosen_metrics(wanted, plugins, context, pairs=not folders.unpaired, sets=True)
+    found = FolderEvaluation(folders, built, kept, resamples=bootstrap, progress=show).run()
+    return [replace(found, notes=[*missing, *found.notes])]
 
 
 def is_model(path: Path) -> bool:

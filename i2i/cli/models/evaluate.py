@@ -54,13 +54,16 @@ def evaluate(
     from i2i.evaluation.results import per_image_csv
     from i2i.files import user_path, write_file
 
-    of_models: dict[str, Any] = {"data": data, "images": images, "translator": translator, "sets": sets}
-    of_models |= {} if split == "val" else {"split": split}
     if per_image is not None and user_path(per_image, "--per-image").is_dir():
         raise UserError(f"--per-image {per_image} is a folder: name a CSV file")
     with ExitStack() as stack:
         found = run(
             *paths,
+            data=data,
+            split=split,
+            images=images,
+            translator=translator,
+            sets=sets or (),
             metrics=[_metric(text) for text in metric or ()],
             features=_metric(features) if features else None,
             bootstrap=bootstrap,
@@ -68,7 +71,6 @@ def evaluate(
             cache=not no_cache,
             plugins=plugins_of(context),
             progress=_shown(stack),
-            **{key: value for key, value in of_models.items() if value is not None},
         )
     if per_image is not None:
         write_file(user_path(per_image, "--per-image"), per_image_csv(found).encode())
