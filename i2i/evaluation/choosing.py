@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from i2i.api import MetricChoice, MetricContext
 from i2i.errors import ConfigError, ModelError
+from i2i.evaluation.feature_cache import FeatureCache
 from i2i.metrics.building import BuiltMetric, build_metrics
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
@@ -58,15 +59,34 @@ class Wanted:
         return found
 
 
+@dataclass(frozen=True)
+class Measuring:
+    """How everything in an evaluation is measured.
+
+    Attributes:
+        wanted: which metrics.
+        context: what the metrics have in common.
+        plugins: where components are looked up.
+        cache: keeps features.
+        resamples: of the bootstrap.
+        progress: called with how many images are done, and how many there are.
+    """
+
+    wanted: Wanted
+    context: MetricContext
+    plugins: Plugins
+    cache: FeatureCache
+    resamples: int
+    progress: Callable[[int, int], None]
+
+
 def chosen_metrics(
-    wanted: Wanted, plugins: Plugins, context: MetricContext, *, pairs: bool, sets: bool, scale: int = 1
+    measuring: Measuring, *, pairs: bool, sets: bool, scale: int = 1
 ) -> tuple[dict[str, BuiltMetric], list[str]]:
     """Builds the metrics of an evaluation.
 
     Args:
-        wanted: which ones.
-        plugins: where they are looked up.
-        context: what they have in common.
+        measuring: which ones, and what they have in common.
         pairs: whether there are pairs to compare.
         sets: whether there are real images to compare a set with.
         scale: how many times larger the outputs are than the inputs, by which some metrics cut a border.
@@ -80,8 +100,9 @@ def chosen_metrics(
         PluginError: a metric is unknown, or cannot be built.
     """
     missing: list[str] = []
-    choices = wanted.choices(plugins, pairs=pairs, sets=sets)
-    built = build_metrics(Builder(plugins, (0, 0)), choices, context, scale=scale, on_missing=missing.append)
+    choices = measuring.wanted.choices(measuring.plugins, pairs=pairs, sets=sets)
+    builder = Builder(measuring.plugins, (0, 0))
+    built = build_metrics(builder, choices, measuring.context, scale=scale, on_missing=missing.append)
     if not built:
         raise ModelError("; ".join(missing) or "there is nothing to measure: name metrics")
     return built, [f"not measured: {line}" for line in missing]

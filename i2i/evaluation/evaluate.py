@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,36 +64,49 @@ def evaluate(
         PluginError: a metric is unknown or fails.
         UserError: an option or a path is wrong.
     """
-    from i2i.api import MetricContext
-    from i2i.evaluation.choosing import Wanted, chosen_metrics
+    places = [user_path(path, "what is evaluated") for path in paths]
+    of_models = {"data": data, "images": images, "translator": translator, "sets": sets or None}
+    several = _only_models(places, [name for name, value in of_models.items() if value is not None])
+
+    from i2i.api import MetricContext  # heavy: only when there is something to measure
+    from i2i.evaluation.choosing import Measuring, Wanted
     from i2i.evaluation.feature_cache import FeatureCache
-    from i2i.evaluation.folders import FolderEvaluation, find_folders
+    from i2i.evaluation.folders import evaluate_folders
+    from i2i.evaluation.models import ModelOptions, evaluate_models
     from i2i.plugins import Plugins
     from i2i.plugins.builder import Builder
 
-    places = [user_path(path, "what is evaluated") for path in paths]
-    models = [is_model(place) for place in places]
-    plugins, show = plugins or Plugins(), progress or (lambda done, total: None)
-    wanted, kept = Wanted(metrics, features), FeatureCache(enabled=cache)
-    context = MetricContext(Builder(plugins, (0, 0)), device)
-    of_models = {"data": data, "images": images, "translator": translator, "sets": sets or None}
-    if any(models):
-        if not all(models):
-            other = printable(places[models.index(False)])
-            raise UserError(f"{other} is a folder of images, and no model: name models alone, or two folders of images")
-        from i2i.evaluation.models import Measuring, ModelOptions, evaluate_models
+    known = plugins or Plugins()
+    context, show = MetricContext(Builder(known, (0, 0)), device), progress or (lambda done, total: None)
+    measuring = Measuring(Wanted(metrics, features), context, known, FeatureCache(enabled=cache), bootstrap, show)
+    if not several:
+        outputs, real = places
+        return [evaluate_folders(outputs, real, measuring)]
+    folder = None if data is None else user_path(data, "data")
+    return evaluate_models(places, ModelOptions(folder, split, images, translator, sets), measuring)
 
-        folder = None if data is None else user_path(data, "data")
-        options = ModelOptions(folder, split, images, translator, sets)
-        return evaluate_models(places, Measuring(wanted, options, context, plugins, bootstrap, show))
+
+def _only_models(places: Sequence[Path], asked: Sequence[str]) -> bool:
+    """True for models, False for two folders of images.
+
+    Args:
+        places: what is evaluated.
+        asked: options that were given and are for models.
+
+    Raises:
+        UserError: it is something else.
+    """
+    models = [is_model(place) for place in places]
+    if all(models) and models:
+        return True
+    if any(models):
+        other = printable(places[models.index(False)])
+        raise UserError(f"{other} is a folder of images, and no model: name models alone, or two folders of images")
     if len(places) != 2:
         raise UserError("name a model or several, or two folders of images: those to measure, and real ones")
-    if asked := [name for name, value in of_models.items() if value is not None]:
+    if asked:
         raise UserError(f"{', '.join(asked)}: only for models, and {printable(places[0])} is a folder of images")
-    folders = find_folders(*places)
-    built, missing = chosen_metrics(wanted, plugins, context, pairs=not folders.unpaired, sets=True)
-    found = FolderEvaluation(folders, built, kept, resamples=bootstrap, progress=show).run()
-    return [replace(found, notes=[*missing, *found.notes])]
+    return False
 
 
 def is_model(path: Path) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import TypeVar
 import torch
 
 from i2i.errors import DataError, UserError, attributed_to
-from i2i.evaluation.feature_cache import FeatureCache
+from i2i.evaluation.choosing import Measuring, chosen_metrics
 from i2i.evaluation.images import EvaluatedImage, read_ahead, read_file
-from i2i.evaluation.intervals import bootstrap_interval, values_of_images
+from i2i.evaluation.intervals import of_single_images
 from i2i.evaluation.results import Evaluated
 from i2i.evaluation.showing import SetsShown, Side
 from i2i.files import printable
@@ -25,9 +25,6 @@ from i2i.metrics.showing import kind_of, problem_of, takes_labels
 
 AT_ONCE = 64
 """Images that go to the metrics together, so that those of one size share batches."""
-
-Progress = Callable[[int, int], None]
-"""Called with how many images are done, and how many there are."""
 
 T = TypeVar("T")
 
@@ -71,6 +68,25 @@ def find_folders(outputs: Path, real: Path) -> Folders:
     return Folders(printable(outputs), files, partners, pairs, unpaired)
 
 
+def evaluate_folders(outputs: Path, real: Path, measuring: Measuring) -> Evaluated:
+    """Measures a folder of images against another one.
+
+    Args:
+        outputs: the images to measure.
+        real: real images.
+        measuring: by which metrics.
+
+    Raises:
+        DataError: a folder has no images; a metric of pairs is asked for, and there are none or two of different sizes.
+        ModelError: all metrics lack a network.
+        PluginError: a metric is unknown or fails.
+    """
+    folders = find_folders(outputs, real)
+    built, missing = chosen_metrics(measuring, pairs=not folders.unpaired, sets=True)
+    found = FolderEvaluation(folders, built, measuring).run()
+    return replace(found, notes=[*missing, *found.notes])
+
+
 def _listed(folder: Path) -> list[Path]:
     found = find_images(folder)
     if not found:
@@ -89,22 +105,11 @@ class FolderEvaluation:
     Args:
         folders: what is compared.
         metrics: by the names of their figures.
-        cache: keeps features.
-        resamples: of the bootstrap.
-        progress: told after each image.
+        measuring: keeps features, and is told of progress.
     """
 
-    def __init__(
-        self,
-        folders: Folders,
-        metrics: Mapping[str, BuiltMetric],
-        cache: FeatureCache,
-        *,
-        resamples: int = 1000,
-        progress: Progress = lambda done, total: None,
-    ) -> None:
-        self.folders, self.metrics, self.cache = folders, metrics, cache
-        self.resamples, self.progress = resamples, progress
+    def __init__(self, folders: Folders, metrics: Mapping[str, BuiltMetric], measuring: Measuring) -> None:
+        self.folders, self.metrics, self.measuring = folders, metrics, measuring
         self.left_out: list[str] = []
         self.names: list[str] = []  # of the pairs that were compared
         self.pairs = {name: one for name, one in metrics.items() if kind_of(one.metric) == "pair"}
@@ -125,7 +130,7 @@ class FolderEvaluation:
         for one in self.metrics.values():
             with attributed_to(one.owner):
                 one.metric.reset()
-        sets = SetsShown(self.metrics, self.cache)
+        sets = SetsShown(self.metrics, self.measuring.cache)
         if self.pairs:
             self._show_pairs(sets)
         else:
@@ -172,7 +177,7 @@ class FolderEvaluation:
         """What could be read; the reasons of the others are kept."""
         usable = 0
         for done, result in enumerate(results, start=before + 1):
-            self.progress(done, total)
+            self.measuring.progress(done, total)
             if isinstance(result, DataError):
                 self.left_out.append(str(result))
                 continue
@@ -183,17 +188,11 @@ class FolderEvaluation:
 
     def _result(self) -> Evaluated:
         figures = {name: figure_of(one) for name, one in self.metrics.items()}
-        notes = [self.cache.problem] if self.cache.problem else []
+        notes = [self.measuring.cache.problem] if self.measuring.cache.problem else []
         for name, one in self.metrics.items():
             if problem := problem_of(one.metric):
                 notes.append(f"not measured: {name}: {problem}")
-        intervals, per_image = {}, {}
-        for name, one in self.pairs.items():
-            with attributed_to(f"{one.owner}, of_images"):
-                if interval := bootstrap_interval(one.metric, len(self.names), self.resamples):
-                    intervals[name] = interval
-                if values := values_of_images(one.metric, len(self.names)):
-                    per_image[name] = values
+        intervals, per_image = of_single_images(self.pairs, len(self.names), self.measuring.resamples)
         return Evaluated(self.folders.name, "", figures, intervals, self.names, per_image, self.left_out, notes)
 
 

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import torch
 
-from i2i.api import MetricContext
 from i2i.config import Settings, data_section, resolve
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.detect import Requirements
 from i2i.data.loading import Data, Samples, open_data
 from i2i.errors import DataError, ModelError, UserError
-from i2i.evaluation.choosing import Wanted, chosen_metrics
+from i2i.evaluation.choosing import Measuring, chosen_metrics
 from i2i.evaluation.exported import measurable
-from i2i.evaluation.intervals import bootstrap_interval, values_of_images
+from i2i.evaluation.intervals import of_single_images
 from i2i.evaluation.results import Evaluated
 from i2i.files import printable
 from i2i.loading import load
@@ -55,41 +54,21 @@ class ModelOptions:
             raise UserError(f"the number of images is at least 1, not {self.images}")
 
 
-@dataclass(frozen=True)
-class Measuring:
-    """How all models of an evaluation are measured.
-
-    Attributes:
-        wanted: which metrics.
-        options: which samples.
-        context: what the metrics have in common.
-        plugins: where components are looked up.
-        resamples: of the bootstrap.
-        progress: called with how many images are done, and how many there are.
-    """
-
-    wanted: Wanted
-    options: ModelOptions
-    context: MetricContext
-    plugins: Plugins
-    resamples: int
-    progress: Callable[[int, int], None]
-
-
-def evaluate_models(paths: Sequence[Path], measuring: Measuring) -> list[Evaluated]:
+def evaluate_models(paths: Sequence[Path], options: ModelOptions, measuring: Measuring) -> list[Evaluated]:
     """Measures each translator of each model.
 
     Args:
         paths: ONNX files and run folders.
-        measuring: how.
+        options: which samples.
+        measuring: by which metrics.
 
     Raises:
         DataError: the data do not fit a model.
         ModelError: a model cannot be used, or does not say what its samples are.
         UserError: there is no data folder, or an option is wrong.
     """
-    models = [(path, model) for path in paths for model in _models(path, measuring.options.translator)]
-    plans = [_Plan.of(path, model, measuring) for path, model in models]
+    models = [(path, model) for path in paths for model in _models(path, options.translator)]
+    plans = [_Plan.of(path, model, options, measuring) for path, model in models]
     total, found = sum(plan.count for plan in plans), []
     for place, plan in enumerate(plans):
         before = sum(earlier.count for earlier in plans[:place])
@@ -118,10 +97,11 @@ class _Plan:
     model: Model
     samples: TrainingSamples
     data: Data
+    options: ModelOptions
     measuring: Measuring
 
     @classmethod
-    def of(cls, path: Path, model: Model, measuring: Measuring) -> _Plan:
+    def of(cls, path: Path, model: Model, options: ModelOptions, measuring: Measuring) -> _Plan:
         """Opens the data of a model.
 
         Raises:
@@ -133,19 +113,18 @@ class _Plan:
                 "does not say how its samples are made, for an older i2i exported it: export its run again",
                 path=printable(model.path),
             )
-        data = _open(path, model.info, said, measuring)
-        return cls(path, model, said, data, measuring)
+        return cls(path, model, said, _open(path, model.info, options, measuring.plugins), options, measuring)
 
     @property
     def count(self) -> int:
         """Number of samples that are measured."""
-        return min(len(self._samples), self.measuring.options.images or len(self._samples))
+        return min(len(self._samples), self.options.images or len(self._samples))
 
     @property
     def _samples(self) -> Samples:
         """The samples of the split, without augmentation."""
         train, val = self.data.train, self.data.val
-        if self.measuring.options.split == "val":
+        if self.options.split == "val":
             return val
         return Samples(train.dataset, train.indices, val.pipeline, val.seed, val.known, val.plugin_files)
 
@@ -158,12 +137,10 @@ class _Plan:
         maker = measurable(self.model.network, self.samples)
         sample = next(self._batches(lambda done: None, []), None)
         if sample is None:
-            raise DataError(f"no sample in the split {self.measuring.options.split}: name another --split or --data")
+            raise DataError(f"no sample in the split {self.options.split}: name another --split or --data")
         pairs = maker.target is not None and maker.target in sample and maker.image is not None
         built, notes = chosen_metrics(
-            self.measuring.wanted,
-            self.measuring.plugins,
-            self.measuring.context,
+            self.measuring,
             pairs=pairs,
             sets=maker.real in sample and not maker.gives_label_map,
             scale=self.model.info.scale,
@@ -178,12 +155,8 @@ class _Plan:
         figures = measurement.figures({self.model.info.translator: maker}) or {}
         notes += [f"not measured: {name}" for name in built if name not in figures]
         names = [printable(self._samples.dataset.key(index)) for index in self._samples.indices[: self.count]]
-        intervals, per_image = {}, {}
-        for name in built.keys() & figures.keys():
-            if interval := bootstrap_interval(built[name].metric, self.count, self.measuring.resamples):
-                intervals[name] = interval
-            if values := values_of_images(built[name].metric, self.count):
-                per_image[name] = values
+        seen = {name: one for name, one in built.items() if name in figures}
+        intervals, per_image = of_single_images(seen, self.count, self.measuring.resamples)
         translator = self.model.info.translator
         return Evaluated(
             printable(self.path),
@@ -205,13 +178,14 @@ class _Plan:
             yield to_device(batch, torch.device("cpu"))
 
 
-def _open(path: Path, info: Metadata, samples: TrainingSamples, measuring: Measuring) -> Data:
+def _open(path: Path, info: Metadata, options: ModelOptions, plugins: Plugins) -> Data:
     """Opens the data folder for a model.
 
     Raises:
         UserError: there is none, or it does not fit.
     """
-    options, plugins = measuring.options, measuring.plugins
+    samples = info.samples
+    assert samples is not None  # refused before
     config = data_section(plugins, samples.data, options.sets)
     trained = RunFolder(path if path.is_dir() else path.parent).config
     if options.data is not None:
