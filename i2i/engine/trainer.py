@@ -21,6 +21,7 @@ from i2i.engine.device import memory
 from i2i.engine.device.stop import StopRequest
 from i2i.engine.finetune import load_start_weights
 from i2i.engine.health import DivergedError
+from i2i.engine.output.data_facts import save_data
 from i2i.engine.output.grids import draw_grid
 from i2i.engine.output.opening import opening_lines, run_facts
 from i2i.engine.output.progress import Reporter
@@ -245,6 +246,7 @@ class Trainer:
         for line in self.validation.left_out(measured) if untrained else ():
             self.reporter.say(line)
         writer = Writer(self.training, self.validation, self.run, self.reporter, self.metrics, self.first_step)
+        save_data(self.run, self.data, self.training.config.data)
         checkpoints.set_aside_after(self.run.checkpoints, self.first_step)
         if untrained:
             writer.begin(untrained, measured)
