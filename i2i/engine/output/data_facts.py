@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from i2i.config import DataConfig
-from i2i.data.batches import SKIPPED, collate
+from i2i.data.batches import collate, to_device
 from i2i.data.loading import Data
 from i2i.engine.output.grids import Row, picture, save_grid
 from i2i.images import ValueRange
@@ -55,7 +56,7 @@ def _samples(data: Data) -> list[dict[str, Tensor]]:
     """Evenly spaced training samples, as batches of one."""
     count = min(MAX_SAMPLES, len(data.train))
     samples = [collate([data.train[0, place * len(data.train) // count]]) for place in range(count)]
-    return [{key: value for key, value in sample.items() if key != SKIPPED} for sample in samples]
+    return [to_device(sample, torch.device("cpu")) for sample in samples]
 
 
 def _is_shown(samples: Sequence[Mapping[str, Tensor]], key: str) -> bool:
