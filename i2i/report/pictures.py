@@ -20,7 +20,13 @@ from i2i.runs.facts import RunFacts
 from i2i.runs.grid import Column, GridLayout, read_grid
 
 MAX_GRIDS = 20
-"""Sample grids of a page: those of the first, the best and the last step, and evenly spaced ones between."""
+"""Sample grids of a run: those of the first, the best and the last step, and evenly spaced ones between."""
+
+MAX_PAGE_GRIDS = 40
+"""Sample grids of all runs of a page together, but for `MIN_GRIDS` of each run."""
+
+MIN_GRIDS = 3
+"""Sample grids of a run that a page has however many runs are compared."""
 
 MAX_GRID_BYTES = 2_400_000
 """Of all grids of a page together, before base64 makes four bytes of three."""
@@ -114,14 +120,15 @@ def grid_files(run: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def chosen_steps(steps: Sequence[int], best: int | None) -> list[int]:
-    """At most `MAX_GRIDS` steps: the first, the last and the best one, and evenly spaced ones between.
+def chosen_steps(steps: Sequence[int], best: int | None, most: int = MAX_GRIDS) -> list[int]:
+    """Some steps: the first, the last and the best one, and evenly spaced ones between.
 
     Args:
         steps: all steps, in order.
+        most: how many are chosen if there are more; at least `MIN_GRIDS`.
         best: the best step; None, or one that has no grid, adds none.
     """
-    count = min(MAX_GRIDS, len(steps))
+    count = min(most, len(steps))
     even = [steps[round(place * (len(steps) - 1) / max(count - 1, 1))] for place in range(count)]
     if best is not None and best in steps and best not in even:
         nearest = min(range(1, len(even) - 1), key=lambda place: abs(even[place] - best))
@@ -129,19 +136,20 @@ def chosen_steps(steps: Sequence[int], best: int | None) -> list[int]:
     return even
 
 
-def step_grids(facts: RunFacts, budget: int) -> list[StepGrid]:
+def step_grids(facts: RunFacts, runs: int) -> list[StepGrid]:
     """The grids of the chosen steps; those that cannot be read are left out.
 
     Args:
         facts: of the run.
-        budget: bytes that they may have together.
+        runs: how many runs share the page.
     """
     files = grid_files(facts.run.path)
+    most = max(MIN_GRIDS, min(MAX_GRIDS, MAX_PAGE_GRIDS // runs))
     read = {}
-    for step in chosen_steps([*files], facts.best.step if facts.best else None):
+    for step in chosen_steps([*files], facts.best.step if facts.best else None, most):
         if opened := _opened(files[step]):
-            read[step] = opened
-    pictures = encoded([image for image, _ in read.values()], budget)
+            read[step] = _scaled(opened[0], QUALITIES[0][0]), opened[1]  # at once, for many large ones fill the memory
+    pictures = encoded([image for image, _ in read.values()], MAX_GRID_BYTES // runs)
     return [
         StepGrid(
             step,

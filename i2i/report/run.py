@@ -14,7 +14,6 @@ from i2i.report.commands import command_path, commands
 from i2i.report.meanings import meaning
 from i2i.report.pictures import (
     MAX_CELL_BYTES,
-    MAX_GRID_BYTES,
     MAX_PAIRS,
     CutRow,
     Picture,
@@ -155,7 +154,7 @@ def read_run(folder: Path, name: str, plugins: Plugins, *, count: int) -> RunPag
         samples=_samples(facts),
         figures=_figures(facts),
         validated=_validated(facts),
-        grids=step_grids(facts, MAX_GRID_BYTES // count),
+        grids=step_grids(facts, count),
         grid_count=len(grid_files(folder)),
         rows=rows,
         pairs=pairs,

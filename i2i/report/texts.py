@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from i2i.files import byte_text
 from i2i.report.charts import number
 
 
@@ -24,15 +25,6 @@ def size(path: Path) -> str:
         return byte_text(sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file()))
     except OSError:  # a run that goes on prunes its checkpoints
         return ""
-
-
-def byte_text(count: float) -> str:
-    """A number of bytes in the unit that makes it short."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"
 
 
 def value_text(value: float, error: Any = None) -> str:

@@ -100,8 +100,12 @@ def read_grid(path: Path) -> tuple[Image.Image, GridLayout | None]:
     except (SyntaxError, Image.DecompressionBombError) as error:  # Pillow's errors of damaged files
         raise ValueError(f"{path}: {error}") from error
     layout = _parsed(text)
-    fits = layout is not None and layout.box(len(layout.rows) - 1, len(layout.columns) - 1)[2:] <= image.size
-    return image, layout if fits else None
+    return image, layout if layout and _fits(layout, image) else None
+
+
+def _fits(layout: GridLayout, image: Image.Image) -> bool:
+    right, bottom = layout.box(len(layout.rows) - 1, len(layout.columns) - 1)[2:]
+    return right <= image.width and bottom <= image.height
 
 
 def _parsed(text: str) -> GridLayout | None:
