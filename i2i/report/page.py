@@ -20,7 +20,7 @@ from i2i.files import printable_lines, user_path, write_file
 from i2i.plugins import Plugins
 from i2i.report import charts
 from i2i.report.curves import COLOURS, run_charts
-from i2i.report.pictures import MAX_CELL_BYTES, CutRow, Picture, encoded, matched_rows
+from i2i.report.pictures import MAX_CELL_BYTES, CutRow, PageImage, encoded, matched_rows
 from i2i.report.run import RunPage, read_run
 from i2i.report.settings import flat, rows
 
@@ -137,7 +137,7 @@ def _winner(runs: Sequence[RunPage], name: str, higher: bool | None) -> int | No
     return places[0] if len(places) == 1 else None
 
 
-def _same_inputs(runs: Sequence[RunPage]) -> list[list[tuple[str, Picture]]]:
+def _same_inputs(runs: Sequence[RunPage]) -> list[list[tuple[str, PageImage]]]:
     """For each input that all runs have on their last grids: source, the output of each run, target, with captions."""
     matched = [_columns(runs, found) for found in matched_rows([run.rows for run in runs])]
     pictures = iter(encoded([image for row in matched for _, image in row], MAX_CELL_BYTES) if matched else ())

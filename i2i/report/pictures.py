@@ -51,7 +51,7 @@ SAME_INPUT = 3.0
 
 
 @dataclass(frozen=True)
-class Picture:
+class PageImage:
     """A picture as the page holds it.
 
     Attributes:
@@ -79,7 +79,7 @@ class StepGrid:
     """
 
     step: int
-    picture: Picture
+    picture: PageImage
     columns: Sequence[str]
     rows: Sequence[str]
 
@@ -170,7 +170,7 @@ def last_rows(run: Path) -> list[CutRow]:
     return []
 
 
-def picture_of(path: Path, budget: int) -> tuple[Picture, GridLayout | None] | None:
+def picture_of(path: Path, budget: int) -> tuple[PageImage, GridLayout | None] | None:
     """A picture in a file, such as that of training samples; None if it is not there or cannot be read."""
     opened = _opened(path)
     if opened is None:
@@ -179,7 +179,7 @@ def picture_of(path: Path, budget: int) -> tuple[Picture, GridLayout | None] | N
     return picture, opened[1]
 
 
-def encoded(images: Sequence[Image.Image], budget: int) -> list[Picture]:
+def encoded(images: Sequence[Image.Image], budget: int) -> list[PageImage]:
     """Pictures in the best of `QUALITIES` at which they fit together; in the last one, whether they do or not.
 
     Args:
@@ -187,7 +187,7 @@ def encoded(images: Sequence[Image.Image], budget: int) -> list[Picture]:
         budget: bytes that they may have together.
     """
     lossless = sum(image.width * image.height for image in images) <= MAX_LOSSLESS_PIXELS
-    best: list[Picture] = []
+    best: list[PageImage] = []
     for width, quality in QUALITIES if lossless else QUALITIES[1:]:
         best, size = [], 0
         for image in images:
@@ -255,6 +255,6 @@ def _webp(image: Image.Image, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def _picture(data: bytes, image: Image.Image, original: Image.Image) -> Picture:
+def _picture(data: bytes, image: Image.Image, original: Image.Image) -> PageImage:
     uri = f"data:image/webp;base64,{base64.b64encode(data).decode()}"
-    return Picture(uri, image.width, image.height, original.width * (2 if original.width < 500 else 1))
+    return PageImage(uri, image.width, image.height, original.width * (2 if original.width < 500 else 1))

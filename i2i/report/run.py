@@ -16,7 +16,7 @@ from i2i.report.pictures import (
     MAX_CELL_BYTES,
     MAX_PAIRS,
     CutRow,
-    Picture,
+    PageImage,
     StepGrid,
     encoded,
     grid_files,
@@ -64,12 +64,12 @@ class Pair:
     """
 
     caption: str
-    before: Picture
-    after: Picture
+    before: PageImage
+    after: PageImage
 
 
 @dataclass(frozen=True)
-class Samples:
+class DataPicture:
     """Training samples.
 
     Attributes:
@@ -77,7 +77,7 @@ class Samples:
         columns: captions above it.
     """
 
-    picture: Picture
+    picture: PageImage
     columns: Sequence[str]
 
 
@@ -111,7 +111,7 @@ class RunPage:
     facts: RunFacts
     key_figures: Mapping[str, str]
     about: Mapping[str, str]
-    samples: Samples | None
+    samples: DataPicture | None
     figures: Mapping[str, Figure]
     validated: int | None
     grids: Sequence[StepGrid]
@@ -218,12 +218,12 @@ def _about(facts: RunFacts) -> dict[str, str]:
     return about
 
 
-def _samples(facts: RunFacts) -> Samples | None:
+def _samples(facts: RunFacts) -> DataPicture | None:
     found = picture_of(facts.run.data_samples, _DATA_BYTES)
     if found is None:
         return None
     picture, layout = found
-    return Samples(picture, [column.caption for column in layout.columns] if layout else [])
+    return DataPicture(picture, [column.caption for column in layout.columns] if layout else [])
 
 
 def _figures(facts: RunFacts) -> dict[str, Figure]:
@@ -266,7 +266,7 @@ def _validated(facts: RunFacts) -> int | None:
 
 
 def _pairs(found: Sequence[tuple[str, Any, Any]]) -> list[Pair]:
-    pictures: Iterator[Picture] = iter(encoded([image for _, *both in found for image in both], MAX_CELL_BYTES))
+    pictures: Iterator[PageImage] = iter(encoded([image for _, *both in found for image in both], MAX_CELL_BYTES))
     return [
         Pair(f"{place}. {caption}" if caption != "output" else str(place), next(pictures), next(pictures))
         for place, (caption, *_) in enumerate(found, start=1)
