@@ -107,13 +107,12 @@ class RunFacts:
     @property
     def status(self) -> str:
         """``running``, ``exported``, ``stopped early``, ``trained`` (not exported), ``unfinished`` or ``empty``."""
+        early = bool(self.validation.get("stopped_early"))
+        complete = early or (bool(self.summary) if self.planned is None else self.done >= self.planned)
+        if complete:  # also while its training still writes model and report
+            return "trained" if not self.models else "stopped early" if early else "exported"
         if _is_alive(self.run.path / ".owner"):
             return "running"
-        complete = bool(self.summary) or (self.planned is not None and self.done >= self.planned)
-        if complete and self.models:
-            return "stopped early" if self.validation.get("stopped_early") else "exported"
-        if complete:
-            return "trained"
         return "unfinished" if self.done or self.checkpoints else "empty"
 
     @cached_property

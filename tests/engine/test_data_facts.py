@@ -67,6 +67,12 @@ def test_the_report_says_what_was_trained_and_what_its_settings_differ_in(run, t
     assert again in text
 
 
+def test_the_report_at_the_end_of_a_training_knows_that_it_is_complete(run):
+    text = (run / "report.html").read_text(encoding="utf-8")
+    assert "<dt>state</dt><dd>trained</dd>" in text
+    assert "--resume" not in text
+
+
 def test_runs_with_classes_name_them_and_the_columns_and_rows_of_their_grids(tmp_path):
     drawn = train_only("cgan", out=tmp_path / "cgan", sets=small("cgan"), steps=1).run
     translated = train_only("stargan", out=tmp_path / "stargan", sets=small("stargan"), steps=1).run

@@ -199,6 +199,14 @@ def test_a_run_without_metrics_has_a_report(tmp_path):
     assert "i2i translate" not in page.words
 
 
+def test_without_the_plugin_of_the_recipe_its_preset_is_not_compared_with(make_run):
+    run = make_run()
+    (run / "config.yaml").write_text("recipe: elsewhere\npreset: paper\n", encoding="utf-8")
+    page = page_of(run)
+    assert "not compared with preset paper of elsewhere" in page.words
+    assert "The whole config.yaml" in page.words
+
+
 def test_several_runs_share_charts_and_show_the_settings_that_differ(make_run):
     page = page_of(make_run("one", size=64), make_run("two", size=128))
     assert "data.size 64 128" in page.words
