@@ -82,6 +82,15 @@ def printable_lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
+def byte_text(count: float) -> str:
+    """A number of bytes in the unit that makes it short, such as ``3.25 MB``."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
 def control_hint(path: str | os.PathLike[str]) -> str:
     r"""Where a path that is not there has control characters: what may have made them, to end a message; else "".
 

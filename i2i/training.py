@@ -282,7 +282,7 @@ def _finish(run: RunFolder, config: RunConfig, plugins: Plugins, outcome: Outcom
     finally:
         try:
             run.write_summary(summary)
-            write_report([run.path], run.report)
+            write_report([run.path], run.report, plugins)
         except OSError as error:
             raise TrainingError(f"{run.path}: trained, but the report cannot be written: {error.strerror}") from error
     return exported

@@ -12,7 +12,7 @@ import typer
 
 from i2i.cli import data, inspect, plugins, run, train
 from i2i.cli.common import SignalReceived, ignore_malformed_metadata, open_closed_streams, say, signals_raised
-from i2i.cli.models import bench, deploy, evaluate, generate
+from i2i.cli.models import bench, deploy, evaluate, generate, listing
 from i2i.cli.usage import CommandGroup, ConfiguredCommand, usage_line
 from i2i.errors import UserError, debugging
 from i2i.extras import missing_extra
@@ -58,6 +58,7 @@ app.command("generate")(generate.generate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(deploy.export)
 app.command("report")(inspect.report)
+app.command("models")(listing.models)
 app.command("doctor")(inspect.doctor)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")

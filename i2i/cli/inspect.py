@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def report(
+    context: typer.Context,
     runs: Annotated[
         list[Path], typer.Argument(help="Run folders; several are compared.", metavar="RUN...", show_default=False)
     ],
@@ -28,7 +29,7 @@ def report(
     from i2i.report import write_report
 
     try:
-        show(str(write_report(runs, out)))
+        show(str(write_report(runs, out, plugins_of(context))))
     except OSError as error:
         raise RunError(f"{out}: cannot write the report: {system_reason(error)}") from error
 

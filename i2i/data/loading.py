@@ -21,7 +21,7 @@ from i2i.config import DataConfig, Size, height_and_width
 from i2i.data.adapter import AdaptedDataset
 from i2i.data.batches import SKIPPED, collate
 from i2i.data.checks.check_dataset import CheckedSplit, check_dataset
-from i2i.data.checks.value_ranges import value_ranges
+from i2i.data.checks.value_ranges import ImageType, value_ranges
 from i2i.data.detect import Requirements
 from i2i.data.reading.bands import Bands
 from i2i.data.sample_checks import CheckedTransform, label_problem
@@ -121,6 +121,7 @@ class Data:
         val: validation samples, resized or cropped at the centre; may be empty.
         values: types and ranges of the values of the images, by key.
         layout: name of the dataset component.
+        types: what the training images have in common, by key, before they are cropped.
         bands: what is taken of the images under each key.
         kinds: what the images stand for, by key; those that are not there are pictures.
         classes: of each key of label maps, the highest number of a class that the check has seen, and its file.
@@ -133,6 +134,7 @@ class Data:
     val: Samples
     values: dict[str, ValueRange]
     layout: str
+    types: Mapping[str, ImageType] = field(default_factory=dict)
     bands: Mapping[str, Bands] = field(default_factory=dict)
     kinds: dict[str, ValueKind] = field(default_factory=dict)
     classes: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -176,7 +178,8 @@ def open_data(config: DataConfig, plugins: Plugins, requirements: Requirements, 
     check = check_dataset(config, plugins, requirements)
     if check.refusal:
         raise DataError(check.refusal)
-    values = value_ranges(config, check.train.image_types)
+    types = check.train.image_types
+    values = value_ranges(config, types)
     dataset = check.train.split.dataset
     dataset.reader.preloadable = check.train.facts.fitting(config.cache_mb)
     build, kinds = Builder(plugins, (0, 0)), check.kinds
@@ -203,6 +206,7 @@ def open_data(config: DataConfig, plugins: Plugins, requirements: Requirements, 
         val=samples(check.val, check.val.usable, None),
         values=values,
         layout=check.layout,
+        types=types,
         bands=check.bands
         if "source" in check.bands or not degrade
         else check.bands | {"source": check.bands["target"]},

@@ -21,6 +21,7 @@ from i2i.engine.device import memory
 from i2i.engine.device.stop import StopRequest
 from i2i.engine.finetune import load_start_weights
 from i2i.engine.health import DivergedError
+from i2i.engine.output.data_facts import save_data
 from i2i.engine.output.grids import draw_grid
 from i2i.engine.output.log import RunLog
 from i2i.engine.output.opening import opening_lines, run_facts
@@ -260,6 +261,7 @@ class Trainer:
         self.validation.refuse_unknown_best(measured if untrained else self.training.validated.figures)
         log = RunLog(self.run, Trackers(self.training.config, self.plugins, self.run), self.reporter, self.first_step)
         writer = Writer(self.training, self.validation, self.run, self.reporter, log)
+        save_data(self.run, self.data, self.training.config.data)
         checkpoints.set_aside_after(self.run.checkpoints, self.first_step)
         if untrained:
             writer.begin(untrained, measured, time.monotonic() - begin)

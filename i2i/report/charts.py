@@ -8,13 +8,13 @@ whose curves differ by orders of magnitude gets a logarithmic axis, or the small
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import fmean, median
 
 MAX_POINTS = 300
-WIDTH, HEIGHT = 480, 240
-LEFT, RIGHT, TOP, BOTTOM = 66, 456, 12, 212
+WIDTH, HEIGHT = 400, 220
+LEFT, RIGHT, TOP, BOTTOM = 58, 390, 10, 192
 """Edges of the plot within a picture of `WIDTH` by `HEIGHT`, in SVG units."""
 
 SMOOTH_FROM = 60
@@ -33,12 +33,16 @@ class Curve:
         values: values by step.
         colour: index of the colour.
         dash: index of the dash pattern.
+        errors: error bars, half their length by step; steps may lack one.
+        best: the step to be marked; None marks none.
     """
 
     name: str
     values: Mapping[int, float]
     colour: int = 0
     dash: int = 0
+    errors: Mapping[int, float] = field(default_factory=dict)
+    best: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Line:
         points: the line's points, for SVG's ``points``.
         band: outline of the band between the least and the greatest value; empty when it would be the line itself.
         end: where the curve ends, x and y.
+        whiskers: error bars: x, y of the upper and of the lower end.
+        best: where the best step is, x and y; None without.
         last: the last value, formatted like `low` and `high`.
         low: the least value.
         high: the greatest value.
@@ -63,6 +69,8 @@ class Line:
     points: str
     band: str
     end: tuple[float, float]
+    whiskers: Sequence[tuple[float, float, float]]
+    best: tuple[float, float] | None
     last: str
     low: str
     high: str
@@ -74,6 +82,8 @@ class Chart:
 
     Attributes:
         title: the text above it.
+        phrase: what is shown means; may be empty.
+        direction: which direction is better; may be empty.
         lines: the drawn curves.
         x_ticks: place and label of each mark on the axis of steps.
         y_ticks: place and label of each mark on the axis of values.
@@ -81,24 +91,28 @@ class Chart:
     """
 
     title: str
+    phrase: str
+    direction: str
     lines: Sequence[Line]
     x_ticks: Sequence[tuple[float, str]]
     y_ticks: Sequence[tuple[float, str]]
     log: bool
 
 
-def draw(title: str, curves: Sequence[Curve]) -> Chart:
+def draw(title: str, curves: Sequence[Curve], *, phrase: str = "", direction: str = "") -> Chart:
     """Lays a chart out.
 
     Args:
         title: what is shown.
+        phrase: what it means.
+        direction: which direction is better.
         curves: at least one; each with at least one value, all finite.
 
     Returns:
         The geometry, in a picture of `WIDTH` by `HEIGHT` units.
     """
     steps = [step for curve in curves for step in curve.values]
-    values = [value for curve in curves for value in curve.values.values()]
+    values = [value for curve in curves for value in _extent(curve)]
     log = _wants_log(curves)
     scale: Callable[[float], float] = math.log10 if log else float
     low, high = _widened(scale(min(values)), scale(max(values)))
@@ -113,6 +127,8 @@ def draw(title: str, curves: Sequence[Curve]) -> Chart:
     y_values = _log_ticks(low, high) if log else _ticks(low, high, 5)
     return Chart(
         title=title,
+        phrase=phrase,
+        direction=direction,
         lines=[_line(curve, place_x, place_y) for curve in curves],
         x_ticks=[(place_x(step), number(step)) for step in _ticks(first, final, 5) if step == int(step)],
         y_ticks=[(place_y(value), number(value)) for value in y_values],
@@ -127,8 +143,15 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.3g}"
 
 
+def _extent(curve: Curve) -> Iterator[float]:
+    """Its values, and the ends of its error bars."""
+    for step, value in curve.values.items():
+        error = curve.errors.get(step, 0.0)
+        yield from (value - error, value + error) if error else (value,)
+
+
 def _wants_log(curves: Sequence[Curve]) -> bool:
-    if any(value <= 0 for curve in curves for value in curve.values.values()):
+    if any(value <= 0 for curve in curves for value in _extent(curve)):
         return False
     medians = [median(curve.values.values()) for curve in curves]
     return max(medians) / min(medians) > LOG_RATIO
@@ -169,6 +192,8 @@ def _line(curve: Curve, place_x: Callable[[float], float], place_y: Callable[[fl
         bottoms = [place_y(min(value for _, value in stretch)) for stretch in stretches]
         band = _join([*zip(xs, tops, strict=True), *reversed([*zip(xs, bottoms, strict=True)])])
     values = [value for _, value in points]
+    whiskers = [(step, curve.values[step], error) for step, error in curve.errors.items() if step in curve.values]
+    best = curve.best if curve.best in curve.values else None
     return Line(
         name=curve.name,
         colour=curve.colour,
@@ -176,6 +201,8 @@ def _line(curve: Curve, place_x: Callable[[float], float], place_y: Callable[[fl
         points=_join([*zip(xs, ys, strict=True)]),
         band=band,
         end=(xs[-1], ys[-1]),
+        whiskers=[(place_x(step), place_y(value + error), place_y(value - error)) for step, value, error in whiskers],
+        best=None if best is None else (place_x(best), place_y(curve.values[best])),
         last=number(values[-1]),
         low=number(min(values)),
         high=number(max(values)),

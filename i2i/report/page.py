@@ -1,32 +1,40 @@
-"""One HTML page about one training run or several: key figures, samples, curves, settings, how to use the model.
+"""One HTML page about one training run or several: what was trained, how well, what it looks like, how to use it.
 
-The page is a single file without scripts or links to the network. It shows what a run folder happens to have: a run
-that is still going, was interrupted or has lost a file gets a shorter report, not an error.
+The page is a single file that reaches for nothing: style and script are in it, and its content security policy allows
+these two by their hashes, pictures that are in the page, and nothing else. It shows what a run folder happens to have:
+a run that is still going, was interrupted or has lost a file gets a shorter report, not an error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
 from i2i.errors import RunError
 from i2i.files import printable_lines, user_path, write_file
+from i2i.plugins import Plugins
 from i2i.report import charts
-from i2i.report.run import RunSummary, read_run
+from i2i.report.curves import COLOURS, run_charts
+from i2i.report.pictures import MAX_CELL_BYTES, CutRow, PageImage, encoded, matched_rows
+from i2i.report.run import RunPage, read_run
+from i2i.report.settings import flat, rows
 
-_COLOURS = 8
-_DASHES = 4
-"""Colours and dash patterns that the page's style sheet has; further curves begin again with the first."""
+_FOLDER = Path(__file__).parent
 
 
-def write_report(runs: Sequence[Path], out: Path) -> Path:
+def write_report(runs: Sequence[Path], out: Path, plugins: Plugins | None = None) -> Path:
     """Writes a self-contained HTML report; several runs are compared.
 
     Args:
         runs: run folders; one given twice counts once.
         out: the file to write, replaced as a whole; for a folder, ``report.html`` in it.
+        plugins: where the runs' recipes are looked up, for the settings of their presets; by default the installed
+            plugins.
 
     Returns:
         The file written.
@@ -38,23 +46,23 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     folders = list({path.resolve(): path for path in (user_path(run, "the run") for run in runs)}.values())
     if not folders:
         raise RunError("a report needs at least one run folder")
-    read = [read_run(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        finalize=_shown,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html.j2").render(
-        title=read[0].name if len(read) == 1 else f"{len(read)} runs compared",
-        runs=read,
-        figures=_table([run.figures for run in read]),
-        summary=_table([run.summary for run in read]),
-        charts=_charts(read),
-        differing=[row for row in _table([run.config for run in read]) if len(set(row[1])) > 1],
-        plot=charts,
+    plugins, names = plugins or Plugins(), _names(folders)
+    read = [read_run(folder, name, plugins, count=len(folders)) for folder, name in zip(folders, names, strict=True)]
+    style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=read[0].name if len(read) == 1 else f"{len(read)} runs compared",
+            policy=_policy(style, script),
+            style=style,
+            script=script,
+            runs=read,
+            colours=COLOURS,
+            charts=run_charts(read),
+            plot=charts,
+            **_comparison(read),
+        )
     )
     out = out / "report.html" if out.is_dir() else out
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -62,9 +70,31 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     return out
 
 
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        finalize=_shown,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def _shown(value: object) -> object:
     """A text of a run, such as its path, with control characters escaped; pieces of the page itself as they are."""
     return printable_lines(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
+def _policy(style: str, script: str) -> str:
+    """The content security policy: this style and this script, pictures in the page, no address at all."""
+    style_hash, script_hash = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
+    )
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
@@ -77,38 +107,49 @@ def _names(folders: Sequence[Path]) -> list[str]:
     return names
 
 
-def _table(columns: Sequence[Mapping[str, str]]) -> list[tuple[str, list[str]]]:
-    """Rows of a name and one text a column, empty where a column lacks the name."""
-    names = dict.fromkeys(name for column in columns for name in column)
-    return [(name, [column.get(name, "") for column in columns]) for name in names]
+def _comparison(runs: Sequence[RunPage]) -> dict[str, Any]:
+    """What the page has of all runs together."""
+    metrics: dict[str, bool | None] = {}
+    for run in runs:
+        for name, figure in run.figures.items():
+            metrics[name] = figure.higher_is_better if metrics.get(name) is None else metrics[name]
+    return {
+        "key_figures": rows([run.key_figures for run in runs]),
+        "about": rows([run.about for run in runs]),
+        "metrics": metrics,
+        "winners": {
+            name: place for name, higher in metrics.items() if (place := _winner(runs, name, higher)) is not None
+        },
+        "differing": [row for row in rows([flat(run.facts.config) for run in runs]) if len(set(row[1])) > 1],
+        "same_inputs": _same_inputs(runs),
+        "summary": rows([run.summary for run in runs]),
+    }
 
 
-def _charts(runs: Sequence[RunSummary]) -> list[charts.Chart]:
-    """A chart for each phase's losses, one for the learning rates, one for every other metric.
-
-    The colour tells curves apart; where there are several runs it tells the runs apart, and the dashes the curves.
-    """
-    groups: dict[str, dict[str, str]] = {}
-    for key in dict.fromkeys(key for run in runs for key in run.series if key != "epoch"):
-        head, _, tail = key.rpartition("/")
-        together = head.split("/")[0] in ("loss", "lr", "accuracy", "grad")
-        groups.setdefault(head if together else key, {})[key] = tail
-    drawn = []
-    for title, members in sorted(groups.items(), key=lambda item: _rank(item[0])):
-        curves = []
-        for place, run in enumerate(runs):
-            for number, (key, short) in enumerate(members.items()):
-                if key in run.series:
-                    several = len(runs) > 1
-                    name = f"{run.name}: {short}" if several and len(members) > 1 else run.name if several else short
-                    colour, dash = (place, number) if several else (number, 0)
-                    curves.append(charts.Curve(name, run.series[key], colour % _COLOURS, dash % _DASHES))
-        drawn.append(charts.draw(title, curves))
-    return drawn
+def _winner(runs: Sequence[RunPage], name: str, higher: bool | None) -> int | None:
+    """The place of the run whose metric is best; None if that is not known, or there is no single one."""
+    figures = [run.figures.get(name) for run in runs]
+    values = {place: one.value for place, one in enumerate(figures) if one and one.value is not None}
+    if higher is None or len(values) < 2:
+        return None
+    best = max(values.values()) if higher else min(values.values())
+    places = [place for place, value in values.items() if value == best]
+    return places[0] if len(places) == 1 else None
 
 
-def _rank(title: str) -> int:
-    """Losses first, then validation, learning rates and the rest, each in the order logged."""
-    order = ("loss", "val", "lr")
-    head = title.split("/")[0]
-    return order.index(head) if head in order else len(order)
+def _same_inputs(runs: Sequence[RunPage]) -> list[list[tuple[str, PageImage]]]:
+    """For each input that all runs have on their last grids: source, the output of each run, target, with captions."""
+    matched = [_columns(runs, found) for found in matched_rows([run.rows for run in runs])]
+    pictures = iter(encoded([image for row in matched for _, image in row], MAX_CELL_BYTES) if matched else ())
+    return [[(caption, next(pictures)) for caption, _ in row] for row in matched]
+
+
+def _columns(runs: Sequence[RunPage], found: Sequence[CutRow]) -> list[tuple[str, Any]]:
+    outputs = [
+        (f"{run.name}" if column.caption == "output" else f"{run.name}, {column.caption}", image)
+        for run, row in zip(runs, found, strict=True)
+        for column, image in row.cells
+        if column.role == "output"
+    ]
+    source, target = found[0].first("source"), found[0].first("target")
+    return [*([("source", source)] if source else []), *outputs, *([("target", target)] if target else [])]

@@ -1,249 +1,273 @@
-"""Reads a run folder for the report: settings, curves, key figures, sample grids and commands.
-
-A run that is still going, was interrupted or has lost a file has fewer of these; that is no error.
-"""
+"""One run as the page shows it."""
 
 from __future__ import annotations
 
-import base64
-import io
-import json
-import re
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from PIL import Image
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from i2i.errors import RunError
+from i2i.plugins import Plugins
 from i2i.report.charts import number
+from i2i.report.commands import command_path, commands
+from i2i.report.meanings import meaning
+from i2i.report.pictures import (
+    MAX_CELL_BYTES,
+    MAX_PAIRS,
+    CutRow,
+    PageImage,
+    StepGrid,
+    encoded,
+    grid_files,
+    last_rows,
+    picture_of,
+    step_grids,
+)
+from i2i.report.settings import changed_settings, flat
+from i2i.report.texts import duration, images_text, size, value_text
+from i2i.runs.facts import RunFacts, is_number, read_facts
 
-MAX_SAMPLES = 8
-"""Most sample grids of a page: the first, the last, and evenly spaced ones between."""
-
-MAX_IMAGE_SIZE = (1400, 2000)
-"""Width and height in pixels beyond which a sample grid is scaled down."""
-
-_JPEG_FROM_BYTES = 150_000
-"""Size of a PNG from which on a JPEG is tried in its place."""
-
-Series = dict[str, dict[int, float]]
-"""Name of a metric -> its values by step."""
+_DATA_BYTES = 150_000
+"""Of the picture of training samples."""
 
 
 @dataclass(frozen=True)
-class SampleGrid:
-    """A picture of validation images, as the page holds it.
+class Figure:
+    """A metric of the last validation.
 
     Attributes:
-        step: the training step at which it was made.
-        uri: the picture as a ``data:`` URI.
-        width: largest width at which the page shows it, in CSS pixels.
+        value: the number; None if there is none.
+        text: the number with its error bar.
+        meaning: a sentence on what it is; may be empty.
+        higher_is_better: None if it is not known.
+        images: how many images it was measured on; empty if it is not known.
+        protocol: how it came about: name and value.
     """
 
-    step: int
-    uri: str
-    width: int
+    value: float | None
+    text: str
+    meaning: str
+    higher_is_better: bool | None
+    images: str
+    protocol: Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class RunSummary:
-    """The content of the page about one run folder; an attribute is empty if the folder has nothing of the kind.
+class Pair:
+    """An image before and after translation.
+
+    Attributes:
+        caption: which one it is.
+        before: the source.
+        after: the output.
+    """
+
+    caption: str
+    before: PageImage
+    after: PageImage
+
+
+@dataclass(frozen=True)
+class DataPicture:
+    """Training samples.
+
+    Attributes:
+        picture: of them.
+        columns: captions above it.
+    """
+
+    picture: PageImage
+    columns: Sequence[str]
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """The content of the page about one run; an attribute is empty if the folder has nothing of the kind.
 
     Attributes:
         name: tells the run apart from the others of the page.
         path: the folder, relative to the current one if possible.
-        config_text: the content of ``config.yaml``.
-        config: the values in ``config.yaml`` by dotted key.
-        series: values of every metric by step.
+        facts: what its small files say.
+        key_figures: what stands at the top, by name.
+        about: what was trained on what, by name.
+        samples: training samples.
+        figures: metrics of the last validation.
+        validated: the step of that validation; None if it is not known.
+        grids: chosen sample grids, first to last.
+        grid_count: how many there are in the folder.
+        rows: the last grid, cut into cells.
+        pairs: source and output of some of them.
+        pair_count: how many the last grid has.
+        changed: settings that differ from the preset: key, value, the preset's value.
+        changed_note: why they are not known; else empty.
+        commands: what can be done with the run, and the command line.
         summary: the values in ``summary.json`` by dotted key.
-        samples: chosen sample grids, first to last.
-        figures: key figures by name.
-        commands: command lines that use the run's models.
         files: name and size of each file that is worth keeping.
     """
 
     name: str
     path: str
-    config_text: str
-    config: Mapping[str, str]
-    series: Series
+    facts: RunFacts
+    key_figures: Mapping[str, str]
+    about: Mapping[str, str]
+    samples: DataPicture | None
+    figures: Mapping[str, Figure]
+    validated: int | None
+    grids: Sequence[StepGrid]
+    grid_count: int
+    rows: Sequence[CutRow]
+    pairs: Sequence[Pair]
+    pair_count: int
+    changed: Sequence[tuple[str, str, str]]
+    changed_note: str
+    commands: Sequence[tuple[str, str]]
     summary: Mapping[str, str]
-    samples: Sequence[SampleGrid]
-    figures: Mapping[str, str]
-    commands: Sequence[str]
     files: Sequence[tuple[str, str]]
 
 
-def read_run(folder: Path, name: str) -> RunSummary:
-    """Reads what a run folder has.
+def read_run(folder: Path, name: str, plugins: Plugins, *, count: int) -> RunPage:
+    """Reads what a run folder has for the page.
 
     Args:
         folder: the run folder.
         name: tells the run apart from the others of the page.
+        plugins: where its recipe is looked up.
+        count: runs that share the page and its bytes.
 
     Raises:
         RunError: there is no such folder, or it has neither ``config.yaml`` nor ``metrics.jsonl``.
     """
-    if not folder.is_dir():
-        raise RunError(f"{folder} is no run folder: there is no such folder")
-    if not (folder / "config.yaml").is_file() and not (folder / "metrics.jsonl").is_file():
-        raise RunError(f"{folder} is no run folder: it has neither config.yaml nor metrics.jsonl")
-    config_text = _text(folder / "config.yaml")
-    config, series = _settings(config_text), _series(_text(folder / "metrics.jsonl"))
-    checkpoints = sorted(path for path in folder.glob("checkpoints/step-*") if path.name[5:].isdigit())
-    models = sorted(folder.glob("model.onnx")) + sorted(folder.glob("model.*.onnx"))
-    kept = [*models, *checkpoints, *(folder / file for file in ("config.yaml", "metrics.jsonl"))]
-    return RunSummary(
+    facts = read_facts(folder)
+    rows = last_rows(folder)
+    found = [(row.caption or column.caption, before, after) for row in rows for column, before, after in row.pairs()]
+    pairs = _pairs(found[:MAX_PAIRS]) if count == 1 else []
+    changed, note = changed_settings(facts.config, plugins)
+    from_noise = bool(rows) and not any(row.first("source") for row in rows)
+    kept = [*facts.models, *facts.checkpoints, facts.run.config, facts.run.metrics]
+    return RunPage(
         name=name,
-        path=_command_path(folder),
-        config_text=config_text,
-        config=config,
-        series=series,
-        summary=_summary(_text(folder / "summary.json")),
-        samples=_samples(folder),
-        figures=_figures(config, series, len(checkpoints)),
-        commands=_commands(folder, models, bool(checkpoints)),
-        files=[(path.relative_to(folder).as_posix(), _size(path)) for path in kept if path.exists()],
+        path=command_path(folder),
+        facts=facts,
+        key_figures=_key_figures(facts),
+        about=_about(facts),
+        samples=_samples(facts),
+        figures=_figures(facts),
+        validated=_validated(facts),
+        grids=step_grids(facts, count),
+        grid_count=len(grid_files(folder)),
+        rows=rows,
+        pairs=pairs,
+        pair_count=len(found),
+        changed=changed,
+        changed_note=note,
+        commands=commands(facts, from_noise=from_noise),
+        summary=flat(facts.summary),
+        files=[(path.relative_to(folder).as_posix(), size(path)) for path in kept if path.exists()],
     )
 
 
-def _text(path: Path) -> str:
-    """The content of a file; empty if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def _command_path(path: Path) -> str:
-    """The path for a command line: relative to the current folder if it is in it."""
-    full, here = path.resolve(), Path.cwd()
-    return (full.relative_to(here) if full.is_relative_to(here) else path).as_posix()
-
-
-def _settings(text: str) -> dict[str, str]:
-    """The values of a YAML text by dotted key; none if it is damaged."""
-    try:
-        return _flat(YAML(typ="safe").load(text))
-    except (YAMLError, ValueError):
-        return {}
-
-
-def _summary(text: str) -> dict[str, str]:
-    """The values of a JSON text by dotted key; none if it is damaged."""
-    try:
-        return _flat(json.loads(text))
-    except ValueError:
-        return {}
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, str]:
-    """Nested mappings as texts by dotted key; anything else at the top gives nothing."""
-    if isinstance(value, dict) and (value or not prefix):
-        leaves: dict[str, str] = {}
-        for key, inner in value.items():
-            leaves.update(_flat(inner, f"{prefix}.{key}" if prefix else str(key)))
-        return leaves
-    if not prefix:
-        return {}
-    return {prefix: value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)}
-
-
-def _series(text: str) -> Series:
-    """Finite numbers by metric and step; a step logged twice, as after a resume, counts as logged last."""
-    series: Series = {}
-    for line in text.splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue  # the last line of a run that goes on, or was killed, may be half
-        step = entry.pop("step", None) if isinstance(entry, dict) else None
-        if not isinstance(step, int) or not _plottable(step):
-            continue
-        for key, value in entry.items():
-            if _plottable(value):
-                series.setdefault(key, {})[step] = float(value)
-    return series
-
-
-def _plottable(value: Any) -> bool:
-    """Whether it is a number that an axis can hold: a diverged run logs NaN, infinities, or nearly so."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and -1e100 < value < 1e100
-
-
-def _figures(config: Mapping[str, str], series: Series, checkpoints: int) -> dict[str, str]:
-    """Key figures of a run by name, such as steps, speed and the last validation metrics."""
-    figures = {"recipe": config["recipe"]} if "recipe" in config else {}
-    if steps := [step for values in series.values() for step in values]:
-        figures["steps"] = f"{max(steps):,}"
-    for key, values in series.items():
-        if key == "epoch":
-            figures["epochs"] = number(values[max(values)])
-        elif key == "images_per_second":
-            figures["images per second (median)"] = number(median(values.values()))
-        elif key.startswith("val/"):
-            figures[f"{key} (last)"] = number(values[max(values)])
-    if checkpoints:
-        figures["checkpoints"] = str(checkpoints)
+def _key_figures(facts: RunFacts) -> dict[str, str]:
+    """What a reader wants to know first, by name."""
+    done, planned = facts.done, facts.planned
+    figures = {"state": facts.status}
+    if done or planned:
+        figures["steps"] = f"{done:,} of {planned:,}" if planned and planned != done else f"{done:,}"
+    if best := facts.best:
+        value = f"{best.metric} {number(best.value)}" if best.value is not None else ""
+        figures["best step"] = f"{best.step:,}" + (f" ({value})" if value else "")
+    seconds = facts.summary.get("seconds of training")
+    if is_number(seconds):
+        figures["time"] = duration(seconds)
+    if device := facts.summary.get("device"):
+        figures["device"] = str(device)
+    if precision := facts.summary.get("precision"):
+        figures["precision"] = str(precision)
+    if speed := facts.series.get("images_per_second"):
+        figures["images per second"] = number(median(speed.values()))
     return figures
 
 
-def _commands(folder: Path, models: Sequence[Path], has_checkpoint: bool) -> list[str]:
-    """Command lines that use the run's models, or that export the model if there is none yet."""
-    if not models:
-        return [f"i2i export {shlex.quote(_command_path(folder))}"] if has_checkpoint else []
-    usable = [folder if model.name == "model.onnx" else model for model in models]
-    return [f"i2i translate {shlex.quote(_command_path(path))} INPUT -o OUT" for path in usable]
+def _about(facts: RunFacts) -> dict[str, str]:
+    """What was trained on what, by name."""
+    data, about = facts.data, {}
+    if facts.recipe:
+        preset = facts.config.get("preset")
+        about["recipe"] = f"{facts.recipe}, preset {preset}" if preset else facts.recipe
+    root = data.get("folder") if data else facts.option("data", "root")
+    layout = str(data.get("layout") or "")
+    if facts.config or data:
+        about["data"] = (str(root) if root else "samples drawn by code") + (f" ({layout})" if layout else "")
+    if data:
+        about["samples"] = f"{data.get('training', 0):,} for training, {data.get('validation', 0):,} for validation"
+        if data.get("left_out"):
+            about["left out"] = f"{data['left_out']:,} files that cannot be used"
+        images = data.get("images")
+        for key, values in images.items() if isinstance(images, Mapping) else ():
+            about[str(key)] = images_text(values)
+        if labels := data.get("labels"):
+            about["labels"] = ", ".join(map(str, labels))
+    epochs = facts.series.get("epoch")
+    if epochs:
+        about["length"] = f"{facts.done:,} steps, {number(epochs[max(epochs)])} epochs"
+    networks = {key.removesuffix(" parameters"): v for key, v in facts.summary.items() if key.endswith(" parameters")}
+    if networks:
+        about["networks"] = ", ".join(f"{name} {count}" for name, count in networks.items()) + " parameters"
+    if start := facts.summary.get("started from"):
+        about["started from"] = str(start)
+    return about
 
 
-def _size(path: Path) -> str:
-    """The size of a file, or of all files in a folder; empty if it cannot be told."""
-    try:
-        size = float(sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file()))
-    except OSError:  # a run that goes on prunes its checkpoints
-        return ""
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"
-
-
-def _samples(folder: Path) -> list[SampleGrid]:
-    """The run's sample grids, at most `MAX_SAMPLES`."""
-    found = {}
-    for path in folder.glob("samples/step-*.png"):
-        if match := re.fullmatch(r"step-(\d+)\.png", path.name):
-            found[int(match[1])] = path
-    steps = sorted(found)
-    shown = min(MAX_SAMPLES, len(steps))
-    chosen = [steps[round(place * (len(steps) - 1) / max(shown - 1, 1))] for place in range(shown)]
-    samples = [_embed(step, found[step]) for step in chosen]
-    return [sample for sample in samples if sample]
-
-
-def _embed(step: int, path: Path) -> SampleGrid | None:
-    """The picture as a data URI, PNG or where that is much smaller JPEG; None when it cannot be read."""
-    try:
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+def _samples(facts: RunFacts) -> DataPicture | None:
+    found = picture_of(facts.run.data_samples, _DATA_BYTES)
+    if found is None:
         return None
-    image.thumbnail(MAX_IMAGE_SIZE)
-    kind, data = "png", _encoded(image, "PNG")
-    if len(data) > _JPEG_FROM_BYTES:
-        kind, data = min(("png", data), ("jpeg", _encoded(image, "JPEG", quality=88)), key=lambda pair: len(pair[1]))
-    uri = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    return SampleGrid(step, uri, image.width * (2 if image.width < 500 else 1))
+    picture, layout = found
+    return DataPicture(picture, [column.caption for column in layout.columns] if layout else [])
 
 
-def _encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
+def _figures(facts: RunFacts) -> dict[str, Figure]:
+    """The metrics of the last validation, by name."""
+    said = facts.validation.get("figures")
+    figures: dict[str, Any] = dict(said) if isinstance(said, Mapping) else {}
+    known = {
+        key.removeprefix("val/"): values[max(values)] for key, values in facts.series.items() if key.startswith("val/")
+    }
+    names = dict.fromkeys([*figures, *known])
+    return {name: _figure(name, figures.get(name), known.get(name), facts) for name in names}
+
+
+def _figure(name: str, said: Any, logged: float | None, facts: RunFacts) -> Figure:
+    """A metric, from ``validation.json`` or else from the log."""
+    entry = said if isinstance(said, Mapping) else {}
+    value = entry["value"] if is_number(entry.get("value")) else logged
+    errors = facts.series.get(f"val_error/{name}", {})
+    error = entry.get("error", errors[max(errors)] if errors else None)
+    what = meaning(f"val/{name}", {name: entry} if entry else {})
+    given = entry.get("protocol")
+    protocol = given if isinstance(given, Mapping) else {}
+    count = protocol.get("images", protocol.get("fake_images"))
+    return Figure(
+        value=value,
+        text="not measured" if value is None else value_text(value, error),
+        meaning=what.phrase,
+        higher_is_better=what.higher_is_better,
+        images=f"{count:,} images" if isinstance(count, int) else "",
+        protocol=flat(protocol),
+    )
+
+
+def _validated(facts: RunFacts) -> int | None:
+    if isinstance(step := facts.validation.get("step"), int):
+        return step
+    return max(
+        (step for key, values in facts.series.items() if key.startswith("val/") for step in values), default=None
+    )
+
+
+def _pairs(found: Sequence[tuple[str, Any, Any]]) -> list[Pair]:
+    pictures: Iterator[PageImage] = iter(encoded([image for _, *both in found for image in both], MAX_CELL_BYTES))
+    return [
+        Pair(f"{place}. {caption}" if caption != "output" else str(place), next(pictures), next(pictures))
+        for place, (caption, *_) in enumerate(found, start=1)
+    ]

@@ -51,6 +51,16 @@ class RunFolder:
         return self.path / "example_inputs"
 
     @property
+    def data(self) -> Path:
+        """What the run is trained on, as JSON."""
+        return self.path / "data.json"
+
+    @property
+    def data_samples(self) -> Path:
+        """A picture of some training samples."""
+        return self.path / "data.png"
+
+    @property
     def metrics(self) -> Path:
         """One JSON object a line: losses, rates, validation."""
         return self.path / "metrics.jsonl"

@@ -91,6 +91,7 @@ def test_other_errors_are_left_alone():
         "config pix2pix",
         "export run",
         "report run",
+        "models .",
         "data check .",
         "plugins new x",
         "plugins check pix2pix",

@@ -10,7 +10,7 @@ import shellingham
 from i2i.cli import main
 
 WORDS = [
-    ("evaluate", "no command 'evaluate'; did you mean `i2i report`? The commands of i2i are train, config"),
+    ("score", "no command 'score'; did you mean `i2i evaluate`? The commands of i2i are train, config"),
     ("predict", "did you mean `i2i translate`? The commands of i2i are train, config, translate"),
     ("version", "did you mean `i2i --version`?"),
     ("trian", "did you mean `i2i train`?"),

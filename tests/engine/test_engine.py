@@ -366,7 +366,7 @@ def test_a_translator_back_is_validated_on_the_images_it_translates(pairs_root):
     assert validation.measure({"AtoB": unpaired}) == {}
     assert validation.measure({"default": noise}) == {}
     assert validation.measure({"AtoB": unpaired, "forth": i2i.Translator(same, example)})["l1"] > 0
-    assert sample_grid({"AtoB": unpaired, "BtoA": back}, validation, 2).shape[1] == 5 * 34 + 2
+    assert sample_grid({"AtoB": unpaired, "BtoA": back}, validation, 2).pixels.shape[1] == 5 * 34 + 2
 
 
 def context(rank=0, world=1, seed=0):

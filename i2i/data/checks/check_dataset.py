@@ -252,7 +252,7 @@ def image_types(samples: Sequence[CheckedSample]) -> dict[str, ImageType]:
         for key, value in sample.values.items():
             images = types.setdefault(key, ImageType())
             if value.shape:
-                images.add(value.dtype, value.extremes)
+                images.add(value.dtype, value.extremes, value.shape)
     return types
 
 

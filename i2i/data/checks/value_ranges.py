@@ -23,14 +23,26 @@ class ImageType:
     Attributes:
         dtype: the deepest type of all images; empty if the values are no images.
         extremes: least and greatest value of all images, without alpha.
+        heights: least and greatest height in pixels; None without images.
+        widths: least and greatest width in pixels.
+        channels: the numbers of channels that there are, alpha among them.
     """
 
     dtype: str = ""
     extremes: tuple[float, float] | None = None
+    heights: tuple[int, int] | None = None
+    widths: tuple[int, int] | None = None
+    channels: frozenset[int] = frozenset()
 
-    def add(self, dtype: str, extremes: tuple[float, float] | None) -> None:
-        """Widens type and values to those of one more image."""
+    def add(self, dtype: str, extremes: tuple[float, float] | None, shape: tuple[int, ...]) -> None:
+        """Widens type, values and sizes to those of one more image of that shape, (height, width, channels)."""
         self.dtype = deepest([self.dtype or dtype, dtype])
+        height, width, channels = shape
+        short, tall = self.heights or (height, height)
+        self.heights = min(short, height), max(tall, height)
+        narrow, wide = self.widths or (width, width)
+        self.widths = min(narrow, width), max(wide, width)
+        self.channels |= {channels}
         if extremes is not None:
             low, high = self.extremes or extremes
             self.extremes = min(low, extremes[0]), max(high, extremes[1])

@@ -64,8 +64,8 @@ def checked_figures(who: str, figures: Any) -> dict[str, float]:
     return checked
 
 
-def checked_columns(who: str, columns: Any) -> list[Tensor]:
-    """What `Recipe.grid` returned for a sample, as images beside each other.
+def checked_columns(who: str, columns: Any) -> dict[str, Tensor]:
+    """What `Recipe.grid` returned for a sample: images by the name of their column.
 
     Args:
         who: the recipe, for the message.
@@ -82,7 +82,7 @@ def checked_columns(who: str, columns: Any) -> list[Tensor]:
         if not ndim or image.ndim != ndim or len(image) != 1 or not image.numel():
             wanted = "an image (1, C, H, W) of floats, or a label map (1, H, W) of integers"
             raise PluginError(f"{who}: column '{name}' of grid must be {wanted}, not {_described(image)}")
-    return list(columns.values())
+    return {str(name): image for name, image in columns.items()}
 
 
 @contextmanager

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
@@ -17,9 +17,10 @@ from i2i.engine.checks.outputs import checked_columns
 from i2i.engine.output.translating import drawn_inputs, is_visible, translated_images
 from i2i.engine.output.validate import Validation
 from i2i.errors import PluginError, attributed_to
-from i2i.images import default_palette, write_image
+from i2i.images import default_palette
 from i2i.metrics.measuring import Batch
 from i2i.runs.disk import writing
+from i2i.runs.grid import Column, Grid, GridLayout, Role, write_grid
 
 MAX_LABELS = 8
 """Columns for labels on a grid."""
@@ -28,33 +29,32 @@ BORDER = 2
 
 
 @torch.inference_mode()
-def draw_grid(inference: Inference, validation: Validation, count: int) -> np.ndarray | None:
+def draw_grid(inference: Inference, validation: Validation, count: int) -> Grid | None:
     """The sample grid: the recipe's own, or where it has none that of its translators; see `sample_grid`.
 
     Raises:
         PluginError: the recipe's `grid` fails or returns something else than images by name, or a translator fails.
     """
     who = validation.recipe_owner
-    rows: list[list[Tensor]] = []
+    rows: list[Row] = []
     for batch in validation.images(count) if has_own(inference.recipe, "grid") else ():
         with attributed_to(f"{who}, grid"):
             columns = inference.recipe.grid(inference.networks, batch)
         if columns is None and not rows:
             break
-        rows.append(checked_columns(who, columns))
-        if len(rows[-1]) != len(rows[0]):
-            raise PluginError(
-                f"{who}: grid must return as many columns for each sample: {len(rows[0])}, {len(rows[-1])}"
-            )
+        rows.append(Row([(_own_column(name), image) for name, image in checked_columns(who, columns).items()]))
+        if len(rows[-1].cells) != len(rows[0].cells):
+            counts = f"{len(rows[0].cells)}, {len(rows[-1].cells)}"
+            raise PluginError(f"{who}: grid must return as many columns for each sample: {counts}")
     if rows:
-        return _picture(rows)
+        return picture(rows)
     with attributed_to(f"{who}, translators"):
         return sample_grid(inference.translators, validation, count)
 
 
 @torch.inference_mode()
-def sample_grid(translators: Mapping[str, Translator], validation: Validation, count: int) -> np.ndarray | None:
-    """One picture of all translators: uint8 ``(H, W, 3)``; None without validation images.
+def sample_grid(translators: Mapping[str, Translator], validation: Validation, count: int) -> Grid | None:
+    """One picture of all translators; None without validation images.
 
     A translator of images has source | output | target, a row an image; with labels one output for each of them. One
     that draws from noise has a row a label, each from the same noise.
@@ -64,24 +64,53 @@ def sample_grid(translators: Mapping[str, Translator], validation: Validation, c
         validation: gives the images.
         count: rows, or columns from noise.
     """
-    shown = [t for t in translators.values() if any(map(is_visible, t.outputs.values()))]
-    of_images = [t for t in shown if "image" in t.example]
+    shown = {name: one for name, one in translators.items() if any(map(is_visible, one.outputs.values()))}
+    prefix = {name: f"{name}: " if len(shown) > 1 else "" for name in shown}
+    of_images = {name: one for name, one in shown.items() if "image" in one.example}
     batches = validation.images(count) if of_images else ()
-    rows = [[image for t in of_images for image in _row(t, batch)] for batch in batches]
-    for translator in shown:
-        if "image" not in translator.example:
-            rows += _drawn(translator, count)
-    return _picture(rows) if rows else None
+    rows = [
+        Row([cell for name, one in of_images.items() for cell in _translated(one, batch, prefix[name])])
+        for batch in batches
+    ]
+    for name, translator in shown.items():
+        if name not in of_images:
+            rows += _drawn(translator, count, prefix[name])
+    return picture(rows) if rows else None
 
 
-def _picture(rows: Sequence[Sequence[Tensor]]) -> np.ndarray:
-    """Images ``(1, C, H, W)`` in [-1, 1] and label maps ``(1, H, W)`` in rows, uint8 ``(H, W, 3)``."""
-    columns = max(map(len, rows))
-    cells = [cell for row in rows for cell in _equal([_viewable(image) for image in row])]
+@dataclass(frozen=True)
+class Row:
+    """A row of a grid.
+
+    Attributes:
+        cells: what each column is, and its image ``(1, C, H, W)`` in [-1, 1] or label map ``(1, H, W)``.
+        caption: of the whole row.
+    """
+
+    cells: Sequence[tuple[Column, Tensor]]
+    caption: str = ""
+
+
+def picture(rows: Sequence[Row]) -> Grid:
+    """A grid of rows, each of whose images has the size of its row's largest one; a column is called what all call it.
+
+    Args:
+        rows: at least one, with at least one cell.
+    """
+    count = max(len(row.cells) for row in rows)
+    cells = [cell for row in rows for cell in _equal([_viewable(image) for _, image in row.cells], count)]
     height, width = (max(cell.shape[axis] for cell in cells) for axis in (1, 2))
     padded = [pad(cell, (0, width - cell.shape[2], 0, height - cell.shape[1]), value=1.0) for cell in cells]
-    grid = tiled(torch.stack(padded), columns, fill=1.0)
-    return (grid.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+    grid = tiled(torch.stack(padded), count, fill=1.0)
+    columns = [{row.cells[place][0] for row in rows if place < len(row.cells)} for place in range(count)]
+    layout = GridLayout(
+        columns=[one.pop() if len(one) == 1 else Column() for one in columns],
+        rows=[row.caption for row in rows],
+        height=height,
+        width=width,
+        border=BORDER if len(cells) > 1 else 0,
+    )
+    return Grid((grid.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy(), layout)
 
 
 def image_row(images: Tensor) -> Any:
@@ -115,38 +144,58 @@ def tiled(images: Tensor, columns: int, fill: float = 0.0) -> Tensor:
     return grid
 
 
-def save_grid(path: Path, grid: np.ndarray) -> None:
+def save_grid(path: Path, grid: Grid) -> None:
     """Writes a grid as PNG."""
     with writing(path):
         path.parent.mkdir(exist_ok=True)
-        write_image(path, grid)
+        write_grid(path, grid)
 
 
-def _row(translator: Translator, batch: Batch) -> Iterator[Tensor]:
+def _own_column(name: str) -> Column:
+    """A column that a recipe draws; one that is called as a role has it."""
+    roles: dict[str, Role] = {role: role for role in get_args(Role)}
+    return Column(name, roles.get(name, ""))
+
+
+def _translated(translator: Translator, batch: Batch, prefix: str) -> Iterator[tuple[Column, Tensor]]:
     if (source := translator.batch_key("image")) in batch:
-        yield batch[source]
+        yield Column(f"{prefix}source", "source"), batch[source]
     if "label" in translator.example and "target_label" not in batch:
-        for label in range(min(MAX_LABELS, max(1, len(translator.labels)))):
-            yield translated_images(translator, batch, label)
+        for label, name in enumerate(_label_names(translator)):
+            yield Column(f"{prefix}output {name}", "output"), translated_images(translator, batch, label)
     else:
-        yield translated_images(translator, batch)
+        yield Column(f"{prefix}output", "output"), translated_images(translator, batch)
     if translator.target in batch:
-        yield batch[translator.target]
+        yield Column(f"{prefix}target", "target"), batch[translator.target]
 
 
-def _drawn(translator: Translator, count: int) -> list[list[Tensor]]:
+def _drawn(translator: Translator, count: int, prefix: str) -> list[Row]:
     """Rows of images from the same noise, a row a label."""
     batch = drawn_inputs(translator, count, torch.Generator().manual_seed(0))
+    column = Column(f"{prefix}output", "output")
     if "label" not in translator.example:
-        return [list(translated_images(translator, batch).split(1))]
-    labels = range(min(MAX_LABELS, max(1, len(translator.labels))))
-    return [list(translated_images(translator, batch, label).split(1)) for label in labels]
+        return [Row([(column, image) for image in translated_images(translator, batch).split(1)])]
+    return [
+        Row([(column, image) for image in translated_images(translator, batch, label).split(1)], name)
+        for label, name in enumerate(_label_names(translator))
+    ]
 
 
-def _equal(row: list[Tensor]) -> list[Tensor]:
-    """A row's images ``(3, H, W)`` in the size of its largest one, small ones with their pixels visible."""
+def _label_names(translator: Translator) -> list[str]:
+    """Names of the labels that a grid shows, at most `MAX_LABELS`."""
+    return [*translator.labels[:MAX_LABELS]] or ["0"]
+
+
+def _equal(row: list[Tensor], count: int) -> list[Tensor]:
+    """A row's images ``(3, H, W)`` in the size of its largest one, small ones with their pixels visible.
+
+    Args:
+        row: the images.
+        count: how many cells the row is to have; those that are missing are white.
+    """
     size = max((cell.shape[1:] for cell in row), key=lambda shape: shape[0] * shape[1])
-    return [interpolate(cell[None], size, mode="nearest")[0] for cell in row]
+    cells = [interpolate(cell[None], size, mode="nearest")[0] for cell in row]
+    return cells + [torch.ones_like(cells[0])] * (count - len(row))
 
 
 def _viewable(image: Tensor) -> Tensor:

@@ -218,7 +218,7 @@ class Writer:
         grid = draw_grid(inference, self.validation, self.config.sample_count)
         if grid is not None:
             save_grid(self.run.samples / f"step-{step:07d}.png", grid)
-            self.log.images(step, "samples", grid)
+            self.log.images(step, "samples", grid.pixels)
         for name, images in self.training.context.images.items():
             self.log.images(step, name, image_row(images))
         self._speed_begin += time.monotonic() - begin
