@@ -75,6 +75,9 @@ class Metadata:
         inputs: types of its inputs by name, but for ``label``, ``noise`` and an ``image`` that is a picture.
         outputs: types of its outputs by name, in the order of the graph's.
         size: the only height and width in pixels that it takes; None: any.
+        validation: what the validation in training measured of these weights: ``step``, and by name in ``figures`` the
+            ``value`` (None: none), its ``error`` bar, ``higher_is_better``, a ``summary`` and the ``protocol``. Empty:
+            they were not validated.
         raw: all entries ``i2i.*`` of the file, by key without the prefix, as text; also those of other versions of i2i.
     """
 
@@ -105,6 +108,7 @@ class Metadata:
     inputs: Mapping[str, Input] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=lambda: {IMAGE_OUT: Image()})
     size: tuple[int, int] | None = None
+    validation: Mapping[str, Any] = field(default_factory=dict)
     raw: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -160,6 +164,7 @@ def to_entries(metadata: Metadata) -> dict[str, str]:
     if metadata.outputs != {IMAGE_OUT: Image()}:
         entries["outputs"] = json.dumps(outputs_to_json(metadata.outputs))
     entries |= {"size": json.dumps(list(metadata.size))} if metadata.size else {}
+    entries |= validation_entries(metadata.validation)
     if metadata.bytes_per_pixel is not None:
         entries["bytes_per_pixel"] = str(metadata.bytes_per_pixel)
     entries |= {"recipe": metadata.recipe} if metadata.recipe else {}
@@ -190,6 +195,15 @@ def band_entries(bands_of: int, bands: Sequence[int], gives_bands: bool, pages: 
 def color_entries(colors: LabelColors | None) -> dict[str, str]:
     """The entry about colours of label maps, by key without its prefix; none without."""
     return {} if colors is None else {"label_colors": json.dumps(asdict(colors))}
+
+
+def validation_entries(validation: Mapping[str, Any]) -> dict[str, str]:
+    """The entry about the validation, by key without its prefix; none without.
+
+    Args:
+        validation: as `Metadata.validation`.
+    """
+    return {"validation": json.dumps(validation)} if validation else {}
 
 
 def from_entries(entries: Mapping[str, str]) -> Metadata:
@@ -233,6 +247,7 @@ def from_entries(entries: Mapping[str, str]) -> Metadata:
         inputs=_types(raw, "inputs", inputs_from_json) or {},
         outputs=_types(raw, "outputs", outputs_from_json) or {IMAGE_OUT: Image()},
         size=_size(raw),
+        validation=_validation(raw),
         raw=raw,
     )
 
@@ -254,6 +269,19 @@ def _size(raw: Mapping[str, str]) -> tuple[int, int] | None:
     if not all(type(side) is int and 0 < side <= 16384 for side in (height, width)):
         raise ModelError(f"its metadata are damaged: i2i.size is {raw['size'][:40]!r}, not a height and a width")
     return height, width
+
+
+def _validation(raw: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        found = json.loads(raw.get("validation", "{}"))
+        figures = found["figures"].values() if found else ()
+        fits = not found or type(found["step"]) is int
+        fits = fits and all(isinstance(one, dict) and "value" in one for one in figures)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        fits = False
+    if not fits or not isinstance(found, dict):
+        raise ModelError(f"its metadata are damaged: i2i.validation is {raw['validation'][:40]!r}")
+    return found
 
 
 def _label_colors(raw: Mapping[str, str]) -> LabelColors | None:

@@ -22,7 +22,7 @@ from i2i.errors import PluginError, attributed_to
 from i2i.interface import LabelMap
 from i2i.metrics.building import build_metrics
 from i2i.metrics.figures import Figure
-from i2i.metrics.measuring import Batch, Measurement
+from i2i.metrics.measuring import Batch, SampleMetrics
 from i2i.metrics.showing import kind_of
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
@@ -71,7 +71,7 @@ class Validation:
         settled = {id(one.choice): one.settled for one in self.metrics.values()}
         metrics = tuple(settled.get(id(choice)) or choice for choice in choices)
         self.config = replace(config, train=config.train.model_copy(update={"metrics": metrics}))
-        self.measurement = Measurement(
+        self.sample_metrics = SampleMetrics(
             self.metrics,
             lambda: self.images(self.count),
             owner=self.recipe_owner,
@@ -127,9 +127,9 @@ class Validation:
         return None if stopped else checked_figures(self.recipe_owner, figures)
 
     def measure(self, translators: Mapping[str, Translator]) -> dict[str, Figure]:
-        """Figures of the translators by name, see `Measurement.figures`; empty when stopped before the end."""
+        """Figures of the translators by name, see `SampleMetrics.figures`; empty when stopped before the end."""
         visible = {name: one for name, one in translators.items() if any(map(is_visible, one.outputs.values()))}
-        return self.measurement.figures({name: measurable(one) for name, one in visible.items()}) or {}
+        return self.sample_metrics.figures({name: measurable(one) for name, one in visible.items()}) or {}
 
     def refuse_unknown_best(self, measured: Mapping[str, Figure]) -> None:
         """Refuses a figure in `train.best_metric` that nothing gives, before a training.

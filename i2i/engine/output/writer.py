@@ -246,7 +246,7 @@ def validation_lines(step: int, figures: Mapping[str, Figure]) -> list[str]:
 
     Args:
         step: the step that was validated.
-        figures: by name; see `Measurement.figures`.
+        figures: by name; see `SampleMetrics.figures`.
     """
     found = {name: str(one) for name, one in figures.items() if not one.problem}
     whole = ", ".join(f"{name} {text}" for name, text in found.items() if "/class/" not in name)
