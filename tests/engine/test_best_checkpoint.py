@@ -170,3 +170,12 @@ def test_kill_9_and_resume_find_the_same_best_and_end_at_the_same_step(peaked, t
     assert validation(run)["stopped_early"]
     assert lines(run, "val/peak-6") == lines(tmp_path / "undisturbed", "val/peak-6")
     assert steps_of(run) == steps_of(tmp_path / "undisturbed")
+
+
+def test_all_processes_end_together(cli, tmp_path):
+    words = [f"--set={line}" for line in [*PATIENT, "engine.devices=2"]]
+    done = cli("-p", FILE, "train", "peaked", "--out", tmp_path / "run", "--steps", 40, *words)
+    assert done.returncode == 0, done.stderr
+    assert "processes 2" in done.stderr
+    assert done.stderr.count("ended at step 10: peak-6 has not become better") == 1
+    assert (tmp_path / "run/model.onnx").is_file()
