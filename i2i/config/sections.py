@@ -336,8 +336,8 @@ class TrainConfig(Config):
     """Validation images used, the first ones by name."""
     metrics: tuple[MetricChoice, ...] | None = None
     """Metrics of the validation, names or {name: NAME, OPTION: VALUE}. null: l1 and psnr where there are targets, miou
-    and pixel-accuracy of label maps, else kid and fid with a feature network that is there; the choice is in the run's
-    configuration, and resuming keeps it."""
+    and pixel-accuracy of label maps, else, of colours and grey, kid and fid with a feature network that is there; the
+    choice is in the run's configuration, and resuming keeps it."""
     validate_every: Positive | None = None
     """Steps between two validations, each with a checkpoint; null: at each checkpoint, or as validate_epochs says."""
     validate_epochs: Annotated[float, Field(gt=0)] | None = None

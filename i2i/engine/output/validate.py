@@ -186,25 +186,29 @@ def open_validation(
     config = training.config
     if config.train.metrics is None:
         with attributed_to(f"{training.owner}, translators"):
-            metrics = default_metrics(training.recipe.translators(training.modules, training.data.sample))
+            sample = training.data.sample
+            metrics = default_metrics(training.recipe.translators(training.modules, sample), sample)
         config = replace(config, train=config.train.model_copy(update={"metrics": metrics}))
     validation = Validation(data, config, plugins, training.context.device, should_stop=should_stop)
     training.config = validation.config
     return validation
 
 
-def default_metrics(translators: Mapping[str, Translator]) -> tuple[MetricChoice, ...]:
+def default_metrics(translators: Mapping[str, Translator], sample: Batch) -> tuple[MetricChoice, ...]:
     """The metrics of a recipe where none are asked for, as `train.metrics` says.
 
     Args:
         translators: the recipe's translators by name.
+        sample: a batch, for the channels: feature networks see colours or grey.
     """
     with_targets = [one for one in translators.values() if one.target and "image" in one.example]
     if any(one.image_output for one in with_targets):
         return PAIR_METRICS
     if any(isinstance(of, LabelMap) for one in with_targets for of in one.outputs.values()):
         return LABEL_MAP_METRICS
-    return SET_METRICS if any(one.image_output for one in translators.values()) else ()
+    reals = [sample.get(one.real_key) for one in translators.values() if one.image_output]
+    channels = {real.shape[1] for real in reals if real is not None and real.ndim == 4}
+    return SET_METRICS if channels and channels <= {1, 3} else ()
 
 
 def _alone() -> bool:
