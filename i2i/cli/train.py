@@ -78,9 +78,9 @@ def train(
         raise typer.Exit(128 + trained.signal)
     if trained.late:
         say(f"the time of train.max_hours is over: {go_on}, or export what there is with: {own} export {run_path}")
-    if trained.early:
-        say(f"ended at step {trained.step}: {trained.early}")
     if trained.exported:
+        if trained.early:
+            say(f"ended at step {trained.step}: {trained.early}")
         if trained.exported[0].step != trained.step:
             say(f"exporting the best checkpoint, of step {trained.exported[0].step}")
         for one in trained.exported:

@@ -9,9 +9,9 @@ from importlib.metadata import version
 from i2i.config.changes import first_few
 from i2i.engine.context import Pools
 from i2i.engine.optim.phases import PhaseOptimizer
-from i2i.engine.output.record import ValidationRecord
 from i2i.engine.recipe_state import checked_state, set_state
 from i2i.engine.state import Training
+from i2i.engine.validation.record import ValidationRecord
 from i2i.errors import RunError
 from i2i.runs.checkpoint import Checkpoint
 from i2i.runs.weights import mismatched_keys

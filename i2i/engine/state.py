@@ -25,8 +25,8 @@ from i2i.engine.device.networks import average_gradients, casts_kept
 from i2i.engine.health import Health
 from i2i.engine.health.finite import divergence_error, fetch_numbers, gradient_norm, weights_probe
 from i2i.engine.optim.phases import PhaseOptimizer
-from i2i.engine.output.record import ValidationRecord
 from i2i.engine.recipe_state import checked_state
+from i2i.engine.validation.record import ValidationRecord
 from i2i.errors import PluginError
 from i2i.images import ValueRange
 from i2i.kinds import ValueKind

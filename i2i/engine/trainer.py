@@ -27,13 +27,13 @@ from i2i.engine.output.log import RunLog
 from i2i.engine.output.opening import opening_lines, run_facts
 from i2i.engine.output.progress import Reporter
 from i2i.engine.output.trackers import Trackers
-from i2i.engine.output.validate import open_validation
 from i2i.engine.output.writer import Writer
 from i2i.engine.recipe_state import checked_state
 from i2i.engine.rollback import roll_back
 from i2i.engine.saving import restore, to_checkpoint
 from i2i.engine.setup import build_training, open_training
 from i2i.engine.state import Batch, Training
+from i2i.engine.validation.validate import open_validation
 from i2i.errors import ConfigError, DataError, PluginError, RunError, TrainingError
 from i2i.plugins import Plugins
 from i2i.runs import checkpoint as checkpoints

@@ -20,7 +20,7 @@ from i2i.evaluation.intervals import of_single_images
 from i2i.evaluation.results import Evaluated
 from i2i.files import printable
 from i2i.loading import load
-from i2i.metrics.measuring import Batch, Measurement
+from i2i.metrics.measuring import Batch, SampleMetrics
 from i2i.plugins import Plugins
 from i2i.runs.folder import RunFolder
 from i2i.runtime.metadata import Metadata
@@ -146,7 +146,7 @@ class _Plan:
             scale=self.model.info.scale,
         )
         left_out: list[str] = []
-        measurement = Measurement(
+        measurement = SampleMetrics(
             built,
             lambda: self._batches(progress, left_out),
             owner=f"the model {printable(self.model.path)}",

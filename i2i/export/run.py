@@ -18,7 +18,7 @@ from i2i.runs import checkpoint as checkpoints
 from i2i.runs.choice import find_checkpoint
 from i2i.runs.disk import cannot_write
 from i2i.runs.folder import open_run
-from i2i.runtime.metadata import band_entries, color_entries, sample_entries, value_entries
+from i2i.runtime.metadata import band_entries, color_entries, sample_entries, validation_entries, value_entries
 from i2i.runtime.sandbox.verdicts import remember_passed
 from i2i.runtime.training_samples import TrainingSamples
 
@@ -69,7 +69,7 @@ def export(
         run: the run folder.
         out: the file to write; needs `translator` when the recipe has several. By default ``model.onnx`` or
             ``model.NAME.onnx`` in the run folder.
-        checkpoint: ``last``, ``best`` by the first validation metric, or a step.
+        checkpoint: ``last``, ``best`` by the figure of `train.best_metric`, or a step.
         translator: export only this one.
         plugins: where the recipe is looked up; by default the installed plugins.
 
@@ -110,6 +110,7 @@ def export(
         facts |= {side: kinds[key] for side, key in sides.items() if key in kinds}
         facts |= color_entries(config.data.colors) if _takes_labels(one, kinds) else {}
         facts |= sample_entries(_training_samples(one, config, plugins))
+        facts |= validation_entries(_validation(found))
         with attributed_to(f"{plugins.full_name('recipe', config.recipe)}, translator '{name}'"):
             written = write_onnx(file, one, found.state["value_type"], facts)
         remember_passed(written.verdict)
@@ -145,6 +146,12 @@ def _value_facts(translator: Translator, state: Mapping[str, Any]) -> dict[str, 
             bounds = values[key]["bounds"]
             facts |= value_entries(side, values[key]["dtype"], None if bounds is None else tuple(bounds))
     return facts
+
+
+def _validation(found: checkpoints.Checkpoint) -> dict[str, Any]:
+    """The entry on what was measured of a checkpoint; empty for one that was not validated."""
+    last = found.state.get("validation", {})
+    return {key: last[key] for key in ("step", "figures")} if last.get("step") == found.step else {}
 
 
 def _takes_labels(translator: Translator, kinds: Mapping[str, str]) -> bool:

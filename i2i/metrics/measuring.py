@@ -48,7 +48,7 @@ class Measurable:
     gives_label_map: bool = False
 
 
-class Measurement:
+class SampleMetrics:
     """Metrics and the samples that they are measured on; the same ones, in the same order, each time.
 
     Args:
@@ -107,7 +107,7 @@ class _Pass:
         metrics: those that may measure it.
     """
 
-    def __init__(self, measurement: Measurement, maker: Measurable, metrics: Mapping[str, BuiltMetric]) -> None:
+    def __init__(self, measurement: SampleMetrics, maker: Measurable, metrics: Mapping[str, BuiltMetric]) -> None:
         self.measurement, self.maker, self.metrics = measurement, maker, metrics
         self.collectors: dict[int, _Collected] = {}
         for name, one in metrics.items():

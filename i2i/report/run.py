@@ -33,7 +33,7 @@ _DATA_BYTES = 150_000
 
 
 @dataclass(frozen=True)
-class Figure:
+class ShownFigure:
     """A metric of the last validation.
 
     Attributes:
@@ -112,7 +112,7 @@ class RunPage:
     key_figures: Mapping[str, str]
     about: Mapping[str, str]
     samples: DataPicture | None
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, ShownFigure]
     validated: int | None
     grids: Sequence[StepGrid]
     grid_count: int
@@ -226,7 +226,7 @@ def _samples(facts: RunFacts) -> DataPicture | None:
     return DataPicture(picture, [column.caption for column in layout.columns] if layout else [])
 
 
-def _figures(facts: RunFacts) -> dict[str, Figure]:
+def _figures(facts: RunFacts) -> dict[str, ShownFigure]:
     """The metrics of the last validation, by name."""
     said = facts.validation.get("figures")
     figures: dict[str, Any] = dict(said) if isinstance(said, Mapping) else {}
@@ -237,7 +237,7 @@ def _figures(facts: RunFacts) -> dict[str, Figure]:
     return {name: _figure(name, figures.get(name), known.get(name), facts) for name in names}
 
 
-def _figure(name: str, said: Any, logged: float | None, facts: RunFacts) -> Figure:
+def _figure(name: str, said: Any, logged: float | None, facts: RunFacts) -> ShownFigure:
     """A metric, from ``validation.json`` or else from the log."""
     entry = said if isinstance(said, Mapping) else {}
     value = entry["value"] if is_number(entry.get("value")) else logged
@@ -247,7 +247,7 @@ def _figure(name: str, said: Any, logged: float | None, facts: RunFacts) -> Figu
     given = entry.get("protocol")
     protocol = given if isinstance(given, Mapping) else {}
     count = protocol.get("images", protocol.get("fake_images"))
-    return Figure(
+    return ShownFigure(
         value=value,
         text="not measured" if value is None else value_text(value, error),
         meaning=what.phrase,

@@ -14,7 +14,7 @@ def find_checkpoint(run: RunFolder, which: str) -> Path:
 
     Args:
         run: the run.
-        which: ``last``, ``best`` by the first validation metric, or a step.
+        which: ``last``, ``best`` by the figure of `train.best_metric`, or a step.
 
     Raises:
         RunError: there is none.

@@ -25,7 +25,7 @@ MAX_HEARTBEAT_AGE_S = 60.0
 
 
 @dataclass(frozen=True)
-class Best:
+class BestStep:
     """The best step of a run.
 
     Attributes:
@@ -116,13 +116,15 @@ class RunFacts:
         return "unfinished" if self.done or self.checkpoints else "empty"
 
     @cached_property
-    def best(self) -> Best | None:
+    def best(self) -> BestStep | None:
         """The best step, as the validation says, or the best checkpoint's in runs of older versions; None without."""
         said = self.validation.get("best")
         if isinstance(said, Mapping) and isinstance(said.get("step"), int):
             value, higher = said.get("value"), said.get("higher_is_better")
             known = value if isinstance(value, int | float) else None
-            return Best(said["step"], str(said.get("metric", "")), known, higher if isinstance(higher, bool) else None)
+            return BestStep(
+                said["step"], str(said.get("metric", "")), known, higher if isinstance(higher, bool) else None
+            )
         folder = checkpoints.best(self.run.checkpoints)
         if folder is None:
             return None
@@ -162,12 +164,12 @@ def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and -1e100 < value < 1e100
 
 
-def _scored(step: int, score: Any, metrics: Any) -> Best:
+def _scored(step: int, score: Any, metrics: Any) -> BestStep:
     """The best step of a checkpoint: its score is the value of the metric that chose it, or minus that."""
     for name, value in metrics.items() if isinstance(metrics, Mapping) and is_number(score) else ():
         if is_number(value) and abs(value) == abs(score):
-            return Best(step, str(name), float(value), value == score)
-    return Best(step)
+            return BestStep(step, str(name), float(value), value == score)
+    return BestStep(step)
 
 
 def _is_alive(owner: Path) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from i2i.errors import ModelError, RunError, system_reason
-from i2i.runs.facts import Best, RunFacts, read_facts
+from i2i.runs.facts import BestStep, RunFacts, read_facts
 from i2i.runtime.metadata import from_entries
 
 MAX_DEPTH = 2
@@ -39,7 +39,7 @@ class ModelEntry:
     data: str
     steps: int | None
     planned: int | None
-    best: Best | None
+    best: BestStep | None
     size: int
     changed: float
     models: tuple[str, ...]

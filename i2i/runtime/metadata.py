@@ -77,6 +77,9 @@ class Metadata:
         outputs: types of its outputs by name, in the order of the graph's.
         size: the only height and width in pixels that it takes; None: any.
         samples: how samples like those of its training are made of a data folder; None: older files do not say.
+        validation: what the validation in training measured of these weights: ``step``, and by name in ``figures`` the
+            ``value`` (None: none), its ``error`` bar, ``higher_is_better``, a ``summary`` and the ``protocol``. Empty:
+            they were not validated.
         raw: all entries ``i2i.*`` of the file, by key without the prefix, as text; also those of other versions of i2i.
     """
 
@@ -108,6 +111,7 @@ class Metadata:
     outputs: Mapping[str, Output] = field(default_factory=lambda: {IMAGE_OUT: Image()})
     size: tuple[int, int] | None = None
     samples: TrainingSamples | None = None
+    validation: Mapping[str, Any] = field(default_factory=dict)
     raw: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -163,6 +167,7 @@ def to_entries(metadata: Metadata) -> dict[str, str]:
     if metadata.outputs != {IMAGE_OUT: Image()}:
         entries["outputs"] = json.dumps(outputs_to_json(metadata.outputs))
     entries |= {"size": json.dumps(list(metadata.size))} if metadata.size else {}
+    entries |= validation_entries(metadata.validation)
     if metadata.bytes_per_pixel is not None:
         entries["bytes_per_pixel"] = str(metadata.bytes_per_pixel)
     entries |= {"recipe": metadata.recipe} if metadata.recipe else {}
@@ -199,6 +204,15 @@ def color_entries(colors: LabelColors | None) -> dict[str, str]:
 def sample_entries(samples: TrainingSamples | None) -> dict[str, str]:
     """The entry about samples like those of the training, by key without its prefix; none where that is unknown."""
     return {} if samples is None else {"samples": samples.to_text()}
+
+
+def validation_entries(validation: Mapping[str, Any]) -> dict[str, str]:
+    """The entry about the validation, by key without its prefix; none without.
+
+    Args:
+        validation: as `Metadata.validation`.
+    """
+    return {"validation": json.dumps(validation)} if validation else {}
 
 
 def from_entries(entries: Mapping[str, str]) -> Metadata:
@@ -243,6 +257,7 @@ def from_entries(entries: Mapping[str, str]) -> Metadata:
         outputs=_types(raw, "outputs", outputs_from_json) or {IMAGE_OUT: Image()},
         size=_size(raw),
         samples=_samples(raw),
+        validation=_validation(raw),
         raw=raw,
     )
 
@@ -273,6 +288,19 @@ def _samples(raw: Mapping[str, str]) -> TrainingSamples | None:
         return training_samples(raw["samples"])
     except (ValueError, RecursionError) as error:
         raise ModelError(f"its metadata are damaged: i2i.samples is {raw['samples'][:40]!r}") from error
+
+
+def _validation(raw: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        found = json.loads(raw.get("validation", "{}"))
+        figures = found["figures"].values() if found else ()
+        fits = not found or type(found["step"]) is int
+        fits = fits and all(isinstance(one, dict) and "value" in one for one in figures)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        fits = False
+    if not fits or not isinstance(found, dict):
+        raise ModelError(f"its metadata are damaged: i2i.validation is {raw['validation'][:40]!r}")
+    return found
 
 
 def _label_colors(raw: Mapping[str, str]) -> LabelColors | None:

@@ -17,9 +17,9 @@ from i2i.data.loading import open_data
 from i2i.engine.context import Pool, StepContext
 from i2i.engine.optim.phases import phase_optimizers
 from i2i.engine.output.grids import sample_grid
-from i2i.engine.output.validate import Validation
 from i2i.engine.saving import restore, to_checkpoint
 from i2i.engine.setup import build_training
+from i2i.engine.validation.validate import Validation
 from i2i.errors import ConfigError, PluginError
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
@@ -353,7 +353,8 @@ def test_a_loss_that_is_no_scalar_is_named(backbone, pairs_root):
 
 
 def test_a_translator_back_is_validated_on_the_images_it_translates(pairs_root):
-    config = resolve(Plugins(), "pix2pix", sets=[*TINY, f"data.root={pairs_root}", "train.val_images=2"])
+    sets = [*TINY, f"data.root={pairs_root}", "train.val_images=2", "train.metrics=l1"]
+    config = resolve(Plugins(), "pix2pix", sets=sets)
     validation = Validation(
         open_data(config.data, Plugins(), Requirements(frozenset()), seed=0), config, Plugins(), torch.device("cpu")
     )
@@ -362,10 +363,10 @@ def test_a_translator_back_is_validated_on_the_images_it_translates(pairs_root):
     back = i2i.Translator(same, example, source="target", target="target")
     unpaired = i2i.Translator(same, example, target=None)
     noise = i2i.Translator(same, {"noise": torch.zeros(1, 3, 32, 32)})
-    assert validation.measure({"BtoA": back})["l1"] == 0.0
+    assert validation.measure({"BtoA": back})["l1"].value == 0.0
     assert validation.measure({"AtoB": unpaired}) == {}
     assert validation.measure({"default": noise}) == {}
-    assert validation.measure({"AtoB": unpaired, "forth": i2i.Translator(same, example)})["l1"] > 0
+    assert validation.measure({"AtoB": unpaired, "forth": i2i.Translator(same, example)})["l1"].value > 0
     assert sample_grid({"AtoB": unpaired, "BtoA": back}, validation, 2).pixels.shape[1] == 5 * 34 + 2
 
 

@@ -17,7 +17,7 @@ from helpers.recipes import OWN, small, train_only
 from i2i.config import resolve
 from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
-from i2i.engine.output.validate import Validation
+from i2i.engine.validation.validate import Validation
 from i2i.errors import PluginError
 from i2i.plugins import Plugins
 from i2i.runs import checkpoint as checkpoints

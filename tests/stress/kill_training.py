@@ -31,8 +31,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import i2i.engine  # noqa: F401  before the forks
 from i2i.cli import main as i2i_main
-from i2i.engine.output.validate import Validation
 from i2i.engine.output.writer import Writer
+from i2i.engine.validation.validate import Validation
 from i2i.runs import checkpoint as checkpoints
 
 WORDS = (

@@ -81,7 +81,7 @@ class StopRequest:
             flags = torch.tensor(reasons, device=self._fabric.device)
             distributed.all_reduce(flags, distributed.ReduceOp.MAX)
             self.signal, self.out_of_time = int(flags[0]), bool(flags[1])
-            self.early = self.early or ("the first process found it complete" if flags[3] else "")
+            self.early = self.early or ("the first process knows why" if flags[3] else "")
             if flags[2] and self.error is None:
                 self.error = TrainingError("another process of this training had to stop")
         return self.signal > 0 or self.out_of_time or self.error is not None or bool(self.early)

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from i2i.api import Translator
-from i2i.engine.output.validate import Validation
+from i2i.engine.validation.validate import Validation
 from i2i.files import write_file
 from i2i.images import Extras, ValueRange, default_palette, write_pixels
 from i2i.interface import Input, LabelMapInput, MaskInput, TextInput, is_required

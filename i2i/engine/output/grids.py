@@ -14,8 +14,8 @@ from torch.nn.functional import interpolate, pad
 from i2i.api import Translator
 from i2i.components.inference import Inference, has_own
 from i2i.engine.checks.outputs import checked_columns
-from i2i.engine.output.translating import drawn_inputs, is_visible, translated_images
-from i2i.engine.output.validate import Validation
+from i2i.engine.validation.translating import drawn_inputs, is_visible, translated_images
+from i2i.engine.validation.validate import Validation
 from i2i.errors import PluginError, attributed_to
 from i2i.images import default_palette
 from i2i.metrics.measuring import Batch

@@ -13,14 +13,14 @@ import torch
 
 from i2i.components.inference import Inference
 from i2i.engine.context import Pools
-from i2i.engine.output.best import Deciding
 from i2i.engine.output.examples import save_examples
 from i2i.engine.output.grids import draw_grid, image_row, save_grid
 from i2i.engine.output.log import RunLog
 from i2i.engine.output.progress import Reporter
-from i2i.engine.output.validate import Validation
 from i2i.engine.saving import to_checkpoint
 from i2i.engine.state import Training
+from i2i.engine.validation.best import Deciding
+from i2i.engine.validation.validate import Validation
 from i2i.errors import PluginError, TrainingError
 from i2i.metrics.figures import Figure
 from i2i.runs import checkpoint as checkpoints
@@ -247,7 +247,7 @@ def validation_lines(step: int, figures: Mapping[str, Figure]) -> list[str]:
 
     Args:
         step: the step that was validated.
-        figures: by name; see `Measurement.figures`.
+        figures: by name; see `SampleMetrics.figures`.
     """
     found = {name: str(one) for name, one in figures.items() if not one.problem}
     whole = ", ".join(f"{name} {text}" for name, text in found.items() if "/class/" not in name)

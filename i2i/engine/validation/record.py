@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from i2i.engine.output.best import Best
-from i2i.engine.output.spent import Spent
+from i2i.engine.validation.best import Best
+from i2i.engine.validation.spent import Spent
 from i2i.metrics.figures import Figure
 
 

@@ -15,14 +15,14 @@ from i2i.config.sections import LABEL_MAP_METRICS, PAIR_METRICS, SET_METRICS
 from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.loading import Data
 from i2i.engine.checks.outputs import checked_figures
-from i2i.engine.output.best import Deciding, deciding_figure, refuse_unknown
-from i2i.engine.output.translating import is_visible, measurable
 from i2i.engine.state import Training
+from i2i.engine.validation.best import Deciding, deciding_figure, refuse_unknown
+from i2i.engine.validation.translating import is_visible, measurable
 from i2i.errors import PluginError, attributed_to
 from i2i.interface import LabelMap
 from i2i.metrics.building import build_metrics
 from i2i.metrics.figures import Figure
-from i2i.metrics.measuring import Batch, Measurement
+from i2i.metrics.measuring import Batch, SampleMetrics
 from i2i.metrics.showing import kind_of
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
@@ -71,7 +71,7 @@ class Validation:
         settled = {id(one.choice): one.settled for one in self.metrics.values()}
         metrics = tuple(settled.get(id(choice)) or choice for choice in choices)
         self.config = replace(config, train=config.train.model_copy(update={"metrics": metrics}))
-        self.measurement = Measurement(
+        self.sample_metrics = SampleMetrics(
             self.metrics,
             lambda: self.images(self.count),
             owner=self.recipe_owner,
@@ -127,9 +127,9 @@ class Validation:
         return None if stopped else checked_figures(self.recipe_owner, figures)
 
     def measure(self, translators: Mapping[str, Translator]) -> dict[str, Figure]:
-        """Figures of the translators by name, see `Measurement.figures`; empty when stopped before the end."""
+        """Figures of the translators by name, see `SampleMetrics.figures`; empty when stopped before the end."""
         visible = {name: one for name, one in translators.items() if any(map(is_visible, one.outputs.values()))}
-        return self.measurement.figures({name: measurable(one) for name, one in visible.items()}) or {}
+        return self.sample_metrics.figures({name: measurable(one) for name, one in visible.items()}) or {}
 
     def refuse_unknown_best(self, measured: Mapping[str, Figure]) -> None:
         """Refuses a figure in `train.best_metric` that nothing gives, before a training.
@@ -186,25 +186,29 @@ def open_validation(
     config = training.config
     if config.train.metrics is None:
         with attributed_to(f"{training.owner}, translators"):
-            metrics = default_metrics(training.recipe.translators(training.modules, training.data.sample))
+            sample = training.data.sample
+            metrics = default_metrics(training.recipe.translators(training.modules, sample), sample)
         config = replace(config, train=config.train.model_copy(update={"metrics": metrics}))
     validation = Validation(data, config, plugins, training.context.device, should_stop=should_stop)
     training.config = validation.config
     return validation
 
 
-def default_metrics(translators: Mapping[str, Translator]) -> tuple[MetricChoice, ...]:
+def default_metrics(translators: Mapping[str, Translator], sample: Batch) -> tuple[MetricChoice, ...]:
     """The metrics of a recipe where none are asked for, as `train.metrics` says.
 
     Args:
         translators: the recipe's translators by name.
+        sample: a batch, for the channels: feature networks see colours or grey.
     """
     with_targets = [one for one in translators.values() if one.target and "image" in one.example]
     if any(one.image_output for one in with_targets):
         return PAIR_METRICS
     if any(isinstance(of, LabelMap) for one in with_targets for of in one.outputs.values()):
         return LABEL_MAP_METRICS
-    return SET_METRICS if any(one.image_output for one in translators.values()) else ()
+    reals = [sample.get(one.real_key) for one in translators.values() if one.image_output]
+    channels = {real.shape[1] for real in reals if real is not None and real.ndim == 4}
+    return SET_METRICS if channels and channels <= {1, 3} else ()
 
 
 def _alone() -> bool:
