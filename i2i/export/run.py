@@ -103,14 +103,7 @@ def export(
     exported = []
     for name, one in chosen.items():
         file = target or folder.model(name)
-        facts = {"recipe": config.recipe, "translator": name, "config_digest": config.digest(), "step": str(found.step)}
-        facts |= _value_facts(one, found.state) | _band_facts(one, found.state.get("bands", {}), config)
-        kinds = found.state.get("kinds", {})  # older runs have pictures only
-        sides = {"source_kind": one.source, "target_kind": _output_key(one, found.state["sample"])}
-        facts |= {side: kinds[key] for side, key in sides.items() if key in kinds}
-        facts |= color_entries(config.data.colors) if _takes_labels(one, kinds) else {}
-        facts |= sample_entries(_training_samples(one, config, plugins))
-        facts |= validation_entries(_validation(found))
+        facts = _facts(name, one, found, config, plugins)
         with attributed_to(f"{plugins.full_name('recipe', config.recipe)}, translator '{name}'"):
             written = write_onnx(file, one, found.state["value_type"], facts)
         remember_passed(written.verdict)
@@ -131,6 +124,20 @@ def export(
         )
         begin = end
     return exported
+
+
+def _facts(
+    name: str, translator: Translator, found: checkpoints.Checkpoint, config: RunConfig, plugins: Plugins
+) -> dict[str, str]:
+    """The entries of the file's metadata that are not measured on the network."""
+    facts = {"recipe": config.recipe, "translator": name, "config_digest": config.digest(), "step": str(found.step)}
+    facts |= _value_facts(translator, found.state) | _band_facts(translator, found.state.get("bands", {}), config)
+    kinds = found.state.get("kinds", {})  # older runs have pictures only
+    sides = {"source_kind": translator.source, "target_kind": _output_key(translator, found.state["sample"])}
+    facts |= {side: kinds[key] for side, key in sides.items() if key in kinds}
+    facts |= color_entries(config.data.colors) if _takes_labels(translator, kinds) else {}
+    facts |= sample_entries(_training_samples(translator, config, plugins))
+    return facts | validation_entries(_validation(found))
 
 
 def _value_facts(translator: Translator, state: Mapping[str, Any]) -> dict[str, str]:
