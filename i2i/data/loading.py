@@ -96,20 +96,32 @@ class Samples(Dataset):
         draw, position = place
         skipped: list[str] = []
         for offset in range(len(self.indices)):
-            index = self.indices[(position + offset) % len(self.indices)]
-            name = f"{self.dataset.full_name}, sample {index}"
             try:
-                with self.dataset.reader.recording() as reads, _seeded(self.seed, draw, index), attributed_to(name):
-                    sample = self.pipeline(self.dataset[index])
-                if problem := label_problem(sample, self.dataset.labels):
-                    raise DataError(f"{name}: {problem}")
+                sample = self.read((position + offset) % len(self.indices), draw=draw)
             except DataError as error:
-                of_file = error.kind in (ErrorKind.CHANNELS, ErrorKind.OUT_OF_RANGE) and not error.path and reads
-                skipped.append(f"{printable(reads[0].path)}: {error}" if of_file else str(error))
+                skipped.append(str(error))
                 continue
-            mended = [read.problem for read in reads if read.problem and read.problem not in self.known]
-            return sample | {SKIPPED: list(dict.fromkeys(skipped + mended))}
+            return sample | {SKIPPED: list(dict.fromkeys(skipped + sample[SKIPPED]))}
         raise DataError(f"no image can be read any more; the last: {skipped[-1]}")
+
+    def read(self, position: int, *, draw: int = 0) -> dict[str, Any]:
+        """The sample at a position, and no other in its place; see `__getitem__`.
+
+        Raises:
+            DataError: it cannot be used.
+        """
+        index = self.indices[position]
+        name = f"{self.dataset.full_name}, sample {index}"
+        try:
+            with self.dataset.reader.recording() as reads, _seeded(self.seed, draw, index), attributed_to(name):
+                sample = self.pipeline(self.dataset[index])
+            if problem := label_problem(sample, self.dataset.labels):
+                raise DataError(f"{name}: {problem}")
+        except DataError as error:
+            if error.kind in (ErrorKind.CHANNELS, ErrorKind.OUT_OF_RANGE) and not error.path and reads:
+                raise DataError(f"{printable(reads[0].path)}: {error}", kind=error.kind) from error
+            raise
+        return sample | {SKIPPED: [read.problem for read in reads if read.problem and read.problem not in self.known]}
 
 
 @dataclass

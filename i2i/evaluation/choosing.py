@@ -15,8 +15,31 @@ from i2i.plugins.builder import Builder
 
 OF_PAIRS = ("psnr", "ssim", "l1")
 """What is measured of pairs unless other metrics are asked for."""
+OF_LABEL_MAPS = ("miou", "pixel-accuracy")
+"""What is measured of label maps and their targets unless other metrics are asked for."""
 OF_SETS = ("fid", "kid", "precision", "recall")
 """What is measured of two sets of images unless other metrics are asked for."""
+
+
+@dataclass(frozen=True)
+class Comparable:
+    """What the outputs can be compared with.
+
+    Attributes:
+        pairs: whether each one has a target.
+        sets: whether there is a set of real images, of colours or grey.
+        label_maps: whether the outputs are label maps.
+    """
+
+    pairs: bool
+    sets: bool
+    label_maps: bool = False
+
+    @property
+    def fitting(self) -> list[str]:
+        """The metrics that are measured unless others are asked for."""
+        pairs = OF_LABEL_MAPS if self.label_maps else OF_PAIRS
+        return [*(pairs if self.pairs else ()), *(OF_SETS if self.sets else ())]
 
 
 @dataclass(frozen=True)
@@ -32,23 +55,21 @@ class Wanted:
     metrics: Sequence[str | Mapping[str, Any]] = ()
     features: str | Mapping[str, Any] | None = None
 
-    def choices(self, plugins: Plugins, *, pairs: bool, sets: bool) -> list[MetricChoice]:
+    def choices(self, plugins: Plugins, comparable: Comparable) -> list[MetricChoice]:
         """The metrics with their options.
 
         Args:
             plugins: where metrics are looked up.
-            pairs: whether there are pairs to compare.
-            sets: whether there are real images to compare a set with.
+            comparable: what there is to compare with.
 
         Raises:
             ConfigError: a metric has no name.
             PluginError: a metric is unknown.
         """
-        fitting = [*(OF_PAIRS if pairs else ()), *(OF_SETS if sets else ())]
         features = self.features or (None if self.metrics else "available")
         found = []
-        for metric in self.metrics or fitting:
-            options = {"name": metric} if isinstance(metric, str) else dict(metric)
+        for metric in self.metrics or comparable.fitting:
+            options: dict[str, Any] = {"name": metric} if isinstance(metric, str) else dict(metric)
             name = options.pop("name", None)
             if not isinstance(name, str):
                 raise ConfigError(f"a metric is a name, or a mapping with name and options, not {metric!r}")
@@ -81,14 +102,13 @@ class Measuring:
 
 
 def chosen_metrics(
-    measuring: Measuring, *, pairs: bool, sets: bool, scale: int = 1
+    measuring: Measuring, comparable: Comparable, *, scale: int = 1
 ) -> tuple[dict[str, BuiltMetric], list[str]]:
     """Builds the metrics of an evaluation.
 
     Args:
         measuring: which ones, and what they have in common.
-        pairs: whether there are pairs to compare.
-        sets: whether there are real images to compare a set with.
+        comparable: what there is to compare with.
         scale: how many times larger the outputs are than the inputs, by which some metrics cut a border.
 
     Returns:
@@ -100,7 +120,7 @@ def chosen_metrics(
         PluginError: a metric is unknown, or cannot be built.
     """
     missing: list[str] = []
-    choices = measuring.wanted.choices(measuring.plugins, pairs=pairs, sets=sets)
+    choices = measuring.wanted.choices(measuring.plugins, comparable)
     builder = Builder(measuring.plugins, (0, 0))
     built = build_metrics(builder, choices, measuring.context, scale=scale, on_missing=missing.append)
     if not built:

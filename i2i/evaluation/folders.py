@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 
 from i2i.errors import DataError, UserError, attributed_to
-from i2i.evaluation.choosing import Measuring, chosen_metrics
+from i2i.evaluation.choosing import Comparable, Measuring, chosen_metrics
 from i2i.evaluation.images import EvaluatedImage, read_ahead, read_file
 from i2i.evaluation.intervals import of_single_images
 from i2i.evaluation.results import Evaluated
@@ -82,7 +82,7 @@ def evaluate_folders(outputs: Path, real: Path, measuring: Measuring) -> Evaluat
         PluginError: a metric is unknown or fails.
     """
     folders = find_folders(outputs, real)
-    built, missing = chosen_metrics(measuring, pairs=not folders.unpaired, sets=True)
+    built, missing = chosen_metrics(measuring, Comparable(pairs=not folders.unpaired, sets=True))
     found = FolderEvaluation(folders, built, measuring).run()
     return replace(found, notes=[*missing, *found.notes])
 

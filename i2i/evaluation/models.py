@@ -14,13 +14,13 @@ from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.detect import Requirements
 from i2i.data.loading import Data, Samples, open_data
 from i2i.errors import DataError, ModelError, UserError
-from i2i.evaluation.choosing import Measuring, chosen_metrics
+from i2i.evaluation.choosing import Comparable, Measuring, chosen_metrics
 from i2i.evaluation.exported import measurable
 from i2i.evaluation.intervals import of_single_images
 from i2i.evaluation.results import Evaluated
-from i2i.files import printable
+from i2i.files import printable, user_path
 from i2i.loading import load
-from i2i.metrics.measuring import Batch, SampleMetrics
+from i2i.metrics.measuring import Batch, Measurable, SampleMetrics
 from i2i.plugins import Plugins
 from i2i.runs.folder import RunFolder
 from i2i.runtime.metadata import Metadata
@@ -135,28 +135,23 @@ class _Plan:
             progress: called with how many samples are done.
         """
         maker = measurable(self.model.network, self.samples)
-        sample = next(self._batches(lambda done: None, []), None)
+        left_out = list(self.data.problems)
+        sample = next(self._batches(lambda done: None, [], left_out), None)
         if sample is None:
-            raise DataError(f"no sample in the split {self.options.split}: name another --split or --data")
-        pairs = maker.target is not None and maker.target in sample and maker.image is not None
-        built, notes = chosen_metrics(
-            self.measuring,
-            pairs=pairs,
-            sets=maker.real in sample and not maker.gives_label_map,
-            scale=self.model.info.scale,
-        )
-        left_out: list[str] = []
+            reason = f"; the last: {left_out[-1]}" if left_out else ""
+            raise DataError(f"no sample in the split {self.options.split}: name another --split or --data{reason}")
+        built, notes = chosen_metrics(self.measuring, _comparable(maker, sample), scale=self.model.info.scale)
+        names: list[str] = []
         measurement = SampleMetrics(
             built,
-            lambda: self._batches(progress, left_out),
+            lambda: self._batches(progress, names, left_out),
             owner=f"the model {printable(self.model.path)}",
             classes=self.data.labels,
         )
         figures = measurement.figures({self.model.info.translator: maker}) or {}
         notes += [f"not measured: {name}" for name in built if name not in figures]
-        names = [printable(self._samples.dataset.key(index)) for index in self._samples.indices[: self.count]]
         seen = {name: one for name, one in built.items() if name in figures}
-        intervals, per_image = of_single_images(seen, self.count, self.measuring.resamples)
+        intervals, per_image = of_single_images(seen, len(names), self.measuring.resamples)
         translator = self.model.info.translator
         return Evaluated(
             printable(self.path),
@@ -169,13 +164,36 @@ class _Plan:
             [*notes, *self.model.notes],
         )
 
-    def _batches(self, progress: Callable[[int], None], left_out: list[str]) -> Iterator[Batch]:
-        """The samples as batches of one."""
-        for index in range(self.count):
-            batch = collate([self._samples[0, index]])
-            left_out += [line for line in batch.pop(SKIPPED) if line not in left_out]
-            progress(index + 1)
-            yield to_device(batch, torch.device("cpu"))
+    def _batches(self, progress: Callable[[int], None], names: list[str], left_out: list[str]) -> Iterator[Batch]:
+        """The samples that can be used, as batches of one.
+
+        Args:
+            progress: called with how many samples are done.
+            names: gets the name of each of these samples.
+            left_out: gets a line about each file that cannot be used.
+        """
+        samples = self._samples
+        for position in range(self.count):
+            progress(position + 1)
+            try:
+                batch = collate([samples.read(position)])
+            except DataError as error:
+                found = [str(error)]
+            else:
+                found = batch.pop(SKIPPED)
+                names.append(printable(samples.dataset.key(samples.indices[position])))
+                yield to_device(batch, torch.device("cpu"))
+            left_out += [line for line in found if line not in left_out]
+
+
+def _comparable(maker: Measurable, sample: Batch) -> Comparable:
+    """What there is to compare the outputs of a model with, in samples like this one; networks see colours or grey."""
+    real = sample.get(maker.real)
+    return Comparable(
+        pairs=maker.target is not None and maker.target in sample and maker.image is not None,
+        sets=not maker.gives_label_map and real is not None and real.ndim == 4 and real.shape[1] in (1, 3),
+        label_maps=maker.gives_label_map,
+    )
 
 
 def _open(path: Path, info: Metadata, options: ModelOptions, plugins: Plugins) -> Data:
@@ -186,15 +204,15 @@ def _open(path: Path, info: Metadata, options: ModelOptions, plugins: Plugins) -
     """
     samples = info.samples
     assert samples is not None  # refused before
-    config = data_section(plugins, samples.data, options.sets)
     trained = RunFolder(path if path.is_dir() else path.parent).config
-    if options.data is not None:
-        config = config.model_copy(update={"root": str(options.data), "val_root": str(options.data)})
-    elif trained.is_file():
-        own = resolve(plugins, config=trained).data
-        config = config.model_copy(update={name: getattr(own, name) for name in ("root", "val_root", "layout")})
+    own = resolve(plugins, config=trained).data if trained.is_file() else None
+    if own is not None and (options.data is None or _is_same_folder(own.root, options.data)):
+        folders = own.model_dump(mode="json", include={"root", "val_root", "layout"})
+    elif options.data is not None:
+        folders = {"root": str(options.data), "val_root": str(options.data)}
     else:
         raise UserError(f"{printable(path)}: name the images that it is measured on: --data FOLDER")
+    config = data_section(plugins, {**samples.data, **folders}, options.sets)
     channels = {}
     for key, count in ((samples.keys.get("image"), info.channels_in), (samples.real, info.channels_out)):
         if key in ("source", "target") and count and samples.kinds.get(key, "image") == "image" and not info.bands_of:
@@ -203,3 +221,8 @@ def _open(path: Path, info: Metadata, options: ModelOptions, plugins: Plugins) -
     config = config.model_copy(update={key: n for key, n in channels.items() if given[key] is None})
     requirements = Requirements(frozenset(samples.needs), samples.paired, samples.takes_labels, samples.kinds)
     return open_data(config, plugins, requirements, seed=0)
+
+
+def _is_same_folder(root: str | None, folder: Path) -> bool:
+    """Whether a folder is that of the training, whose training images are then not measured with the others."""
+    return root is not None and user_path(root, "data.root").resolve() == folder.resolve()

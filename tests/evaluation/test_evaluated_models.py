@@ -141,3 +141,32 @@ def test_a_model_of_an_older_i2i_says_what_to_do(pix2pix_run, tmp_path, cli):
     done = cli("evaluate", tmp_path / "older.onnx")
     assert done.returncode == 2
     assert "older.onnx: does not say how its samples are made, for an older i2i exported it" in done.stderr
+
+
+@pytest.mark.parametrize("checked", [8, 0], ids=["found by the check", "found while measuring"])
+def test_a_damaged_file_is_named_and_no_other_image_stands_for_it(checked, pix2pix_run, folders_root, tmp_path, cli):
+    def rows(name, *more):
+        words = ["--data", folders_root, "--metric", "l1", "--set", f"data.check_files={checked}"]
+        done = cli("evaluate", pix2pix_run, *words, "--per-image", tmp_path / name, *more)
+        return done, {row["image"]: row["l1"] for row in csv.DictReader((tmp_path / name).read_text().splitlines())}
+
+    _, whole = rows("whole.csv")
+    damaged = folders_root / "B" / "2.png"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    done, found = rows("damaged.csv", "--json")
+    assert done.returncode == 1, done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("failed: ") and "2.png" in line]) == 1
+    assert found == {name: value for name, value in whole.items() if name != "2"}
+    assert json.loads(done.stdout)["evaluations"][0]["figures"]["l1"]["protocol"]["images"] == len(whole) - 1
+
+
+def test_the_folder_of_the_training_is_measured_on_its_validation_images(folders_root, tmp_path):
+    sets = [line for line in small("pix2pix", drawn=False) if "layout" not in line]
+    run = i2i.train("pix2pix", data=folders_root, out=tmp_path / "run", sets=[*sets, "train.steps=1"]).run
+    own, named, replaced = (
+        i2i.evaluate(run, metrics=["l1"], bootstrap=0, **options)[0]
+        for options in ({}, {"data": folders_root}, {"sets": {"data.val_root": folders_root}})
+    )
+    assert own.images == named.images
+    assert own.figures == named.figures
+    assert len(own.images) < len(replaced.images) == 8
