@@ -145,6 +145,11 @@ class Training:
         return self.step % train.checkpoint_every == 0
 
     @property
+    def ended_early(self) -> str:
+        """Why the run is complete before its last step, in a few words; empty if it goes on or has done all steps."""
+        return self.validated.best.end(self.config.train.patience) if self.step < self.steps else ""
+
+    @property
     def all_phases_begun(self) -> bool:
         """Whether the first step of every phase is past; before, a validation says little about the end."""
         return all(one.phase.start * self.steps < self.step for one in self.phase_optimizers)

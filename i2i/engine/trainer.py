@@ -155,7 +155,7 @@ class Trainer:
         self.facts = run_facts(self.training, fabric)
         if found:
             restore(self.training, found)
-        self.stop.early = self.training.validated.best.end(config.train.patience)
+        self.stop.early = self.training.ended_early
         self.first_step = self.training.step
         self.start_lines += _start_from_other_run(self.training)
         self.reporter = Reporter(self.training.steps, self.first_step, enabled=fabric.is_global_zero)
@@ -182,7 +182,7 @@ class Trainer:
             seconds=time.monotonic() - self.begin,
             signal=self.stop.signal,
             out_of_time=self.stop.out_of_time and unfinished and not self.stop.early,
-            early=self.stop.early if unfinished else "",
+            early=self.stop.early,
             metrics=self.training.validated.values,
             facts=self.facts,
         )
@@ -256,7 +256,7 @@ class Trainer:
         """Begins to write, or goes on from the step at which this process began."""
         begin = time.monotonic()
         measured = self.validation.figures(untrained) if untrained else {}
-        for line in self.validation.left_out(measured) if untrained else ():
+        for line in self.validation.left_out(measured) if untrained else self.validation.missing_lines():
             self.reporter.say(line)
         self.validation.refuse_unknown_best(measured if untrained else self.training.validated.figures)
         log = RunLog(self.run, Trackers(self.training.config, self.plugins, self.run), self.reporter, self.first_step)

@@ -153,6 +153,25 @@ def test_a_run_that_no_longer_improves_ends_and_exports_its_best(cli, tmp_path):
     assert "ended at step 14" in further.stderr
 
 
+def test_a_run_that_does_all_its_steps_has_not_ended_early(peaked, tmp_path):
+    train_only("peaked", plugins=peaked, out=tmp_path / "run", sets=PATIENT, steps=10)
+    assert validation(tmp_path / "run")["step"] == 10
+    assert validation(tmp_path / "run")["stopped_early"] is None
+    assert i2i.train(resume=True, plugins=peaked, out=tmp_path / "run").early == ""
+
+
+def test_a_run_whose_deciding_metric_is_no_longer_there_says_so_and_goes_on(peaked, tmp_path, capfd):
+    file = tmp_path / "network"
+    file.touch()
+    sets = [*PATIENT, f"train.metrics=[{{name: peak, step: 3, file: '{file}'}}, peak]"]
+    train_only("peaked", plugins=peaked, out=tmp_path / "run", sets=sets, steps=4)
+    file.unlink()
+    train_only("peaked", plugins=peaked, out=tmp_path / "run", resume=True, steps=13)
+    assert f"note: not measured: peak: needs {file}" in capfd.readouterr().err
+    found = validation(tmp_path / "run")
+    assert (found["step"], found["best"]["metric"], found["best"]["step"]) == (13, "peak-3", 4)
+
+
 def test_kill_9_and_resume_find_the_same_best_and_end_at_the_same_step(peaked, tmp_path):
     train_only("peaked", plugins=peaked, out=tmp_path / "undisturbed", sets=PATIENT, steps=40)
     run = tmp_path / "run"

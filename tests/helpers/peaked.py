@@ -1,6 +1,7 @@
 """A recipe whose images become brighter with each step, and metrics that know at which step they are best."""
 
 import time
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -51,6 +52,7 @@ class Peaked(i2i.Recipe):
 class PeakConfig(i2i.Config):
     step: int = 6  # at which it is best
     least: bool = False  # whether the lowest value is the best
+    file: str | None = None  # that it needs
 
 
 class Peak:
@@ -59,6 +61,8 @@ class Peak:
     kind = "scores"
 
     def __init__(self, config):
+        if config.file and not Path(config.file).exists():
+            raise i2i.ModelError(f"needs {config.file}")
         self.config, self.higher_is_better = config, not config.least
         self.figure_name = f"peak-{config.step}"
         self.reset()

@@ -101,7 +101,7 @@ class Writer:
         except OSError as error:
             path = Path(error.filename) if isinstance(error.filename, str) else self.run.path
             raise TrainingError(f"{cannot_write(path, error)}; go on with --resume") from error
-        return self.training.validated.best.end(self.config.patience)
+        return self.training.ended_early
 
     def _after_step(
         self, losses: Mapping[str, torch.Tensor], skipped: Counter[str], *, pools: Pools | None, stopping: bool
@@ -209,7 +209,7 @@ class Writer:
         if record.step is None:
             self.run.validation.unlink(missing_ok=True)
         else:
-            text = json.dumps(record.report(self.config.patience), indent=2)
+            text = json.dumps(record.report(self.training.ended_early), indent=2)
             self.run.write(self.run.validation, text + "\n")
 
     def grid(self, step: int, inference: Inference) -> None:

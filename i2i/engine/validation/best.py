@@ -55,7 +55,7 @@ class Best:
             figures: what was measured.
             figure: what decides; values of another figure than before are not compared with earlier ones.
         """
-        if figure is None:
+        if figure is None or figure.metric not in figures:  # a run that goes on may lack the metric's network
             return self
         known = self if self.figure == figure else Best(figure)
         score, value = figure.score(figures), known.value if figure.higher_is_better else -known.value

@@ -46,11 +46,11 @@ class ValidationRecord:
         figures = {name: Figure.from_json(figure) for name, figure in entry["figures"].items()}
         return cls(entry["step"], figures, Best.from_json(entry["best"]), Spent.from_json(entry["spent"]))
 
-    def report(self, patience: int | None) -> dict[str, Any]:
+    def report(self, stopped_early: str) -> dict[str, Any]:
         """The record for ``validation.json``, for people and programs.
 
         Args:
-            patience: validations without improvement after which the run ends.
+            stopped_early: why the run ends before its last step, in a few words; empty if it does not.
         """
         best = self.best
         found = None
@@ -58,4 +58,4 @@ class ValidationRecord:
             metric, higher = best.figure.metric, best.figure.higher_is_better
             found = {"metric": metric, "higher_is_better": higher, "step": best.step, "value": best.value}
         figures = {name: figure.to_json() for name, figure in self.figures.items()}
-        return {"step": self.step, "best": found, "stopped_early": best.end(patience) or None, "figures": figures}
+        return {"step": self.step, "best": found, "stopped_early": stopped_early or None, "figures": figures}

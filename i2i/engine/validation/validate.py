@@ -163,10 +163,11 @@ class Validation:
         if self.count and not self.should_stop():
             reasons |= {name: what[kind_of(one.metric)] for name, one in self.metrics.items() if name not in measured}
             reasons |= {name: figure.problem for name, figure in measured.items() if figure.problem}
-        names: dict[str, list[str]] = {}
-        for name, reason in reasons.items():
-            names.setdefault(reason, []).append(name)
-        return [f"note: not measured: {', '.join(found)}: {reason}" for reason, found in names.items()]
+        return _not_measured(reasons)
+
+    def missing_lines(self) -> list[str]:
+        """Lines about the metrics that are asked for and not there: those of `left_out` that need no measurement."""
+        return _not_measured(self.missing)
 
 
 def open_validation(
@@ -209,6 +210,14 @@ def default_metrics(translators: Mapping[str, Translator], sample: Batch) -> tup
     reals = [sample.get(one.real_key) for one in translators.values() if one.image_output]
     channels = {real.shape[1] for real in reals if real is not None and real.ndim == 4}
     return SET_METRICS if channels and channels <= {1, 3} else ()
+
+
+def _not_measured(reasons: Mapping[str, str]) -> list[str]:
+    """A line for each reason, with the names that have it."""
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    return [f"note: not measured: {', '.join(found)}: {reason}" for reason, found in names.items()]
 
 
 def _alone() -> bool:
