@@ -4,7 +4,7 @@ import json
 
 from helpers.paths import HELPERS
 from helpers.recipes import SHARED, train_only
-from i2i.engine.output import spent
+from i2i.engine.validation import spent
 from i2i.engine.validation.spent import FREE_S, Spent
 from i2i.plugins import Plugins
 from i2i.runs import checkpoint as checkpoints
