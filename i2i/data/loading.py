@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import pickle
-import random
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -24,6 +21,7 @@ from i2i.data.checks.check_dataset import CheckedSplit, check_dataset
 from i2i.data.checks.value_ranges import ImageType, value_ranges
 from i2i.data.detect import Requirements
 from i2i.data.reading.bands import Bands
+from i2i.data.reading.seeding import seeded
 from i2i.data.sample_checks import CheckedTransform, label_problem
 from i2i.data.transforms import SamplePipeline
 from i2i.errors import DataError, ErrorKind, attributed_to
@@ -113,7 +111,7 @@ class Samples(Dataset):
         index = self.indices[position]
         name = f"{self.dataset.full_name}, sample {index}"
         try:
-            with self.dataset.reader.recording() as reads, _seeded(self.seed, draw, index), attributed_to(name):
+            with self.dataset.reader.recording() as reads, seeded(self.seed, draw, index), attributed_to(name):
                 sample = self.pipeline(self.dataset[index])
             if problem := label_problem(sample, self.dataset.labels):
                 raise DataError(f"{name}: {problem}")
@@ -228,19 +226,3 @@ def open_data(config: DataConfig, plugins: Plugins, requirements: Requirements, 
         problems=check.problems,
         warnings=[*check.warnings, *([unused] if dataset.unused_weights else [])],
     )
-
-
-@contextmanager
-def _seeded(*parts: int) -> Iterator[None]:
-    """Inside the context python, numpy and torch are seeded from the parts; afterwards their states are as before."""
-    seed = int(np.random.SeedSequence(parts).generate_state(1)[0])
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.random.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])

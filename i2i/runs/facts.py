@@ -154,7 +154,7 @@ def read_facts(folder: Path) -> RunFacts:
         warnings=warnings,
         summary=_json(run.summary, problems),
         data=_json(run.data, problems),
-        validation=_json(folder / "validation.json", problems),
+        validation=_json(run.validation, problems),
         problems=problems,
     )
 

@@ -209,7 +209,7 @@ class ClassAccuracy:
 
     def of_images(self, places: Sequence[int]) -> Tensor:
         """The share among some of the images, by their places from 0, of which each may be there several times."""
-        return torch.tensor(self._right, dtype=torch.float64)[torch.as_tensor(places, dtype=torch.int64)].mean()
+        return torch.tensor([self._right[place] for place in places], dtype=torch.float64).mean()
 
     def reset(self) -> None:
         """Forgets all images."""

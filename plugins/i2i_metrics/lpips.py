@@ -81,7 +81,7 @@ class LPIPS:
 
     def of_images(self, places: Sequence[int]) -> Tensor:
         """The mean over some of the images, by their places from 0, of which each may be there several times."""
-        return torch.tensor(self._values, dtype=torch.float64)[torch.as_tensor(places, dtype=torch.int64)].mean()
+        return torch.tensor([self._values[place] for place in places], dtype=torch.float64).mean()
 
     def reset(self) -> None:
         """Forgets all images."""

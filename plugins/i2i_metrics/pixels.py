@@ -70,9 +70,10 @@ class MeanOverPixels:
         """The figure of some of the images, by their places from 0, of which each may be there several times."""
         import torch
 
-        sums, counts = (torch.tensor(one, dtype=torch.float64) for one in (self._sums, self._counts))
-        chosen = torch.as_tensor(places, dtype=torch.int64)
-        return self._figure(sums[chosen].sum() / counts[chosen].sum()).float()
+        chosen = [
+            torch.tensor([one[place] for place in places], dtype=torch.float64) for one in (self._sums, self._counts)
+        ]
+        return self._figure(chosen[0].sum() / chosen[1].sum()).float()
 
     @property
     def protocol(self) -> dict[str, Any]:
