@@ -53,7 +53,7 @@ def evaluate(
         DataError: a folder has no images, images cannot be compared, or the data do not fit the model.
         ModelError: there is no model, or all metrics lack a network.
         PluginError: a metric is unknown or fails.
-        UserError: an option or a path is wrong.
+        UserError: an option or a path is wrong, or there is no such device.
     """
     from i2i.api import MetricContext
     from i2i.evaluation.choosing import Wanted, chosen_metrics
@@ -66,7 +66,7 @@ def evaluate(
     models = [is_model(place) for place in places]
     plugins = plugins or Plugins()
     wanted, kept = Wanted(metrics, features), FeatureCache(enabled=cache)
-    context = MetricContext(Builder(plugins, (0, 0)), device)
+    context = MetricContext(Builder(plugins, (0, 0)), _usable(device))
     if not any(models):
         if len(places) != 2:
             raise UserError("name a model or several, or two folders of images: those to measure, and real ones")
@@ -85,6 +85,21 @@ def evaluate(
 
     measuring = Measuring(wanted, ModelOptions(**of_models), context, plugins, bootstrap, progress)
     return evaluate_models(places, measuring)
+
+
+def _usable(device: str) -> str:
+    """The device, if torch can compute on it.
+
+    Raises:
+        UserError: it cannot.
+    """
+    import torch
+
+    if device not in ("cpu", "cuda"):
+        raise UserError(f"the device is cpu or cuda, not {device!r}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("the device is cuda, but torch finds no CUDA device here; see `i2i doctor`, or use cpu")
+    return device
 
 
 def is_model(path: Path) -> bool:
