@@ -49,7 +49,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--size", type=int, default=256, help="width and height")
-    parser.add_argument("--turns", type=int, default=10)
+    parser.add_argument(
+        "--turns", type=int, default=10, help="of 64 images and more, which are one batch of torch-fidelity"
+    )
     parser.add_argument("--data", type=Path, help="a folder of photos")
     given = parser.parse_args()
     warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
