@@ -62,7 +62,7 @@ def evaluate(
         DataError: a folder has no images, images cannot be compared, or the data do not fit the model.
         ModelError: there is no model, or all metrics lack a network.
         PluginError: a metric is unknown or fails.
-        UserError: an option or a path is wrong.
+        UserError: an option or a path is wrong, or there is no such device.
     """
     places = [user_path(path, "what is evaluated") for path in paths]
     of_models = {"data": data, "images": images, "translator": translator, "sets": sets or None}
@@ -77,7 +77,8 @@ def evaluate(
     from i2i.plugins.builder import Builder
 
     known = plugins or Plugins()
-    context, show = MetricContext(Builder(known, (0, 0)), device), progress or (lambda done, total: None)
+    context = MetricContext(Builder(known, (0, 0)), _usable(device))
+    show = progress or (lambda done, total: None)
     measuring = Measuring(Wanted(metrics, features), context, known, FeatureCache(enabled=cache), bootstrap, show)
     if not several:
         outputs, real = places
@@ -107,6 +108,21 @@ def _only_models(places: Sequence[Path], asked: Sequence[str]) -> bool:
     if asked:
         raise UserError(f"{', '.join(asked)}: only for models, and {printable(places[0])} is a folder of images")
     return False
+
+
+def _usable(device: str) -> str:
+    """The device, if torch can compute on it.
+
+    Raises:
+        UserError: it cannot.
+    """
+    import torch
+
+    if device not in ("cpu", "cuda"):
+        raise UserError(f"the device is cpu or cuda, not {device!r}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("the device is cuda, but torch finds no CUDA device here; see `i2i doctor`, or use cpu")
+    return device
 
 
 def is_model(path: Path) -> bool:

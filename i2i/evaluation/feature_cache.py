@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -15,6 +16,7 @@ from safetensors.torch import load, save
 from i2i.files import printable
 from i2i.runtime.remembered import own_folder
 
+T = TypeVar("T")
 Rows = Mapping[str, torch.Tensor]
 """What a collector's `embed` gives for one image: by name a tensor ``(1, D)``."""
 
@@ -52,53 +54,58 @@ class FeatureCache:
         Args:
             embedding: names how the features are taken.
         """
-        file = self._file(embedding)
-        found: set[str] = set()
-        if file is not None and file.exists():
-            with self._using(file) as database:
-                found.update(image for (image,) in database.execute("SELECT image FROM features"))
-        return found
+
+        def read(database: sqlite3.Connection) -> set[str]:
+            return {image for (image,) in database.execute("SELECT image FROM features")}
+
+        return self._using(embedding, read) or set()
 
     def get(self, embedding: str, images: Sequence[str]) -> dict[str, Rows]:
         """The features of those of these images, given by their digests, that are kept and undamaged."""
-        found: dict[str, Rows] = {}
-        file = self._file(embedding)
-        if file is None or not images:
-            return found
-        with self._using(file) as database:
+
+        def read(database: sqlite3.Connection) -> dict[str, Rows]:
+            found: dict[str, Rows] = {}
             for start in range(0, len(images), _AT_ONCE):
                 part = images[start : start + _AT_ONCE]
                 marks = ", ".join("?" * len(part))
                 query = f"SELECT image, rows, crc FROM features WHERE image IN ({marks})"  # noqa: S608 - marks alone
                 for image, rows, crc in database.execute(query, part):
-                    if zlib.crc32(rows) == crc:
+                    if _checksum(embedding, image, rows) == crc:
                         found[image] = load(rows)
-        return found
+            return found
+
+        return (self._using(embedding, read) if images else None) or {}
 
     def put(self, embedding: str, features: Mapping[str, Rows]) -> None:
         """Keeps features of images, by their digests."""
-        file = self._file(embedding)
-        if file is None or not features:
-            return
-        with self._using(file) as database:
+
+        def write(database: sqlite3.Connection) -> None:
             blobs = {
                 image: save({name: row.contiguous() for name, row in rows.items()}) for image, rows in features.items()
             }
-            entries = [(image, blob, zlib.crc32(blob)) for image, blob in blobs.items()]
+            entries = [(image, blob, _checksum(embedding, image, blob)) for image, blob in blobs.items()]
             database.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?)", entries)
 
-    def _file(self, embedding: str) -> Path | None:
-        return None if self._folder is None or self.problem else self._folder / f"{embedding}.sqlite"
+        if features:
+            self._using(embedding, write)
 
-    @contextmanager
-    def _using(self, file: Path) -> Iterator[sqlite3.Connection]:
-        """An open file, what is done in it being kept; an error becomes the cache's `problem`."""
+    def _using(self, embedding: str, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Does something in the open file and keeps it; None after an error, which becomes the cache's `problem`."""
+        if self._folder is None or self.problem:
+            return None
+        file = self._folder / f"{embedding}.sqlite"
         try:
             with closing(sqlite3.connect(file)) as database, database:
                 database.execute(_TABLE)
-                yield database
-        except (sqlite3.Error, SafetensorError, OSError) as error:
+                return work(database)
+        except (sqlite3.Error, SafetensorError, TypeError, OSError) as error:
             self.problem = f"features are not kept: {error}; remove the file if this goes on: {printable(file)}"
+            return None
+
+
+def _checksum(embedding: str, image: str, rows: bytes) -> int:
+    """Of features together with what they are said to be, so that another file's do not pass."""
+    return zlib.crc32(rows, zlib.crc32(f"{embedding} {image}".encode()))
 
 
 def _remove_oldest(folder: Path) -> None:

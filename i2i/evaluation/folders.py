@@ -118,7 +118,8 @@ class FolderEvaluation:
         """Measures all.
 
         Raises:
-            DataError: a metric of pairs is asked for, and there are none or two of different sizes; no image is left.
+            DataError: a metric of pairs is asked for, and there are none or two of different sizes; no image is left,
+                or too few for all metrics.
             PluginError: a metric fails.
             UserError: a metric asks for images of a class.
         """
@@ -156,10 +157,14 @@ class FolderEvaluation:
             shown, wanted = (one.expand(-1, 3, -1, -1) for one in (shown, wanted))
         if shown.shape != wanted.shape:
             sizes = [f"{one.shape[3]}x{one.shape[2]} pixels of {one.shape[1]} channels" for one in (shown, wanted)]
-            raise DataError(f"{sizes[0]}, and {real.name} has {sizes[1]}: pairs have one size", path=output.name)
-        for one in self.pairs.values():
-            with attributed_to(one.owner):
-                one.metric.update(shown, wanted)
+            problem = f"{sizes[0]}, and {real.name} has {sizes[1]}: pairs have one size; sets, as of fid, need not"
+            raise DataError(problem, path=output.name)
+        try:
+            for one in self.pairs.values():
+                with attributed_to(one.owner):
+                    one.metric.update(shown, wanted)
+        except DataError as error:
+            raise DataError(error.reason, kind=error.kind, path=output.name) from error
         self.names.append(output.name)
 
     def _show_sets(self, sets: SetsShown) -> None:
@@ -188,10 +193,11 @@ class FolderEvaluation:
 
     def _result(self) -> Evaluated:
         figures = {name: figure_of(one) for name, one in self.metrics.items()}
+        problems = {name: problem for name, one in self.metrics.items() if (problem := problem_of(one.metric))}
+        if len(problems) == len(figures):
+            raise DataError("; ".join([*dict.fromkeys(problems.values()), *self.left_out]))
         notes = [self.measuring.cache.problem] if self.measuring.cache.problem else []
-        for name, one in self.metrics.items():
-            if problem := problem_of(one.metric):
-                notes.append(f"not measured: {name}: {problem}")
+        notes += [f"not measured: {name}: {problem}" for name, problem in problems.items()]
         intervals, per_image = of_single_images(self.pairs, len(self.names), self.measuring.resamples)
         return Evaluated(self.folders.name, "", figures, intervals, self.names, per_image, self.left_out, notes)
 

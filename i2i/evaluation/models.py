@@ -18,6 +18,7 @@ from i2i.evaluation.choosing import Comparable, Measuring, chosen_metrics
 from i2i.evaluation.exported import measurable
 from i2i.evaluation.intervals import of_single_images
 from i2i.evaluation.results import Evaluated
+from i2i.evaluation.showing import embed_once
 from i2i.files import printable, user_path
 from i2i.loading import load
 from i2i.metrics.measuring import Batch, Measurable, SampleMetrics
@@ -147,6 +148,7 @@ class _Plan:
             lambda: self._batches(progress, names, left_out),
             owner=f"the model {printable(self.model.path)}",
             classes=self.data.labels,
+            embed=partial(embed_once, self.measuring.cache),
         )
         figures = measurement.figures({self.model.info.translator: maker}) or {}
         notes += [f"not measured: {name}" for name in built if name not in figures]
@@ -161,7 +163,7 @@ class _Plan:
             names,
             per_image,
             left_out,
-            [*notes, *self.model.notes],
+            [*notes, *([self.measuring.cache.problem] if self.measuring.cache.problem else []), *self.model.notes],
         )
 
     def _batches(self, progress: Callable[[int], None], names: list[str], left_out: list[str]) -> Iterator[Batch]:

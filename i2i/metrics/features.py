@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -16,16 +16,27 @@ MAX_PIXELS = 2**22
 """Pixels that wait for the network; larger images go in smaller batches."""
 
 
+Embed = Callable[[Any, Tensor], Mapping[str, Tensor]]
+"""From a collector of the hook `i2i_metrics`, and images ``(N, C, H, W)`` in [-1, 1], to what its `embed` gives."""
+
+
+def embed_anew(collector: Any, images: Tensor) -> Mapping[str, Tensor]:
+    """What a collector's network says of images ``(N, C, H, W)`` in [-1, 1], a row each."""
+    rows: Mapping[str, Tensor] = collector.embed(images)
+    return rows
+
+
 class SetFeatures:
     """What the collector of a metric says of each image of a set, with the image's class.
 
     Args:
         collector: has the method ``embed`` of the hook `i2i_metrics`.
         owner: the metric in messages.
+        embed: takes the features, or has them from elsewhere.
     """
 
-    def __init__(self, collector: Any, owner: str) -> None:
-        self.collector, self.owner = collector, owner
+    def __init__(self, collector: Any, owner: str, embed: Embed = embed_anew) -> None:
+        self.collector, self.owner, self.embed = collector, owner, embed
         self.labels: list[int | None] = []
         self._rows: list[Mapping[str, Tensor]] = []
         self._waiting: list[Tensor] = []
@@ -54,4 +65,4 @@ class SetFeatures:
         if self._waiting:
             images, self._waiting = torch.cat(self._waiting), []
             with attributed_to(self.owner):
-                self._rows.append(self.collector.embed(images))
+                self._rows.append(self.embed(self.collector, images))

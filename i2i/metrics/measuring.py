@@ -12,7 +12,7 @@ from torch import Tensor
 
 from i2i.errors import PluginError, attributed_to
 from i2i.metrics.building import BuiltMetric
-from i2i.metrics.features import SetFeatures
+from i2i.metrics.features import Embed, SetFeatures, embed_anew
 from i2i.metrics.figures import Figure, figure_of
 from i2i.metrics.showing import Shown, kind_of, takes_labels, update
 
@@ -57,6 +57,7 @@ class SampleMetrics:
         owner: what makes the images, in messages.
         classes: names of the data's classes, by number; images have theirs under the key ``label``.
         should_stop: asked before each sample; once true, nothing more is measured.
+        embed: takes features of images, or has them from an earlier evaluation.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class SampleMetrics:
         owner: str,
         classes: Sequence[str] = (),
         should_stop: Callable[[], bool] = lambda: False,
+        embed: Embed = embed_anew,
     ) -> None:
         self.metrics, self.samples, self.owner, self.should_stop = metrics, samples, owner, should_stop
+        self.embed = embed
         self.classes = classes if len(classes) <= MAX_CLASSES else ()
         self.real_features: dict[tuple[int, str], SetFeatures] = {}  # by collector and key: they stay the same
 
@@ -114,7 +117,8 @@ class _Pass:
             collector = getattr(one.metric, "collector", None)
             if callable(getattr(collector, "embed", None)) and not takes_labels(one.metric):
                 real = measurement.real_features.get((id(collector), maker.real))
-                new = _Collected(SetFeatures(collector, one.owner), real or SetFeatures(collector, one.owner))
+                taken = [SetFeatures(collector, one.owner, measurement.embed) for _ in range(2)]
+                new = _Collected(taken[0], real or taken[1])
                 self.collectors.setdefault(id(collector), new).metrics[name] = one
         collected = {name for shared in self.collectors.values() for name in shared.metrics}
         self.alone = {name: one for name, one in metrics.items() if name not in collected}

@@ -76,5 +76,5 @@ def check_sides(images: Tensor, least: int, what: str) -> None:
     if min(height, width) < least:
         raise i2i.DataError(
             f"{what} needs images of at least {least}x{least} pixels, got {height}x{width}: "
-            "set a larger data.size, or other train.metrics"
+            "use larger ones (data.size), or other metrics"
         )

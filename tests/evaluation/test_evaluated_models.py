@@ -64,6 +64,21 @@ def test_several_models_stand_side_by_side_and_the_best_figure_is_marked(pix2pix
     assert psnr.endswith("  5")
 
 
+def test_a_second_evaluation_takes_features_from_the_cache(pix2pix_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("I2I_CACHE", str(tmp_path))
+    from i2i_metrics.sets.collecting import FeatureSets
+
+    taken = []
+    embed = FeatureSets.embed
+    monkeypatch.setattr(FeatureSets, "embed", lambda self, images: (taken.append(len(images)), embed(self, images))[1])
+    first, second, anew = (
+        i2i.evaluate(pix2pix_run, metrics=METRICS[:1], cache=cache)[0].figures["kid-random"].value
+        for cache in (True, True, False)
+    )
+    assert sum(taken) == 4 * IMAGES  # outputs and real images of the first and the last one
+    assert first == second == pytest.approx(anew, rel=1e-5)
+
+
 def test_json_has_protocols_and_intervals_and_a_csv_each_image(pix2pix_run, tmp_path, cli):
     table = tmp_path / "images.csv"
     words = ["--json", "--per-image", table, "--metric", "psnr", "--metric", "{name: ssim, edges: valid}"]

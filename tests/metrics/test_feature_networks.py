@@ -1,7 +1,7 @@
-"""Feature networks of metrics: Inception against torch-fidelity, the others against torchvision, and what is wrong."""
+"""Feature networks of metrics against torchvision and onnxruntime, and what is wrong with their files."""
 
+import copy
 import errno
-import hashlib
 from urllib.error import URLError
 
 import numpy as np
@@ -10,65 +10,18 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torchvision.models import alexnet, vgg16
 
 import i2i
-from helpers.metric_files import backbone_file, classifier_file, inception_file
+from helpers.metric_files import backbone_file, classifier_file, inception_file, randomised
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
-from i2i_metrics.networks.inception import tensorflow_resize
+from i2i_metrics.networks.efficientnet import CONV_AND_NORM, LiteFeatures
+from i2i_metrics.networks.folding import fold_norms
 
 
 def network(name, **options):
     return Builder(Plugins(), (0, 0)).features(name, **options)
-
-
-def levels(*shape, seed=0):
-    """Smooth random images, uint8."""
-    draw = torch.Generator().manual_seed(seed)
-    coarse = torch.rand((shape[0], 3, 6, 6), generator=draw)
-    whole = nn.functional.interpolate(coarse, shape[1:], mode="bilinear") + 0.1 * torch.rand((shape[0], 3, *shape[1:]))
-    return (whole.clamp(0, 1) * 255).round().to(torch.uint8)
-
-
-@pytest.fixture(scope="module")
-def inception(tmp_path_factory):
-    """A file of random weights, and torch-fidelity's network with them."""
-    file = inception_file(tmp_path_factory.mktemp("weights"))
-    return file, FeatureExtractorInceptionV3("x", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(file))
-
-
-@pytest.mark.parametrize("size", [(64, 64), (299, 299), (330, 120)])
-def test_inception_is_torch_fidelitys_at_any_size(inception, size):
-    file, reference = inception
-    images = levels(2, *size)
-    expected, logits = reference(images)
-    found = network("inception-v3", weights=str(file)).embed(images.float() / 127.5 - 1)
-    scale = float(expected.abs().max())
-    assert float((found["features"] - expected).abs().max()) < 1e-3 * scale
-    assert float((found["logits"] - logits).abs().max()) < 1e-3 * float(logits.abs().max())
-    assert float((expected[0] - expected[1]).abs().max()) > 1e-2 * scale
-
-
-def test_fid_is_torch_fidelitys_fed_with_the_same_weights(inception):
-    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
-
-    file, reference = inception
-    real, fake = levels(6, 80, 80), (levels(6, 80, 80, seed=1).float() * 0.7).to(torch.uint8)
-    statistics = [fid_features_to_statistics(reference(images)[0]) for images in (real, fake)]
-    expected = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
-    made = Builder(Plugins(), (0, 0)).metric("fid", features={"name": "inception-v3", "weights": str(file)})
-    made.update_real(real.float() / 127.5 - 1)
-    made.update_fake(fake.float() / 127.5 - 1)
-    assert float(made.compute()) == pytest.approx(expected, rel=1e-3)
-    assert made.protocol["digest"] == hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def test_resizing_as_tensorflow_1_takes_pixels_from_the_upper_left():
-    image = torch.arange(4.0).view(1, 1, 1, 4).expand(1, 1, 4, 4)
-    assert torch.equal(tensorflow_resize(image, 8)[0, 0, 0], torch.tensor([0, 0.5, 1, 1.5, 2, 2.5, 3, 3]))
-    assert torch.equal(tensorflow_resize(image, 2)[0, 0, 0], torch.tensor([0.0, 2]))
 
 
 @pytest.mark.parametrize(
@@ -89,6 +42,19 @@ def test_backbones_are_torchvisions_after_five_relus(name, whole, after, tmp_pat
         found = network(name, weights=str(file))(images)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_normalisations_in_the_convolutions_leave_the_features_as_they_are():
+    plain = randomised(LiteFeatures("x"))
+    faster = copy.deepcopy(plain)
+    fold_norms(faster, *CONV_AND_NORM)
+    images = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        expected, found = plain.embed(images), faster.embed(images)
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in faster.modules())
+    for name, values in expected.items():
+        assert float((found[name] - values).abs().max() / values.abs().max()) < 1e-4
+    assert float((expected["features"][0] - expected["features"][1]).abs().max()) > 0
 
 
 def test_vgg16_refuses_images_that_leave_nothing_of_its_maps(tmp_path):
@@ -193,8 +159,8 @@ def test_a_file_that_is_not_what_it_says_is_one_line(name, tmp_path):
         network(name, weights=str(tmp_path / "other.pth"), sha256="0123")
 
 
-def test_imagenets_inception_is_not_taken_for_that_of_fid(inception, tmp_path):
-    state = torch.load(inception[0])
+def test_imagenets_inception_is_not_taken_for_that_of_fid(tmp_path):
+    state = torch.load(inception_file(tmp_path))
     state["fc.weight"] = torch.zeros(1000, 2048)
     torch.save(state, tmp_path / "imagenet.pth")
     with pytest.raises(i2i.ModelError, match=r"fc.weight is \(1000, 2048\), and should be \(1008, 2048\)"):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import i2i
+from i2i_metrics.networks.folding import fold_norms
 from i2i_metrics.networks.weights import file_digest, load_strictly, read_state
 from i2i_metrics.options import LiteConfig
 from i2i_metrics.preparing import RESIZE, as_colour, resized
@@ -33,6 +34,15 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 """Blocks, kernel, stride of the first block, expansion and channels of each stage (table 1 of the paper)."""
+
+CONV_AND_NORM = (
+    ("_conv_stem", "_bn0"),
+    ("_expand_conv", "_bn0"),
+    ("_depthwise_conv", "_bn1"),
+    ("_project_conv", "_bn2"),
+    ("_conv_head", "_bn1"),
+)
+"""Convolutions and the normalisation behind each."""
 
 
 class LiteFeatures(nn.Module):
@@ -116,7 +126,8 @@ def build(config: LiteConfig) -> LiteFeatures:
     with torch.device("meta"):
         network = LiteFeatures(digest)
     load_strictly(network, read_state(file, f"weights of {what}"), file, what)
-    return network.eval().requires_grad_(False)
+    fold_norms(network.eval(), *CONV_AND_NORM)
+    return network.requires_grad_(False)
 
 
 def package_file() -> Path | None:

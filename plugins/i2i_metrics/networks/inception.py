@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from i2i_metrics.networks.folding import fold_norms
 from i2i_metrics.networks.weights import file_digest, find_weights, load_strictly, read_state
 from i2i_metrics.options import InceptionConfig
 from i2i_metrics.preparing import as_colour
@@ -90,6 +91,7 @@ def build(config: InceptionConfig) -> InceptionFeatures:
     with torch.device("meta"):
         network = Inception3(num_classes=1008, aux_logits=False, transform_input=False, init_weights=False)
     load_strictly(network, read_state(file, f"weights of {what}"), file, what)
+    fold_norms(network.eval(), ("conv", "bn"))
     return InceptionFeatures(network, digest).eval().requires_grad_(False)
 
 

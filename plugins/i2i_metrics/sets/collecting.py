@@ -40,7 +40,7 @@ class ImageSet:
     def reset(self) -> None:
         """Forgets all images."""
         self.count, self.width = 0, 0
-        self._taken, self._mean, self._scatter = 0, torch.zeros(()), torch.zeros(())
+        self._taken, self._mean, self._scatter = 0, torch.zeros(()).double(), torch.zeros(()).double()
         self._few: list[Tensor] = []
         self._kept: dict[str, list[Tensor]] = {"features": [], "logits": []}
         self._waiting: list[Tensor] = []
@@ -111,8 +111,8 @@ class ImageSet:
         count, total = len(features), self._taken + len(features)
         mean = features.mean(0)
         shift = mean - self._mean
-        own = (features - mean).T @ (features - mean)
-        self._scatter = self._scatter + own + shift[:, None] * shift * (self._taken * count / total)
+        rows = torch.cat([features - mean, shift[None] * (self._taken * count / total) ** 0.5])
+        self._scatter = torch.addmm(self._scatter, rows.T, rows)
         self._mean, self._taken = self._mean + shift * (count / total), total
 
 

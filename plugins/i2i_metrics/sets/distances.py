@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-MAX_PAIRS = 4_000_000
-"""Pairs of vectors whose distance is held in memory at once: 32 MB."""
+MAX_PAIRS = 1_000_000
+"""Pairs of vectors whose distance is held in memory at once: 8 MB."""
 
 
 @dataclass(frozen=True)
