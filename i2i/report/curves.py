@@ -15,12 +15,15 @@ _DASHES = 4
 _TOGETHER = ("loss", "lr", "accuracy", "grad")
 """Beginnings of names whose figures share a chart."""
 
+_BY_CLASS = "/class"
+"""How the common part of names ends whose figures are of single classes; they share a chart, too."""
+
 _HIDDEN = ("epoch",)
 _ERRORS = "val_error/"
 
 
 def run_charts(runs: Sequence[RunPage]) -> list[charts.Chart]:
-    """A chart for each phase's losses, one for the learning rates, one for every other figure.
+    """A chart for each phase's losses, for the learning rates, for a metric by class, and for every other figure.
 
     The colour tells curves apart; where there are several runs it tells the runs apart, and the dashes the curves.
     """
@@ -29,12 +32,12 @@ def run_charts(runs: Sequence[RunPage]) -> list[charts.Chart]:
         if key in _HIDDEN or key.startswith(_ERRORS):
             continue
         head, _, tail = key.rpartition("/")
-        together = head.split("/")[0] in _TOGETHER
+        together = head.split("/")[0] in _TOGETHER or head.endswith(_BY_CLASS)
         groups.setdefault(head if together else key, {})[key] = tail
     drawn = []
     for title, members in sorted(groups.items(), key=lambda item: _rank(item[0])):
         figures = next((run.facts.validation.get("figures") for run in runs if run.facts.validation), None)
-        what = meaning(title, figures if isinstance(figures, dict) else {})
+        what = meaning(title.removesuffix(_BY_CLASS), figures if isinstance(figures, dict) else {})
         curves = [
             _curve(runs, place, number, key, members)
             for place, run in enumerate(runs)
@@ -52,7 +55,8 @@ def _curve(runs: Sequence[RunPage], place: int, number: int, key: str, members: 
     name = f"{run.name}: {short}" if several and len(members) > 1 else run.name if several else short
     colour, dash = (place, number) if several else (number, 0)
     best = run.facts.best.step if run.facts.best and key.startswith("val/") else None
-    errors = run.facts.series.get(_ERRORS + key.removeprefix("val/"), {}) if key.startswith("val/") else {}
+    alone = key.startswith("val/") and len(members) == 1  # of many curves, bars would hide the others
+    errors = run.facts.series.get(_ERRORS + key.removeprefix("val/"), {}) if alone else {}
     return charts.Curve(name, run.facts.series[key], colour % COLOURS, dash % _DASHES, errors, best)
 
 

@@ -143,6 +143,16 @@ def test_a_chart_for_each_group(make_run):
     assert labels == [f"{group} by step" for group in groups]
 
 
+def test_figures_of_classes_share_a_chart(make_run):
+    run = make_run()
+    figures = {"val/kid-random": 0.1} | {f"val/kid-random/class/{label}": 0.2 for label in ("day", "night")}
+    with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines("\n" + json.dumps({"step": step} | figures) + "\n" for step in (1, 2))
+    labels = [attrs["aria-label"] for tag, attrs in page_of(run).tags if tag == "svg" and "aria-label" in attrs]
+    found = [label for label in labels if "kid" in label]
+    assert found == ["val/kid-random by step", "val/kid-random/class by step"]
+
+
 def test_names_and_settings_are_escaped(make_run):
     run = make_run('<img src=x onerror=alert(1)> & "co"')
     with (run / "config.yaml").open("a", encoding="utf-8") as file:
