@@ -258,7 +258,9 @@ class Trainer:
         measured = self.validation.figures(untrained) if untrained else {}
         for line in self.validation.left_out(measured) if untrained else self.validation.missing_lines():
             self.reporter.say(line)
-        self.validation.refuse_unknown_best(measured if untrained else self.training.validated.figures)
+        known = measured if untrained else self.training.validated.figures
+        if untrained or known:  # a run of an older i2i knows none before its next validation
+            self.validation.refuse_unknown_best(known)
         log = RunLog(self.run, Trackers(self.training.config, self.plugins, self.run), self.reporter, self.first_step)
         writer = Writer(self.training, self.validation, self.run, self.reporter, log)
         save_data(self.run, self.data, self.training.config.data)

@@ -66,6 +66,7 @@ def evaluate(
     """
     places = [user_path(path, "what is evaluated") for path in paths]
     of_models = {"data": data, "images": images, "translator": translator, "sets": sets or None}
+    of_models |= {"split": None if split == "val" else split}
     several = _only_models(places, [name for name, value in of_models.items() if value is not None])
 
     from i2i.api import MetricContext  # heavy: only when there is something to measure

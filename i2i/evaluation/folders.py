@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import torch
 
+from i2i.config.changes import first_few
 from i2i.errors import DataError, UserError, attributed_to
 from i2i.evaluation.choosing import Comparable, Measuring, chosen_metrics
 from i2i.evaluation.images import EvaluatedImage, read_ahead, read_file
@@ -195,7 +196,7 @@ class FolderEvaluation:
         figures = {name: figure_of(one) for name, one in self.metrics.items()}
         problems = {name: problem for name, one in self.metrics.items() if (problem := problem_of(one.metric))}
         if len(problems) == len(figures):
-            raise DataError("; ".join([*dict.fromkeys(problems.values()), *self.left_out]))
+            raise DataError(first_few([*dict.fromkeys(problems.values()), *self.left_out]))
         notes = [self.measuring.cache.problem] if self.measuring.cache.problem else []
         notes += [f"not measured: {name}: {problem}" for name, problem in problems.items()]
         intervals, per_image = of_single_images(self.pairs, len(self.names), self.measuring.resamples)
