@@ -151,11 +151,12 @@ def write_file(target: Path, data: bytes, *, replace: bool = True, durable: bool
     Raises:
         FileExistsError: something exists there and `replace` is false.
         IsADirectoryError: a folder has the name.
-        OSError: it cannot be written.
+        OSError: it cannot be written, or a device, pipe or socket such as ``/dev/null`` has the name.
     """
     try:
         if replace:
             _refuse_folder(target)
+            _refuse_device(target)
         if not _write_nameless(target, data, replace, durable):
             _write_hidden(target, data, replace, durable)
     except FileExistsError as error:
@@ -239,6 +240,17 @@ def sync(path: Path) -> None:
 def _refuse_folder(target: Path) -> None:
     if target.is_dir() and not target.is_symlink():
         raise IsADirectoryError(errno.EISDIR, "a folder is in the way", str(target))
+
+
+def _refuse_device(target: Path) -> None:
+    """Refuses what all programs share: root would replace ``/dev/null``, or ``/dev/stdout``, a link into ``/proc``."""
+    try:
+        mode = target.stat().st_mode
+        shared = target.is_symlink() and str(target.readlink()).startswith("/proc/")
+    except OSError:  # nothing there, or a link to nothing
+        return
+    if shared or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "a device, pipe or socket is in the way, and no file", str(target))
 
 
 def _write_nameless(target: Path, data: bytes, replace: bool, durable: bool) -> bool:

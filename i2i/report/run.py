@@ -199,13 +199,14 @@ def _about(facts: RunFacts) -> dict[str, str]:
     if facts.config or data:
         about["data"] = (str(root) if root else "samples drawn by code") + (f" ({layout})" if layout else "")
     if data:
-        about["samples"] = f"{data.get('training', 0):,} for training, {data.get('validation', 0):,} for validation"
-        if data.get("left_out"):
-            about["left out"] = f"{data['left_out']:,} files that cannot be used"
+        training, validation, left_out = (_count(data, key) for key in ("training", "validation", "left_out"))
+        about["samples"] = f"{training} for training, {validation} for validation"
+        if left_out != "0":
+            about["left out"] = f"{left_out} files that cannot be used"
         images = data.get("images")
         for key, values in images.items() if isinstance(images, Mapping) else ():
             about[str(key)] = images_text(values)
-        if labels := data.get("labels"):
+        if isinstance(labels := data.get("labels"), list) and labels:
             about["labels"] = ", ".join(map(str, labels))
     epochs = facts.series.get("epoch")
     if epochs:
@@ -216,6 +217,12 @@ def _about(facts: RunFacts) -> dict[str, str]:
     if start := facts.summary.get("started from"):
         about["started from"] = str(start)
     return about
+
+
+def _count(data: Mapping[str, Any], key: str) -> str:
+    """A number of samples or files as text; a question mark for what is none."""
+    value = data.get(key, 0)
+    return f"{value:,}" if is_number(value) else "?"
 
 
 def _samples(facts: RunFacts) -> DataPicture | None:

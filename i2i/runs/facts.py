@@ -119,11 +119,11 @@ class RunFacts:
     def best(self) -> BestStep | None:
         """The best step, as the validation says, or the best checkpoint's in runs of older versions; None without."""
         said = self.validation.get("best")
-        if isinstance(said, Mapping) and isinstance(said.get("step"), int):
+        if isinstance(said, Mapping) and is_number(said.get("step")):
             value, higher = said.get("value"), said.get("higher_is_better")
-            known = value if isinstance(value, int | float) else None
+            known = float(value) if is_number(value) else None
             return BestStep(
-                said["step"], str(said.get("metric", "")), known, higher if isinstance(higher, bool) else None
+                int(said["step"]), str(said.get("metric", "")), known, higher if isinstance(higher, bool) else None
             )
         folder = checkpoints.best(self.run.checkpoints)
         if folder is None:
@@ -194,7 +194,7 @@ def _config(text: str, problems: list[str]) -> dict[str, Any]:
 
     try:
         values = YAML(typ="safe").load(text)
-    except (YAMLError, ValueError):
+    except (YAMLError, ValueError, RecursionError):
         values = ""
     if not isinstance(values, dict):
         problems += ["config.yaml is damaged"] if text else ["config.yaml is missing"]
@@ -206,7 +206,7 @@ def _json(path: Path, problems: list[str]) -> dict[str, Any]:
     text = _text(path)
     try:
         values = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
         problems.append(f"{path.name} is damaged")
@@ -221,7 +221,7 @@ def _log(text: str) -> tuple[Series, list[tuple[int, str]]]:
     for line in text.splitlines():
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue  # the last line of a run that goes on, or was killed, may be half
         step = entry.pop("step", None) if isinstance(entry, dict) else None
         if not isinstance(step, int) or not -1e100 < step < 1e100:

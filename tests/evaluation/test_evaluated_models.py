@@ -126,6 +126,7 @@ REFUSED = [
     (["RUN", "--translator", "AtoB"], "no 'AtoB'"),
     (["RUN", "--set", "data.sise=3"], "sise"),
     (["RUN", "--per-image", "EMPTY"], "is a folder: name a CSV file"),
+    (["RUN", "--per-image", "no-such-folder/table.csv"], "there is no folder no-such-folder: make it first"),
     (["RUN", "--metric", "ms-ssim"], "MS-SSIM needs images of at least 161x161 pixels, got 32x32"),
     (
         ["RUN", "--metric", "fid"],

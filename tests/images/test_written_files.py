@@ -100,3 +100,17 @@ def test_what_is_in_the_way_is_an_error_of_the_system_with_a_kind(tmp_path):
         assert caught.value.errno == number
         assert kind_and_reason(caught.value)[0] is kind
     assert (tmp_path / "file").read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have names on POSIX systems")
+def test_devices_and_pipes_are_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to(os.devnull)
+    (tmp_path / "file").write_bytes(b"mine")
+    with (tmp_path / "file").open("rb") as file:
+        (tmp_path / "stdout").symlink_to(f"/proc/{os.getpid()}/fd/{file.fileno()}")
+        before = {path: path.lstat().st_ino for path in tmp_path.iterdir()}
+        for name in ("pipe", "device", "stdout"):
+            with pytest.raises(OSError, match="a device, pipe or socket"):
+                write_file(tmp_path / name, b"x")
+    assert {path: path.lstat().st_ino for path in tmp_path.iterdir()} == before

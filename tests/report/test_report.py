@@ -11,6 +11,7 @@ from PIL import Image
 
 from i2i.errors import RunError
 from i2i.report import charts, write_report
+from i2i.runs.listing import list_models
 
 VOID = {"meta", "img", "br", "hr", "link", "input", "line", "circle", "polyline", "polygon"}
 
@@ -200,6 +201,22 @@ def test_unreadable_parts_are_left_out(make_run):
     assert "Summary of the training" not in page.words
     assert "config.yaml is damaged" in page.words
     assert "summary.json is damaged" in page.words
+
+
+DAMAGED = {
+    "nested deeper than Python follows": "[" * 100_000,
+    "of wrong types": '{"step": "x", "training": "x", "left_out": [1], "labels": 7, "images": 3, "best": 7}',
+    "with numbers beyond floats": f'{{"best": {{"step": {"9" * 400}, "value": {"9" * 400}}}, "training": {"9" * 400}}}',
+}
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "data.json", "metrics.jsonl", "summary.json", "validation.json"])
+@pytest.mark.parametrize("text", DAMAGED.values(), ids=DAMAGED)
+def test_no_content_of_a_small_file_stops_page_or_list(name, text, make_run):
+    run = make_run()
+    (run / name).write_text(text, encoding="utf-8")
+    assert page_of(run).words
+    assert [found.status != "" for found in list_models(run.parent)]
 
 
 def test_a_run_without_metrics_has_a_report(tmp_path):

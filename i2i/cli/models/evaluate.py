@@ -13,7 +13,8 @@ import typer
 
 from i2i.cli.common import plugins_of, say, show
 from i2i.cli.progress import progress
-from i2i.errors import UserError
+from i2i.errors import UserError, system_reason
+from i2i.files import printable, user_path, write_file
 
 if TYPE_CHECKING:
     from i2i.evaluation.results import Evaluated
@@ -52,10 +53,8 @@ def evaluate(
     """Measure models on images, or a folder of images against another one."""
     from i2i.evaluation.evaluate import evaluate as run
     from i2i.evaluation.results import per_image_csv
-    from i2i.files import user_path, write_file
 
-    if per_image is not None and user_path(per_image, "--per-image").is_dir():
-        raise UserError(f"--per-image {per_image} is a folder: name a CSV file")
+    table = None if per_image is None else _table_path(per_image)
     with ExitStack() as stack:
         found = run(
             *paths,
@@ -72,12 +71,12 @@ def evaluate(
             plugins=plugins_of(context),
             progress=_shown(stack),
         )
-    if per_image is not None:
-        write_file(user_path(per_image, "--per-image"), per_image_csv(found).encode())
     if as_json:
         show(json.dumps({"evaluations": [one.to_json() for one in found]}))
     else:
         _show_table(found)
+    if table is not None:  # after the figures, which took time and are not lost if it cannot be written
+        _write_table(table, per_image_csv(found))
     left_out = [line for one in found for line in one.left_out]
     for line in dict.fromkeys(left_out):
         say(f"failed: {line}")
@@ -85,6 +84,29 @@ def evaluate(
         say(f"note: {note}")
     if left_out:
         raise typer.Exit(1)
+
+
+def _table_path(given: Path) -> Path:
+    """Where the figures of single images go, before anything is measured.
+
+    Raises:
+        UserError: no file can be there.
+    """
+    path = user_path(given, "--per-image")
+    if path.is_dir():
+        raise UserError(f"--per-image {printable(path)} is a folder: name a CSV file")
+    if path.exists() and not path.is_file():
+        raise UserError(f"--per-image {printable(path)} is a device or pipe: name a CSV file")
+    if not path.parent.is_dir():
+        raise UserError(f"--per-image {printable(path)}: there is no folder {printable(path.parent)}: make it first")
+    return path
+
+
+def _write_table(path: Path, text: str) -> None:
+    try:
+        write_file(path, text.encode())
+    except OSError as error:
+        raise UserError(f"--per-image {printable(path)}: cannot be written: {system_reason(error)}") from error
 
 
 def _metric(text: str) -> Any:
