@@ -12,6 +12,7 @@ import i2i
 from helpers.recipes import small
 from i2i.plugins import Plugins
 from i2i.runs.folder import RunFolder
+from i2i.runtime.training_samples import training_samples
 
 METRICS = [{"name": "kid", "features": "random"}, {"name": "precision", "features": "random"}, "psnr", "l1"]
 IMAGES = 5
@@ -142,3 +143,13 @@ def test_a_model_of_an_older_i2i_says_what_to_do(pix2pix_run, tmp_path, cli):
     done = cli("evaluate", tmp_path / "older.onnx")
     assert done.returncode == 2
     assert "older.onnx: does not say how its samples are made, for an older i2i exported it" in done.stderr
+
+
+@pytest.mark.parametrize("field", ["keys", "kinds", "needs", "real", "target"])
+@pytest.mark.parametrize("value", [7, {"a": []}, [[]]], ids=["number", "mapping", "list"])
+def test_what_a_model_says_of_its_samples_has_the_right_types(field, value):
+    said = {"data": {}, "needs": ["source"], "paired": True, "takes_labels": False, "kinds": {}}
+    said |= {"keys": {"image": "source"}, "target": "target", "real": "target"}
+    assert training_samples(json.dumps(said)).target == "target"
+    with pytest.raises(ValueError, match="wrong type"):
+        training_samples(json.dumps(said | {field: value}))
