@@ -51,8 +51,9 @@ def training_samples(text: str) -> TrainingSamples:
     known = {key: value for key, value in entry.items() if key in TrainingSamples.__dataclass_fields__}
     try:
         samples = TrainingSamples(**(known | {"needs": tuple(entry["needs"])}))
-        texts = [*samples.needs, *samples.keys.values(), samples.real, samples.target or ""]
-        fits = set(samples.kinds.values()) <= set(get_args(ValueKind)) and isinstance(samples.data, dict)
+        texts = [*samples.needs, *samples.keys.values(), samples.real, "" if samples.target is None else samples.target]
+        fits = isinstance(entry["needs"], list) and isinstance(samples.data, dict)
+        fits = fits and set(samples.kinds.values()) <= set(get_args(ValueKind))
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError("an entry is missing or of the wrong type") from error
     if not fits or not all(isinstance(one, str) for one in texts):

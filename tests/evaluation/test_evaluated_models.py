@@ -12,6 +12,7 @@ import i2i
 from helpers.recipes import small
 from i2i.plugins import Plugins
 from i2i.runs.folder import RunFolder
+from i2i.runtime.training_samples import training_samples
 
 METRICS = [{"name": "kid", "features": "random"}, {"name": "precision", "features": "random"}, "psnr", "l1"]
 IMAGES = 5
@@ -186,3 +187,13 @@ def test_the_folder_of_the_training_is_measured_on_its_validation_images(folders
     assert own.images == named.images
     assert own.figures == named.figures
     assert len(own.images) < len(replaced.images) == 8
+
+
+@pytest.mark.parametrize("field", ["keys", "kinds", "needs", "real", "target"])
+@pytest.mark.parametrize("value", [7, {"a": []}, [[]]], ids=["number", "mapping", "list"])
+def test_what_a_model_says_of_its_samples_has_the_right_types(field, value):
+    said = {"data": {}, "needs": ["source"], "paired": True, "takes_labels": False, "kinds": {}}
+    said |= {"keys": {"image": "source"}, "target": "target", "real": "target"}
+    assert training_samples(json.dumps(said)).target == "target"
+    with pytest.raises(ValueError, match="wrong type"):
+        training_samples(json.dumps(said | {field: value}))
