@@ -82,15 +82,6 @@ def printable_lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
-def byte_text(count: float) -> str:
-    """A number of bytes in the unit that makes it short, such as ``3.25 MB``."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"
-
-
 def control_hint(path: str | os.PathLike[str]) -> str:
     r"""Where a path that is not there has control characters: what may have made them, to end a message; else "".
 
@@ -155,8 +146,7 @@ def write_file(target: Path, data: bytes, *, replace: bool = True, durable: bool
     """
     try:
         if replace:
-            _refuse_folder(target)
-            _refuse_device(target)
+            _refuse_blocked(target)
         if not _write_nameless(target, data, replace, durable):
             _write_hidden(target, data, replace, durable)
     except FileExistsError as error:
@@ -242,14 +232,11 @@ def _refuse_folder(target: Path) -> None:
         raise IsADirectoryError(errno.EISDIR, "a folder is in the way", str(target))
 
 
-def _refuse_device(target: Path) -> None:
-    """Refuses what all programs share: root would replace ``/dev/null``, or ``/dev/stdout``, a link into ``/proc``."""
-    try:
-        mode = target.stat().st_mode
-        shared = target.is_symlink() and str(target.readlink()).startswith("/proc/")
-    except OSError:  # nothing there, or a link to nothing
-        return
-    if shared or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+def _refuse_blocked(target: Path) -> None:
+    """Refuses folders, and what programs share: root would replace ``/dev/null``, and ``/dev/stdout``, a link."""
+    _refuse_folder(target)
+    odd = target.exists() and not (target.is_file() or target.is_dir())
+    if odd or (target.is_symlink() and str(target.readlink()).startswith("/proc/")):
         raise OSError(errno.EINVAL, "a device, pipe or socket is in the way, and no file", str(target))
 
 

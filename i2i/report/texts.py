@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from i2i.files import byte_text
 from i2i.report.charts import number
+from i2i.runs.disk import byte_text
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Messages and errors for a disk that is full or cannot be written to."""
+"""Sizes on disk as text, and errors for a disk that is full or cannot be written to."""
 
 from __future__ import annotations
 
@@ -57,3 +57,12 @@ def free_bytes(path: Path) -> int:
     while not path.exists() and path != path.parent:
         path = path.parent
     return shutil.disk_usage(path).free
+
+
+def byte_text(count: float) -> str:
+    """A number of bytes in the unit that makes it short, such as ``3.25 MB``."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"

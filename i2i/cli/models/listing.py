@@ -41,7 +41,7 @@ _HEAD = ("NAME", "STATUS", "RECIPE", "STEPS", "BEST", "SIZE", "CHANGED", "MODELS
 
 
 def _row(entry: ModelEntry) -> tuple[str, ...]:
-    from i2i.files import byte_text
+    from i2i.runs.disk import byte_text
 
     steps = "-" if entry.steps is None else f"{entry.steps:,}"
     if entry.planned is not None and entry.planned != entry.steps:
