@@ -119,10 +119,19 @@ def chosen_metrics(
         ModelError: all of them lack a network.
         PluginError: a metric is unknown, or cannot be built.
     """
-    missing: list[str] = []
+    missing: dict[str, str] = {}
     choices = measuring.wanted.choices(measuring.plugins, comparable)
     builder = Builder(measuring.plugins, (0, 0))
-    built = build_metrics(builder, choices, measuring.context, scale=scale, on_missing=missing.append)
+    built = build_metrics(builder, choices, measuring.context, scale=scale, on_missing=missing.__setitem__)
+    lines = grouped(missing)
     if not built:
-        raise ModelError("; ".join(missing) or "there is nothing to measure: name metrics")
-    return built, [f"not measured: {line}" for line in missing]
+        raise ModelError("; ".join(lines) or "there is nothing to measure: name metrics")
+    return built, [f"not measured: {line}" for line in lines]
+
+
+def grouped(reasons: Mapping[str, str]) -> list[str]:
+    """A line for each reason, behind the names that it is about: ``fid, kid: the weights are missing``."""
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    return [f"{', '.join(found)}: {reason}" for reason, found in names.items()]

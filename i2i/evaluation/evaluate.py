@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from i2i.evaluation.results import Evaluated
     from i2i.plugins import Plugins
 
+MAX_RESAMPLES = 100_000
+"""Resamples for intervals; more change nothing, and take hours."""
+
 PathLike = str | os.PathLike[str]
 
 
@@ -49,7 +52,7 @@ def evaluate(
         metrics: names, or mappings with ``name`` and options; none: those that fit what is measured.
         features: the network through which metrics look that have an option `features`; None: what each metric says,
             and of the metrics that fit the best one that is here.
-        bootstrap: resamples for the intervals of metrics of pairs; 0: no intervals.
+        bootstrap: resamples for the intervals of metrics of pairs, up to 100,000; 0: no intervals.
         device: where feature networks compute.
         cache: keep features of real images and of folders in the user's cache folder, by the images' content.
         plugins: where components are looked up; by default the installed plugins.
@@ -64,6 +67,8 @@ def evaluate(
         PluginError: a metric is unknown or fails.
         UserError: an option or a path is wrong, or there is no such device.
     """
+    if not 0 <= bootstrap <= MAX_RESAMPLES:
+        raise UserError(f"the number of resamples is from 0 to {MAX_RESAMPLES}, not {bootstrap}")
     places = [user_path(path, "what is evaluated") for path in paths]
     of_models = {"data": data, "images": images, "translator": translator, "sets": sets or None}
     of_models |= {"split": None if split == "val" else split}

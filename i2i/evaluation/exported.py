@@ -44,7 +44,7 @@ def measurable(network: ExportedNetwork, samples: TrainingSamples) -> Measurable
         make,
         samples.real,
         samples.target,
-        image=None if info.generates else keys["image"],
+        image=None if info.generates else keys.get("image", "source"),
         label=keys.get("label") if network.takes_label else None,
         classes=len(info.labels),
         drawn=drawn,

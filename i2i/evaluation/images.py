@@ -16,7 +16,7 @@ from torch import Tensor
 
 from i2i.data.reading.cores import usable_cores
 from i2i.errors import DataError
-from i2i.files import printable
+from i2i.files import printable, regular_file
 from i2i.images import ValueRange, read_image
 from i2i.images.errors import errors_about
 from i2i.images.pixels import bleed
@@ -54,7 +54,7 @@ def read_file(path: Path, needs_pixels: Callable[[str], bool]) -> EvaluatedImage
         DataError: it cannot be read, or is no image.
     """
     with errors_about(path):
-        content = path.read_bytes()
+        content = regular_file(path).read_bytes()  # a pipe would never end
     digest = hashlib.sha256(content).hexdigest()
     if not needs_pixels(digest):
         return EvaluatedImage(printable(path), digest, lambda: _decoded(path, content))

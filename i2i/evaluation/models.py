@@ -14,7 +14,7 @@ from i2i.data.batches import SKIPPED, collate, to_device
 from i2i.data.detect import Requirements
 from i2i.data.loading import Data, Samples, open_data
 from i2i.errors import DataError, ModelError, UserError
-from i2i.evaluation.choosing import Comparable, Measuring, chosen_metrics
+from i2i.evaluation.choosing import Comparable, Measuring, chosen_metrics, grouped
 from i2i.evaluation.exported import measurable
 from i2i.evaluation.intervals import of_single_images
 from i2i.evaluation.results import Evaluated
@@ -141,6 +141,8 @@ class _Plan:
         if sample is None:
             reason = f"; the last: {left_out[-1]}" if left_out else ""
             raise DataError(f"no sample in the split {self.options.split}: name another --split or --data{reason}")
+        if not self.model.info.generates and maker.image not in sample:
+            raise DataError(f"{printable(self.model.path)}: takes {maker.image!r} of a sample, and the data have none")
         built, notes = chosen_metrics(self.measuring, _comparable(maker, sample), scale=self.model.info.scale)
         names: list[str] = []
         measurement = SampleMetrics(
@@ -151,7 +153,11 @@ class _Plan:
             embed=partial(embed_once, self.measuring.cache),
         )
         figures = measurement.figures({self.model.info.translator: maker}) or {}
-        notes += [f"not measured: {name}" for name in built if name not in figures]
+        reasons = {name: "there is nothing to compare with" for name in built if name not in figures}
+        reasons |= {name: figure.problem for name, figure in figures.items() if figure.problem}
+        if built.keys() <= reasons.keys():
+            raise DataError(f"{printable(self.model.path)}: nothing could be measured: {grouped(reasons)[0]}")
+        notes += [f"not measured: {line}" for line in grouped(reasons)]
         seen = {name: one for name, one in built.items() if name in figures}
         intervals, per_image = of_single_images(seen, len(names), self.measuring.resamples)
         translator = self.model.info.translator

@@ -47,7 +47,7 @@ def build_metrics(
     context: MetricContext,
     *,
     scale: int,
-    on_missing: Callable[[str], None] | None = None,
+    on_missing: Callable[[str, str], None] | None = None,
 ) -> dict[str, BuiltMetric]:
     """Builds metrics.
 
@@ -56,8 +56,8 @@ def build_metrics(
         choices: the metrics with their options.
         context: what they have in common.
         scale: ``data.scale``.
-        on_missing: called with a line about each metric that lacks a network, which is then left out; None: that is an
-            error.
+        on_missing: called with the name of each metric that lacks a network, which is then left out, and with a line
+            that says how to get it; None: that is an error.
 
     Returns:
         The metrics by the names of their figures. A figure's name is the component's, unless the metric has an
@@ -75,7 +75,7 @@ def build_metrics(
         except ModelError as error:
             if on_missing is None:
                 raise
-            on_missing(f"{choice.name}: {error}")
+            on_missing(choice.name, str(error))
             continue
         name = str(getattr(metric, "figure_name", choice.name))
         if name in built:

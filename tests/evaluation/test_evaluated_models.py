@@ -121,6 +121,8 @@ REFUSED = [
     (["EMPTY"], "name a model or several, or two folders of images: those to measure, and real ones"),
     (["EMPTY", "EMPTY", "--data", "EMPTY"], "data: only for models, and .*empty is a folder of images"),
     (["RUN", "--data", "EMPTY"], "empty"),
+    (["RUN", "--bootstrap", "1000000"], "the number of resamples is from 0 to 100000, not 1000000"),
+    (["RUN", "--metric", "fid", "--metric", "kid"], "error: fid, kid: the weights of Inception-v3"),
     (["RUN", "--split", "test"], "the split is val or train, not 'test'"),
     (["RUN", "--metric", "pnsr"], r"unknown metric 'pnsr' \(did you mean 'psnr'\?\)"),
     (["RUN", "--metric", "{name: ssim, edgs: valid}"], "edgs"),

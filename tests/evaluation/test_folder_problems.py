@@ -1,5 +1,6 @@
 """Folders that cannot be evaluated, or not wholly: one line each, and the exit code."""
 
+import os
 import shutil
 import sqlite3
 
@@ -25,6 +26,8 @@ def folders(tmp_path_factory):
     damaged = picture_folder(root / "damaged", first=50)
     (damaged / "2.png").write_bytes((damaged / "2.png").read_bytes()[:200])
     (damaged / "4.png").write_bytes(b"")
+    (damaged / "5.png").unlink()
+    os.mkfifo(damaged / "5.png")  # nobody writes to it: whoever opened it would wait for ever
     (root / "empty").mkdir()
     return root
 
@@ -63,9 +66,10 @@ def test_images_that_cannot_be_read_are_named_and_the_others_measured(options, f
     failed = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
     assert [line.partition(".png: ")[2] for line in failed] == [
         "cut off: the end of the PNG is missing",
-        "there are no bytes in it",
+        "the file is empty",
+        "not a regular file",
     ]
-    assert done.stdout.splitlines()[1].endswith(" 4")
+    assert done.stdout.splitlines()[1].endswith(" 3")
 
 
 def test_figures_that_need_more_images_are_left_out_with_a_note(folders, cli):

@@ -64,7 +64,8 @@ class Validation:
         self.missing: dict[str, str] = {}
         builder, choices = Builder(plugins, (0, 0)), config.train.metrics or ()
         context = MetricContext(builder, device)
-        self.metrics = build_metrics(builder, choices, context, scale=config.data.scale, on_missing=self._note_missing)
+        note = self.missing.__setitem__
+        self.metrics = build_metrics(builder, choices, context, scale=config.data.scale, on_missing=note)
         for one in self.metrics.values():
             with suppress(AttributeError):  # torchmetrics would wait for processes that do not validate
                 one.metric.distributed_available_fn = _alone
@@ -78,10 +79,6 @@ class Validation:
             classes=data.labels,
             should_stop=should_stop,
         )
-
-    def _note_missing(self, line: str) -> None:
-        name, _, reason = line.partition(": ")
-        self.missing[name] = reason
 
     def images(self, count: int) -> Iterator[Batch]:
         """The first batches of one image each, ready for the networks."""

@@ -242,6 +242,11 @@ def feature_sets(choice: i2i.FeaturesChoice, context: i2i.MetricContext) -> Feat
     """
     key = ("i2i_metrics", json.dumps(choice.to_dict(), sort_keys=True, default=str))
     if key not in context.shared:
-        context.shared[key] = FeatureSets(context.build.features(choice).to(context.device), choice.name)
-    found: FeatureSets = context.shared[key]
+        try:
+            context.shared[key] = FeatureSets(context.build.features(choice).to(context.device), choice.name)
+        except i2i.ModelError as error:  # not tried again for each metric: a download may take long to fail
+            context.shared[key] = error
+    found: FeatureSets | i2i.ModelError = context.shared[key]
+    if isinstance(found, i2i.ModelError):
+        raise found
     return found
