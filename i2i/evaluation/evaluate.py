@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from i2i.errors import DataError, UserError
 from i2i.files import printable, user_path
+from i2i.plugins import Plugins
 
 if TYPE_CHECKING:
     from i2i.config import Settings
     from i2i.evaluation.results import Evaluated
-    from i2i.plugins import Plugins
 
 MAX_RESAMPLES = 100_000
 """Resamples for intervals; more change nothing, and take hours."""
@@ -73,16 +73,19 @@ def evaluate(
     of_models = {"data": data, "images": images, "translator": translator, "sets": sets or None}
     of_models |= {"split": None if split == "val" else split}
     several = _only_models(places, [name for name, value in of_models.items() if value is not None])
+    known = plugins or Plugins()
+    for metric in metrics:
+        name = metric.get("name") if isinstance(metric, Mapping) else metric
+        if isinstance(name, str):
+            known.get("metric", name)
 
     from i2i.api import MetricContext  # heavy: only when there is something to measure
     from i2i.evaluation.choosing import Measuring, Wanted
     from i2i.evaluation.feature_cache import FeatureCache
     from i2i.evaluation.folders import evaluate_folders
     from i2i.evaluation.models import ModelOptions, evaluate_models
-    from i2i.plugins import Plugins
     from i2i.plugins.builder import Builder
 
-    known = plugins or Plugins()
     context = MetricContext(Builder(known, (0, 0)), _usable(device))
     show = progress or (lambda done, total: None)
     measuring = Measuring(Wanted(metrics, features), context, known, FeatureCache(enabled=cache), bootstrap, show)
