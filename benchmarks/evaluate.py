@@ -34,6 +34,7 @@ from torch_fidelity.utils import get_featuresdict_from_dataset
 
 from helpers.metric_files import inception_file
 from i2i import MetricChoice, MetricContext
+from i2i.evaluation.choosing import Measuring, Wanted
 from i2i.evaluation.feature_cache import FeatureCache
 from i2i.evaluation.folders import FolderEvaluation, Folders
 from i2i.metrics.building import build_metrics
@@ -94,14 +95,17 @@ def cpu_seconds() -> float:
 
 def by_i2i(weights: Path) -> Features:
     """Features as `i2i evaluate` takes them for FID."""
-    builder = Builder(Plugins(), (0, 0))
+    plugins = Plugins()
+    builder = Builder(plugins, (0, 0))
+    context = MetricContext(builder)
     choice = MetricChoice("kid", features={"name": "inception-v3", "weights": str(weights)})
-    metrics = build_metrics(builder, [choice], MetricContext(builder), scale=1)
+    metrics = build_metrics(builder, [choice], context, scale=1)
     (metric,) = (built.metric for built in metrics.values())
+    measuring = Measuring(Wanted(), context, plugins, FeatureCache(enabled=False), 0, lambda done, total: None)
 
     def take(files: list[Path]) -> torch.Tensor:
         folders = Folders("images", files, files[:2], (), "one folder")
-        FolderEvaluation(folders, metrics, FeatureCache(enabled=False)).run()
+        FolderEvaluation(folders, metrics, measuring).run()
         return metric.collector.fake.kept("features").float()
 
     return take
