@@ -99,11 +99,23 @@ def parse_set(text: str) -> Layer:
     parts = [part.strip() for part in key.split(".")]
     if not equals or not all(parts):
         raise ConfigError(f"--set {text}: expected KEY=VALUE, such as train.batch_size=4")
+    return setting(".".join(parts), parse_value(value, f"--set {text}"), f"--set {text}", may_omit_section=True)
+
+
+def parse_value(text: str, origin: str) -> Any:
+    """Parses one YAML value, such as ``1e-4``, ``[1, 2]`` or ``{name: psnr}``; an empty text is itself.
+
+    Args:
+        text: the value.
+        origin: the option that it was given with, for messages.
+
+    Raises:
+        ConfigError: it is no YAML.
+    """
     try:
-        parsed = _plain(YAML().load(value) if value.strip() else "", (), {}, count())
+        return _plain(YAML().load(text) if text.strip() else "", (), {}, count())
     except (YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError(f"--set {text}: the value is no valid YAML{_quotes_hint(value)}") from error
-    return setting(".".join(parts), parsed, f"--set {text}", may_omit_section=True)
+        raise ConfigError(f"{origin}: the value is no valid YAML{_quotes_hint(text)}") from error
 
 
 def _quotes_hint(text: str) -> str:

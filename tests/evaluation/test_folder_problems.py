@@ -44,6 +44,8 @@ REFUSED = {
     "missing folder": (("gone", "real"), (), "gone: no such file or folder"),
     "one folder": (("real",), (), "or two folders of images"),
     "folder and file": (("real/0.png", "real"), (), "real is a folder of images, and no model"),
+    "metric that is no YAML": (("fake", "real"), ("--metric", "{name: psnr"), "--metric {name: psnr: ", "no valid"),
+    "features that are no YAML": (("fake", "real"), ("--features", "{name: x"), "--features {name: x: ", "no valid"),
     "option of models": (("fake", "real"), ("--images", 3), "images: only for models"),
 }
 

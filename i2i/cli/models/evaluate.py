@@ -63,8 +63,8 @@ def evaluate(
             images=images,
             translator=translator,
             sets=sets or (),
-            metrics=[_metric(text) for text in metric or ()],
-            features=_metric(features) if features else None,
+            metrics=[_component(text, "--metric") for text in metric or ()],
+            features=_component(features, "--features") if features else None,
             bootstrap=bootstrap,
             device=device,
             cache=not no_cache,
@@ -109,17 +109,17 @@ def _write_table(path: Path, text: str) -> None:
         raise UserError(f"--per-image {printable(path)}: cannot be written: {system_reason(error)}") from error
 
 
-def _metric(text: str) -> Any:
+def _component(text: str, option: str) -> Any:
     """A name, or a mapping in YAML.
 
     Raises:
-        UserError: it is neither.
+        ConfigError: it begins like a mapping and is none.
     """
     if not text.lstrip().startswith("{"):
         return text
-    from i2i.config.text import parse_set
+    from i2i.config.text import parse_value
 
-    return parse_set(f"metric={text}").values["metric"]
+    return parse_value(text, f"{option} {text}")
 
 
 def _shown(stack: ExitStack) -> Callable[[int, int], None]:
