@@ -106,11 +106,14 @@ class Build(Protocol):
         Args:
             path: a run folder, or an ``.onnx`` file that i2i exported for a single image and nothing else; relative
                 paths begin at the working directory.
-            network: name of the network in the run; None: that of its translator ``default``, or of its only one.
+            network: name of a translator of the run, such as ``AtoB``, or of a network; None: its translator
+                ``default``, or its only one.
             checkpoint: of the run: ``last``, ``best``, or a step.
 
         Returns:
-            The network of a run, in evaluation mode; gradients go through it to its inputs. Of a file a module from
+            The network of a run, in evaluation mode; gradients go through it to its inputs. That of a translator has an
+            attribute ``i2i_inputs``: the names of what it is called with, in order, and of each the key of the batch,
+            such as ``{"image": "target"}`` of a translator back. Of a file a module from
             images ``(N, C, H, W)`` in [-1, 1] to such images, to numbers of classes ``(N, H, W)``, numbers ``(N,)`` or
             vectors ``(N, size)``, several in a tuple: onnxruntime computes it, without gradients.
 

@@ -57,17 +57,18 @@ def load_frozen(
         return model, hashlib.sha256(place.read_bytes()).hexdigest()
     with torch.random.fork_rng(devices=[]):
         loaded = load_networks(place, checkpoint, plugins=plugins)
-    if network is not None:
-        module = _chosen(loaded.networks, network, "network", name)
-        return for_inference(module, image_statistics=loaded.config.train.batch_size == 1), _digest(module)
     who = plugins.full_name("recipe", loaded.config.recipe)
     translators = inference_translators(loaded.recipe, loaded.networks, loaded.sample, loaded.config, who)
-    only = next(iter(translators)) if len(translators) == 1 else "default"
+    if network is not None and network not in translators:
+        module = _chosen(loaded.networks, network, "network", name, f"; and translators: {_list(translators)}")
+        return for_inference(module, image_statistics=loaded.config.train.batch_size == 1), _digest(module)
+    only = network or (next(iter(translators)) if len(translators) == 1 else "default")
     more = f"; or name a network: {_list(loaded.networks)}"
     translator: Translator = _chosen(translators, only, "translator", name, more)
     image = translator.example.get("image")
     if image is not None and image.ndim == 4 and next(iter(translator.example)) == "image":
         translator.module.register_forward_pre_hook(_channels_checked(name, image.shape[1]))
+    translator.module.i2i_inputs = {key: translator.batch_key(key) for key in translator.example}  # type: ignore[assignment]
     return translator.module, _digest(translator.module)
 
 

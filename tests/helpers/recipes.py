@@ -51,6 +51,10 @@ OWN = {
         "discriminator={name: vgg, filters: 4, dense: 8}",
         "pretrain=0.4",
     ],
+    "distill": [
+        "student={name: resnet, filters: 4, blocks: 1}",
+        "discriminator={name: patch, filters: 4, layers: 2, norm: instance}",
+    ],
 }
 """The recipe's own options."""
 UNPAIRED = ("cyclegan", "cgan", "stargan")
