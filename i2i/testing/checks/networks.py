@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from i2i.api import Translator
+from i2i.api import MaskInput, Translator
 from i2i.components.inference import for_inference
 from i2i.errors import ConfigError, PluginError, UserError
 from i2i.export.onnx_file import write_onnx
-from i2i.interface import MaskInput
 from i2i.plugins.builder import Builder
 from i2i.testing.subject import Check, Skipped, Subject, fail, failing_as
 
@@ -50,9 +49,8 @@ def any_size(subject: Subject) -> None:
     network = _generator(subject, 3, 3).eval()
     if "image" not in getattr(network, "inputs", ("image",)):
         raise Skipped("it makes images from noise, of the size that it was built for")
-    multiple, scale = int(getattr(network, "multiple", 1)), getattr(network, "scale", 1)
-    minimum = max(int(getattr(network, "minimum", 1)), 33)
-    height, width = (-(-minimum // multiple) * multiple + extra * multiple for extra in (0, 3))
+    multiple, scale, minimum = (int(getattr(network, name, 1)) for name in ("multiple", "scale", "minimum"))
+    height, width = (-(-max(minimum, 33) // multiple) * multiple + extra * multiple for extra in (0, 3))
     with failing_as(f"an image of {height}x{width}, with multiple = {multiple}"), torch.no_grad():
         made = network(*_inputs(subject, network, 3, (height, width)))
     if made.shape[2:] != (scale * height, scale * width):
@@ -250,7 +248,7 @@ def _discriminator(subject: Subject, count: int) -> nn.Module:
     return build.discriminator(subject.name, in_channels=count, **_options(subject))
 
 
-def _inputs(subject: Subject, network: nn.Module, count: int, *, size: tuple[int, int] | None = None) -> list[Tensor]:
+def _inputs(subject: Subject, network: nn.Module, count: int, size: tuple[int, int] | None = None) -> list[Tensor]:
     """Tensors with which a generator is called to make two images, as its attribute `inputs` says."""
     torch.manual_seed(0)
     height, width = size or (_side(subject), _side(subject))
