@@ -6,6 +6,7 @@ from typing import Any
 
 OFTEN = {"sample_every": 200, "checkpoint_every": 200, "log_every": 20}
 
+# The inpainting papers name no number of steps; a million is ours.
 GATED: dict[str, Any] = {
     "data": {"size": 256, "resize": "none", "degrade": {"name": "holes"}},
     "train": {
@@ -19,7 +20,7 @@ GATED: dict[str, Any] = {
     },
 }
 # The paper: 512 pixels, batches of 6 on one GPU. Its masks are a set of files: set data.degrade.folder and given=1. Its
-# second part, of 500,000 steps at a rate of 5e-5 with frozen_norm=true, is a run of its own: i2i train --from.
+# second part, at a rate of 5e-5 with frozen_norm=true, is a run of its own: i2i train --from.
 PARTIAL: dict[str, Any] = {
     "data": {"size": 512},
     "train": {"batch_size": 6, "steps": 1_000_000, "optimizer": {"lr": 2e-4, "betas": [0.9, 0.999]}},
