@@ -40,14 +40,17 @@ class Requirements:
     def rank(self, component: DatasetComponent, config: DataConfig) -> tuple[int, bool, int] | None:
         """How well a dataset meets the requirements, smaller is better; None if it does not.
 
-        Layouts that give all keys come before those of targets only, for which ``data.degrade`` makes the sources; then
-        come those that are paired, or unpaired, as preferred; then those with the fewest other keys.
+        Layouts that give all keys come before those of targets only, for which ``data.degrade`` makes the sources; of
+        samples drawn by code it is the other way, for there a degradation says what is to be learned. Then come those
+        that are paired, or unpaired, as preferred; then those with the fewest other keys.
         """
         gives = self.keys if component.gives is None else component.gives
         completed = config.degrade is not None and gives == {"target"}
         if not self.keys <= gives | ({"source"} if completed else set()) or (self.paired and not component.paired):
             return None
-        return int(not self.keys <= gives), component.paired == (self.paired is False), len(gives - self.keys)
+        whole = self.keys <= gives
+        first = not whole if config.degrade is not None and not component.reads_folder else whole
+        return int(not first), component.paired == (self.paired is False), len(gives - self.keys)
 
 
 def find_layout(config: DataConfig, plugins: Plugins, root: Path | None, requirements: Requirements) -> str:

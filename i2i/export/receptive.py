@@ -33,9 +33,12 @@ def receptive_field(translator: Translator) -> int | None:
 
     Returns:
         Twice the largest reach plus one; None when it is the whole image, or cannot be measured: of a network that
-        takes a label map, a number or a text, or gives something else than one image.
+        takes a label map, a number or a text, or gives something else than one image, or says by an attribute
+        ``sees_whole_image`` that it does what the gradient does not show, such as attention.
     """
     module = translator.module
+    if getattr(module, "sees_whole_image", False):
+        return None
     types = [translator.type_of(name) for name in translator.example]
     pictures = [of for of in types if isinstance(of, ImageInput | MaskInput) and not getattr(of, "own_size", False)]
     one_image = [isinstance(of, Image) for of in translator.outputs.values()] == [True]

@@ -91,8 +91,11 @@ PAPER: dict[str, Any] = {
     "train": {"schedule": {"name": "constant"}},
     "pix2pix": {"generator": {"name": "unet", "dropout_layers": [1, 2, 3]}},
 }
+# Restoration: the source is the target, spoiled, so any folder of photographs will do. Crops at their full resolution.
+DENOISE: dict[str, Any] = {"data": {"degrade": "noise", "resize": "none"}}
+DEBLUR: dict[str, Any] = {"data": {"degrade": "blur", "resize": "none"}}
 SAMPLES: dict[str, Any] = {
-    "data": {"size": 128, "layout": "facades"},
+    "data": {"size": 128},
     "train": {
         "batch_size": 2,
         "steps": 800,
@@ -107,5 +110,5 @@ SAMPLES: dict[str, Any] = {
 @i2i.hookimpl
 def i2i_recipes() -> list[i2i.Component]:
     """The recipe `pix2pix`."""
-    presets = {"reference": REFERENCE, "paper": PAPER, "samples": SAMPLES}
+    presets = {"reference": REFERENCE, "paper": PAPER, "denoise": DENOISE, "deblur": DEBLUR, "samples": SAMPLES}
     return [i2i.Component("pix2pix", Pix2Pix, Pix2PixConfig, "Paired translation: conditional GAN plus L1", presets)]

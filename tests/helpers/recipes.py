@@ -44,6 +44,11 @@ OWN = {
         "discriminator={name: stargan, filters: 4}",
         "critic_steps=2",
     ],
+    "inpaint": [
+        "generator={name: gated, filters: 4, blocks: 1, attention: false}",
+        "discriminator={name: sn-patch, filters: 4, layers: 3}",
+    ],
+    "colorize": ["generator.filters=4", "discriminator={name: patch, filters: 4, layers: 2}"],
     "srresnet": [f"generator={ENLARGER}"],
     "srgan": [f"generator={ENLARGER}", "discriminator={name: vgg, filters: 4, dense: 8}", "pretrain=0.4"],
     "esrgan": [

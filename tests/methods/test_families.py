@@ -31,7 +31,9 @@ def check_use(trained, out):
         examples = sorted((trained.run / "examples").glob("*.png"))
         label = model.labels[0] if model.labels else None
         assert f"translate {trained.run}" in trained.next_command()
-        results = list(translate_folder(model, [str(trained.run / "examples")], out / one.translator, label=label))
+        given = {name: trained.run / "example_inputs" / name for name in one.required}
+        examples_in = [str(trained.run / "examples")]
+        results = list(translate_folder(model, examples_in, out / one.translator, label=label, given=given))
         assert [result.status for result in results] == ["written"] * len(examples)
         assert examples
         given, made = image_info(examples[0]), image_info(results[0].output)
@@ -46,7 +48,8 @@ def check_hidden_colours(model, label):
     pixels[8:30, 9:32, 3] = 0
     other = np.where(pixels[..., 3:] == 0, 255 - pixels, pixels)
     other[..., 3] = pixels[..., 3]
+    masks = {name: noise(40, 44, 1) for name, of in model.info.inputs.items() if isinstance(of, i2i.MaskInput)}
     for tile in ("none", 32) if label is None else ("none",):  # stargan's cannot be cut
-        one = model.translate(pixels, label=label, tile=tile)
+        one = model.translate(pixels, label=label, tile=tile, **masks)
         assert one.shape[2] == 4
-        assert np.array_equal(one, model.translate(other, label=label, tile=tile))
+        assert np.array_equal(one, model.translate(other, label=label, tile=tile, **masks))

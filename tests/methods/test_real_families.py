@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import i2i
+from helpers.image_files import save
 from helpers.recipes import OWN, SHARED
 from i2i.images import image_info
 
@@ -21,6 +22,12 @@ CASES = {
     "cyclegan": ("horse2zebra", ["data.size=64", "data.load_size=72", "train.batch_size=2"], "horse2zebra/testA"),
     "cgan": ("sign_digits", ["data.size=32", "data.load_size=32"], ""),
     "stargan": ("emoji", ["data.size=32", "data.load_size=32"], "emoji/google"),
+    "colorize": (
+        "horse2zebra/trainB",
+        ["data.size=64", "data.load_size=72", "train.batch_size=2"],
+        "horse2zebra/testB",
+    ),
+    "inpaint": ("photos", ["data.size=64", "data.load_size=96", "train.batch_size=2"], "horse2zebra/testB"),
     "srresnet": (
         "sr/T91",
         ["data.load_size=48", "data.size=48", "data.val_root={data}/sr/Set5/HR"],
@@ -80,6 +87,12 @@ def use(recipe, run, data, out, cli):
         return
     files = sorted((data / CASES[recipe][2]).iterdir())[:3]
     label = ["--label", "twitter"] if recipe == "stargan" else []
+    if recipe == "inpaint":
+        for path in files:
+            hole = np.zeros((image_info(path).height, image_info(path).width), np.uint8)
+            hole[20:60, 30:90] = 255
+            save(out.parent / "masks" / f"{path.stem}.png", hole)
+        label = ["--input", f"mask={out.parent / 'masks'}"]
     for name in ["AtoB", "BtoA"] if recipe == "cyclegan" else [""]:
         which = ["--translator", name] if name else []
         done = cli("translate", run, *files, "-o", out / name, *label, *which)

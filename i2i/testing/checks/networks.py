@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from i2i.api import Translator
+from i2i.api import MaskInput, Translator
 from i2i.components.inference import for_inference
 from i2i.errors import ConfigError, PluginError, UserError
 from i2i.export.onnx_file import write_onnx
@@ -49,12 +49,10 @@ def any_size(subject: Subject) -> None:
     network = _generator(subject, 3, 3).eval()
     if "image" not in getattr(network, "inputs", ("image",)):
         raise Skipped("it makes images from noise, of the size that it was built for")
-    multiple, scale = int(getattr(network, "multiple", 1)), getattr(network, "scale", 1)
-    minimum = max(int(getattr(network, "minimum", 1)), 33)
-    height, width = (-(-minimum // multiple) * multiple + extra * multiple for extra in (0, 3))
-    _, *rest = _inputs(subject, network, 3)
+    multiple, scale, minimum = (int(getattr(network, name, 1)) for name in ("multiple", "scale", "minimum"))
+    height, width = (-(-max(minimum, 33) // multiple) * multiple + extra * multiple for extra in (0, 3))
     with failing_as(f"an image of {height}x{width}, with multiple = {multiple}"), torch.no_grad():
-        made = network(torch.rand(2, 3, height, width) * 2 - 1, *rest)
+        made = network(*_inputs(subject, network, 3, (height, width)))
     if made.shape[2:] != (scale * height, scale * width):
         fail(
             f"{height}x{width} became {tuple(made.shape[2:])}: an attribute multiple says what sides must be divisible "
@@ -120,7 +118,7 @@ def export(subject: Subject) -> None:
     names = tuple(getattr(network, "inputs", ("image",)))
     example = dict(zip(names, (x[:1] for x in _inputs(subject, network, 3)), strict=True))
     labels = ("0", "1") if "label" in names else ()
-    translator = Translator(network, example, labels=labels)
+    translator = Translator(network, example, labels=labels, inputs={"mask": MaskInput()} if "mask" in names else {})
     write_onnx(subject.folder / "model.onnx", translator, "uint8", {"recipe": "check", "config_digest": "0"})
 
 
@@ -250,13 +248,15 @@ def _discriminator(subject: Subject, count: int) -> nn.Module:
     return build.discriminator(subject.name, in_channels=count, **_options(subject))
 
 
-def _inputs(subject: Subject, network: nn.Module, count: int) -> list[Tensor]:
+def _inputs(subject: Subject, network: nn.Module, count: int, size: tuple[int, int] | None = None) -> list[Tensor]:
     """Tensors with which a generator is called to make two images, as its attribute `inputs` says."""
     torch.manual_seed(0)
+    height, width = size or (_side(subject), _side(subject))
     known = {
-        "image": torch.rand(2, count, _side(subject), _side(subject)) * 2 - 1,
+        "image": torch.rand(2, count, height, width) * 2 - 1,
         "noise": torch.randn(2, count),
         "label": torch.tensor([0, 1]),
+        "mask": (torch.rand(2, 1, height, width) < 0.3).float(),
     }
     names = getattr(network, "inputs", ("image",))
     if unknown := [name for name in names if name not in known]:
