@@ -94,9 +94,6 @@ def cyclegan(networks: Networks, batch: Batch) -> Step:
         old, history[side][place] = history[side][place], image
         return old
 
-    def square(logits: Tensor, target: float) -> Tensor:
-        return mse_loss(logits, torch.full_like(logits, target))
-
     def step() -> None:
         fake = {"B": a_to_b(real["A"]), "A": b_to_a(real["B"])}
         for judge in judges.values():
@@ -113,6 +110,64 @@ def cyclegan(networks: Networks, batch: Batch) -> Step:
             old = shown(side, fake[side].detach())
             ((square(judge(real[side]), 1) + square(judge(old), 0)) * 0.5).backward()
         optimizer_d.step()
+
+    return step
+
+
+def cut(networks: Networks, batch: Batch) -> Step:
+    """Park et al. 2020, section 3, with identity: lambda 1 for both contrastive losses."""
+    return contrastive(networks, batch, weight=1.0, identity=True)
+
+
+def fastcut(networks: Networks, batch: Batch) -> Step:
+    """Park et al. 2020, section 3, without identity: lambda 10, half of the images mirrored."""
+    return contrastive(networks, batch, weight=10.0, identity=False)
+
+
+def contrastive(networks: Networks, batch: Batch, *, weight: float, identity: bool) -> Step:
+    """Park et al. 2020: features of inputs and outputs by the encoder, of 256 patches in each of five layers."""
+    generator, discriminator, projection = (networks[n] for n in ("generator", "discriminator", "projection"))
+    optimizer_d, optimizer_g, optimizer_f = adam(discriminator), adam(generator), adam(projection)
+    source, target = batch["source"], batch["target"]
+
+    def patches(images: Tensor, places: list[Tensor] | None, mirrored: bool) -> tuple[list[Tensor], list[Tensor]]:
+        maps, x = [], images
+        for number, layer in enumerate(list(generator)[:17]):
+            x = layer(x)
+            if number in (0, 4, 8, 12, 16):
+                maps.append(x.flip(3) if mirrored else x)
+        rows = [x.permute(0, 2, 3, 1).flatten(1, 2) for x in maps]
+        places = places or [torch.randperm(row.shape[1])[:256] for row in rows]
+        made = [f(row[:, place]) for f, row, place in zip(projection.maps, rows, places, strict=True)]
+        return [x / (x.norm(dim=2, keepdim=True) + 1e-7) for x in made], places
+
+    def nce(inputs: Tensor, outputs: Tensor, mirrored: bool) -> Tensor:
+        keys, places = patches(inputs, None, False)
+        queries, _ = patches(outputs, places, mirrored)
+        losses = []
+        for key, query in zip(keys, queries, strict=True):
+            logits = (query @ key.detach().transpose(1, 2) / 0.07).flatten(0, 1)
+            losses.append(nn.functional.cross_entropy(logits, torch.arange(key.shape[1]).repeat(len(key))))
+        return weight * torch.stack(losses).mean()
+
+    def step() -> None:
+        mirrored = not identity and random.random() < 0.5
+        real = torch.cat([source, target]) if identity else source
+        made = generator(real.flip(3) if mirrored else real)
+        fake = made[: len(source)]
+        discriminator.requires_grad_(True)
+        optimizer_d.zero_grad()
+        ((square(discriminator(fake.detach()), 0) + square(discriminator(target), 1)) * 0.5).backward()
+        optimizer_d.step()
+        discriminator.requires_grad_(False)
+        optimizer_g.zero_grad()
+        optimizer_f.zero_grad()
+        loss = square(discriminator(fake), 1) + nce(source, fake, mirrored)
+        if identity:
+            loss = loss + nce(target, made[len(source) :], mirrored)
+        loss.backward()
+        optimizer_g.step()
+        optimizer_f.step()
 
     return step
 
@@ -156,11 +211,18 @@ def judged(logits: Tensor, target: float) -> Tensor:
     return cross_entropy(logits, torch.full_like(logits, target))
 
 
+def square(logits: Tensor, target: float) -> Tensor:
+    """Squared distance of logits from one answer for all of them."""
+    return mse_loss(logits, torch.full_like(logits, target))
+
+
 SRGAN_MSE = ("srgan.pretrain=0", "srgan.features=null", "srgan.pixel=1")
 CASES = {
     "pix2pix-256": Case("pix2pix", ("data.size=256",), 1, pix2pix),
     "cyclegan-128": Case("cyclegan", ("data.size=128", "cyclegan.generator.blocks=9"), 1, cyclegan),
     "cyclegan-256": Case("cyclegan", ("data.size=256", "cyclegan.generator.blocks=9"), 1, cyclegan),
+    "cut-128": Case("cut", ("data.size=128", "cut.nce=1", "cut.nce_identity=1"), 1, cut),
+    "fastcut-128": Case("fastcut", ("data.size=128",), 1, fastcut),
     "srresnet": Case("srresnet", ("data.size=96",), 16, srresnet),
     "srgan": Case("srgan", ("data.size=96", *SRGAN_MSE), 16, srgan),
 }
@@ -246,7 +308,9 @@ def plain(module: nn.Module) -> nn.Module:
 
 def draw(folder: Path, recipe: str) -> None:
     """Some images in the layout that a recipe takes."""
-    names = {"pix2pix": ("A", "B"), "cyclegan": ("trainA", "trainB")}.get(recipe, (".",))
+    names = {"pix2pix": ("A", "B"), **dict.fromkeys(("cyclegan", "cut", "fastcut"), ("trainA", "trainB"))}.get(
+        recipe, (".",)
+    )
     for number in range(4):
         picture = np.random.default_rng(number).integers(0, 256, (300, 300, 3), np.uint8)
         for name in names:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from i2i.components.options import NormName, UpsampleName
+from i2i.components.antialias import BilinearDoubling
+from i2i.components.options import InitName, NormName, UpsampleName
 
 
 class InstanceNorm2d(nn.Module):
@@ -69,12 +70,12 @@ def norm_layer(name: NormName, channels: int) -> nn.Module:
 
 
 def upsample(name: UpsampleName, in_channels: int, out_channels: int, *, kernel: int, bias: bool) -> nn.Module:
-    """Doubles the size: a transposed convolution, or nearest-neighbour resizing and a 3x3 convolution.
+    """Doubles the size: a transposed convolution, or resizing and a 3x3 convolution.
 
-    The second leaves no checkerboard (Odena et al. 2016, doi:10.23915/distill.00003).
+    Resizing leaves no checkerboard (Odena et al. 2016, doi:10.23915/distill.00003).
 
     Args:
-        name: ``deconv`` or ``resize``.
+        name: ``deconv``, ``resize`` (nearest neighbour) or ``bilinear``.
         in_channels: channels before.
         out_channels: channels after.
         kernel: kernel of the transposed convolution, 3 or 4.
@@ -82,18 +83,19 @@ def upsample(name: UpsampleName, in_channels: int, out_channels: int, *, kernel:
     """
     if name == "deconv":
         return nn.ConvTranspose2d(in_channels, out_channels, kernel, 2, 1, output_padding=kernel % 2, bias=bias)
-    return nn.Sequential(
-        nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
-    )
+    resize = BilinearDoubling() if name == "bilinear" else nn.Upsample(scale_factor=2, mode="nearest")
+    return nn.Sequential(resize, nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias))
 
 
 @torch.no_grad()
-def init_weights(module: nn.Module, std: float | None) -> nn.Module:
-    """Draws convolutions from N(0, std) and norm scales from N(1, std), with zero biases, as pix2pix does.
+def init_weights(module: nn.Module, std: float | None, init: InitName = "normal") -> nn.Module:
+    """Draws convolutions from a normal distribution and norm scales from N(1, std), with zero biases.
 
     Args:
         module: changed in place.
-        std: standard deviation, 0.02 in the paper; ``None`` keeps torch's own initialisation.
+        std: standard deviation, 0.02 in the pix2pix paper; ``None`` keeps torch's own initialisation.
+        init: ``normal``: convolutions from N(0, std), as pix2pix has them. ``xavier``: their deviation follows from
+            their channels (Glorot and Bengio 2010, equation 16, as a normal distribution), and `std` is its factor.
 
     Returns:
         The same module.
@@ -102,7 +104,10 @@ def init_weights(module: nn.Module, std: float | None) -> nn.Module:
         return module
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            layer.weight.normal_(0.0, std)
+            if init == "xavier":
+                nn.init.xavier_normal_(layer.weight, gain=std)
+            else:
+                layer.weight.normal_(0.0, std)
         elif isinstance(layer, nn.BatchNorm2d | InstanceNorm2d) and layer.weight is not None:
             layer.weight.normal_(1.0, std)
         else:

@@ -9,7 +9,8 @@ from pydantic import Field
 from i2i.api import Config
 
 NormName = Literal["batch", "instance", "none"]
-UpsampleName = Literal["deconv", "resize"]
+UpsampleName = Literal["deconv", "resize", "bilinear"]
+InitName = Literal["normal", "xavier"]
 MinibatchName = Literal["none", "std", "discrimination"]
 
 
@@ -29,7 +30,7 @@ class UNetConfig(Config):
     bottleneck_norm: bool = False
     """Normalise the bottleneck too, as before the paper's erratum; batch norm then needs batches of 2 or more."""
     upsample: UpsampleName = "deconv"
-    """deconv as in the paper, or resize, which leaves no checkerboard."""
+    """deconv as in the paper; resize (nearest neighbour) or bilinear, which leave no checkerboard."""
     init_std: float | None = 0.02
     """Standard deviation of the initial weights; null: torch's own initialisation."""
 
@@ -46,7 +47,11 @@ class ResNetConfig(Config):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Chance that dropout inside the blocks zeroes a value during training."""
     upsample: UpsampleName = "deconv"
-    """deconv as in the paper, or resize, which leaves no checkerboard."""
+    """deconv as in the paper; resize (nearest neighbour) or bilinear, which leave no checkerboard."""
+    antialias: bool = False
+    """Halve by a convolution at the full size and a fixed blur (Zhang 2019), not by a convolution of stride 2."""
+    init: InitName = "normal"
+    """How weights are drawn: normal, or xavier: by a deviation that follows from the channels, times init_std."""
     init_std: float | None = 0.02
     """Standard deviation of the initial weights; null: torch's own initialisation."""
 
@@ -64,6 +69,10 @@ class PatchConfig(Config):
     """Statistics over the batch before the last layer, against mode collapse: none, std or discrimination."""
     features: bool = False
     """Return the activations beside the logits, for feature matching."""
+    antialias: bool = False
+    """Halve by a convolution at the full size and a fixed blur (Zhang 2019), not by a convolution of stride 2."""
+    init: InitName = "normal"
+    """How weights are drawn: normal, or xavier: by a deviation that follows from the channels, times init_std."""
     init_std: float | None = 0.02
     """Standard deviation of the initial weights; null: torch's own initialisation."""
 

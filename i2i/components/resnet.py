@@ -1,14 +1,19 @@
 """ResNet generator of CycleGAN (Zhu et al. 2017, arXiv:1703.10593, appendix 7.2; after Johnson et al. 2016).
 
 c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3 with reflection padding.
+
+With ``antialias: true, upsample: bilinear, init: xavier, blocks: 9`` it is the generator of CUT (Park et al. 2020,
+arXiv:2007.15651): a fixed blur after each convolution that had a stride, and after each doubling.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 
 from torch import Tensor, nn
 
+from i2i.components.antialias import BlurHalving
 from i2i.components.layers import init_weights, norm_layer, upsample
 from i2i.components.options import NormName, ResNetConfig
 
@@ -58,8 +63,10 @@ class ResNet(nn.Sequential):
             norm_layer(norm, f),
             nn.ReLU(),
         ]
+        stride = 1 if config.antialias else 2
         for width in (2 * f, 4 * f):
-            layers += [nn.Conv2d(width // 2, width, 3, 2, 1, bias=bias), norm_layer(norm, width), nn.ReLU()]
+            layers += [nn.Conv2d(width // 2, width, 3, stride, 1, bias=bias), norm_layer(norm, width), nn.ReLU()]
+            layers += [BlurHalving()] if config.antialias else []
         layers += [ResidualBlock(4 * f, norm, config.dropout, bias) for _ in range(config.blocks or 0)]
         encoder_length = len(layers)
         for width in (2 * f, f):
@@ -76,18 +83,42 @@ class ResNet(nn.Sequential):
         """``(N, in_channels, H, W)`` -> ``(N, out_channels, H, W)``, both in [-1, 1]."""
         return super().forward(x)
 
-    def features(self, x: Tensor) -> list[Tensor]:
+    def features(self, x: Tensor, layers: Sequence[int] | None = None) -> list[Tensor]:
         """Feature maps of the encoder for images ``(N, in_channels, H, W)``, from fine to coarse.
 
-        They are the outputs of the first layer and of the two halvings after their activations, and those of the
-        residual blocks.
+        Args:
+            x: the images.
+            layers: numbers of the layers whose outputs are wanted, rising: 0 is the padded image, 1 the first
+                convolution; padding, normalisation and activations count, and a residual block is one layer. None: the
+                outputs of the first layer and of the two halvings after their activations, and those of the residual
+                blocks.
+
+        Raises:
+            ValueError: the encoder has no such layer.
         """
+        layers = self._checked(layers)
+        return self._pass(x, layers, layers[-1] + 1)[1]
+
+    def with_features(self, x: Tensor, layers: Sequence[int] | None = None) -> tuple[Tensor, list[Tensor]]:
+        """The image ``(N, out_channels, H, W)`` and `features`, in one pass; arguments and errors are those."""
+        return self._pass(x, self._checked(layers), len(self))
+
+    def _checked(self, layers: Sequence[int] | None) -> Sequence[int]:
+        if layers is None:
+            encoder = enumerate(islice(self, self._encoder_length))
+            return [number for number, layer in encoder if isinstance(layer, nn.ReLU | ResidualBlock)]
+        if not layers or list(layers) != sorted(set(layers)) or layers[0] < 0 or layers[-1] >= self._encoder_length:
+            raise ValueError(f"the encoder's layers are 0 to {self._encoder_length - 1}, not {list(layers)}")
+        return layers
+
+    def _pass(self, x: Tensor, layers: Sequence[int], stop: int) -> tuple[Tensor, list[Tensor]]:
+        """The output of the first `stop` layers, and those of some on the way."""
         maps = []
-        for layer in islice(self, self._encoder_length):
+        for number, layer in enumerate(islice(self, stop)):
             x = layer(x)
-            if isinstance(layer, nn.ReLU | ResidualBlock):
+            if number in layers:
                 maps.append(x)
-        return maps
+        return x, maps
 
 
 def build(config: ResNetConfig, *, in_channels: int, out_channels: int, size: tuple[int, int]) -> ResNet:
@@ -102,5 +133,5 @@ def build(config: ResNetConfig, *, in_channels: int, out_channels: int, size: tu
         )
     blocks = config.blocks if config.blocks is not None else (9 if min(size) >= 256 else 6)
     network = ResNet(config.model_copy(update={"blocks": blocks}), in_channels, out_channels)
-    init_weights(network, config.init_std)
+    init_weights(network, config.init_std, config.init)
     return network

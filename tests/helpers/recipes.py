@@ -38,6 +38,13 @@ OWN = {
         "discriminator={name: patch, filters: 4, layers: 2, norm: instance}",
         "pool=6",
     ],
+    "cut": [
+        "generator={name: resnet, filters: 4, blocks: 1}",
+        "discriminator={name: patch, filters: 4, layers: 2, norm: instance}",
+        "layers=[0, 4, 8, 12]",
+        "patches=16",
+        "features=8",
+    ],
     "cgan": ["generator.filters=4", "discriminator.filters=4", "noise=8"],
     "stargan": [
         "generator={name: stargan, filters: 4, blocks: 1}",
@@ -61,8 +68,9 @@ OWN = {
         "discriminator={name: patch, filters: 4, layers: 2, norm: instance}",
     ],
 }
+OWN["fastcut"] = OWN["cut"]
 """The recipe's own options."""
-UNPAIRED = ("cyclegan", "cgan", "stargan")
+UNPAIRED = ("cyclegan", "cut", "fastcut", "cgan", "stargan")
 """Recipes whose default metrics look through a network that takes long."""
 
 

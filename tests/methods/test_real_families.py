@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 STEPS = 8
 CASES = {
     "cyclegan": ("horse2zebra", ["data.size=64", "data.load_size=72", "train.batch_size=2"], "horse2zebra/testA"),
+    "cut": ("horse2zebra", ["data.size=64", "data.load_size=72", "train.batch_size=2"], "horse2zebra/testA"),
+    "fastcut": ("horse2zebra", ["data.size=64", "data.load_size=72", "train.batch_size=2"], "horse2zebra/testA"),
     "cgan": ("sign_digits", ["data.size=32", "data.load_size=32"], ""),
     "stargan": ("emoji", ["data.size=32", "data.load_size=32"], "emoji/google"),
     "colorize": (
