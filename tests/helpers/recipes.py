@@ -51,6 +51,12 @@ OWN = {
         "discriminator={name: vgg, filters: 4, dense: 8}",
         "pretrain=0.4",
     ],
+    "realesrnet": ["generator={name: srvgg, filters: 4, blocks: 1}"],
+    "realesrgan": [
+        "generator={name: srvgg, filters: 4, blocks: 1}",
+        "discriminator={name: unet-sn, filters: 4}",
+        "pretrain=0.4",
+    ],
 }
 """The recipe's own options."""
 UNPAIRED = ("cyclegan", "cgan", "stargan")

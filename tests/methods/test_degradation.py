@@ -13,9 +13,10 @@ import i2i
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 from i2i_samples.facades import draw_facade
-from i2i_srgan.degradation import Bicubic, BicubicConfig, Real, RealConfig
-from i2i_srgan.imresize import imresize
-from i2i_srgan.kernels import blur_kernel, sinc_kernel
+from i2i_srgan.degradations.imresize import imresize
+from i2i_srgan.degradations.kernels import blur_kernel, sinc_kernel
+from i2i_srgan.degradations.options import BicubicConfig, RealConfig
+from i2i_srgan.degradations.transforms import Bicubic, Real
 
 NOTHING = {"blur": 0, "resize": (0, 0, 1), "gaussian": 1, "gaussian_sigma": (0, 0), "jpeg": (100, 100)}
 """A round of degradation that leaves the image alone but for JPEG of the best quality."""
