@@ -101,15 +101,28 @@ UNIT = {"value_range": [0.0, 1.0]}
 """The authors' networks compute in [0, 1]."""
 RRDB_X2 = {"name": "rrdb", "unshuffle": True, **UNIT}
 COMPACT = {"name": "srvgg", "blocks": 32, **UNIT}
-SMALL_RRDB: dict[str, Any] = {
-    "name": "rrdb",
-    "filters": 24,
-    "growth": 12,
-    "blocks": 2,
-    "unshuffle": True,
-    "interpolate": True,
+SMALL_COMPACT = {"name": "srvgg", "filters": 32, "blocks": 8}
+MILD: dict[str, Any] = {
+    "first": {
+        "sigma": [0.2, 1.5],
+        "resize": [0.1, 0.3, 0.6],
+        "resize_range": [0.6, 1.3],
+        "gaussian_sigma": [1.0, 15.0],
+        "poisson_scale": [0.05, 1.0],
+        "jpeg": [60.0, 95.0],
+    },
+    "second": {
+        "blur": 0.3,
+        "sigma": [0.2, 0.8],
+        "resize": [0.1, 0.2, 0.7],
+        "resize_range": [0.7, 1.2],
+        "gaussian_sigma": [1.0, 8.0],
+        "poisson_scale": [0.05, 0.5],
+        "jpeg": [60.0, 95.0],
+    },
 }
-REAL_SAMPLE_DATA: dict[str, Any] = {"layout": "pictures", "size": 64, "scale": 2}
+"""Degradations that leave something of small pictures."""
+REAL_SAMPLE_DATA: dict[str, Any] = {"layout": "pictures", "size": 64, "scale": 2, "degrade": {"name": "real", **MILD}}
 
 REALESRNET_PAPER: dict[str, Any] = {
     "data": REAL_DATA,
@@ -129,7 +142,7 @@ REALESRNET_COMPACT: dict[str, Any] = {"realesrnet": {"generator": COMPACT}}
 REALESRNET_SAMPLES: dict[str, Any] = {
     "data": REAL_SAMPLE_DATA,
     "train": {"batch_size": 8, "steps": 800, "optimizer": {"lr": 1e-3}, "ema": 0.99, **OFTEN},
-    "realesrnet": {"generator": SMALL_RRDB},
+    "realesrnet": {"generator": SMALL_COMPACT},
 }
 
 REALESRGAN_PAPER: dict[str, Any] = {  # Real-ESRNet's training is the first stage
@@ -164,7 +177,7 @@ REALESRGAN_SAMPLES: dict[str, Any] = {
     "data": REAL_SAMPLE_DATA,
     "train": {"batch_size": 8, "steps": 800, "ema": 0.99, **OFTEN},
     "realesrgan": {
-        "generator": SMALL_RRDB,
+        "generator": SMALL_COMPACT,
         "discriminator": {"name": "unet-sn", "filters": 16},
         "features": None,
         "perceptual_weights": None,
