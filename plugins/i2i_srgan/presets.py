@@ -178,7 +178,7 @@ REALESRGAN_SAMPLES: dict[str, Any] = {
     "train": {"batch_size": 8, "steps": 800, "ema": 0.99, **OFTEN},
     "realesrgan": {
         "generator": SMALL_COMPACT,
-        "discriminator": {"name": "unet-sn", "filters": 16},
+        "discriminator": {"name": "unet-sn", "filters": 8},
         "features": None,
         "perceptual_weights": None,
         "pretrain": 0.5,

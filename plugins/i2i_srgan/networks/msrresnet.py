@@ -34,24 +34,17 @@ class MSRResNet(nn.Module):
 
     Args:
         config: the options.
-        in_channels: channels of the input: as many as of the output, or one.
+        in_channels: channels of the input, which is added if they are as many as of the output, or one.
         out_channels: channels of the output.
 
     Attributes:
         scale: how many times larger the output is.
-
-    Raises:
-        ValueError: the input cannot be added to the output.
     """
 
     def __init__(self, config: MSRResNetConfig, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        if in_channels not in (1, out_channels):
-            raise ValueError(
-                f"msrresnet adds the input of {in_channels} channels to the output of {out_channels}: "
-                "choose another generator, or set data.source_channels or data.target_channels"
-            )
         f, self.scale = config.filters, config.scale
+        self.adds = in_channels in (1, out_channels)
         self.first = nn.Sequential(nn.Conv2d(in_channels, f, 3, padding=1), nn.LeakyReLU(0.1))
         self.blocks = nn.Sequential(*(PlainBlock(f, config.residual_scale) for _ in range(config.blocks)))
         self.enlarge = nn.Sequential(*(layer for step in STEPS[config.scale] for layer in _enlarging(f, step)))
@@ -62,15 +55,13 @@ class MSRResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in_channels, H, W)`` -> ``(N, out_channels, scale * H, scale * W)``, about the input's range."""
         made = self.last(self.before_last(self.enlarge(self.blocks(self.first(x)))))
+        if not self.adds:
+            return made
         return made + (interpolate(x, scale_factor=self.scale, mode="bilinear") if self.scale > 1 else x)
 
 
 def build(config: MSRResNetConfig, *, in_channels: int, out_channels: int, size: tuple[int, int]) -> nn.Module:
-    """Builds the network, which takes images of any size.
-
-    Raises:
-        ValueError: the input cannot be added to the output.
-    """
+    """Builds the network, which takes images of any size."""
     return in_range(MSRResNet(config, in_channels, out_channels), config.value_range)
 
 
