@@ -33,7 +33,7 @@ def export(name: str, folder: Path) -> Path:
     from i2i.components import resnet, unet
     from i2i.components.inference import for_inference
     from i2i.export.onnx_file import write_onnx
-    from i2i_srgan import rrdb, srresnet
+    from i2i_srgan.networks import rrdb, srresnet
 
     path = folder / f"{name}.onnx"
     if path.exists():

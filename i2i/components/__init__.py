@@ -71,4 +71,5 @@ def i2i_schedules() -> list[Component]:
         Component("linear-epochs", f"{s}:linear_epochs", o.ScheduleConfig, "Falls at each epoch, to 0 in the last one"),
         Component("cosine", f"{s}:cosine", o.ScheduleConfig, "Falls from 1 towards 0 along half a cosine"),
         Component("step", f"{s}:step", o.ScheduleConfig, "Multiplied by gamma every few steps"),
+        Component("multi-step", f"{s}:multi_step", o.MultiStepConfig, "Multiplied by gamma at each of given steps"),
     ]

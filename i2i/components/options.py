@@ -152,3 +152,14 @@ class ScheduleConfig(Config):
     """Factor of the step schedule."""
     every: Annotated[int, Field(ge=1)] = 50_000
     """Steps between two falls of the step schedule."""
+
+
+class MultiStepConfig(Config):
+    """Options of the schedule that falls at given steps."""
+
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] = (50_000, 100_000, 200_000, 300_000)
+    """Steps from which on the rate is multiplied by gamma once more; the defaults are ESRGAN's."""
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Factor of the rate at each of them."""
+    warmup: Annotated[int, Field(ge=0)] = 0
+    """Steps over which the rate first rises linearly from 0."""

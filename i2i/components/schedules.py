@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
-from i2i.components.options import ScheduleConfig
+from i2i.components.options import MultiStepConfig, ScheduleConfig
 
 Factor = Callable[[int, int, Fraction], float]
 """From step, steps of the run and steps of one epoch to the factor without the warm-up."""
@@ -19,7 +19,7 @@ Factor = Callable[[int, int, Fraction], float]
 class WarmedUp:
     """A factor with a warm-up."""
 
-    def __init__(self, config: ScheduleConfig, factor: Factor) -> None:
+    def __init__(self, config: ScheduleConfig | MultiStepConfig, factor: Factor) -> None:
         self.warmup, self.factor = config.warmup, factor
 
     def __call__(self, step: int, *, steps: int, epoch: Fraction) -> float:
@@ -45,6 +45,13 @@ def cosine(config: ScheduleConfig) -> WarmedUp:
 def step(config: ScheduleConfig) -> WarmedUp:
     """``gamma ** (s // every)``."""
     return WarmedUp(config, lambda step, steps, epoch: config.gamma ** (step // config.every))
+
+
+def multi_step(config: MultiStepConfig) -> WarmedUp:
+    """``gamma ** (number of milestones that are at most s)``."""
+    return WarmedUp(
+        config, lambda step, steps, epoch: config.gamma ** sum(milestone <= step for milestone in config.milestones)
+    )
 
 
 def linear_epochs(config: ScheduleConfig) -> WarmedUp:

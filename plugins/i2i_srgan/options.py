@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 import i2i
 
 Scale = Literal[1, 2, 3, 4, 8]
+
+
+def _two_limits(limits: tuple[float, float]) -> tuple[float, float]:
+    if not limits[0] < limits[1]:
+        raise ValueError(f"the lower of two limits comes first, got {limits[0]}, {limits[1]}")
+    return limits
+
+
+NetworkRange = Annotated[tuple[float, float], AfterValidator(_two_limits)]
 
 VGG19_CONVOLUTIONS = (2, 2, 4, 4, 4)
 """Convolutions of each block of VGG19; each is followed by a ReLU, each block by a pooling layer."""
@@ -43,6 +52,8 @@ class SRResNetConfig(i2i.Config):
     """Pixel shuffle as in the paper, or nearest-neighbour resizing and a convolution."""
     interpolate: bool = False
     """Add the output to the bicubically enlarged input: small networks learn far faster."""
+    value_range: NetworkRange = (-1.0, 1.0)
+    """What black and white are inside the network; 0, 1 for weights of BasicSR and Real-ESRGAN."""
 
 
 class RRDBConfig(i2i.Config):
@@ -58,10 +69,59 @@ class RRDBConfig(i2i.Config):
     """Residual in residual dense blocks."""
     residual_scale: Annotated[float, Field(gt=0)] = 0.2
     """Factor beta of every residual."""
+    unshuffle: bool = False
+    """At scale 2 make channels of 2x2 pixels first, at scale 1 of 4x4, as Real-ESRGAN does: far less work."""
     init_scale: Annotated[float, Field(gt=0)] = 0.1
     """Factor of the blocks' initial weights, drawn as He et al. 2015 do (arXiv:1502.01852)."""
     interpolate: bool = False
     """Add the output to the bicubically enlarged input: small networks learn far faster."""
+    value_range: NetworkRange = (-1.0, 1.0)
+    """What black and white are inside the network; 0, 1 for weights of BasicSR and Real-ESRGAN."""
+
+
+class SRVGGConfig(i2i.Config):
+    """Options of SRVGGNetCompact."""
+
+    scale: Scale = 4
+    """How many times larger the output is; the recipe sets it."""
+    filters: Annotated[int, Field(ge=1)] = 64
+    """Channels of all inner layers."""
+    blocks: Annotated[int, Field(ge=0)] = 16
+    """Convolutions between the first and the last: 16 in the model for videos, 32 in the general one."""
+    activation: Literal["prelu", "relu", "leaky-relu"] = "prelu"
+    """After each convolution but the last: prelu with a slope a channel, relu, or leaky-relu of 0.1."""
+    value_range: NetworkRange = (-1.0, 1.0)
+    """What black and white are inside the network; 0, 1 for weights of BasicSR and Real-ESRGAN."""
+
+
+class MSRResNetConfig(i2i.Config):
+    """Options of MSRResNet."""
+
+    scale: Scale = 4
+    """How many times larger the output is; the recipe sets it."""
+    filters: Annotated[int, Field(ge=1)] = 64
+    """Channels of all inner layers."""
+    blocks: Annotated[int, Field(ge=0)] = 16
+    """Residual blocks."""
+    residual_scale: Annotated[float, Field(gt=0)] = 1.0
+    """Factor of what a block adds."""
+    init_scale: Annotated[float, Field(gt=0)] = 0.1
+    """Factor of the initial weights, drawn as He et al. 2015 do (arXiv:1502.01852)."""
+    value_range: NetworkRange = (-1.0, 1.0)
+    """What black and white are inside the network; 0, 1 for weights of BasicSR and Real-ESRGAN."""
+
+
+class UNetDiscriminatorConfig(i2i.Config):
+    """Options of the U-Net discriminator."""
+
+    filters: Annotated[int, Field(ge=1)] = 64
+    """Channels at full size; they double with each of three halvings."""
+    skips: bool = True
+    """Add the maps on the way down to those of the same size on the way up."""
+    features: bool = False
+    """Return the nine inner maps too, for feature matching; the recipe sets it."""
+    value_range: NetworkRange = (-1.0, 1.0)
+    """What black and white are inside the network; 0, 1 for weights of BasicSR and Real-ESRGAN."""
 
 
 class VGGDiscriminatorConfig(i2i.Config):

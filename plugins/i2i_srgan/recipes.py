@@ -1,7 +1,9 @@
 """Recipes for super-resolution: a generator trained by a pixel loss alone, or by that first and then by a GAN.
 
 `SRResNet` is the first stage of SRGAN (Ledig et al. 2017, arXiv:1609.04802); `SRGAN` adds the adversarial stage, and
-with other options is ESRGAN (Wang et al. 2018, arXiv:1809.00219).
+with other options is ESRGAN (Wang et al. 2018, arXiv:1809.00219). Real-ESRNet and Real-ESRGAN (Wang et al. 2021,
+arXiv:2107.10833, section 4.1) are the same two on degraded sources, with losses that see sharpened targets. There the
+generator learns before the discriminator in each step, here after it, from the same images.
 """
 
 from __future__ import annotations
@@ -24,18 +26,20 @@ class SRResNetConfig(i2i.Config):
     """Super-resolution by a pixel loss, the choice where PSNR counts."""
 
     generator: i2i.GeneratorChoice = i2i.GeneratorChoice("srresnet")
-    """Network that enlarges: srresnet or rrdb, or any generator with an option `scale`."""
+    """Network that enlarges: srresnet, msrresnet, rrdb, srvgg, or any generator with an option `scale`."""
     distance: Distance = "l2"
     """Pixel loss: l1, mean absolute error, or l2, mean squared error as in the paper; images in [-1, 1]."""
+    sharpen: bool = False
+    """Compare with the sharpened target, as Real-ESRNet does."""
 
 
 class SRGANConfig(i2i.Config):
     """Super-resolution by a pixel loss first, then a GAN, the choice where looks count."""
 
     generator: i2i.GeneratorChoice = i2i.GeneratorChoice("srresnet")
-    """Network that enlarges: srresnet or rrdb, or any generator with an option `scale`."""
+    """Network that enlarges: srresnet, msrresnet, rrdb, srvgg, or any generator with an option `scale`."""
     discriminator: i2i.DiscriminatorChoice = i2i.DiscriminatorChoice("vgg")
-    """Network that judges large images: vgg as in the paper, patch, or any other discriminator."""
+    """Network that judges large images: vgg, unet-sn as in Real-ESRGAN, patch, or any other discriminator."""
     adversary: i2i.AdversaryConfig = i2i.AdversaryConfig(weight=1e-3)
     """The adversarial game of the second stage."""
     pretrain: Annotated[float, Field(ge=0, lt=1)] = 0.8333
@@ -52,6 +56,10 @@ class SRGANConfig(i2i.Config):
     """Weight of the distance between features."""
     perceptual_distance: Distance = "l2"
     """Distance between features: l1 as in ESRGAN, or l2 as in SRGAN."""
+    perceptual_weights: tuple[Weight, ...] | None = None
+    """Weight of each feature map's distance in their sum, in the order of the layers; null: their mean."""
+    sharpen: tuple[Literal["pixel", "perceptual", "adversarial"], ...] = ()
+    """Losses that compare with the sharpened target: pixel and perceptual in Real-ESRGAN."""
 
     @property
     def compares_features(self) -> bool:
@@ -81,8 +89,9 @@ class SRResNet(i2i.Recipe):
     def losses(
         self, phase: str, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context
     ) -> dict[str, Tensor]:
-        """Equation 4 of the SRGAN paper, or the mean absolute error."""
-        return {"pixel": _distance(nets["generator"](batch["source"]), batch["target"], self.config.distance)}
+        """Equation 4 of the SRGAN paper, or the mean absolute error; for Real-ESRNet of the sharpened target."""
+        target = _sharpened(batch["target"]) if self.config.sharpen else batch["target"]
+        return {"pixel": _distance(nets["generator"](batch["source"]), target, self.config.distance)}
 
     def translators(self, nets: Mapping[str, Any], sample: dict[str, Tensor]) -> dict[str, i2i.Translator]:
         """The generator."""
@@ -114,10 +123,14 @@ class SRGAN(i2i.Recipe):
             raise i2i.ConfigError(f"the feature network sees 1 or 3 channels, not {channels}: set features=null")
         features = build.features(self.config.features)
         try:  # now, and not when the second stage begins
-            features(sample["target"][:1])
+            maps = features(sample["target"][:1])
         except (RuntimeError, ValueError) as error:
             what = f"features '{self.config.features.name}' cannot see images of {size[0]}x{size[1]}"
             raise i2i.ConfigError(f"{what}: set a larger data.size") from error
+        weights = self.config.perceptual_weights
+        if weights is not None and len(weights) != len(maps):
+            what = f"perceptual_weights has {len(weights)} weights for {len(maps)} feature maps"
+            raise i2i.ConfigError(f"{what}: set one for each of features.layers, or null")
         return networks | {"features": features}
 
     def phases(self) -> Sequence[i2i.Phase]:
@@ -132,33 +145,40 @@ class SRGAN(i2i.Recipe):
         ]
 
     def shared(self, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context) -> dict[str, Tensor]:
-        """The enlarged image serves every phase."""
-        return {"fake": nets["generator"](batch["source"])}
+        """The enlarged image and the sharpened target serve every phase."""
+        shared = {"fake": nets["generator"](batch["source"])}
+        return shared | {"sharp": _sharpened(batch["target"])} if self.config.sharpen else shared
 
     def losses(
         self, phase: str, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context
     ) -> dict[str, Tensor]:
         """Equation 3 of the SRGAN paper; equation 3 of ESRGAN with its options."""
-        real, fake = batch["target"], batch["fake"]
+        fake = batch["fake"]
+        pixel, perceptual, adversarial = (
+            batch["sharp" if loss in self.config.sharpen else "target"]
+            for loss in ("pixel", "perceptual", "adversarial")
+        )
         if phase == "pixel":
-            return {"pixel": _distance(fake, real, self.config.distance)}
+            return {"pixel": _distance(fake, pixel, self.config.distance)}
         if phase == "discriminator":
-            return self.adversary.discriminator_losses(nets["discriminator"], real, fake, ctx)
-        losses = self.adversary.generator_losses(nets["discriminator"], real, fake, ctx)
+            return self.adversary.discriminator_losses(nets["discriminator"], adversarial, fake, ctx)
+        losses = self.adversary.generator_losses(nets["discriminator"], adversarial, fake, ctx)
         if self.config.pixel:
-            losses["pixel"] = self.config.pixel * _distance(fake, real, self.config.distance)
+            losses["pixel"] = self.config.pixel * _distance(fake, pixel, self.config.distance)
         if self.config.compares_features:
-            losses["perceptual"] = self.config.perceptual * self._perceptual(nets["features"], fake, real)
+            losses["perceptual"] = self.config.perceptual * self._perceptual(nets["features"], fake, perceptual)
         return losses
 
     def _perceptual(self, features: Any, fake: Tensor, real: Tensor) -> Tensor:
-        """Distance of the features, the mean over the chosen layers (equation 5 of the SRGAN paper)."""
+        """Distance of the features, their mean or weighted sum over the layers (equation 5 of the SRGAN paper)."""
         import torch
 
         with torch.no_grad():
             of_real = features(real)
         pairs = zip(features(fake), of_real, strict=True)
-        return torch.stack([_distance(made, true, self.config.perceptual_distance) for made, true in pairs]).mean()
+        distances = torch.stack([_distance(made, true, self.config.perceptual_distance) for made, true in pairs])
+        weights = self.config.perceptual_weights
+        return distances.mean() if weights is None else (distances * distances.new_tensor(weights)).sum()
 
     def translators(self, nets: Mapping[str, Any], sample: dict[str, Tensor]) -> dict[str, i2i.Translator]:
         """The generator."""
@@ -175,6 +195,13 @@ def _generator(choice: i2i.GeneratorChoice, build: i2i.Build, sample: dict[str, 
 def _distance(image: Tensor, other: Tensor, name: Distance) -> Tensor:
     difference = image - other
     return difference.abs().mean() if name == "l1" else difference.square().mean()
+
+
+def _sharpened(images: Tensor) -> Tensor:
+    """``(N, C, H, W)`` in [-1, 1] with stronger edges."""
+    from i2i_srgan.sharpening import sharpened
+
+    return sharpened((images + 1) / 2) * 2 - 1
 
 
 def _translators(nets: Mapping[str, Any], sample: dict[str, Tensor]) -> dict[str, i2i.Translator]:

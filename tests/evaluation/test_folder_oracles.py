@@ -6,7 +6,7 @@ import pytest
 
 import i2i
 from helpers.evaluated_folders import figures, picture_folder
-from i2i_srgan.imresize import cut_to_multiple, imresize
+from i2i_srgan.degradations.imresize import cut_to_multiple, imresize
 
 
 def test_a_folder_has_no_distance_from_itself(tmp_path):

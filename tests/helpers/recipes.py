@@ -67,6 +67,12 @@ OWN = {
         "student={name: resnet, filters: 4, blocks: 1}",
         "discriminator={name: patch, filters: 4, layers: 2, norm: instance}",
     ],
+    "realesrnet": ["generator={name: srvgg, filters: 4, blocks: 1}"],
+    "realesrgan": [
+        "generator={name: srvgg, filters: 4, blocks: 1}",
+        "discriminator={name: unet-sn, filters: 4}",
+        "pretrain=0.4",
+    ],
 }
 OWN["fastcut"] = OWN["cut"]
 """The recipe's own options."""

@@ -13,9 +13,10 @@ import i2i
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 from i2i_samples.facades import draw_facade
-from i2i_srgan.degradation import Bicubic, BicubicConfig, Real, RealConfig
-from i2i_srgan.imresize import imresize
-from i2i_srgan.kernels import blur_kernel, sinc_kernel
+from i2i_srgan.degradations.imresize import imresize
+from i2i_srgan.degradations.kernels import blur_kernel, sinc_kernel
+from i2i_srgan.degradations.options import BicubicConfig, RealConfig
+from i2i_srgan.degradations.transforms import Bicubic, Real
 
 NOTHING = {"blur": 0, "resize": (0, 0, 1), "gaussian": 1, "gaussian_sigma": (0, 0), "jpeg": (100, 100)}
 """A round of degradation that leaves the image alone but for JPEG of the best quality."""
@@ -170,7 +171,9 @@ def test_each_part_of_real_does_what_it_says():
     assert np.ptp(real(flat, **grey).astype(int), axis=2).max() <= 4
     assert np.ptp(real(flat, **one).astype(int), axis=2).mean() > 4
     for level in (64, 128):  # photon noise: the deviation is the root of the brightness
-        shot = real(np.full_like(luma, level), gaussian=0, poisson_scale=(1, 1))
+        ramp = np.full_like(luma, level)
+        ramp[0, :, 0], ramp[1, :, 0], ramp[2, :, 0] = np.arange(96), np.arange(96) + 96, np.arange(96) + 160
+        shot = real(ramp, gaussian=0, poisson_scale=(1, 1))[3:]  # all levels: white is 256 photons
         assert shot.std() == pytest.approx(math.sqrt(level), rel=0.1)
     error = [np.abs(real(picture, jpeg=(q, q)).astype(int) - picture).mean() for q in (10, 50, 95)]
     assert error[0] > 1.5 * error[1] > 1.5 * error[2]

@@ -17,7 +17,8 @@ import i2i
 from i2i.components.inference import for_inference
 from i2i.export.graph import Deployed
 from i2i.export.onnx_file import write_onnx
-from i2i_srgan import discriminator, features, rrdb, srresnet
+from i2i_srgan import features
+from i2i_srgan.networks import discriminator, rrdb, srresnet
 
 SMALL = {
     "srresnet": {"filters": 4, "blocks": 1, "kernel": 3},

@@ -12,9 +12,11 @@ PAIR_METRICS = {"l1", "lpips", "miou", "ms-ssim", "pixel-accuracy", "psnr", "ssi
     f"{name}-y" for name in ("l1", "ms-ssim", "psnr", "ssim")
 }
 SKIPPED = {  # (kind, check) -> who may skip it
-    ("generator", "value-range"): {"srresnet", "rrdb"},  # they end in a convolution
+    ("generator", "value-range"): {"msrresnet", "rrdb", "srresnet", "srvgg"},  # they end in a convolution
     ("generator", "any-size"): {"dcgan"},  # from noise
-    ("generator", "encoder-features"): {"dcgan", "gated", "partial", "rrdb", "srresnet", "stargan"},  # optional
+    ("generator", "encoder-features"): {
+        *("dcgan", "gated", "msrresnet", "partial", "rrdb", "srresnet", "srvgg", "stargan")  # optional
+    },
     ("features", "feature-maps"): {"vgg19"},  # its weights are not here; test_super_resolution has made ones
     ("features", "embedding"): {"alexnet", "onnx", "vgg16", "vgg19"},  # optional: their last feature maps are taken
     ("metric", "some-images"): {"coverage", "density", "fid", "inception-score", "kid", "precision", "recall"},

@@ -24,7 +24,7 @@ from i2i.translate.tiles.changed_graph import Moments
 from i2i.translate.tiles.tiling import SAFETY_FACTOR, Tiling
 from i2i.translate.tiles.windows import sample_boxes, spans
 from i2i_samples.facades import draw_facade
-from i2i_srgan import rrdb, srresnet
+from i2i_srgan.networks import rrdb, srresnet
 
 
 class Grouped(nn.Module):

@@ -13,9 +13,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from i2i_srgan.degradation_options import BicubicConfig, RealConfig, StageConfig
-from i2i_srgan.imresize import cut_to_multiple, imresize
-from i2i_srgan.kernels import Profile, blur_kernel, sinc_kernel
+from i2i_srgan.degradations.imresize import cut_to_multiple, imresize
+from i2i_srgan.degradations.jpeg import jpeg_losses
+from i2i_srgan.degradations.kernels import Profile, blur_kernel, sinc_kernel
+from i2i_srgan.degradations.noise import gaussian_noise, poisson_noise
+from i2i_srgan.degradations.options import BicubicConfig, RealConfig, StageConfig
 
 Sample = dict[str, Any]
 PROFILES: tuple[Profile, ...] = ("gaussian", "generalized", "plateau")
@@ -44,7 +46,10 @@ class Bicubic:
 class Real:
     """Makes ``source`` of ``target`` by the degradations of Real-ESRGAN, a model of how photographs lose quality.
 
-    Two rounds of blur, resizing, noise and JPEG, and a sinc filter (Wang et al. 2021, arXiv:2107.10833, section 3).
+    Two rounds of blur, resizing, noise and JPEG, and a sinc filter (Wang et al. 2021, arXiv:2107.10833, section 3),
+    with the steps, methods and defaults of the authors' training code. There a batch shares factors and noise, for
+    which a pool mixes the pairs of several batches again; here each sample has its own. There images of 400 pixels are
+    degraded and then cropped; here the training crop is, so that its border is mirrored.
 
     Random numbers come from ``numpy.random``. Images of other than three channels are compressed channel by channel.
 
@@ -75,7 +80,9 @@ class Real:
         """Both rounds of degradation of ``(H, W, C)`` float32 in [0, 1], and the last filter and compression."""
         first, second = self.config.first, self.config.second
         size = image.shape[0] // self.scale, image.shape[1] // self.scale
-        image = _jpeg(_round(image, first, (image.shape[0], image.shape[1])), first.jpeg)
+        if self.config.sharpen:
+            image = _sharpened(image)
+        image = _jpeg(_round(image, first), first.jpeg)
         image = _round(image, second, size)
         if np.random.random() < 0.5:
             image = _jpeg(self._finished(image, size), second.jpeg)
@@ -100,13 +107,15 @@ def _with_source(sample: Sample, scale: int, degrade: Callable[[np.ndarray], np.
     return sample | {"source": degrade(target), "target": target}
 
 
-def _round(image: np.ndarray, config: StageConfig, size: tuple[int, int]) -> np.ndarray:
-    """Blur, resizing to a random multiple of the (height, width), and noise."""
+def _round(image: np.ndarray, config: StageConfig, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Blur, resizing to a random multiple of the (height, width), or of the image's own, and noise."""
     if np.random.random() < config.blur:
         image = _filtered(image, _random_kernel(config))
     low, high = config.resize_range
     factor = (np.random.uniform(1, high), np.random.uniform(low, 1), 1.0)[_choice(config.resize)]
-    image = _resized(image, (max(1, round(size[0] * factor)), max(1, round(size[1] * factor))))
+    height, width = size or image.shape[:2]
+    wanted = max(1, int(height * factor)), max(1, int(width * factor))
+    image = _resized(image, wanted, factor=None if size else factor)
     return np.clip(image + _noise(image, config), 0, 1)
 
 
@@ -136,38 +145,43 @@ def _filtered(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT_101).reshape(image.shape)
 
 
-def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resized(image: np.ndarray, size: tuple[int, int], factor: float | None = None) -> np.ndarray:
+    """At another (height, width), by a method drawn at random.
+
+    torch's methods are those of the authors' code. Area is the mean of whole pixels, and the other two do not blur
+    before they shrink: the image gets aliased, as by careless software. With the factor, positions are spaced by it
+    exactly, and not by the quotient of the sizes, which are rounded down.
+    """
+    import torch
+
+    method = ("area", "bilinear", "bicubic")[np.random.randint(3)]
     if image.shape[:2] == size:
         return image
-    method = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)[np.random.randint(3)]
-    return cv2.resize(image, size[::-1], interpolation=method).reshape(*size, image.shape[2])
+    planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+    exact = factor is not None and min(image.shape[:2]) * factor >= 1
+    where: dict[str, Any] = {"scale_factor": factor} if exact else {"size": size}
+    made = torch.nn.functional.interpolate(planes, **where, mode=method)
+    return np.ascontiguousarray(made[0].numpy().transpose(1, 2, 0))
 
 
 def _noise(image: np.ndarray, config: StageConfig) -> np.ndarray:
     """Noise to be added to ``(H, W, C)`` in [0, 1]."""
-    channels = 1 if np.random.random() < config.grey else image.shape[2]
+    grey = np.random.random() < config.grey
     if np.random.random() < config.gaussian:
-        sigma = np.random.uniform(*config.gaussian_sigma) / 255
-        return (sigma * np.random.standard_normal((*image.shape[:2], channels))).astype(np.float32)
-    light = np.clip(image.mean(axis=2, keepdims=True) if channels == 1 else image, 0, 1)
-    scale = np.random.uniform(*config.poisson_scale)
-    return (scale * (np.random.poisson(light * 255) / 255 - light)).astype(np.float32)
+        return gaussian_noise(image.shape, np.random.uniform(*config.gaussian_sigma) / 255, grey=grey)
+    return poisson_noise(image, np.random.uniform(*config.poisson_scale), grey=grey)
 
 
-def _jpeg(image: np.ndarray, limits: tuple[int, int]) -> np.ndarray:
-    """Compressed and read again: three channels as colour, which loses half of its resolution, others one by one."""
-    quality = np.random.randint(limits[0], limits[1] + 1)
-    pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    if pixels.shape[2] == 3:
-        pixels = _compressed(pixels[..., ::-1], quality)[..., ::-1]
-    else:
-        pixels = np.stack([_compressed(plane, quality) for plane in np.moveaxis(pixels, 2, 0)], axis=2)
-    return pixels.astype(np.float32) / 255
+def _jpeg(image: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """With the losses of compression, of any quality between the limits."""
+    return jpeg_losses(np.clip(image, 0, 1), np.random.uniform(*limits))
 
 
-def _compressed(pixels: np.ndarray, quality: int) -> np.ndarray:
-    """BGR ``(H, W, 3)`` or grey ``(H, W)`` uint8 -> the same shape."""
-    _, data = cv2.imencode(".jpg", np.ascontiguousarray(pixels), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    assert decoded is not None
-    return decoded
+def _sharpened(image: np.ndarray) -> np.ndarray:
+    """``(H, W, C)`` float32 in [0, 1] with stronger edges."""
+    import torch
+
+    from i2i_srgan.sharpening import sharpened
+
+    planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    return np.ascontiguousarray(sharpened(planes[None])[0].numpy().transpose(1, 2, 0))

@@ -31,7 +31,7 @@ def _odd_sizes(limits: tuple[int, int]) -> tuple[int, int]:
     return limits
 
 
-def _qualities(limits: tuple[int, int]) -> tuple[int, int]:
+def _qualities(limits: tuple[float, float]) -> tuple[float, float]:
     if not 1 <= limits[0] <= limits[1] <= 100:
         raise ValueError(f"JPEG qualities are from 1 to 100, got {limits[0]}, {limits[1]}")
     return limits
@@ -63,7 +63,7 @@ class StageConfig(i2i.Config):
     """Chance that the kernel is a sinc filter, which leaves ringing; else it is one of the next three."""
     kernels: Weights = (0.7, 0.15, 0.15)
     """How often the kernel is Gaussian, generalised Gaussian and plateau-shaped, relative to each other."""
-    anisotropic: tuple[Chance, Chance, Chance] = (0.357, 0.2, 0.2)
+    anisotropic: tuple[Chance, Chance, Chance] = (0.25 / 0.7, 0.2, 0.2)
     """Chance, for each of these three, that it has two widths and any angle."""
     sigma: Limits = (0.2, 3.0)
     """Standard deviation of the kernel in pixels; the second round has 0.2 to 1.5."""
@@ -80,11 +80,11 @@ class StageConfig(i2i.Config):
     gaussian_sigma: Limits = (1.0, 30.0)
     """Standard deviation of Gaussian noise, white being 255; the second round has 1 to 25."""
     poisson_scale: Limits = (0.05, 3.0)
-    """Factor of Poisson noise, which is that of 255 photons where the image is white; the second has 0.05 to 2.5."""
+    """Factor of Poisson noise: white is as many photons as the image has levels; the second round has 0.05 to 2.5."""
     grey: Chance = 0.4
     """Chance that all channels get the same noise."""
-    jpeg: Annotated[tuple[int, int], AfterValidator(_qualities)] = (30, 95)
-    """Limits of the JPEG quality."""
+    jpeg: Annotated[tuple[float, float], AfterValidator(_qualities)] = (30.0, 95.0)
+    """Limits of the JPEG quality, which need not be an integer."""
 
     @field_validator("sigma")
     @classmethod
@@ -108,6 +108,8 @@ _SECOND: dict[str, Any] = {
 class RealConfig(i2i.Config):
     """Options of the second-order degradation."""
 
+    sharpen: bool = False
+    """Begin with the sharpened target, as Real-ESRGAN does, whose losses also compare with it."""
     first: StageConfig = StageConfig()
     """The first round: blur, resizing, noise, JPEG."""
     second: StageConfig = StageConfig(**_SECOND)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from i2i_srgan.enlarging import STEPS, Interpolated
+from i2i_srgan.networks.enlarging import STEPS, Interpolated
+from i2i_srgan.networks.value_range import in_range
 from i2i_srgan.options import SRResNetConfig
 
 
@@ -60,8 +61,9 @@ def build(config: SRResNetConfig, *, in_channels: int, out_channels: int, size: 
     """
     network = SRResNet(config, in_channels, out_channels)
     if not config.interpolate:
-        return network
-    return Interpolated(network, network.last, scale=config.scale, in_channels=in_channels)
+        return in_range(network, config.value_range)
+    added = Interpolated(network, network.last, scale=config.scale, in_channels=in_channels)
+    return in_range(added, config.value_range)
 
 
 def _convolution(config: SRResNetConfig) -> list[nn.Module]:

@@ -1,0 +1,1 @@
+"""Transforms that make small, damaged images out of large ones."""
