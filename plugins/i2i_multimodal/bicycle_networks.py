@@ -27,6 +27,7 @@ class CodedUNet(nn.Module):
 
     Attributes:
         inputs: names of what it is called with; the code is noise, N(0, 1).
+        noise_length: length of the code.
         multiple: height and width must be divisible by this, ``2 ** depth``.
     """
 
@@ -36,7 +37,7 @@ class CodedUNet(nn.Module):
         super().__init__()
         assert config.depth is not None
         depth, self.add_to_input = config.depth, config.add_to_input
-        self.multiple = 2**depth
+        self.multiple, self.noise_length = 2**depth, config.code
         widths = [config.filters * min(2**level, 8) for level in range(depth)]
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for level, width in enumerate(widths):

@@ -90,6 +90,7 @@ class StyledGenerator(nn.Module):
 
     Attributes:
         inputs: names of what it is called with; the style is noise to whoever knows no styles.
+        noise_length: length of the style.
         multiple: height and width must be divisible by this, ``2 ** halvings``.
         minimum: the least height and width; instance norm of a single pixel would leave nothing.
     """
@@ -99,7 +100,7 @@ class StyledGenerator(nn.Module):
     def __init__(self, config: AdaINGeneratorConfig, in_channels: int, out_channels: int) -> None:
         super().__init__()
         assert config.halvings is not None
-        self.multiple = 2**config.halvings
+        self.multiple, self.noise_length = 2**config.halvings, config.style
         self.minimum = 2 * self.multiple
         widths = [min(config.filters * 2**level, config.max_filters) for level in range(config.halvings + 1)]
         self.first = nn.Conv2d(in_channels, widths[0], 3, 1, 1)

@@ -21,6 +21,8 @@ CASES = {
     "cyclegan": ("horse2zebra", ["data.size=64", "data.load_size=72", "train.batch_size=2"], "horse2zebra/testA"),
     "cgan": ("sign_digits", ["data.size=32", "data.load_size=32"], ""),
     "stargan": ("emoji", ["data.size=32", "data.load_size=32"], "emoji/google"),
+    "bicyclegan": ("facades", ["data.size=32", "data.load_size=32", "data.direction=BtoA"], "facades/val"),
+    "starganv2": ("sign_digits", ["data.size=32", "data.load_size=32"], "sign_digits/3"),
     "srresnet": (
         "sr/T91",
         ["data.load_size=48", "data.size=48", "data.val_root={data}/sr/Set5/HR"],
@@ -79,9 +81,16 @@ def use(recipe, run, data, out, cli):
         assert len(list(out.iterdir())) == 3
         return
     files = sorted((data / CASES[recipe][2]).iterdir())[:3]
-    label = ["--label", "twitter"] if recipe == "stargan" else []
-    for name in ["AtoB", "BtoA"] if recipe == "cyclegan" else [""]:
+    label = {"stargan": ["--label", "twitter"], "starganv2": ["--label", "7"]}.get(recipe, [])
+    several = {
+        "cyclegan": ["AtoB", "BtoA"],
+        "bicyclegan": ["default", "reference"],
+        "starganv2": ["default", "reference"],
+    }
+    for name in several.get(recipe, [""]):
         which = ["--translator", name] if name else []
+        if name == "reference":
+            which += ["--input", f"reference={files[-1] if recipe == 'bicyclegan' else data / 'sign_digits/7'}"]
         done = cli("translate", run, *files, "-o", out / name, *label, *which)
         assert done.returncode == 0, done.stderr
         made = sorted((out / name).iterdir())

@@ -255,7 +255,7 @@ def _inputs(subject: Subject, network: nn.Module, count: int) -> list[Tensor]:
     torch.manual_seed(0)
     known = {
         "image": torch.rand(2, count, _side(subject), _side(subject)) * 2 - 1,
-        "noise": torch.randn(2, count),
+        "noise": torch.randn(2, getattr(network, "noise_length", count)),
         "label": torch.tensor([0, 1]),
     }
     names = getattr(network, "inputs", ("image",))
