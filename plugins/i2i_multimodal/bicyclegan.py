@@ -37,6 +37,8 @@ class BicycleGANConfig(i2i.Config):
     """Network that judges images, one for each game and scale: patch, or any other discriminator."""
     adversary: i2i.AdversaryConfig = i2i.AdversaryConfig(loss=i2i.LossChoice("lsgan"))
     """The adversarial game; its weight is that of the first game, on images of the target's code."""
+    discriminator_rate: Annotated[float, Field(gt=0)] = 1.0
+    """Learning rate of the discriminators, relative to that of generator and encoder."""
     random: Weight = 1.0
     """Weight of the second game, on images of random codes, relative to the first."""
     scales: Annotated[int, Field(ge=1, le=4)] = 2
@@ -106,9 +108,10 @@ class BicycleGAN(i2i.Recipe):
     def phases(self) -> Sequence[i2i.Phase]:
         """Generator and encoder, then the discriminators of both games."""
         judges = tuple(f"discriminator_{game}_{scale}" for game in GAMES for scale in range(self.config.scales))
+        rates = dict.fromkeys(judges, self.config.discriminator_rate)
         return [
             i2i.Phase("generator", trains=("generator", "encoder")),
-            self.config.adversary.phase("discriminator", trains=judges),
+            self.config.adversary.phase("discriminator", trains=judges, rates=rates),
         ]
 
     def shared(self, nets: Mapping[str, Any], batch: dict[str, Tensor], ctx: i2i.Context) -> dict[str, Tensor]:
@@ -228,12 +231,12 @@ SAMPLES: dict[str, Any] = {
         "checkpoint_every": 500,
         "optimizer": {"lr": 1e-3},
         "schedule": {"name": "linear"},
-        "phases": {"discriminator": {"lr": 2e-4}},
     },
     "bicyclegan": {
         "generator": {"filters": 16, "dropout": 0.0, "init_gain": 0.4},
         "discriminator": {"filters": 16, "layers": 2},
         "adversary": {"weight": 0.25},
+        "discriminator_rate": 0.2,
         "encoder_filters": 16,
         "encoder_gain": 1.0,
         "l1": 100.0,

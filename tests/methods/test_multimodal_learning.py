@@ -14,8 +14,8 @@ from i2i_samples.tints import TINTED_STYLES, WALLS, TintedStyles, Tints
 
 pytestmark = pytest.mark.slow
 SEEDS = range(4)
-BICYCLE_SPREAD, STARGAN_SPREAD = 0.02, 0.02
-"""Least mean distance of two of four results, by `distance`."""
+BICYCLE_SPREAD, STARGAN_SPREAD = 0.2, 0.1
+"""Least mean distance of two of four results, by `distance`; walls painted by `tint` in four colours have 0.45."""
 
 
 def distance(one, other):
@@ -64,10 +64,9 @@ def test_bicyclegan_paints_the_wall_in_four_colours_and_the_rest_as_it_is(tmp_pa
         other_wall = np.any([(other["source"] == PALETTE[name]).all(2) for name in WALLS], 0)
         copied = copier.translate(source, reference=other["target"])
         agreed.append(hue(copied, wall) @ hue(other["target"], other_wall))
-    print("spread", np.mean(spreads), "error", np.max(errors), np.mean(errors), "agreement", agreed)
     assert np.mean(spreads) > BICYCLE_SPREAD
     assert np.max(errors) < 0.15
-    assert np.mean(agreed) > 0.5
+    assert np.mean(agreed) > 0.9
 
 
 def test_starganv2_translates_to_the_asked_style_in_four_ways(tmp_path, monkeypatch):
@@ -85,7 +84,6 @@ def test_starganv2_translates_to_the_asked_style_in_four_ways(tmp_path, monkeypa
         found += [classify(one) == wanted for one in made]
         reference = next(drawn[n]["target"] for n in range(12, 20) if drawn[n]["label"] == wanted)
         copied.append(classify(copier.translate(image, label=wanted, reference=reference)) == wanted)
-    print("right", np.mean(found), "spread", np.mean(spreads), "copied", np.mean(copied))
     assert np.mean(found) >= 0.8
     assert np.mean(copied) >= 0.8
     assert np.mean(spreads) > STARGAN_SPREAD
