@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Phase:
     """One optimiser step within a training step: which networks learn, how often, from which losses.
 
-    Phases run in the order in which `Recipe.phases` lists them. Phases that train the same networks share one optimiser
-    and its moments, as lazy regularisation needs.
+    Phases run in the order in which `Recipe.phases` lists them. A phase that trains the same networks as an earlier
+    one, or some of them, shares its optimiser with the moments, as lazy regularisation needs.
 
     Attributes:
         name: handed to `Recipe.losses`; also the key under ``train.phases`` with which users override settings.
@@ -42,6 +42,9 @@ class Phase:
             optimiser's step (Pascanu et al. 2013, arXiv:1211.5063, algorithm 1); None: not clipped.
         repeats: optimiser steps of the phase within each training step that it is due in, each on a batch of its own: 5
             for the critic of a Wasserstein GAN. The other phases take the first of these batches.
+        rates: factors of the phase's learning rate for some of its networks, by name: ``{"mapping": 0.01}`` for a
+            mapping network (Karras et al. 2019, arXiv:1812.04948, appendix C). A phase that shares the optimiser of
+            another one has the factors of that one.
 
     Raises:
         PluginError: an attribute has a value that makes no sense, such as ``every=0``.
@@ -64,6 +67,7 @@ class Phase:
     clip_grad: float | None = None
     repeats: int = 1
     schedule: Mapping[str, Any] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.trains, str) or not all(isinstance(name, str) for name in self.trains):
@@ -77,6 +81,9 @@ class Phase:
                 raise PluginError(f"phase '{self.name}': {name} must be at least 1, not {number}")
         if not 0 <= self.start < self.stop <= 1:
             raise PluginError(f"phase '{self.name}': 0 <= start < stop <= 1 must hold, not {self.start}, {self.stop}")
+        if wrong := [name for name, rate in self.rates.items() if name not in self.trains or not 0 < rate < math.inf]:
+            what = f"rates must be numbers above 0 for networks that it trains, and '{wrong[0]}' has {self.rates}"
+            raise PluginError(f"phase '{self.name}': {what}")
         for name, limit in (("clip_weights", self.clip_weights), ("clip_grad", self.clip_grad)):
             if limit is not None and limit <= 0:
                 raise PluginError(f"phase '{self.name}': {name} must be above 0, not {limit}")

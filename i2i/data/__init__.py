@@ -16,6 +16,9 @@ def i2i_datasets() -> list[Component]:
         Component("folders", f"{here}.paired:PairedFolders", FoldersConfig, "Two folders with the same file names"),
         Component("unpaired", f"{here}.unpaired:Unpaired", FoldersConfig, "Two folders that have nothing in common"),
         Component("classes", f"{here}.single:Classes", summary="One folder a class; its name is the label"),
+        Component(
+            "references", f"{here}.references:References", summary="The same, with two images of a class as references"
+        ),
         Component("images", f"{here}.single:Images", summary="One folder of pictures"),
     ]
 

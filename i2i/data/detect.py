@@ -104,7 +104,8 @@ def _nothing_fits(
     if not fitting:
         able = ", ".join(name for name, component in components.items() if component.detects)
         return f"{root}: found no layout in it ({able}): set data.layout, or see `i2i plugins list` for layouts"
-    if requirements.paired and any(not component.paired for component in fitting.values()):
+    pairs = frozenset({"source", "target"})
+    if requirements.paired and any(not c.paired and pairs <= (c.gives or pairs) for c in fitting.values()):
         return (
             f"{root}: the recipe needs pairs, and the images of the two folders have different names; "
             "--set data.layout=images takes them all as pictures, where data.degrade makes the pairs"

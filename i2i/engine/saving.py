@@ -99,5 +99,5 @@ def _load_states(training: Training, checkpoint: Checkpoint) -> None:
 
 
 def _optimizer_key(one: PhaseOptimizer) -> str:
-    """Phases that train the same networks share their optimiser."""
-    return "+".join(one.phase.trains)
+    """Phases that share an optimiser have one key."""
+    return "+".join(one.optimizes)

@@ -51,7 +51,7 @@ class DrawnDataset(i2i.Dataset):
         return len(self.indices)
 
     def __getitem__(self, index: int) -> Sample:
-        return self.transform(dict(_drawn_once(self.draw, self.config, self.indices[index])))
+        return self.transform(dict(drawn_once(self.draw, self.config, self.indices[index])))
 
     @staticmethod
     @abstractmethod
@@ -63,7 +63,7 @@ Draw = Callable[[DrawnConfig, int], Sample]
 """Draws the sample of an index with a set's options."""
 
 
-def _drawn_once(draw: Draw, config: DrawnConfig, index: int) -> Sample:
+def drawn_once(draw: Draw, config: DrawnConfig, index: int) -> Sample:
     """The sample of an index, drawn if that has not been done yet; its arrays cannot be written to."""
     drawn = _drawn_samples(draw, config)
     if index not in drawn:
@@ -131,7 +131,7 @@ class Pictures(DrawnDataset):
         """
         block, place = divmod(index, 4 * _BLOCK)
         turn, number = divmod(place, _BLOCK)
-        picture = _drawn_once(_large_facade, config, block * _BLOCK + number)["target"]
+        picture = drawn_once(_large_facade, config, block * _BLOCK + number)["target"]
         row, column = divmod((turn + number) % 4, 2)
         size = config.size
         return {"target": picture[row * size : (row + 1) * size, column * size : (column + 1) * size]}
@@ -147,6 +147,11 @@ def _styled(config: DrawnConfig, index: int, style: str) -> np.ndarray:
     scale = max(1, _DETAIL // config.size)
     labels, picture = draw_facade(index, size=config.size * scale, seed=config.seed)
     rng = np.random.Generator(np.random.PCG64([config.seed, index % 2**64, 2]))  # draw_facade's end in 0 and 1
-    fine = restyle(labels, picture, style, rng).astype(np.uint32)
+    return shrunk(restyle(labels, picture, style, rng), scale)
+
+
+def shrunk(picture: np.ndarray, scale: int) -> np.ndarray:
+    """A picture ``(H, W, 3)`` uint8 at a whole fraction of its size, each pixel the rounded mean of a square."""
+    fine = picture.astype(np.uint32)
     total = sum(fine[row::scale, column::scale] for row in range(scale) for column in range(scale))
     return np.asarray((total + scale * scale // 2) // (scale * scale)).astype(np.uint8)

@@ -44,5 +44,20 @@ class StylesConfig(DrawnConfig):
     size: Size = 32
 
 
+class TintsConfig(DrawnConfig):
+    """How many facades are drawn, each in a colour of its own, and how large."""
+
+    count: Count = 400
+    size: Size = 64
+
+
+class TintedStylesConfig(DrawnConfig):
+    """How many facades are drawn, a third of them in each style, and how large."""
+
+    count: Count = 400
+    val_count: ValidationCount = 42
+    size: Size = 32
+
+
 class PicturesConfig(DrawnConfig):
     """How many pictures are drawn, and how large."""

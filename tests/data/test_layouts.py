@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+import i2i
 from helpers.image_files import save
 from i2i.config import DataConfig, resolve
 from i2i.data.detect import Requirements, find_layout
+from i2i.data.layouts.references import References
 from i2i.data.loading import open_data
 from i2i.errors import ConfigError, DataError
 from i2i.plugins import Plugins
@@ -46,6 +48,7 @@ FOLDERS = {
         ("other names", "cyclegan", "unpaired"),
         ("classes", "cgan", "classes"),
         ("classes", "stargan", "classes"),
+        ("classes", "starganv2", "references"),
         ("pictures", "srresnet", "images"),
         ("pictures in splits", "srresnet", "images"),
     ],
@@ -236,3 +239,17 @@ def test_options_of_a_layout_need_its_name(pairs_root):
     config = resolve(Plugins(), "pix2pix", sets=[f"data.root={pairs_root}", "data.layout.windw=3"])
     with pytest.raises(ConfigError, match=r"data\.layout\.windw is an option of one layout: name it too"):
         open_data(config.data, Plugins(), Requirements(frozenset()), seed=0)
+
+
+def test_references_are_of_the_wanted_class_and_rare_classes_come_as_often(tmp_path):
+    fill(tmp_path, *FOLDERS["classes"])
+    dataset = References(i2i.Config(), root=tmp_path, split="train", transform=dict, read=lambda path, *keys: path)
+    assert [dataset.weights(index) for index in range(5)] == [1 / 2, 1 / 2, 1, 1 / 2, 1 / 2]
+    wanted = set()
+    for index in range(100):
+        sample = dataset[index % 5]
+        wanted.add(sample["target_label"])
+        assert sample["target"].parent.name == dataset.labels[sample["label"]]
+        for key in ("reference", "second_reference"):
+            assert sample[key].parent.name == dataset.labels[sample["target_label"]]
+    assert wanted == {0, 1, 2}

@@ -13,14 +13,24 @@ from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i_samples.datasets import DayNight, Facades, Pictures, Styles
 from i2i_samples.facades import PALETTE, draw_facade
-from i2i_samples.options import DayNightConfig, FacadesConfig, PicturesConfig, StylesConfig
+from i2i_samples.options import (
+    DayNightConfig,
+    FacadesConfig,
+    PicturesConfig,
+    StylesConfig,
+    TintedStylesConfig,
+    TintsConfig,
+)
 from i2i_samples.styles import STYLES, restyle
+from i2i_samples.tints import TINTED_STYLES, WALLS, TintedStyles, Tints, tint
 
 SETS = {
     "facades": (Facades, FacadesConfig),
     "day-night": (DayNight, DayNightConfig),
     "styles": (Styles, StylesConfig),
     "pictures": (Pictures, PicturesConfig),
+    "tints": (Tints, TintsConfig),
+    "tinted-styles": (TintedStyles, TintedStylesConfig),
 }
 every_set = pytest.mark.parametrize("name", SETS)
 
@@ -218,16 +228,16 @@ def test_sets_give_the_keys_they_announce_and_end(name):
 @every_set
 def test_no_drawing_comes_twice_in_or_across_splits_and_seeds(name):
     drawn = [*samples(name, count=70), *samples(name, "val"), *samples(name, seed=1)]
-    for key in SETS[name][0].gives - {"label"}:
+    for key in SETS[name][0].gives & {"source", "target"}:
         assert len({sample[key].tobytes() for sample in drawn}) == 70 + 8 + 12
 
 
 @every_set
 def test_a_sample_depends_on_its_index_alone(name):
     forth, back = samples(name, count=12), samples(name, count=13)  # another set, so drawn anew
-    later = {index: back[index] for index in reversed(range(12))}
+    later = {index: back.look(index) for index in reversed(range(12))}
     for index in range(12):
-        for key, value in forth[index].items():
+        for key, value in forth.look(index).items():
             np.testing.assert_array_equal(value, later[index][key])
 
 
@@ -252,4 +262,26 @@ def test_sets_open_as_training_data(plugins, name):
     data = open_data(DataConfig(layout=layout, size=24, load_size=32), plugins, Requirements(frozenset(gives)), seed=0)
     assert (len(data.train), len(data.val), data.problems) == (6, 4, [])
     assert data.train[0, 0]["target"].shape == data.val[0, 0]["target"].shape == (3, 24, 24)
-    assert data.labels == (STYLES if name == "styles" else ())
+    assert data.labels == {"styles": STYLES, "tinted-styles": TINTED_STYLES}.get(name, ())
+
+
+def test_a_tint_changes_the_walls_alone_and_differs_from_house_to_house():
+    hues = []
+    for index in range(6):
+        labels, picture = draw_facade(index, size=64)
+        painted = tint(labels, picture, dice(index))
+        wall = where(labels, *WALLS)
+        assert np.array_equal(painted[~wall], picture[~wall])
+        hues.append(painted[wall].mean(0))
+    assert np.std(hues, 0).min() > 20
+
+
+def test_tinted_styles_have_two_references_of_the_wanted_style():
+    drawn, wanted = samples("tinted-styles", count=30), set()
+    known = {drawn[index]["target"].tobytes(): drawn[index]["label"] for index in range(30)}
+    for index in range(30):
+        sample = drawn[index]
+        wanted.add(sample["target_label"])
+        for key in ("reference", "second_reference"):
+            assert known[sample[key].tobytes()] == sample["target_label"]
+    assert wanted == {0, 1, 2}

@@ -70,7 +70,7 @@ def gradients(network: nn.Module, side: list[int], batch: int, engine: EngineCon
     draw = torch.Generator().manual_seed(1)
     known = {
         "image": torch.rand(batch, 3, *side, generator=draw, dtype=torch.float64) * 2 - 1,
-        "noise": torch.randn(batch, 3, generator=draw, dtype=torch.float64),
+        "noise": torch.randn(batch, getattr(network, "noise_length", 3), generator=draw, dtype=torch.float64),
         "label": torch.arange(batch) % 2,
     }
     inputs = [known[name] for name in getattr(network, "inputs", ("image",))]

@@ -56,6 +56,20 @@ OWN = {
         "discriminator={name: sn-patch, filters: 4, layers: 3}",
     ],
     "colorize": ["generator.filters=4", "discriminator={name: patch, filters: 4, layers: 2}"],
+    "bicyclegan": [
+        "generator={name: unet-code, filters: 4, depth: 3}",
+        "discriminator={name: patch, filters: 4, layers: 1, norm: instance}",
+        "encoder_filters=4",
+        "code=3",
+    ],
+    "starganv2": [
+        "generator={name: adain, filters: 4, max_filters: 8, blocks: 1}",
+        "discriminator={name: domains, filters: 4, max_filters: 8}",
+        "encoder_filters=4",
+        "hidden=8",
+        "style=6",
+        "noise=4",
+    ],
     "srresnet": [f"generator={ENLARGER}"],
     "srgan": [f"generator={ENLARGER}", "discriminator={name: vgg, filters: 4, dense: 8}", "pretrain=0.4"],
     "esrgan": [
@@ -76,7 +90,7 @@ OWN = {
 }
 OWN["fastcut"] = OWN["cut"]
 """The recipe's own options."""
-UNPAIRED = ("cyclegan", "cut", "fastcut", "cgan", "stargan")
+UNPAIRED = ("cyclegan", "cut", "fastcut", "cgan", "stargan", "starganv2")
 """Recipes whose default metrics look through a network that takes long."""
 
 

@@ -30,6 +30,8 @@ CASES = {
         "horse2zebra/testB",
     ),
     "inpaint": ("photos", ["data.size=64", "data.load_size=96", "train.batch_size=2"], "horse2zebra/testB"),
+    "bicyclegan": ("facades", ["data.size=32", "data.load_size=32", "data.direction=BtoA"], "facades/val"),
+    "starganv2": ("sign_digits", ["data.size=32", "data.load_size=32"], "sign_digits/3"),
     "srresnet": (
         "sr/T91",
         ["data.load_size=48", "data.size=48", "data.val_root={data}/sr/Set5/HR"],
@@ -88,16 +90,23 @@ def use(recipe, run, data, out, cli):
         assert len(list(out.iterdir())) == 3
         return
     files = sorted((data / CASES[recipe][2]).iterdir())[:3]
-    label = ["--label", "twitter"] if recipe == "stargan" else []
+    options = {"stargan": ["--label", "twitter"], "starganv2": ["--label", "7"]}.get(recipe, [])
     if recipe == "inpaint":
         for path in files:
             hole = np.zeros((image_info(path).height, image_info(path).width), np.uint8)
             hole[20:60, 30:90] = 255
             save(out.parent / "masks" / f"{path.stem}.png", hole)
-        label = ["--input", f"mask={out.parent / 'masks'}"]
-    for name in ["AtoB", "BtoA"] if recipe == "cyclegan" else [""]:
+        options = ["--input", f"mask={out.parent / 'masks'}"]
+    several = {
+        "cyclegan": ["AtoB", "BtoA"],
+        "bicyclegan": ["default", "reference"],
+        "starganv2": ["default", "reference"],
+    }
+    for name in several.get(recipe, [""]):
         which = ["--translator", name] if name else []
-        done = cli("translate", run, *files, "-o", out / name, *label, *which)
+        if name == "reference":
+            which += ["--input", f"reference={files[-1] if recipe == 'bicyclegan' else data / 'sign_digits/7'}"]
+        done = cli("translate", run, *files, "-o", out / name, *options, *which)
         assert done.returncode == 0, done.stderr
         made = sorted((out / name).iterdir())
         scale = 4 if recipe == "srresnet" else 1

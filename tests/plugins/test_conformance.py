@@ -15,13 +15,14 @@ SKIPPED = {  # (kind, check) -> who may skip it
     ("generator", "value-range"): {"msrresnet", "rrdb", "srresnet", "srvgg"},  # they end in a convolution
     ("generator", "any-size"): {"dcgan"},  # from noise
     ("generator", "encoder-features"): {
-        *("dcgan", "gated", "msrresnet", "partial", "rrdb", "srresnet", "srvgg", "stargan")  # optional
-    },
+        *("adain", "dcgan", "gated", "msrresnet", "partial", "rrdb"),
+        *("srresnet", "srvgg", "stargan", "unet-code"),
+    },  # optional
     ("features", "feature-maps"): {"vgg19"},  # its weights are not here; test_super_resolution has made ones
     ("features", "embedding"): {"alexnet", "onnx", "vgg16", "vgg19"},  # optional: their last feature maps are taken
     ("metric", "some-images"): {"coverage", "density", "fid", "inception-score", "kid", "precision", "recall"},
     ("metric", "embedding"): PAIR_METRICS | {"class-accuracy"},
-    ("dataset", "detection"): {"day-night", "facades", "pictures", "styles"},
+    ("dataset", "detection"): {"day-night", "facades", "pictures", "styles", "tinted-styles", "tints"},
     ("transform", "together"): {"bicubic", "blur", "holes", "noise", "real"},
     ("backend", "fast"): {"onnxruntime", "torch"},  # onnxruntime: with TensorRT only
     ("tracker", "pictures"): {"csv", "jsonl"},  # optional
@@ -33,7 +34,9 @@ SKIPPED = {  # (kind, check) -> who may skip it
 }
 SERVICES = {"mlflow", "trackio", "wandb"}
 """Trackers whose packages need not be installed; test_tracker_services tries those that are."""
-EXPORTED_BY_RECIPES = {"unet", "resnet", "dcgan", "gated", "partial", "stargan", "srresnet", "rrdb"}
+EXPORTED_BY_RECIPES = {
+    *("unet", "resnet", "dcgan", "gated", "partial", "stargan", "srresnet", "rrdb", "unet-code", "adain"),
+}
 """Generators whose export is checked with the recipe that trains them: it compares with torch at two sizes, too."""
 
 

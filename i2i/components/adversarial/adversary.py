@@ -149,7 +149,13 @@ class Adversary:
         return network
 
     def discriminator_losses(
-        self, critic: Critic, real: Tensor, fake: Tensor, ctx: Context, condition: Tensor | None = None
+        self,
+        critic: Critic,
+        real: Tensor,
+        fake: Tensor,
+        ctx: Context,
+        condition: Tensor | None = None,
+        fake_critic: Critic | None = None,
     ) -> Losses:
         """The discriminator's losses, weighted.
 
@@ -160,6 +166,7 @@ class Adversary:
             ctx: what the engine offers during the step.
             condition: images ``(N, C', H, W)`` that each real and generated image is judged together with, such as its
                 source; augmentation turns and moves both alike.
+            fake_critic: judges the generated images, where that is not `critic`, such as under labels of their own.
 
         Returns:
             Scalars by name: ``adversarial``, and ``penalty`` in the steps in which it is computed.
@@ -169,7 +176,11 @@ class Adversary:
         """
         real, fake, *given = self._augmented(ctx, real, fake.detach(), condition)
         judge = lambda images: _logits(critic(images, *given))  # noqa: E731
-        logits = {"real": judge(self._noisy(real, ctx)), "fake": judge(self._noisy(fake, ctx))}
+        of_fake = fake_critic or critic
+        logits = {
+            "real": judge(self._noisy(real, ctx)),
+            "fake": _logits(of_fake(self._noisy(fake, ctx), *given)),
+        }
         self._adapt(logits, ctx)
         if ctx.observer is not None:
             ctx.observer.discriminator_judged(**logits, boundary=getattr(self.loss, "boundary", None))

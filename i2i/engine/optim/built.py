@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -126,17 +127,38 @@ class BuiltOptimizer:
         self.optimizer.load_state_dict(states | {"param_groups": groups})
 
 
-def build_optimizer(choice: Choice, parameters: list[nn.Parameter], builder: Builder) -> BuiltOptimizer:
+def build_optimizer(
+    choice: Choice,
+    parameters: list[nn.Parameter],
+    builder: Builder,
+    factors: Mapping[nn.Parameter, float] = MappingProxyType({}),
+) -> BuiltOptimizer:
     """Builds a choice for these parameters.
+
+    Args:
+        choice: the optimiser.
+        parameters: what it steps.
+        builder: builds it.
+        factors: of the learning rate, of parameters that have another one; these get groups of their own.
 
     Raises:
         ConfigError: an option is unknown or does not fit.
         PluginError: what is built is no optimiser of these parameters.
     """
     optimizer = builder.optimizer(choice, parameters)
+    if factors:
+        optimizer.param_groups[:] = [part for group in optimizer.param_groups for part in _by_factor(group, factors)]
     groups = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
     who = builder.plugins.full_name(choice.kind, choice.name)
     return BuiltOptimizer(choice, who, optimizer, learning_rate(choice), copy.deepcopy(groups))
+
+
+def _by_factor(group: dict[str, Any], factors: Mapping[nn.Parameter, float]) -> list[dict[str, Any]]:
+    """A parameter group as one group for each factor of the learning rate."""
+    parts: dict[float, list[nn.Parameter]] = {}
+    for parameter in group["params"]:
+        parts.setdefault(factors.get(parameter, 1.0), []).append(parameter)
+    return [{**group, "params": part, "lr": group["lr"] * factor} for factor, part in parts.items()]
 
 
 def learning_rate(choice: Choice) -> float:

@@ -24,7 +24,8 @@ class PhaseOptimizer:
     Attributes:
         phase: the recipe's phase, `every` already as the user configured it.
         parameters: what it trains.
-        built: the optimiser, shared by the phases that train the same networks.
+        built: the optimiser, shared by the phases that train the same networks or some of them.
+        optimizes: names of the networks whose optimiser it is.
         lr: the learning rate before the schedule.
         schedule: the learning rate's factor.
         notes: lines for the user about settings that are not used.
@@ -33,6 +34,7 @@ class PhaseOptimizer:
     phase: Phase
     parameters: list[nn.Parameter]
     built: BuiltOptimizer
+    optimizes: tuple[str, ...]
     lr: float
     schedule: Schedule
     notes: list[str]
@@ -44,6 +46,11 @@ class PhaseOptimizer:
 
     def step(self, rate_factor: float) -> None:
         """One optimiser step at the learning rate times `rate_factor`, between the phase's clippings."""
+        own = set(self.parameters)
+        for group in self.optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter not in own:  # of a phase that trains more; the way back may have gone through it
+                    parameter.grad = None
         if self.phase.clip_grad is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.phase.clip_grad)
         self.built.step(self.lr * rate_factor)
@@ -59,8 +66,8 @@ def phase_optimizers(
     """One `PhaseOptimizer` for each phase.
 
     Settings are taken, from strong to weak, from ``train.phases``, the recipe's phase, and ``train.optimizer`` or
-    ``train.schedule``. Phases that train the same networks share the optimiser of the first one, each with its own
-    learning rate.
+    ``train.schedule``. Phases that train the networks of an earlier one, or some of them, share its optimiser, each
+    with its own learning rate.
 
     Args:
         phases: the recipe's.
@@ -85,7 +92,8 @@ def phase_optimizers(
         optimizer, notes = _chosen(config.optimizer, phase, own, who, builder.plugins)
         schedule, more = _chosen(config.schedule, phase, falls, who, builder.plugins)
         key = f"train.phases.{phase.name}.schedule" if "name" in {**phase.schedule, **falls} else "train.schedule"
-        first = next((one for one in made if one.phase.trains == phase.trains), None)
+        first = next((one for one in made if set(phase.trains) <= set(one.phase.trains)), None)
+        factors = {p: rate for name, rate in phase.rates.items() for p in networks[name].parameters()}
         if first:
             notes += _not_shared(optimizer, {**phase.optimizer, **own}, phase, first)
         made.append(
@@ -93,7 +101,8 @@ def phase_optimizers(
                 phase=replace(phase, every=user["every"] or phase.every),
                 parameters=parameters,
                 lr=learning_rate(optimizer),  # before it is built
-                built=first.built if first else build_optimizer(optimizer, parameters, builder),
+                built=first.built if first else build_optimizer(optimizer, parameters, builder, factors),
+                optimizes=first.optimizes if first else phase.trains,
                 schedule=build_schedule(schedule, key, builder),
                 notes=[*notes, *more],
             )

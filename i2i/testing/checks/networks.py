@@ -254,7 +254,7 @@ def _inputs(subject: Subject, network: nn.Module, count: int, size: tuple[int, i
     height, width = size or (_side(subject), _side(subject))
     known = {
         "image": torch.rand(2, count, height, width) * 2 - 1,
-        "noise": torch.randn(2, count),
+        "noise": torch.randn(2, getattr(network, "noise_length", count)),
         "label": torch.tensor([0, 1]),
         "mask": (torch.rand(2, 1, height, width) < 0.3).float(),
     }
