@@ -51,6 +51,12 @@ OWN = {
         "discriminator={name: vgg, filters: 4, dense: 8}",
         "pretrain=0.4",
     ],
+    "spade": [
+        "generator={name: spade, filters: 4, hidden: 4, depth: 3}",
+        "discriminator={name: multiscale, filters: 4, layers: 2}",
+        "features=null",
+        "classes=20",
+    ],
 }
 """The recipe's own options."""
 UNPAIRED = ("cyclegan", "cgan", "stargan")
