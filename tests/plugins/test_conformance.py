@@ -14,7 +14,7 @@ PAIR_METRICS = {"l1", "lpips", "miou", "ms-ssim", "pixel-accuracy", "psnr", "ssi
 SKIPPED = {  # (kind, check) -> who may skip it
     ("generator", "value-range"): {"srresnet", "rrdb"},  # they end in a convolution
     ("generator", "any-size"): {"dcgan"},  # from noise
-    ("generator", "encoder-features"): {"dcgan", "rrdb", "srresnet", "stargan"},  # optional
+    ("generator", "encoder-features"): {"dcgan", "rrdb", "spade", "srresnet", "stargan"},  # optional
     ("features", "feature-maps"): {"vgg19"},  # its weights are not here; test_super_resolution has made ones
     ("features", "embedding"): {"alexnet", "onnx", "vgg16", "vgg19"},  # optional: their last feature maps are taken
     ("metric", "some-images"): {"coverage", "density", "fid", "inception-score", "kid", "precision", "recall"},
@@ -31,7 +31,7 @@ SKIPPED = {  # (kind, check) -> who may skip it
 }
 SERVICES = {"mlflow", "trackio", "wandb"}
 """Trackers whose packages need not be installed; test_tracker_services tries those that are."""
-EXPORTED_BY_RECIPES = {"unet", "resnet", "dcgan", "stargan", "srresnet", "rrdb"}
+EXPORTED_BY_RECIPES = {"unet", "resnet", "dcgan", "spade", "stargan", "srresnet", "rrdb"}
 """Generators whose export is checked with the recipe that trains them: it compares with torch at two sizes, too."""
 
 
