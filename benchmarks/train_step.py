@@ -31,7 +31,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
-from torch.nn.functional import l1_loss, mse_loss
+from torch.nn.functional import l1_loss, mse_loss, one_hot, relu
+from torch.nn.utils.parametrize import is_parametrized
 
 Batch = dict[str, Tensor]
 Networks = dict[str, nn.Module]
@@ -206,6 +207,41 @@ def srgan(networks: Networks, batch: Batch) -> Step:
     return step
 
 
+def spade(networks: Networks, batch: Batch) -> Step:
+    """Park et al. 2019, as its code goes about it: the generator first, then an image made anew for the discriminator.
+
+    Hinge loss and feature matching, without the perceptual loss, whose weights would have to be downloaded.
+    """
+    generator, discriminator = networks["generator"], networks["discriminator"]
+    rates = (generator, 1e-4), (discriminator, 4e-4)
+    optimizer_g, optimizer_d = (torch.optim.Adam(one.parameters(), lr=lr, betas=(0.0, 0.9)) for one, lr in rates)
+    target, labels = batch["target"], one_hot(batch["source"], 35).permute(0, 3, 1, 2).float()
+
+    def both(fake: Tensor) -> list[tuple[list[Tensor], list[Tensor]]]:
+        pairs = torch.cat([torch.cat([labels, fake], 1), torch.cat([labels, target], 1)])
+        scales = [[tensor.chunk(2) for tensor in scale] for scale in discriminator(pairs)]
+        return [([made for made, _ in scale], [true for _, true in scale]) for scale in scales]
+
+    def step() -> None:
+        optimizer_g.zero_grad()
+        scales = both(generator(labels))
+        loss = sum(-made[0].mean() for made, _ in scales) / len(scales)
+        for made, true in scales:
+            for one, other in zip(made[1:], true[1:], strict=True):
+                loss = loss + 10 * l1_loss(one, other.detach()) / len(scales)
+        loss.backward()
+        optimizer_g.step()
+        with torch.no_grad():
+            fake = generator(labels)
+        optimizer_d.zero_grad()
+        scales = both(fake)
+        hinges = [relu(1 + made[0]).mean() + relu(1 - true[0]).mean() for made, true in scales]
+        (sum(hinges) / len(scales)).backward()
+        optimizer_d.step()
+
+    return step
+
+
 def judged(logits: Tensor, target: float) -> Tensor:
     """Binary cross-entropy of logits with one answer for all of them."""
     return cross_entropy(logits, torch.full_like(logits, target))
@@ -224,6 +260,7 @@ CASES = {
     "cut-128": Case("cut", ("data.size=128", "cut.nce=1", "cut.nce_identity=1"), 1, cut),
     "fastcut-128": Case("fastcut", ("data.size=128",), 1, fastcut),
     "srresnet": Case("srresnet", ("data.size=96",), 16, srresnet),
+    "spade-128": Case("spade", ("data.size=128", "data.layout=folders", "spade.features=null"), 1, spade),
     "srgan": Case("srgan", ("data.size=96", *SRGAN_MSE), 16, srgan),
 }
 
@@ -287,11 +324,14 @@ def contender(case: Case, who: str, sets: list[str]) -> Step:
             process = SingleProcess(torch.device("cpu"))  # `launch` would change settings of the process
         else:
             process = launch(config.engine)
-        data = open_data(config.data, plugins, Requirements(frozenset()), seed=0)
+        kinds: Any = {"source": "labels"} if case.recipe == "spade" else {}
+        data = open_data(config.data, plugins, Requirements(frozenset(), kinds=kinds), seed=0)
         training = build_training(config, plugins, data, process)
     torch.manual_seed(0)
     shape = {key: (case.batch, *value.shape[1:]) for key, value in training.data.sample.items() if value.ndim == 4}
     batch = {key: torch.rand(size) * 2 - 1 for key, size in shape.items()}
+    maps = {key: value.shape[1:] for key, value in training.data.sample.items() if value.ndim == 3}
+    batch |= {key: torch.randint(0, 20, (case.batch, *size)) for key, size in maps.items()}
     if who == "textbook":
         return case.textbook({name: plain(module) for name, module in training.modules.items()}, batch)
     return lambda: training.train_step([batch])
@@ -301,21 +341,21 @@ def plain(module: nn.Module) -> nn.Module:
     """A copy with contiguous weights and torch's own convolutions."""
     module = copy.deepcopy(module).to(memory_format=torch.contiguous_format).requires_grad_(True)
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d):
+        if isinstance(layer, nn.Conv2d) and not is_parametrized(layer):
             layer.__class__ = nn.Conv2d
     return module.train()
 
 
 def draw(folder: Path, recipe: str) -> None:
     """Some images in the layout that a recipe takes."""
-    names = {"pix2pix": ("A", "B"), **dict.fromkeys(("cyclegan", "cut", "fastcut"), ("trainA", "trainB"))}.get(
-        recipe, (".",)
-    )
+    paired, unpaired = ("pix2pix", "spade"), ("cyclegan", "cut", "fastcut")
+    names = dict.fromkeys(paired, ("A", "B")) | dict.fromkeys(unpaired, ("trainA", "trainB"))
     for number in range(4):
         picture = np.random.default_rng(number).integers(0, 256, (300, 300, 3), np.uint8)
-        for name in names:
+        for name in names.get(recipe, (".",)):
             (folder / name).mkdir(exist_ok=True)
-            cv2.imwrite(str(folder / name / f"{number}.png"), picture)
+            of_labels = recipe == "spade" and name == "A"
+            cv2.imwrite(str(folder / name / f"{number}.png"), picture[..., 0] % 20 if of_labels else picture)
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, list[tuple[float, int]]]:

@@ -39,6 +39,8 @@ from .api import hookimpl as hookimpl
 from .components.adversarial.adversary import Adversary as Adversary
 from .components.adversarial.adversary import AdversaryConfig as AdversaryConfig
 from .components.collective import all_mean as all_mean
+from .components.label_maps import instance_edges as instance_edges
+from .components.label_maps import label_channels as label_channels
 from .components.minibatch import minibatch_layer as minibatch_layer
 from .errors import ConfigError as ConfigError
 from .errors import DataError as DataError

@@ -29,25 +29,26 @@ class LabelColors:
     Attributes:
         classes: a row for each colour; several may stand for one class.
         other: what pixels of all other colours count as, from 0 to 255; None: they are refused.
+        nearest: whether they count as the class of the nearest colour, by squared distance, whatever `other` is.
     """
 
     classes: tuple[ClassColor, ...]
     other: int | None = None
+    nearest: bool = False
 
     def __post_init__(self) -> None:
         rows = tuple(tuple(row) for row in self.classes)
+        if wrong := [row for row in rows if not is_class_color(row)]:
+            raise ValueError(f"each row must be {CLASS_COLOR}, not {list(wrong[0])!r:.60}")
         if not rows:
             raise ValueError("must have one row at least")
-        for row in rows:
-            if not is_class_color(row):
-                raise ValueError(f"each row must be {CLASS_COLOR}, not {list(row)!r:.60}")
         if self.other is not None and not _is_byte(self.other):
             raise ValueError(f"what other colours count as must be from 0 to 255, not {self.other!r:.60}")
         owners: dict[tuple[int, ...], int] = {}
         for number, *colour in rows:
             if owners.setdefault(tuple(colour), number) != number:
-                named = ", ".join(map(str, colour))
-                raise ValueError(f"the colour {named} stands for two classes, {owners[tuple(colour)]} and {number}")
+                twice = f"{owners[tuple(colour)]} and {number}"
+                raise ValueError(f"the colour {str(colour)[1:-1]} stands for two classes, {twice}")
         object.__setattr__(self, "classes", tuple(dict.fromkeys(rows)))
 
     @property

@@ -56,6 +56,8 @@ class Build(Protocol):
     ) -> nn.Module:
         """Builds a discriminator: ``(N, in_channels, H, W)`` in [-1, 1] -> logits, or a tuple of logits and features.
 
+        One that looks at several scales may give a list of these.
+
         Args:
             name: the discriminator, or the user's choice of one.
             in_channels: channels of all that it sees together.

@@ -17,12 +17,14 @@ def i2i_generators() -> list[Component]:
 
 @hookimpl
 def i2i_discriminators() -> list[Component]:
-    """PatchGAN and its 1x1 variant."""
+    """PatchGAN, several of them at different scales, and its 1x1 variant."""
     from i2i.components import options as o
 
     patch, pixel = "i2i.components.patchgan:build_patch", "i2i.components.patchgan:build_pixel"
+    multiscale = "i2i.components.multiscale:build"
     return [
         Component("patch", patch, o.PatchConfig, "PatchGAN: one logit for each overlapping patch"),
+        Component("multiscale", multiscale, o.MultiscaleConfig, "PatchGANs at several scales (pix2pixHD, SPADE)"),
         Component("pixel", pixel, o.PixelConfig, "PixelGAN: one logit for each pixel"),
     ]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from i2i.api import Recipe, Translator
 from i2i.components.layers import InstanceNorm2d
@@ -98,7 +99,9 @@ def for_inference(module: nn.Module, *, image_statistics: bool) -> nn.Module:
         image_statistics: replace batch norm by instance norm with the same scale and shift. That is what batch norm
             computes when it trains on one image, and pix2pix uses at test time (arXiv:1611.07004, section 3.4).
     """
-    copy = deepcopy(module, _computed(module))
+    copy = deepcopy(module, _computed(module)).eval()
+    for layer in [layer for layer in copy.modules() if is_parametrized(layer)]:
+        _keep_computed_weights(layer)
     if image_statistics:
         if isinstance(copy, nn.BatchNorm2d):
             copy = _as_instance_norm(copy)
@@ -107,6 +110,19 @@ def for_inference(module: nn.Module, *, image_statistics: bool) -> nn.Module:
                 if isinstance(child, nn.BatchNorm2d):
                     setattr(parent, name, _as_instance_norm(child))
     return copy.float().eval().requires_grad_(False)
+
+
+def _keep_computed_weights(layer: nn.Module) -> None:
+    """Makes a layer an ordinary one whose weights are what its parametrizations, such as spectral norm, give now.
+
+    `torch.nn.utils.parametrize.remove_parametrizations` would change the class of the layer that this is a copy of.
+    """
+    names: Any = layer.parametrizations
+    weights = {name: getattr(layer, name).detach().clone() for name in names}
+    del layer.parametrizations
+    layer.__class__ = type(layer).__bases__[0]
+    for name, weight in weights.items():
+        setattr(layer, name, nn.Parameter(weight))
 
 
 def mirror_padded(image: Tensor, multiple: int, minimum: int) -> Tensor:

@@ -115,3 +115,22 @@ def init_weights(module: nn.Module, std: float | None, init: InitName = "normal"
         if layer.bias is not None:
             layer.bias.zero_()
     return module
+
+
+@torch.no_grad()
+def init_xavier(module: nn.Module, gain: float = 0.02) -> nn.Module:
+    """Draws convolutions and linear layers as Glorot & Bengio 2010 (equation 16, normal), with zero biases.
+
+    Args:
+        module: changed in place.
+        gain: factor of the standard deviation.
+
+    Returns:
+        The same module.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.xavier_normal_(layer.weight, gain)
+            if layer.bias is not None:
+                layer.bias.zero_()
+    return module

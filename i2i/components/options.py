@@ -12,6 +12,7 @@ NormName = Literal["batch", "instance", "none"]
 UpsampleName = Literal["deconv", "resize", "bilinear"]
 InitName = Literal["normal", "xavier"]
 MinibatchName = Literal["none", "std", "discrimination"]
+InitName = Literal["normal", "xavier"]
 
 
 class UNetConfig(Config):
@@ -75,6 +76,25 @@ class PatchConfig(Config):
     """How weights are drawn: normal, or xavier: by a deviation that follows from the channels, times init_std."""
     init_std: float | None = 0.02
     """Standard deviation of the initial weights; null: torch's own initialisation."""
+
+
+class MultiscaleConfig(Config):
+    """Options of the PatchGANs at several scales."""
+
+    scales: Annotated[int, Field(ge=1, le=4)] = 2
+    """PatchGANs; each sees the images at half the size of the one before."""
+    filters: Annotated[int, Field(ge=1)] = 64
+    """Channels of the first layer of each; they double up to eight times that."""
+    layers: Annotated[int, Field(ge=1, le=8)] = 3
+    """Stride-2 layers of each; three give the four layers with features of the authors' code."""
+    norm: NormName = "instance"
+    """Normalisation of all layers but the first and the last."""
+    spectral_norm: bool = False
+    """Spectral norm of all layers but the first and the last, as in SPADE's code; adversary.spectral_norm: of all."""
+    features: bool = False
+    """Return the activations beside the logits, for feature matching."""
+    init: InitName = "normal"
+    """Initial weights: normal, from N(0, 0.02), as pix2pixHD draws them; xavier, times 0.02, as SPADE does."""
 
 
 class PixelConfig(Config):

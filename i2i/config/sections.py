@@ -92,6 +92,9 @@ class DataConfig(Config):
     label_ignore: Annotated[int, Field(ge=0, le=255)] | None = None
     """What pixels of colours that are not in label_colors count as, for losses that ignore that number; null: a label
     map with such a pixel is refused."""
+    label_nearest: bool = False
+    """Pixels of colours that are not in label_colors count as the class of the nearest colour, for label maps in JPEG
+    files or with smoothed borders; the exported model reads its label maps so, too."""
     transform: TransformChoice = TransformChoice("augment")
     """Augmentation of the training samples; both images of a pair get the same random parameters."""
     degrade: TransformChoice | None = None
@@ -141,6 +144,15 @@ class DataConfig(Config):
             raise ValueError("is for pixels whose colour is not in data.label_colors: set that too, or leave this out")
         return ignore
 
+    @field_validator("label_nearest")
+    @classmethod
+    def _has_colors(cls, nearest: bool, info: ValidationInfo) -> bool:
+        if nearest and info.data.get("label_colors", "") is None:
+            raise ValueError("is for the colours of data.label_colors: set that too, or leave this out")
+        if nearest and info.data.get("label_ignore") is not None:
+            raise ValueError("leaves no other colours that data.label_ignore could be for: set one of them")
+        return nearest
+
     @field_validator("scale")
     @classmethod
     def _crop_divides(cls, scale: int, info: ValidationInfo) -> int:
@@ -176,7 +188,7 @@ class DataConfig(Config):
         if self.label_colors is None:
             return None
         rows = built_in_table(self.label_colors) if isinstance(self.label_colors, str) else self.label_colors
-        return LabelColors(rows, self.label_ignore)
+        return LabelColors(rows, self.label_ignore, self.label_nearest)
 
     @property
     def height_width(self) -> tuple[int, int]:

@@ -6,14 +6,14 @@ from i2i.api import Component, hookimpl
 @hookimpl
 def i2i_datasets() -> list[Component]:
     """Layouts of folders."""
-    from i2i.data.options import FoldersConfig
+    from i2i.data.options import FoldersConfig, PairedFoldersConfig
 
     here = "i2i.data.layouts"
     return [
         Component(
             "side-by-side", f"{here}.paired:SideBySide", summary="A|B in one file, in train/ and val/ or one folder"
         ),
-        Component("folders", f"{here}.paired:PairedFolders", FoldersConfig, "Two folders with the same file names"),
+        Component("folders", f"{here}.paired:PairedFolders", PairedFoldersConfig, "Two folders, equal file names"),
         Component("unpaired", f"{here}.unpaired:Unpaired", FoldersConfig, "Two folders that have nothing in common"),
         Component("classes", f"{here}.single:Classes", summary="One folder a class; its name is the label"),
         Component(

@@ -24,6 +24,13 @@ class FoldersConfig(Config):
         return (self.source, self.target) if self.source and self.target else None
 
 
+class PairedFoldersConfig(FoldersConfig):
+    """Names of the two folders, if they are not the usual ones, and of further ones."""
+
+    more: Annotated[dict[str, str], Field(default_factory=dict)]
+    """Further folders of the same file names, beside that of A, by the key of a sample: {instance: FOLDER}."""
+
+
 class AugmentConfig(Config):
     """Augmentation of training samples; chances are for each sample."""
 
@@ -32,8 +39,7 @@ class AugmentConfig(Config):
     vertical_flip: Chance = 0.0
     """Chance of an upside-down flip."""
     rotate90: Chance = 0.0
-    """Chance of a rotation by a random multiple of 90 degrees; of 180 for crops that are not square, so that these keep
-    their shape."""
+    """Chance of a rotation by a random multiple of 90 degrees, or of 180 for crops that are not square."""
     brightness: Chance = 0.0
     """Largest change of brightness, as a share of the full range; half of the samples are changed."""
     contrast: Chance = 0.0

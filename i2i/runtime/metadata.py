@@ -308,7 +308,7 @@ def _label_colors(raw: Mapping[str, str]) -> LabelColors | None:
         return None
     try:
         entry = json.loads(raw["label_colors"])
-        return LabelColors(entry["classes"], entry["other"])
+        return LabelColors(entry["classes"], entry["other"], entry.get("nearest") is True)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ModelError(f"its metadata are damaged: i2i.label_colors is {raw['label_colors'][:40]!r}") from error
 

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 import i2i
-from i2i_samples.facades import draw_facade
+from i2i_samples.facades import class_numbers, draw_facade, draw_instances
 from i2i_samples.options import (
     VALIDATION_START,
     DrawnConfig,
+    FacadesConfig,
 )
 from i2i_samples.styles import STYLES, restyle
 
@@ -82,15 +83,26 @@ def _drawn_samples(draw: Draw, config: DrawnConfig) -> dict[int, Sample]:
 
 
 class Facades(DrawnDataset):
-    """Label map (A) and rendered facade (B)."""
+    """Label map (A) and rendered facade (B), and with `FacadesConfig.instances` which part each pixel belongs to."""
 
     gives = frozenset({"source", "target"})
+
+    def __init__(
+        self, config: FacadesConfig, *, root: Path | None = None, split: str, transform: i2i.Transform
+    ) -> None:
+        super().__init__(config, root=root, split=split, transform=transform)
+        kinds = {"source": config.numbers, "instance": config.instances}
+        self.kinds = {key: "labels" for key, is_there in kinds.items() if is_there}
 
     @staticmethod
     def draw(config: DrawnConfig, index: int) -> Sample:
         """Draws a label map and its facade."""
+        assert isinstance(config, FacadesConfig)
         labels, picture = draw_facade(index, size=config.size, seed=config.seed)
-        return {"source": labels, "target": picture}
+        sample = {"source": class_numbers(labels) if config.numbers else labels, "target": picture}
+        return sample | (
+            {"instance": draw_instances(index, size=config.size, seed=config.seed)} if config.instances else {}
+        )
 
 
 class DayNight(DrawnDataset):

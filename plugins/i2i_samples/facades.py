@@ -73,6 +73,42 @@ def draw_facade(index: int, *, size: int = 256, seed: int = 0) -> tuple[np.ndarr
     return _label_map(parts, size), _render(parts, size, noise)
 
 
+def class_numbers(labels: np.ndarray) -> np.ndarray:
+    """The place in `PALETTE` of each pixel's colour.
+
+    Args:
+        labels: label map ``(H, W, 3)`` uint8 in the colours of `PALETTE`.
+
+    Returns:
+        Array ``(H, W, 1)`` uint8, from 0 to 19.
+
+    Raises:
+        ValueError: there is a colour that the palette lacks.
+    """
+    known = np.array([red << 16 | green << 8 | blue for red, green, blue in PALETTE.values()])
+    values = labels.astype(np.int32)
+    packed = values[..., 0] << 16 | values[..., 1] << 8 | values[..., 2]
+    order = np.argsort(known)
+    places = order[np.minimum(np.searchsorted(known[order], packed), len(known) - 1)]
+    if not np.array_equal(known[places], packed):
+        raise ValueError("the label map has a colour that is not in the palette")
+    return places.astype(np.uint8)[..., None]
+
+
+def draw_instances(index: int, *, size: int = 256, seed: int = 0) -> np.ndarray:
+    """Which part of the facade each pixel of `draw_facade` with the same arguments belongs to.
+
+    Returns:
+        Array ``(size, size, 1)`` uint8: the number of the part, counted from the back, the rest after dividing by 256.
+    """
+    parts = layout(Dice(np.random.Generator(np.random.PCG64([seed % 2**64, index % 2**64, 0]))))
+    numbers = np.zeros((size, size, 1), np.uint8)
+    for number, part in enumerate(parts):
+        if patch := cover(part, size, 1):
+            numbers[patch.rows, patch.columns][patch.mask] = number % 256
+    return numbers
+
+
 def _label_map(parts: list[Part], size: int) -> Array:
     labels = np.zeros((size, size, 3), np.uint8)
     for part in parts:

@@ -27,7 +27,12 @@ class DrawnConfig(i2i.Config):
 
 
 class FacadesConfig(DrawnConfig):
-    """How many facades are drawn, and how large."""
+    """How many facades are drawn, how large, and what the label maps hold."""
+
+    numbers: bool = False
+    """Label maps hold the numbers of the 20 classes, in the order of the palette, instead of their colours."""
+    instances: bool = False
+    """Give a map of the facade's parts too, each with a number of its own, under the key instance."""
 
 
 class DayNightConfig(DrawnConfig):

@@ -8,7 +8,6 @@ lit, and the same flakes fall, at 64 and at 256 pixels.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ import cv2
 import numpy as np
 
 from i2i_samples.colours import Array, mix, rgb
-from i2i_samples.facades import PALETTE
+from i2i_samples.facades import PALETTE, class_numbers
 
 STYLES = ("day", "night", "snow", "blueprint")
 """Names of the styles; their places are the class labels of the sample set."""
@@ -46,7 +45,7 @@ def restyle(labels: np.ndarray, picture: np.ndarray, style: str, rng: np.random.
         raise ValueError(f"label map {labels.shape} and picture {picture.shape} must have the same shape")
     if style == "day":
         return picture
-    painted = _PAINTERS[style](_Scene(_classes(labels), picture.astype(np.float32)), rng)
+    painted = _PAINTERS[style](_Scene(class_numbers(labels)[..., 0], picture.astype(np.float32)), rng)
     return np.clip(painted + 0.5, 0, 255).astype(np.uint8)
 
 
@@ -191,22 +190,6 @@ _PAINTERS: dict[str, Callable[[_Scene, np.random.Generator], Array]] = {
     "snow": _snow,
     "blueprint": _blueprint,
 }
-
-
-def _classes(labels: Array) -> Array:
-    """Place of every pixel's colour in `PALETTE`, ``(H, W, 3)`` uint8 -> ``(H, W)``.
-
-    Raises:
-        ValueError: there is a colour that the palette lacks.
-    """
-    weights = 1 << 16, 1 << 8, 1
-    known = np.array([sum(map(operator.mul, colour, weights)) for colour in PALETTE.values()])
-    colours = sum(labels[..., channel].astype(np.int32) * weight for channel, weight in enumerate(weights))
-    order = np.argsort(known)
-    places = order[np.minimum(np.searchsorted(known[order], colours), len(known) - 1)]
-    if not np.array_equal(known[places], colours):
-        raise ValueError("the label map has a colour that is not in the palette")
-    return places
 
 
 def _grey(picture: Array) -> Array:

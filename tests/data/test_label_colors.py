@@ -17,10 +17,12 @@ from i2i.data.checks.check_dataset import check_dataset
 from i2i.data.detect import Requirements
 from i2i.data.loading import open_data
 from i2i.errors import ConfigError, DataError
+from i2i.images import numbers_of_colors
+from i2i.kinds import LabelColors
 from i2i.plugins import Plugins
 from i2i_samples.facades import PALETTE as FACADES
 
-SPADE = Path(__file__).parents[1] / "methods/plugins/spade.py"
+SPADE = Path(__file__).parents[1] / "methods/plugins/modulated.py"
 COLOURS = np.array([[128, 64, 128], [0, 0, 142], [0, 0, 142], [70, 130, 180]], np.uint8)
 COLOURS[2] = 9, 9, 9
 ROWS = [[number, *colour] for number, colour in enumerate(COLOURS.tolist())]
@@ -137,6 +139,8 @@ def refused_table(plugins, file, text, says):
         (["data.label_colors=coco"], "there is no file coco: give a file, or the name of a table, cityscapes or voc"),
         (["data.label_ignore=255"], "whose colour is not in data.label_colors: set that too, or leave this out"),
         (["data.label_colors=[[0, 1, 2]]"], "each row must be class, red, green, blue"),
+        (["data.label_nearest=true"], "is for the colours of data.label_colors"),
+        ([TABLE, "data.label_ignore=9", "data.label_nearest=true"], "leaves no other colours"),
         (["data.label_colors=5"], "each row must be class, red, green, blue"),
         (["data.label_colors=[]"], "one row at least"),
         (["data.label_colors=[[0, 1, 2, true]]"], r"each row must be .*, not \[0, 1, 2, True\]"),
@@ -315,6 +319,20 @@ def test_jpeg_keeps_no_colours(plugins, tmp_path, layout):
         assert "grey" not in str(error.value)
 
 
+def test_the_nearest_colour_counts_where_jpeg_changed_it(plugins, tmp_path):
+    for number, classes in enumerate(typed_data.label_maps()):
+        save(tmp_path / f"A/{number}.jpg", COLOURS[classes])
+        save(tmp_path / f"B/{number}.png", typed_data.photograph(classes, number))
+    data = opened(tmp_path, plugins, label_nearest=True)
+    assert not data.problems
+    assert {int(value) for value in data.train[0, 0]["source"].unique()} <= {0, 1, 2, 3}
+    pixels = noise(20, 21, 3)
+    found = numbers_of_colors(pixels, LabelColors(tuple(map(tuple, ROWS)), nearest=True))[..., 0]
+    for row, column in np.ndindex(found.shape):
+        apart = [sum((int(a) - int(b)) ** 2 for a, b in zip(pixels[row, column], one, strict=True)) for one in COLOURS]
+        assert found[row, column] == apart.index(min(apart))
+
+
 def test_a_grey_file_may_have_numbers_already(plugins, tmp_path):
     says = r"0\.png: the colour .* and so do \d others: a grey file may have the numbers of classes already: leave out "
     with pytest.raises(DataError, match=says + r"data\.label_colors then; else add it to data\.label_colors, or set"):
@@ -327,8 +345,8 @@ def runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("spade")
     typed_data.make(root / "typed")
     options = {"steps": 2, "plugins": Plugins([SPADE])}
-    of_numbers = i2i.train("spade", data=root / "typed/labels", out=root / "a", sets=SETS, **options)
-    of_colours = i2i.train("spade", data=coded(root / "coded"), out=root / "b", sets=[*SETS, TABLE], **options)
+    of_numbers = i2i.train("modulated", data=root / "typed/labels", out=root / "a", sets=SETS, **options)
+    of_colours = i2i.train("modulated", data=coded(root / "coded"), out=root / "b", sets=[*SETS, TABLE], **options)
     return of_numbers.run, of_colours.run, root
 
 
@@ -371,7 +389,7 @@ def test_a_table_of_more_classes_than_the_recipe_knows_is_refused(tmp_path):
     ):
         with pytest.raises(DataError, match=says):
             i2i.train(
-                "spade",
+                "modulated",
                 data=tmp_path / "data",
                 out=tmp_path / "run",
                 sets=[*SETS, *more],
@@ -386,9 +404,11 @@ def test_a_recipe_that_knows_the_ignored_value_gets_it(tmp_path, cli):
     text = text.replace("LabelMapInput(self.config.classes)", "LabelMapInput(self.config.classes, ignore=9)")
     text = text.replace("one_hot(labels, self.classes)", "one_hot(labels.clamp(max=3), self.classes)")
     text = text.replace('one_hot(batch["source"], ', 'one_hot(batch["source"].clamp(max=3), ')
-    (tmp_path / "spade.py").write_text(text, encoding="utf-8")
-    sets, plugins = [*SETS, TABLE, "data.label_ignore=9"], Plugins([tmp_path / "spade.py"])
-    run = i2i.train("spade", data=coded(tmp_path / "data"), out=tmp_path / "run", sets=sets, steps=1, plugins=plugins)
+    (tmp_path / "modulated.py").write_text(text, encoding="utf-8")
+    sets, plugins = [*SETS, TABLE, "data.label_ignore=9"], Plugins([tmp_path / "modulated.py"])
+    run = i2i.train(
+        "modulated", data=coded(tmp_path / "data"), out=tmp_path / "run", sets=sets, steps=1, plugins=plugins
+    )
     model = i2i.load(run.exported[0].path)
     classes = next(typed_data.label_maps())
     colours = COLOURS[classes]

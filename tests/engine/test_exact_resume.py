@@ -31,7 +31,7 @@ SETS = [
     "train.keep_last=100",
 ]
 RECIPES = ["pix2pix", "cyclegan", "cgan", "stargan", "srgan"]
-OTHERS = ["srresnet", "esrgan", "realesrnet", "realesrgan", "bicyclegan", "starganv2"]
+OTHERS = ["srresnet", "esrgan", "realesrnet", "realesrgan", "bicyclegan", "starganv2", "spade"]
 
 
 def formula(step: int) -> float:

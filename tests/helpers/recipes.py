@@ -87,6 +87,12 @@ OWN = {
         "discriminator={name: unet-sn, filters: 4}",
         "pretrain=0.4",
     ],
+    "spade": [
+        "generator={name: spade, filters: 4, hidden: 4, depth: 3}",
+        "discriminator={name: multiscale, filters: 4, layers: 2}",
+        "features=null",
+        "classes=20",
+    ],
 }
 OWN["fastcut"] = OWN["cut"]
 """The recipe's own options."""

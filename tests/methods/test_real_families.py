@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import i2i
 from helpers.image_files import save
@@ -18,6 +19,11 @@ from i2i.images import image_info
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 STEPS = 8
+FACADES = [  # the colours of the label maps of the twelve classes, which JPEG has changed
+    *[(0, 0, 222), (0, 48, 255), (0, 128, 255), (0, 207, 255), (32, 255, 223), (112, 255, 143)],
+    *[(192, 255, 63), (255, 239, 0), (255, 159, 0), (255, 80, 0), (255, 0, 0), (174, 0, 0)],
+]
+COLOURS = json.dumps([[number, *colour] for number, colour in enumerate(FACADES)])
 CASES = {
     "cyclegan": ("horse2zebra", ["data.size=64", "data.load_size=72", "train.batch_size=2"], "horse2zebra/testA"),
     "cut": ("horse2zebra", ["data.size=64", "data.load_size=72", "train.batch_size=2"], "horse2zebra/testA"),
@@ -32,6 +38,11 @@ CASES = {
     "inpaint": ("photos", ["data.size=64", "data.load_size=96", "train.batch_size=2"], "horse2zebra/testB"),
     "bicyclegan": ("facades", ["data.size=32", "data.load_size=32", "data.direction=BtoA"], "facades/val"),
     "starganv2": ("sign_digits", ["data.size=32", "data.load_size=32"], "sign_digits/3"),
+    "spade": (
+        "facades",
+        ["data.direction=BtoA", f"data.label_colors={COLOURS}", "data.label_nearest=true", "spade.classes=12"],
+        "facades/val",
+    ),
     "srresnet": (
         "sr/T91",
         ["data.load_size=48", "data.size=48", "data.val_root={data}/sr/Set5/HR"],
@@ -90,6 +101,11 @@ def use(recipe, run, data, out, cli):
         assert len(list(out.iterdir())) == 3
         return
     files = sorted((data / CASES[recipe][2]).iterdir())[:3]
+    if recipe == "spade":  # the right halves of pairs
+        maps = [Image.open(path).crop((256, 0, 512, 256)) for path in files]
+        files = [out.parent / f"{path.stem}.png" for path in files]
+        for image, path in zip(maps, files, strict=True):
+            image.save(path)
     options = {"stargan": ["--label", "twitter"], "starganv2": ["--label", "7"]}.get(recipe, [])
     if recipe == "inpaint":
         for path in files:

@@ -40,7 +40,7 @@ class Method:
 
 
 METHODS = {
-    "spade": Method("labels", "labels/A", "folders"),
+    "modulated": Method("labels", "labels/A", "folders"),
     "instructed": Method("pairs", "pairs/A", "captioned", {"text": "pairs/A/"}),
     "restyled": Method("pairs", "pairs/A", "referenced", {"reference": "pairs/B"}),
     "inpainting": Method("masked", "masked/images", "masked", {"mask": "masked/masks"}),
@@ -125,10 +125,10 @@ def test_it_translates_a_folder_and_the_python_api_gives_the_same(name, translat
 
 
 def test_label_maps_in_palettes_and_in_grey_give_the_same_images(translated, data, tmp_path):
-    folder, _ = translated("spade")
+    folder, _ = translated("modulated")
     files = {file.name: file.read_bytes() for file in folder.iterdir()}
     shutil.rmtree(folder)
-    again, _ = translated("spade", images=data / "grey")
+    again, _ = translated("modulated", images=data / "grey")
     assert {file.name: file.read_bytes() for file in again.iterdir()} == files
 
 

@@ -32,7 +32,7 @@ def figures(run):
 
 def typed(name, data, tmp_path, *sets):
     plugins = Plugins([ROOT / f"tests/methods/plugins/{name}.py"])
-    options = {"spade": "labels", "segmentation": "segments"}
+    options = {"modulated": "labels", "segmentation": "segments"}
     train_only(name, plugins=plugins, data=data / options[name], out=tmp_path / "run", sets=[*SETS, *sets], steps=1)
     return figures(tmp_path / "run")
 
@@ -51,7 +51,7 @@ def test_metrics_of_images_are_not_shown_label_maps(data, tmp_path, capfd):
 
 
 def test_metrics_of_label_maps_alone_are_not_shown_images(data, tmp_path, capfd):
-    assert set(typed("spade", data, tmp_path, "train.metrics=[miou,l1]")) == {"l1"}
+    assert set(typed("modulated", data, tmp_path, "train.metrics=[miou,l1]")) == {"l1"}
     assert "note: not measured: miou" in capfd.readouterr().err
 
 

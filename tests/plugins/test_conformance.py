@@ -16,7 +16,7 @@ SKIPPED = {  # (kind, check) -> who may skip it
     ("generator", "any-size"): {"dcgan"},  # from noise
     ("generator", "encoder-features"): {
         *("adain", "dcgan", "gated", "msrresnet", "partial", "rrdb"),
-        *("srresnet", "srvgg", "stargan", "unet-code"),
+        *("srresnet", "spade", "srvgg", "stargan", "unet-code"),
     },  # optional
     ("features", "feature-maps"): {"vgg19"},  # its weights are not here; test_super_resolution has made ones
     ("features", "embedding"): {"alexnet", "onnx", "vgg16", "vgg19"},  # optional: their last feature maps are taken
@@ -35,7 +35,7 @@ SKIPPED = {  # (kind, check) -> who may skip it
 SERVICES = {"mlflow", "trackio", "wandb"}
 """Trackers whose packages need not be installed; test_tracker_services tries those that are."""
 EXPORTED_BY_RECIPES = {
-    *("unet", "resnet", "dcgan", "gated", "partial", "stargan", "srresnet", "rrdb", "unet-code", "adain"),
+    *("unet", "resnet", "dcgan", "gated", "partial", "stargan", "srresnet", "rrdb", "unet-code", "adain", "spade"),
 }
 """Generators whose export is checked with the recipe that trains them: it compares with torch at two sizes, too."""
 

@@ -6,7 +6,7 @@ here reaches every recipe that does, third-party ones included.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     Losses = dict[str, Tensor]
-    Critic = Callable[..., Tensor | tuple[Tensor, ...]]
+    Judgement = Tensor | tuple[Tensor, ...]
+    Scales = list[tuple[Tensor, ...]]
+    Critic = Callable[..., Judgement | list[Judgement]]
 
 
 def _checked_augment(value: Any) -> Any:
@@ -75,7 +77,8 @@ class Adversary:
     """Builds discriminators, and computes the adversarial losses of both players.
 
     A critic is the discriminator as a function of the images alone: ``(N, C, H, W)`` -> logits of any shape, or
-    a tuple of logits and features. What else it looks at (a source image, a label) the recipe binds.
+    a tuple of logits and features, or a list of these, one for each scale: every scale then counts alike. What else it
+    looks at (a source image, a label) the recipe binds.
 
     Args:
         config: loss, penalty and stabilisers.
@@ -175,19 +178,21 @@ class Adversary:
             ConfigError: augmentation is on, and the discriminator sees more channels than the images and `condition`.
         """
         real, fake, *given = self._augmented(ctx, real, fake.detach(), condition)
-        judge = lambda images: _logits(critic(images, *given))  # noqa: E731
+        judge = lambda images: _scales(critic(images, *given))  # noqa: E731
         of_fake = fake_critic or critic
-        logits = {
+        scales = {
             "real": judge(self._noisy(real, ctx)),
-            "fake": _logits(of_fake(self._noisy(fake, ctx), *given)),
+            "fake": _scales(of_fake(self._noisy(fake, ctx), *given)),
         }
+        logits = {name: _joined(judged) for name, judged in scales.items()}
         self._adapt(logits, ctx)
         if ctx.observer is not None:
             ctx.observer.discriminator_judged(**logits, boundary=getattr(self.loss, "boundary", None))
-        losses = {"adversarial": self.config.discriminator_weight * self.loss("discriminator", **logits)}
+        losses = {"adversarial": self.config.discriminator_weight * self._played("discriminator", scales)}
         every = getattr(self.penalty, "every", 1)
         if self.penalty is not None and ctx.turn % every == 0:
-            losses["penalty"] = every * self.penalty(judge, real=real, fake=fake, ctx=ctx)
+            score = lambda images: _joined(judge(images))  # noqa: E731
+            losses["penalty"] = every * self.penalty(score, real=real, fake=fake, ctx=ctx)
         return losses
 
     def generator_losses(
@@ -211,19 +216,29 @@ class Adversary:
         import torch
 
         real, shown, *given = self._augmented(ctx, real, fake, condition)
-        judged = critic(self._noisy(shown, ctx), *given)
-        logits = {"fake": _logits(judged)}
+        judged = _scales(critic(self._noisy(shown, ctx), *given))
+        scales = {"fake": judged}
         if getattr(self.loss, "compares", False) or self.config.feature_matching:
             with torch.no_grad():
-                model = critic(self._noisy(real, ctx), *given)
+                model = _scales(critic(self._noisy(real, ctx), *given))
         if getattr(self.loss, "compares", False):
-            logits["real"] = _logits(model)
-        losses = {"adversarial": self.config.weight * self.loss("generator", **logits)}
+            scales["real"] = model
+        losses = {"adversarial": self.config.weight * self._played("generator", scales)}
         if ctx.observer is not None:
             ctx.observer.generator_judged(losses["adversarial"], fake)
         if self.config.feature_matching:
             losses["features"] = self.config.feature_matching * self._feature_distance(judged, model)
         return losses
+
+    def _played(self, player: str, scales: Mapping[str, Scales]) -> Tensor:
+        """A player's loss, the mean over the scales, of what the discriminator gave for ``real`` and ``fake``."""
+        import torch
+
+        count = len(scales["fake"])
+        each = [
+            self.loss(player, **{name: judged[place][0] for name, judged in scales.items()}) for place in range(count)
+        ]
+        return torch.stack(each).mean() if count > 1 else each[0]
 
     def _augmented(self, ctx: Context, real: Tensor, fake: Tensor, condition: Tensor | None) -> list[Tensor]:
         """Real images, generated ones and the condition, if any: all three of a place in the batch changed alike."""
@@ -258,19 +273,29 @@ class Adversary:
             return images
         return images + self.config.instance_noise * left * ctx.randn(*images.shape)
 
-    def _feature_distance(self, fake: Any, real: Any) -> Tensor:
-        """Mean absolute difference of the features, the mean over the layers."""
+    def _feature_distance(self, fake: Scales, real: Scales) -> Tensor:
+        """Mean absolute difference of the features, the mean over the layers of all scales."""
         import torch
 
         from i2i.components.collective import all_mean
 
-        if not isinstance(fake, tuple) or len(fake) < 2:
+        if any(len(judged) < 2 for judged in fake):
             raise ConfigError("feature_matching needs a discriminator that gives features beside its logits")
-        layers = list(zip(fake[1:], real[1:], strict=True))
+        pairs = zip(fake, real, strict=True)
+        layers = [layer for made, true in pairs for layer in zip(made[1:], true[1:], strict=True)]
         if not self.paired:
             layers = [(all_mean(f.mean(0)), all_mean(r.mean(0))) for f, r in layers]
         return torch.stack([(f - r).abs().mean() for f, r in layers]).mean()
 
 
-def _logits(judged: Any) -> Tensor:
-    return judged[0] if isinstance(judged, tuple) else judged
+def _scales(judged: Any) -> Scales:
+    """What a critic gave as a list with a tuple for each scale: logits, then features if there are any."""
+    scales = judged if isinstance(judged, list) else [judged]
+    return [one if isinstance(one, tuple) else (one,) for one in scales]
+
+
+def _joined(scales: Scales) -> Tensor:
+    """The logits of all scales: as they are, or of several ``(N, count)``."""
+    import torch
+
+    return scales[0][0] if len(scales) == 1 else torch.cat([judged[0].flatten(1) for judged in scales], 1)

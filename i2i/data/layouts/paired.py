@@ -15,7 +15,7 @@ from typing import Any
 from i2i.api import Config, Dataset, Reader, Transform
 from i2i.data.layouts.splits import SPLIT_NAMES, split_folder, split_images, training_folder
 from i2i.data.layouts.two_folders import folder_pair, two_folders
-from i2i.data.options import FoldersConfig
+from i2i.data.options import PairedFoldersConfig
 from i2i.errors import DataError, ErrorKind
 from i2i.images import find_images, image_info
 
@@ -90,7 +90,7 @@ class PairedFolders(Dataset):
     folder names in place of A and B; LR and HR are A and B.
 
     Args:
-        config: names of the two folders.
+        config: names of the two folders, and of further ones.
         root: the data folder.
         split: ``train`` or ``val``.
         transform: called with each sample.
@@ -104,7 +104,7 @@ class PairedFolders(Dataset):
     gives = frozenset({"source", "target"})
 
     def __init__(
-        self, config: FoldersConfig, *, root: Path, split: str, transform: Transform, read: Reader, scale: int = 1
+        self, config: PairedFoldersConfig, *, root: Path, split: str, transform: Transform, read: Reader, scale: int = 1
     ) -> None:
         self.transform, self.read, self.scale = transform, read, scale
         found = two_folders(root, split, config)
@@ -117,6 +117,15 @@ class PairedFolders(Dataset):
                 DataError(f"no partner in {folder}", kind=ErrorKind.NO_PARTNER, path=str(images[name]))
                 for name in sorted(images.keys() - others.keys())
             ]
+        self.more: dict[str, dict[Path, Path]] = {}  # by key the further file of each A image
+        for key, name in config.more.items():
+            folder = _beside(found.a, root, name)
+            others, names = _by_stem(folder), {path: stem for stem, path in images_a.items()}
+            self.more[key] = {a: others[names[a]] for a, _ in self.pairs if names[a] in others}
+            lacking = [a for a, _ in self.pairs if a not in self.more[key]]
+            reason = f"no partner in {folder}"
+            self.problems += [DataError(reason, kind=ErrorKind.NO_PARTNER, path=str(a)) for a in lacking]
+            self.pairs = [pair for pair in self.pairs if pair[0] not in lacking]
 
     @staticmethod
     def detect(root: Path) -> bool:
@@ -135,8 +144,9 @@ class PairedFolders(Dataset):
         return self.pairs[index][0].stem
 
     def sample_files(self, index: int) -> list[Path]:
-        """The two files of the pair."""
-        return list(self.pairs[index])
+        """The two files of the pair, and the further ones."""
+        a, b = self.pairs[index]
+        return [a, b, *(files[a] for files in self.more.values())]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         path_a, path_b = self.pairs[index]
@@ -146,7 +156,26 @@ class PairedFolders(Dataset):
             sizes = f"{a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}"
             what = "the pair has unequal sizes" if self.scale == 1 else f"the sizes do not differ {self.scale} times"
             raise DataError(f"{what}, {sizes} ({path_b})", kind=ErrorKind.UNEQUAL_SIZES, path=str(path_a))
-        return self.transform({"source": a, "target": b})
+        sample = {"source": a, "target": b}
+        for key, files in self.more.items():
+            sample[key] = self.read(files[path_a], key)
+            if sample[key].shape[:2] != a.shape[:2]:
+                reason = f"{files[path_a].name} of the key {key} has another size"
+                raise DataError(reason, kind=ErrorKind.UNEQUAL_SIZES, path=str(path_a))
+        return self.transform(sample)
+
+
+def _beside(a: Path, root: Path, name: str) -> Path:
+    """The folder of that name beside the folder of the A images, or with the same split's folder in it.
+
+    Raises:
+        DataError: there is none.
+    """
+    options = [a.parent / name, root / name / a.name]
+    for folder in options:
+        if folder.is_dir():
+            return folder
+    raise DataError(f"{options[0]}: no such folder (data.layout.more names folders beside {a})")
 
 
 def _is_wide(path: Path) -> bool | None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from i2i.errors import PluginError
 from i2i.plugins.builder import Built
@@ -137,10 +138,12 @@ def _generator_problem(built: Built, given: list[Tensor], output: Any) -> str:
 
 
 def _discriminator_problem(built: Built, given: list[Tensor], output: Any) -> str:
-    """Whether the output is logits, or a tuple of logits and features."""
-    tensors = output if isinstance(output, tuple) else (output,)
-    if not tensors or not all(isinstance(t, Tensor) and t.is_floating_point() for t in tensors):
-        return f"must give logits, or a tuple of logits and features, not {_described(output)}"
+    """Whether the output is logits, or a tuple of logits and features, or a list of these."""
+    scales = output if isinstance(output, list) else [output]
+    tensors = [tensor for one in scales for tensor in (one if isinstance(one, tuple) else (one,))]
+    floats = [isinstance(tensor, Tensor) and tensor.is_floating_point() for tensor in tensors]
+    if len(tensors) < len(scales) or not all(floats) or not tensors:
+        return f"must give logits, or a tuple of logits and features, or a list of these, not {_described(output)}"
     return ""
 
 
@@ -167,8 +170,8 @@ _OUTPUT_PROBLEM: Mapping[str, Callable[[Built, list[Tensor], Any], str]] = {
 """By kind of component: what is wrong with an output of it; an empty text if nothing."""
 
 
-def _finite(output: Tensor | list[Tensor] | tuple[Tensor, ...]) -> bool:
-    tensors = [output] if isinstance(output, Tensor) else output
+def _finite(output: Any) -> bool:
+    tensors = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
     try:
         return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
     except RuntimeError:  # under vmap there is no value to ask for

@@ -85,8 +85,7 @@ def gradients(subject: Subject) -> None:
     else:
         network = _discriminator(subject, 3)
         output = network(*_judged(subject, network, 3))
-    tensors = output if isinstance(output, tuple) else (output,)
-    torch.stack([tensor.square().mean() for tensor in tensors]).sum().backward()
+    torch.stack([tensor.square().mean() for tensor in torch.utils._pytree.tree_leaves(output)]).sum().backward()
     idle = [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None]
     if idle:
         fail(f"{', '.join(idle[:3])} have no part in the output: remove them, or freeze them by requires_grad_(False)")
@@ -138,7 +137,7 @@ def encoder_features(subject: Subject) -> None:
 
 
 def logits(subject: Subject) -> None:
-    """Gives finite logits without a sigmoid for images of 1, 3 and 6 channels, or a tuple that begins with them."""
+    """Gives finite logits without a sigmoid for images of 1, 3 and 6 channels, alone, in a tuple, or for each scale."""
     seen: list[Tensor] = []
     for seed, count in enumerate((3, 1, 6, 3, 3, 3)):
         torch.manual_seed(seed)
@@ -153,12 +152,13 @@ def logits(subject: Subject) -> None:
         for strength in (1, 1e5):
             with failing_as(f"images of {count} channels"):
                 given = network(images * strength, *rest)
-            first = given[0] if isinstance(given, tuple) else given
-            if not isinstance(first, Tensor) or first.dtype != torch.float32:
-                fail(f"must give float32 logits, or a tuple that begins with them, not {type(given).__name__}")
-            if not torch.isfinite(first).all():
-                fail(f"its logits are not finite for images up to {strength:g}: leave log and sigmoid to the loss")
-            seen.append(first.detach().flatten())
+            for one in given if isinstance(given, list) else [given]:
+                first = one[0] if isinstance(one, tuple) else one
+                if not isinstance(first, Tensor) or first.dtype != torch.float32:
+                    fail(f"must give float32 logits, or a tuple that begins with them, not {type(one).__name__}")
+                if not torch.isfinite(first).all():
+                    fail(f"its logits are not finite for images up to {strength:g}: leave log and sigmoid to the loss")
+                seen.append(first.detach().flatten())
     if torch.cat(seen).min() >= 0 and torch.cat(seen).max() <= 1:
         fail("its output stays in [0, 1], however it begins: leave the sigmoid to the loss")
 

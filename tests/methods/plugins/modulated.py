@@ -84,4 +84,4 @@ class SpadeRecipe(i2i.Recipe):
 
 @i2i.hookimpl
 def i2i_recipes():
-    return [i2i.Component("spade", SpadeRecipe, Config, "Label maps to photographs")]
+    return [i2i.Component("modulated", SpadeRecipe, Config, "Label maps to photographs")]
