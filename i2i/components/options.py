@@ -10,7 +10,6 @@ from i2i.api import Config
 
 NormName = Literal["batch", "instance", "none"]
 UpsampleName = Literal["deconv", "resize", "bilinear"]
-InitName = Literal["normal", "xavier"]
 MinibatchName = Literal["none", "std", "discrimination"]
 InitName = Literal["normal", "xavier"]
 

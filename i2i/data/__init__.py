@@ -6,7 +6,7 @@ from i2i.api import Component, hookimpl
 @hookimpl
 def i2i_datasets() -> list[Component]:
     """Layouts of folders."""
-    from i2i.data.options import FoldersConfig, PairedFoldersConfig
+    from i2i.data.layouts.options import FoldersConfig, PairedFoldersConfig
 
     here = "i2i.data.layouts"
     return [

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 import i2i
+from helpers.digests import digest
 from helpers.recipes import small
 from i2i.config import resolve
 from i2i.engine import launch
@@ -83,28 +83,6 @@ def found(run) -> dict[str, str]:
         )
     assert [key for key in digests if key.startswith("losses")] == [f"losses {step}" for step in range(1, STEPS + 1)]
     return digests
-
-
-def digest(value: object) -> str:
-    """Of tensors and plain values in mappings and lists."""
-    total = hashlib.sha256()
-
-    def add(part: object) -> None:
-        if isinstance(part, Tensor):
-            total.update(repr((part.dtype, tuple(part.shape))).encode())
-            total.update(part.contiguous().flatten().view(torch.uint8).numpy().tobytes() if part.numel() else b"")
-        elif isinstance(part, dict):
-            for key, item in part.items():
-                total.update(repr(key).encode())
-                add(item)
-        elif isinstance(part, list | tuple):
-            for item in part:
-                add(item)
-        else:
-            total.update(repr(part).encode())
-
-    add(value)
-    return total.hexdigest()
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,12 @@ from pydantic import ValidationError
 from torch import nn
 
 import i2i
-from helpers.recipes import small, train_only
+from helpers.recipes import small
 from i2i.components.inference import for_inference
 from i2i.config import resolve
 from i2i.engine.context import StepContext
 from i2i.export.graph import Deployed
 from i2i.export.onnx_file import write_onnx
-from i2i.images import read_image
 from i2i.plugins import Plugins
 from i2i.plugins.builder import Builder
 from i2i_samples.datasets import Pictures
@@ -231,48 +230,3 @@ def test_drawings_come_closer_to_the_sharpened_target_than_by_bicubic_enlarging(
     (bicubic, made), (soft, sharp) = np.mean(errors, 0), np.mean(edges, 0)
     assert made < 0.9 * bicubic
     assert sharp > 1.2 * soft
-
-
-def bytes_of(run):
-    last = max((run / "checkpoints").glob("step-*"))
-    return [(last / name).read_bytes() for name in ("networks.safetensors", "ema.safetensors")]
-
-
-@pytest.mark.realdata
-@pytest.mark.slow
-def test_real_esrgan_on_photographs_killed_resumed_and_translated(tmp_path, i2i_data, cli):
-    """T91 with the degradations of the paper, Set5 held out."""
-    sets = [
-        "data.scale=2",
-        "data.size=64",
-        f"data.val_root={i2i_data / 'sr' / 'Set5' / 'HR'}",
-        "train.batch_size=4",
-        "train.checkpoint_every=20",
-        "train.ema=0.9",
-        "train.optimizer.lr=1e-3",
-        "engine.threads=1",
-        "engine.precision=fp32",
-        "engine.tune=false",
-        "realesrgan.generator={name: srvgg, filters: 16, blocks: 4}",
-        "realesrgan.discriminator={name: unet-sn, filters: 8}",
-        "realesrgan.features=null",
-        "realesrgan.perceptual_weights=null",
-        "realesrgan.pixel=1",
-    ]
-    data = i2i_data / "sr" / "T91"
-    whole = train_only("realesrgan", data=data, out=tmp_path / "whole", sets=sets, steps=60)
-    words = [word for line in sets for word in ("--set", line)]
-    train = ("train", "realesrgan", "--data", data, "--out", tmp_path / "run", "--steps", 60, *words)
-    stopped = cli(*train, "--max-hours", 0.0005)
-    assert stopped.returncode == 0, stopped.stderr
-    resumed = cli("train", "--resume", "--max-hours", 1, "--out", tmp_path / "run")
-    assert resumed.returncode == 0, resumed.stderr
-    assert bytes_of(tmp_path / "run") == bytes_of(whole.run)
-    inputs = i2i_data / "sr" / "Set5" / "LR_bicubic" / "X2"
-    done = cli("translate", tmp_path / "run", inputs, "-o", tmp_path / "made")
-    assert done.returncode == 0, done.stderr
-    for path in inputs.iterdir():
-        small_image, made = read_image(path).pixels, read_image(tmp_path / "made" / path.name).pixels
-        assert made.shape == (2 * small_image.shape[0], 2 * small_image.shape[1], 3)
-        bicubic = imresize(small_image, 2, enlarge=True).astype(int)
-        assert np.abs(made - bicubic).mean() < 40

@@ -10,9 +10,11 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import i2i
+from helpers.digests import digest
 from helpers.image_files import save
 from helpers.recipes import OWN, SHARED
 from i2i.images import image_info
@@ -48,6 +50,18 @@ CASES = {
         ["data.load_size=48", "data.size=48", "data.val_root={data}/sr/Set5/HR"],
         "sr/Set5/LR_bicubic/X4",
     ),
+    "realesrgan": (  # the degradations of the paper; without VGG19, whose weights are not here
+        "sr/T91",
+        [
+            "data.scale=2",
+            "data.load_size=48",
+            "data.size=48",
+            "data.val_root={data}/sr/Set5/HR",
+            "realesrgan.features=null",
+            "realesrgan.perceptual_weights=null",
+        ],
+        "sr/Set5/LR_bicubic/X2",
+    ),
 }
 
 
@@ -67,10 +81,11 @@ def words(recipe, data, run):
 
 def digests(run):
     newest = run / "checkpoints" / f"step-{STEPS:07d}"
-    files = [newest / name for name in ("networks.safetensors", "ema.safetensors", "training.pt")]
+    files = [newest / name for name in ("networks.safetensors", "ema.safetensors")]
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     losses = [{k: v for k, v in line.items() if k.startswith(("loss/", "step"))} for line in lines if "epoch" in line]
-    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files], losses
+    training = digest(torch.load(newest / "training.pt", weights_only=True))
+    return [*(hashlib.sha256(path.read_bytes()).hexdigest() for path in files), training], losses
 
 
 @pytest.mark.parametrize("recipe", CASES)
@@ -125,7 +140,7 @@ def use(recipe, run, data, out, cli):
         done = cli("translate", run, *files, "-o", out / name, *options, *which)
         assert done.returncode == 0, done.stderr
         made = sorted((out / name).iterdir())
-        scale = 4 if recipe == "srresnet" else 1
+        scale = {"srresnet": 4, "realesrgan": 2}.get(recipe, 1)
         sizes = [np.array([image_info(path).width, image_info(path).height]) for path in (files[0], made[0])]
         assert len(made) == 3
         assert (sizes[0] * scale == sizes[1]).all()

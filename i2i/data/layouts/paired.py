@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from i2i.api import Config, Dataset, Reader, Transform
+from i2i.data.layouts.options import PairedFoldersConfig
 from i2i.data.layouts.splits import SPLIT_NAMES, split_folder, split_images, training_folder
 from i2i.data.layouts.two_folders import folder_pair, two_folders
-from i2i.data.options import PairedFoldersConfig
 from i2i.errors import DataError, ErrorKind
 from i2i.images import find_images, image_info
 

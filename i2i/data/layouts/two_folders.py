@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from i2i.data.layouts.options import FoldersConfig
 from i2i.data.layouts.splits import SPLIT_NAMES, SPLITS
-from i2i.data.options import FoldersConfig
 from i2i.errors import DataError
 from i2i.images import find_images
 

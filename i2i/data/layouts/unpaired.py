@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from i2i.api import Dataset, Reader, Transform
+from i2i.data.layouts.options import FoldersConfig
 from i2i.data.layouts.two_folders import folder_pair, two_folders
-from i2i.data.options import FoldersConfig
 from i2i.errors import DataError
 from i2i.images import find_images
 
