@@ -213,8 +213,8 @@ REFERENCE: dict[str, Any] = {
     "starganv2": {"generator": {"name": "adain", "tanh": False}},
 }
 PAPER: dict[str, Any] = {"train": {"optimizer": {"weight_decay": 0.0}}}
-# So few steps need a slower discriminator, momentum, a strong way back and less diversity: with the paper's weights, 400
-# steps left nothing of the image.
+# So few steps need a slower discriminator, momentum, a strong way back and less diversity: with the paper's weights,
+# little was left of the image after 400 steps.
 SAMPLES: dict[str, Any] = {
     "data": {"layout": {"name": "tinted-styles"}, "size": 32},
     "train": {
