@@ -1,4 +1,4 @@
-"""Networks of StarGAN v2 (Choi et al. 2020, arXiv:1912.01865, appendix, tables 5 to 8).
+"""Networks of StarGAN v2 (Choi et al. 2020, arXiv:1912.01865, section 2.1 and appendix).
 
 Layers and order are those of the authors' code (github.com/clovaai/stargan-v2) without the masks of heat maps, which
 only their model of aligned faces has. Where they build for squares of a power of two, the last convolution of
@@ -81,7 +81,7 @@ class _Up(nn.Module):
 
 
 class StyledGenerator(nn.Module):
-    """From an image and a style to an image (table 5).
+    """From an image and a style to an image.
 
     Args:
         config: the options; `halvings` must be set.
@@ -127,7 +127,7 @@ class StyledGenerator(nn.Module):
 
 
 class MappingNetwork(nn.Module):
-    """From noise and a domain to a style: four shared layers, four of each domain (table 6).
+    """From noise and a domain to a style: four shared layers, four of each domain.
 
     Args:
         noise: length of the noise.
@@ -162,7 +162,7 @@ class _Trunk(nn.Sequential):
 
 
 class StyleEncoder(nn.Module):
-    """From an image and its domain to its style (table 7).
+    """From an image and its domain to its style.
 
     Args:
         channels: channels of the images.
@@ -187,7 +187,7 @@ class StyleEncoder(nn.Module):
 
 
 class DomainDiscriminator(nn.Module):
-    """One logit for each domain, of which that of the image's domain is the judgement (table 8).
+    """One logit for each domain, of which that of the image's domain is the judgement.
 
     Args:
         config: the options.
