@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from i2i_multimodal.blocks import init_xavier, instance_norm
+from i2i_multimodal.blocks import PlaneNorm, init_xavier
 from i2i_multimodal.options import CodedUNetConfig
 
 
@@ -48,7 +48,7 @@ class CodedUNet(nn.Module):
                 nn.Sequential(
                     nn.Identity() if level == 0 else nn.LeakyReLU(0.2),
                     nn.Conv2d(entries, width, 4, 2, 1),
-                    instance_norm(width) if is_normed else nn.Identity(),
+                    PlaneNorm(width) if is_normed else nn.Identity(),
                 )
             )
         for level in reversed(range(depth)):
@@ -59,7 +59,7 @@ class CodedUNet(nn.Module):
                 nn.Sequential(
                     nn.ReLU(),
                     nn.ConvTranspose2d(width_in, width_out, 4, 2, 1),
-                    instance_norm(width_out) if level else nn.Tanh(),
+                    PlaneNorm(width_out) if level else nn.Tanh(),
                     nn.Dropout(config.dropout) if has_dropout else nn.Identity(),
                 )
             )
@@ -85,10 +85,10 @@ class _Block(nn.Module):
     def __init__(self, wide: int, wider: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            instance_norm(wide),
+            PlaneNorm(wide),
             nn.LeakyReLU(0.2),
             nn.Conv2d(wide, wide, 3, 1, 1),
-            instance_norm(wide),
+            PlaneNorm(wide),
             nn.LeakyReLU(0.2),
             nn.Conv2d(wide, wider, 3, 1, 1),
             nn.AvgPool2d(2),

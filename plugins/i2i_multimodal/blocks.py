@@ -6,13 +6,24 @@ import torch
 from torch import Tensor, nn
 
 
-def instance_norm(channels: int, *, affine: bool = False) -> nn.GroupNorm:
-    """Instance normalisation (Ulyanov et al. 2016, arXiv:1607.08022).
+class PlaneNorm(nn.GroupNorm):
+    """Instance normalisation (Ulyanov et al. 2016, arXiv:1607.08022), of planes that follow each other in memory.
 
     `torch.nn.InstanceNorm2d` is the same maths, but on the CPU it returns a wrong input gradient for one image and a
-    channels-last gradient.
+    channels-last gradient. Group norm of channels-last maps takes the variance as a difference of two large numbers:
+    where a mean was 100 times the deviation, results were off by 0.3 %, and in other order by a five-hundredth of that.
+
+    Args:
+        channels: number of channels.
+        affine: learn a scale and a shift for each channel.
     """
-    return nn.GroupNorm(channels, channels, affine=affine)
+
+    def __init__(self, channels: int, *, affine: bool = False) -> None:
+        super().__init__(channels, channels, affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises each channel of each image of ``(N, C, H, W)`` over its pixels."""
+        return super().forward(x.contiguous())
 
 
 @torch.no_grad()

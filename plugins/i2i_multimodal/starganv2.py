@@ -214,7 +214,7 @@ REFERENCE: dict[str, Any] = {
 }
 PAPER: dict[str, Any] = {"train": {"optimizer": {"weight_decay": 0.0}}}
 # So few steps need a slower discriminator, momentum, a strong way back and less diversity: with the paper's weights,
-# 400 steps left nothing of the image.
+# little was left of the image after 400 steps.
 SAMPLES: dict[str, Any] = {
     "data": {"layout": {"name": "tinted-styles"}, "size": 32},
     "train": {

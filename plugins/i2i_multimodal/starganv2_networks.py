@@ -1,4 +1,4 @@
-"""Networks of StarGAN v2 (Choi et al. 2020, arXiv:1912.01865, appendix, tables 5 to 8).
+"""Networks of StarGAN v2 (Choi et al. 2020, arXiv:1912.01865, section 2.1 and appendix).
 
 Layers and order are those of the authors' code (github.com/clovaai/stargan-v2) without the masks of heat maps, which
 only their model of aligned faces has. Where they build for squares of a power of two, the last convolution of
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
 
-from i2i_multimodal.blocks import init_he, instance_norm, of_label
+from i2i_multimodal.blocks import PlaneNorm, init_he, of_label
 from i2i_multimodal.options import AdaINGeneratorConfig, DomainDiscriminatorConfig
 
 SMALLEST = 4
@@ -34,7 +34,7 @@ class AdaIN(nn.Module):
 
     def __init__(self, style: int, channels: int) -> None:
         super().__init__()
-        self.norm, self.affine = instance_norm(channels), nn.Linear(style, 2 * channels)
+        self.norm, self.affine = PlaneNorm(channels), nn.Linear(style, 2 * channels)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """Maps ``(N, C, H, W)`` and styles ``(N, S)`` -> maps of the same shape."""
@@ -48,7 +48,7 @@ class _Down(nn.Module):
     def __init__(self, wide: int, wider: int, *, normed: bool, halves: bool) -> None:
         super().__init__()
         self.halves = halves
-        self.norms = nn.ModuleList(instance_norm(wide, affine=True) if normed else nn.Identity() for _ in range(2))
+        self.norms = nn.ModuleList(PlaneNorm(wide, affine=True) if normed else nn.Identity() for _ in range(2))
         self.first, self.second = nn.Conv2d(wide, wide, 3, 1, 1), nn.Conv2d(wide, wider, 3, 1, 1)
         self.shortcut = nn.Conv2d(wide, wider, 1, bias=False) if wide != wider else nn.Identity()
 
@@ -81,7 +81,7 @@ class _Up(nn.Module):
 
 
 class StyledGenerator(nn.Module):
-    """From an image and a style to an image (table 5).
+    """From an image and a style to an image.
 
     Args:
         config: the options; `halvings` must be set.
@@ -113,7 +113,7 @@ class StyledGenerator(nn.Module):
         self.decode.extend(_Up(a, b, config.style, doubles=True) for a, b in itertools.pairwise(narrowing))
         last = nn.Conv2d(widths[0], out_channels, 1)
         ends = nn.Tanh() if config.tanh else nn.Identity()
-        self.last = nn.Sequential(instance_norm(widths[0], affine=True), nn.LeakyReLU(0.2), last, ends)
+        self.last = nn.Sequential(PlaneNorm(widths[0], affine=True), nn.LeakyReLU(0.2), last, ends)
         init_he(self)
 
     def forward(self, image: Tensor, noise: Tensor) -> Tensor:
@@ -127,7 +127,7 @@ class StyledGenerator(nn.Module):
 
 
 class MappingNetwork(nn.Module):
-    """From noise and a domain to a style: four shared layers, four of each domain (table 6).
+    """From noise and a domain to a style: four shared layers, four of each domain.
 
     Args:
         noise: length of the noise.
@@ -162,7 +162,7 @@ class _Trunk(nn.Sequential):
 
 
 class StyleEncoder(nn.Module):
-    """From an image and its domain to its style (table 7).
+    """From an image and its domain to its style.
 
     Args:
         channels: channels of the images.
@@ -187,7 +187,7 @@ class StyleEncoder(nn.Module):
 
 
 class DomainDiscriminator(nn.Module):
-    """One logit for each domain, of which that of the image's domain is the judgement (table 8).
+    """One logit for each domain, of which that of the image's domain is the judgement.
 
     Args:
         config: the options.

@@ -36,21 +36,22 @@ def check_use(trained, out):
         results = list(translate_folder(model, examples_in, out / one.translator, label=label, given=given))
         assert [result.status for result in results] == ["written"] * len(examples)
         assert examples
-        given, made = image_info(examples[0]), image_info(results[0].output)
-        assert (made.width, made.height) == (given.width * model.scale, given.height * model.scale)
+        example, made = image_info(examples[0]), image_info(results[0].output)
+        assert (made.width, made.height) == (example.width * model.scale, example.height * model.scale)
         assert read_image(results[0].output).pixels.std() > 0
         if not isinstance(model.info.inputs.get("image"), i2i.LabelMapInput):  # which have no alpha
-            check_hidden_colours(model, label)
+            given = {"reference": examples[0]} if "reference" in model.info.inputs else {}
+            check_hidden_colours(model, label, given)
 
 
-def check_hidden_colours(model, label):
+def check_hidden_colours(model, label, given):
     """What stands under an alpha of 0 decides about nothing that is seen, in one piece and in tiles."""
     pixels = np.dstack([noise(40, 44, 3), np.full((40, 44), 255, np.uint8)])
     pixels[8:30, 9:32, 3] = 0
     other = np.where(pixels[..., 3:] == 0, 255 - pixels, pixels)
     other[..., 3] = pixels[..., 3]
     masks = {name: noise(40, 44, 1) for name, of in model.info.inputs.items() if isinstance(of, i2i.MaskInput)}
-    for tile in ("none", 32) if label is None else ("none",):  # stargan's cannot be cut
-        one = model.translate(pixels, label=label, tile=tile, **masks)
+    for tile in ("none",) if model.info.receptive_field is None else ("none", 32):  # with a label or code: not cut
+        one = model.translate(pixels, label=label, tile=tile, **given, **masks)
         assert one.shape[2] == 4
-        assert np.array_equal(one, model.translate(other, label=label, tile=tile, **masks))
+        assert np.array_equal(one, model.translate(other, label=label, tile=tile, **given, **masks))

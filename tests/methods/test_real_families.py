@@ -136,7 +136,8 @@ def use(recipe, run, data, out, cli):
     for name in several.get(recipe, [""]):
         which = ["--translator", name] if name else []
         if name == "reference":
-            which += ["--input", f"reference={files[-1] if recipe == 'bicyclegan' else data / 'sign_digits/7'}"]
+            of_class = sorted((data / "sign_digits/7").glob("*.JPG"))
+            which += ["--input", f"reference={files[-1] if recipe == 'bicyclegan' else of_class[0]}"]
         done = cli("translate", run, *files, "-o", out / name, *options, *which)
         assert done.returncode == 0, done.stderr
         made = sorted((out / name).iterdir())
