@@ -236,3 +236,16 @@ def test_options_of_a_layout_need_its_name(pairs_root):
     config = resolve(Plugins(), "pix2pix", sets=[f"data.root={pairs_root}", "data.layout.windw=3"])
     with pytest.raises(ConfigError, match=r"data\.layout\.windw is an option of one layout: name it too"):
         open_data(config.data, Plugins(), Requirements(frozenset()), seed=0)
+
+
+@pytest.mark.parametrize(
+    "places", [("A", "B", "objects"), ("train/A", "train/B", "train/objects"), ("A/train", "B/train", "objects/train")]
+)
+def test_further_folders_belong_to_the_pairs_by_name(tmp_path, places):
+    for place in places:
+        fill(tmp_path, *(f"{place}/{number}.png" for number in range(6)))
+    (tmp_path / places[2] / "3.png").unlink()
+    data = opened("pix2pix", tmp_path, "data.layout={name: folders, more: {instance: objects}}")
+    assert [problem.endswith(f"no partner in {tmp_path / places[2]}") for problem in data.problems] == [True]
+    assert len(data.train) + len(data.val) == 5
+    assert data.train[0, 0]["instance"].shape == (3, 24, 24)
