@@ -253,3 +253,16 @@ def test_references_are_of_the_wanted_class_and_rare_classes_come_as_often(tmp_p
         for key in ("reference", "second_reference"):
             assert sample[key].parent.name == dataset.labels[sample["target_label"]]
     assert wanted == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    "places", [("A", "B", "objects"), ("train/A", "train/B", "train/objects"), ("A/train", "B/train", "objects/train")]
+)
+def test_further_folders_belong_to_the_pairs_by_name(tmp_path, places):
+    for place in places:
+        fill(tmp_path, *(f"{place}/{number}.png" for number in range(6)))
+    (tmp_path / places[2] / "3.png").unlink()
+    data = opened("pix2pix", tmp_path, "data.layout={name: folders, more: {instance: objects}}")
+    assert [problem.endswith(f"no partner in {tmp_path / places[2]}") for problem in data.problems] == [True]
+    assert len(data.train) + len(data.val) == 5
+    assert data.train[0, 0]["instance"].shape == (3, 24, 24)

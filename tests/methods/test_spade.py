@@ -225,7 +225,7 @@ def test_styles_come_of_noise_or_of_an_image(styled, cli, tmp_path):
     assert len(list((tmp_path / "styled").iterdir())) == 6
 
 
-def test_an_instance_map_that_lacks_leaves_its_pair_out(styled, tmp_path):
+def test_a_further_folder_that_is_not_there_is_told(styled):
     sets = [*SHARED, "data.layout={name: folders, more: {instance: nowhere}}", "spade.classes=4"]
     with pytest.raises(i2i.DataError, match="no such folder"):
         i2i.train("spade", data=styled / "data", sets=sets, dry_run=True)
