@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args, get_origin
@@ -207,9 +207,15 @@ def _presets(component: Component, preset: str | None, user: Sequence[Layer], *,
     layout = layout.get("name") if isinstance(layout, Mapping) else layout
     if samples and _last(user, "data", "root") is None and layout in (None, "auto"):
         chosen.append("samples")
-    return {
+    layers = {
         name: Layer(dict(presets[name]), f"preset {name} of {component.name}") for name in chosen if name in presets
     }
+    default, *others = layers.values()
+    degrades = [_last(some, "data", "degrade") is not None for some in ([default], [*others, *user])]
+    if "samples" in layers and degrades == [False, True]:  # it makes sources of pictures: drawn pairs have some
+        data = {key: value for key, value in layers["samples"].values.get("data", {}).items() if key != "layout"}
+        layers["samples"] = replace(layers["samples"], values={**layers["samples"].values, "data": data})
+    return layers
 
 
 def _defaults(model: type[Config], path: KeyPath) -> dict[str, Any]:

@@ -95,7 +95,7 @@ PAPER: dict[str, Any] = {
 DENOISE: dict[str, Any] = {"data": {"degrade": "noise", "resize": "none"}}
 DEBLUR: dict[str, Any] = {"data": {"degrade": "blur", "resize": "none"}}
 SAMPLES: dict[str, Any] = {
-    "data": {"size": 128},
+    "data": {"size": 128, "layout": "facades"},
     "train": {
         "batch_size": 2,
         "steps": 800,
