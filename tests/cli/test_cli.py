@@ -150,7 +150,7 @@ def test_plugins_list_and_show(cli):
     for name in ("pix2pix", "unet", "patch", "lsgan", "side-by-side", "augment", "psnr"):
         assert name in listed.stdout
     shown = cli("plugins", "show", "pix2pix").stdout
-    assert "presets: reference, paper, samples" in shown
+    assert "presets: reference, paper, denoise, deblur, samples" in shown
     assert "l1 = 100.0  (number)  Weight of the mean absolute error" in shown
 
 

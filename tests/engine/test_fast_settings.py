@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
+from torch.utils._pytree import tree_leaves
 from torchmetrics import MeanAbsoluteError
 from torchmetrics.image import PeakSignalNoiseRatio
 from torchvision.utils import make_grid
@@ -72,12 +73,13 @@ def gradients(network: nn.Module, side: list[int], batch: int, engine: EngineCon
         "image": torch.rand(batch, 3, *side, generator=draw, dtype=torch.float64) * 2 - 1,
         "noise": torch.randn(batch, getattr(network, "noise_length", 3), generator=draw, dtype=torch.float64),
         "label": torch.arange(batch) % 2,
+        "mask": (torch.rand(batch, 1, *side, generator=draw, dtype=torch.float64) < 0.3).double(),
     }
     inputs = [known[name] for name in getattr(network, "inputs", ("image",))]
     inputs = [x.to(exact).requires_grad_() if x.is_floating_point() else x for x in inputs]
     outputs = call(*inputs)
     total = inputs[0].new_zeros(())
-    for output in outputs if isinstance(outputs, tuple) else (outputs,):
+    for output in tree_leaves(outputs):
         total = total + (output * torch.rand(output.shape, generator=draw, dtype=torch.float64).to(exact)).mean()
     total.backward()
     leaves = [*network.parameters(), *(x for x in inputs if x.requires_grad)]

@@ -178,6 +178,7 @@ def draw_folders(folder):
         save(folder / "FOLDER" / split / f"{index}.png", np.hstack([labels, facade]))
         save(folder / "MASKS" / split / f"{index}.png", np.hstack([labels, facade])[..., 0] // 128 * 255)
         save(folder / "PICTURES" / f"{index}.png", facade)
+        save(folder / "PHOTOS" / f"{index}.png", facade)
         save(folder / "DIV2K" / f"{index}.png", draw_facade(index, size=96)[1])
         side = {"train": "train", "val": "test"}[split]
         save(folder / "horse2zebra" / f"{side}A" / f"{index}.png", labels)

@@ -31,7 +31,8 @@ def check_use(trained, out):
         examples = sorted((trained.run / "examples").glob("*.png"))
         label = model.labels[0] if model.labels else None
         assert f"translate {trained.run}" in trained.next_command()
-        given = {name: trained.run / "example_inputs" / name for name in one.required}
+        saved = {name: trained.run / "example_inputs" / name for name in one.required}
+        given = {name: folder if folder.is_dir() else examples[0] for name, folder in saved.items()}
         examples_in = [str(trained.run / "examples")]
         results = list(translate_folder(model, examples_in, out / one.translator, label=label, given=given))
         assert [result.status for result in results] == ["written"] * len(examples)
