@@ -58,7 +58,6 @@ CASES = {
             "data.size=48",
             "data.val_root={data}/sr/Set5/HR",
             "realesrgan.features=null",
-            "realesrgan.perceptual_weights=null",
         ],
         "sr/Set5/LR_bicubic/X2",
     ),
