@@ -210,8 +210,9 @@ def _presets(component: Component, preset: str | None, user: Sequence[Layer], *,
     layers = {
         name: Layer(dict(presets[name]), f"preset {name} of {component.name}") for name in chosen if name in presets
     }
-    default, *others = layers.values()
-    degrades = [_last(some, "data", "degrade") is not None for some in ([default], [*others, *user])]
+    by_default = [layer for name, layer in layers.items() if name == chosen[0]]
+    others = [layer for name, layer in layers.items() if name != chosen[0]]
+    degrades = [_last(some, "data", "degrade") is not None for some in (by_default, [*others, *user])]
     if "samples" in layers and degrades == [False, True]:  # it makes sources of pictures: drawn pairs have some
         data = {key: value for key, value in layers["samples"].values.get("data", {}).items() if key != "layout"}
         layers["samples"] = replace(layers["samples"], values={**layers["samples"].values, "data": data})

@@ -93,14 +93,16 @@ def distance(found: Tensor, exact: Tensor) -> float:
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize(("kind", "name"), NETWORKS)
 def test_gradients_agree_with_float64_in_every_format_and_precision(kind, name, batch):
+    # The error of plain float32 is allowed: batch norm over the few pixels of one small image magnifies rounding.
     network, side = built(kind, name)
     plain = EngineConfig(tune="off", memory_format="contiguous", compile=False)
     exact = gradients(network, side, batch, plain, torch.float64)
+    single = distance(gradients(network, side, batch, plain, torch.float32), exact)
     rounded = distance(gradients(network, side, batch, plain, torch.bfloat16), exact)
     for memory_format in FORMATS:
         engine = EngineConfig(tune="auto", memory_format=memory_format, compile=False)
         assert distance(gradients(network, side, batch, engine, torch.float64), exact) < 1e-10
-        assert distance(gradients(network, side, batch, engine, torch.float32), exact) < 1e-3
+        assert distance(gradients(network, side, batch, engine, torch.float32), exact) < 1.3 * single + 1e-3
         assert distance(gradients(network, side, batch, engine, torch.bfloat16), exact) < 1.3 * rounded + 1e-3
 
 
@@ -110,10 +112,11 @@ def test_compiled_gradients_agree_with_float64(kind, name):
     network, side = built(kind, name)
     plain = EngineConfig(tune="off", memory_format="contiguous", compile=False)
     exact = gradients(network, side, 1, plain, torch.float64)
+    single = distance(gradients(network, side, 1, plain, torch.float32), exact)
     rounded = distance(gradients(network, side, 1, plain, torch.bfloat16), exact)
     for memory_format in FORMATS:
         engine = EngineConfig(tune="auto", memory_format=memory_format, compile=True)
-        assert distance(gradients(network, side, 1, engine, torch.float32), exact) < 1e-3
+        assert distance(gradients(network, side, 1, engine, torch.float32), exact) < 1.3 * single + 1e-3
         assert distance(gradients(network, side, 1, engine, torch.bfloat16), exact) < 1.3 * rounded + 1e-3
 
 

@@ -27,7 +27,7 @@ FAULTS = [  # kind, fault, what the message says behind the component's name
     ("generator", "none", r"must give images .*, not a NoneType"),
     ("generator", "nan", "gives values that are not finite"),
     ("generator", "raises", r"RuntimeError: two lines \(I2I_DEBUG=1 shows where\)"),
-    ("discriminator", "list", "must give logits, or a tuple of logits and features, not a list"),
+    ("discriminator", "list", "must give logits, or a tuple of logits and features, or a list of these, not a list"),
     ("discriminator", "nan", "gives values that are not finite"),
     ("loss", "vector", r"must give a scalar tensor, the mean over the batch, not a tensor \(2, "),
     ("loss", "number", "must give a scalar tensor, the mean over the batch, not a float"),
