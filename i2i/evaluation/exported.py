@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from i2i.interface import ImageInput, Input, LabelMap, LabelMapInput, MaskInput, TextInput
+from i2i.interface import ImageInput, Input, LabelMap, LabelMapInput, MaskInput, TextInput, VectorInput
 from i2i.metrics.measuring import Batch, Measurable
 from i2i.runtime.network import ExportedNetwork
 from i2i.runtime.training_samples import TrainingSamples
@@ -23,7 +23,9 @@ def measurable(network: ExportedNetwork, samples: TrainingSamples) -> Measurable
     """
     info, keys = network.info, samples.keys
     picture = info.pictures[0]
-    drawn = {keys.get(name, name): size for name, size in network.drawn_sizes().items()} if info.generates else {}
+    vectors = {name: (of.size,) for name, of in info.inputs.items() if isinstance(of, VectorInput)}
+    sizes = network.drawn_sizes() if info.generates else vectors
+    drawn = {keys.get(name, name): size for name, size in sizes.items()}
 
     def make(batch: Batch) -> Tensor:
         given = {name: batch[key] for name, key in keys.items() if key in batch}
